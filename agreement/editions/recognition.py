@@ -62,8 +62,8 @@ def matches(text: str, candidates: Iterable[Candidate]) -> list[Match]:
     of fewer than ``FEWEST_WORDS`` words or more than ``MAX_CHARACTERS`` characters.
 
     All candidates of the best likeness are returned: ``same``, otherwise ``around``, otherwise ``part``. If there are
-    none, the one that shares the most sequences of three words with the text is returned as ``differs``, if it shares
-    enough (``LIKENESS``).
+    none, one candidate that shares enough sequences of three words with the text (``LIKENESS``) is returned as
+    ``differs``: the one that shares the most.
     """
     given = _words(text)
     if len(given) < FEWEST_WORDS or len(text) > MAX_CHARACTERS:

@@ -95,8 +95,8 @@ class Timeline:
         return self.binding[place] if place < len(self.binding) else None
 
     def counting_editions(self, edition: EditionDates) -> tuple[EditionDates, ...]:
-        """The editions whose acceptance counts for this one, in the order of their numbers: earlier ones that differ
-        from it only in wording, and itself.
+        """The editions whose acceptance counts for this one, in the order of their numbers: see
+        :func:`agreement.models.succession.counting_editions`.
         """
         return succession.counting_editions(edition, self.editions)
 
@@ -134,10 +134,9 @@ class Timelines:
     """
 
     def containing(self, edition: int) -> Timeline | None:
-        """The timeline of the edition with that primary key; ``None`` if these dates do not contain the edition.
-
-        They contain no draft, and no edition that was published after they were read. A page that reads rows from the
-        database must leave such an edition out; it is found as soon as the dates are read again.
+        """The timeline of the edition with that primary key; ``None`` if these dates do not contain the edition,
+        because it is a draft or was published after they were read. A page that reads rows from the database must leave
+        such an edition out.
         """
         return self._by_edition.get(edition)
 

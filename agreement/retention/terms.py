@@ -79,8 +79,8 @@ class Person:
         """Return the editions whose terms apply to this person, in no particular order; one can occur twice.
 
         They are the editions that bound this person, those that they accepted after these had taken effect, and those
-        that their withdrawals name (an erased withdrawal counts only if all are erased). Acceptances count until the
-        closing of the site and the deletion of the account. If there are none, it is the edition of
+        that their withdrawals name (an erased withdrawal counts only if all are erased). What an acceptance binds to
+        ends with the closing of the site and the deletion of the account. If there are none, it is the edition of
         :meth:`_in_force_at_application`; if there is none either, they are the cancelled editions that they accepted.
         If there are several possible people, return the editions of all.
         """
@@ -179,8 +179,8 @@ def years_after(withdrawal: Withdrawal) -> int:
     """Return for how many years the user's data is stored after this withdrawal, which must have ended the agreement;
     this is not checked.
 
-    It is the result of :meth:`Person.years` for the rows that exist when the withdrawal is both registered and in
-    effect. A later acceptance is not considered, although it stops the term. At most 3 queries.
+    It is the result of :meth:`Person.years` for the rows up to the moment at which the withdrawal is both registered
+    and in effect. A later acceptance is not considered, although it stops the term. At most 3 queries.
     """
     end = withdrawal.known_at()
     terms = agreement_terms(withdrawal.agreement_id, end)

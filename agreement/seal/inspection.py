@@ -28,9 +28,9 @@ if TYPE_CHECKING:
 
 
 def differences(connection: BaseDatabaseWrapper, get_model: GetModel) -> list[str]:
-    """Return one sentence, in English, for each difference that is found: in a table, a column, a constraint, a unique
-    index or a trigger, that is missing or altered, or in a constraint, a unique index or a trigger that was added. A
-    column that was added is not a difference.
+    """Return one sentence, in English, for each difference between the sealed tables with their triggers in the
+    database and what they should be. A trigger, constraint or unique index that was added is a difference; a column
+    that was added is not.
 
     Every table of ``SEALS`` should exist. ``get_model(app_label, name)`` returns its model or raises ``LookupError``,
     as ``apps.get_model`` does; a model that it does not know is passed over. 6 queries on PostgreSQL, 1 on SQLite. The

@@ -495,8 +495,8 @@ class _Reader:
         return _joined(rows)
 
     def _column(self, table: Any) -> Iterator[str]:
-        """The paragraphs of a table of languages that belong to the language that is read. The other cells are read
-        too, so that their numbers are counted.
+        """The paragraphs of a table of languages that belong to the language that is read, or to all languages. The
+        other cells are read too, so that their numbers are counted.
         """
         columns = self.tables[table]
         self.found.columns = max(self.found.columns, len(columns.languages) - 1)
