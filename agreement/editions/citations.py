@@ -215,10 +215,7 @@ def _display(timeline: Timeline, dated: EditionDates, at: datetime) -> Displayed
 @lru_cache(maxsize=16)
 def _sealed(dated: EditionDates, time_zone: str) -> Edition:
     """The edition with these dates, with its agreement. 1 query if it is not remembered; the 16 that were used last are
-    remembered.
-
-    The key of the cache contains the dates and the digest of the edition and the time zone of its agreement, so these
-    are never outdated in a remembered row. ``time_zone`` has no other use.
+    remembered. ``time_zone`` is only a part of the key, so that a remembered agreement has the present one.
     """
     found: Edition = Edition.objects.select_related("agreement").get(pk=dated.pk)
     return found

@@ -37,11 +37,10 @@ def read_rows(name: str, digest: Digest) -> Iterator[tuple[int, dict[str, str] |
     its cells by column, without spaces around them, or ``None`` if it has more or fewer cells than the first line.
     Empty lines are left out. The language is ``""`` if its column or its cell at the end of the row is missing. Cells
     are separated by commas, or by semicolons as Excel writes them in many countries; the first line decides. The bytes
-    of the file are added to ``digest``; all of them, if no error is raised.
+    of the file are added to ``digest``.
 
-    Raises ``CommandError`` if the file can't be read, is not UTF-8 or CSV, has no row or a line that is too long, or if
-    its first line does not name the columns ``COLUMNS``, each once; the language may be left out. This may happen after
-    some rows.
+    Raises ``CommandError``, perhaps after some rows, if the file can't be read as CSV in UTF-8, has no row, or its
+    first line does not name the columns ``COLUMNS``, each once; the language may be left out.
     """
     start = 1
     try:

@@ -195,14 +195,13 @@ class Erasure:
         return self.counts
 
     def erase_people(self, people: list[Person]) -> None:
-        """Erase the data of these people and add to the counts: their acceptances and withdrawals, the address digests
-        of notices about the same agreements to existing accounts, and the consents and audit entries of those of whom
-        no agreement stores an acceptance any more (:class:`FullyErased`). Audit entries are not counted. The term of
-        the people is not checked.
+        """Erase the data of these people, and add to the counts. People under a legal hold are left out, and so are
+        people of whom a scan can't be deleted. That their term is over is not checked. A dry run only counts, and
+        deletes no scan.
 
-        The scans are deleted first, and then the rows are erased in one transaction. People under a legal hold are left
-        out, and so are people of whom a scan can't be deleted, and notices about editions under a legal hold. A dry run
-        only counts, and deletes no scan.
+        The scans are deleted first. Then one transaction erases the acceptances and withdrawals, the address digests of
+        notices about the same agreements to existing accounts (except notices about editions under a legal hold), and
+        the consents and audit entries that :class:`FullyErased` finds.
         """
         holds = LegalHoldScope.at(self.at)
         due, people = people, [person for person in people if not holds.covers(person)]
@@ -248,10 +247,9 @@ class Erasure:
                 withdrawn.update(applicant="", application_number="", ground="", scan="", **erased)
 
     def _erase_rows_of_deleted_accounts(self, consents: QuerySet[Consent], entries: QuerySet[AuditEntry]) -> None:
-        """Erase those of these consents and audit entries whose term is over and that belong to deleted accounts of
-        which every acceptance and withdrawal is erased (:meth:`_of_erased_accounts`). The term is the longest that any
-        sealed edition of any agreement states, or the setting ``RETENTION_YEARS`` if no edition is sealed. It begins
-        with the deletion of the account. A dry run only counts the consents.
+        """Erase those of these consents and audit entries that belong to deleted accounts, if :attr:`longest_term`
+        since the deletion is over, and every acceptance and withdrawal of the account is erased. A dry run only counts
+        the consents.
         """
         years = self.longest_term
         expired_rows = Q(account_deleted_at__lte=self.at, erased_at=None)
@@ -265,10 +263,9 @@ class Erasure:
                 self._clear_entries(entries.filter(belongs))
 
     def _erase_deliveries_of_deleted_accounts(self, deliveries: QuerySet[Delivery]) -> None:
-        """Erase the address digest and the pseudonym of those of these deliveries whose term is over and that belong to
-        deleted accounts of which every acceptance and withdrawal is erased (:meth:`_of_erased_accounts`). The term is
-        the one that the edition of the notice states. It begins with the deletion of the account. A dry run only
-        counts.
+        """Erase the address digest and the pseudonym of those of these deliveries that belong to deleted accounts, if
+        the term that the edition of the notice states is over since the deletion, and every acceptance and withdrawal
+        of the account is erased. A dry run only counts.
         """
         rows = deliveries.filter(account_deleted_at__lte=self.at).exclude(address_digest="", pseudonym="")
         pairs = rows.order_by().values_list("account_deleted_at", "notice__edition").distinct()
@@ -286,15 +283,14 @@ class Erasure:
         entries: QuerySet[AuditEntry],
         held_users: Collection[UserKey],
     ) -> None:
-        """After the site was closed, erase the address digests of those of these deliveries, and those of these
-        consents and audit entries, that belong to existing accounts and whose term is over. If the site was not closed
-        by ``self.at``, nothing is done.
+        """If the site was closed by ``self.at``, erase the address digests of these deliveries, and these consents and
+        audit entries, as far as they belong to existing accounts and the term since the closing is over. For a delivery
+        it is the term that the edition of its notice states, for the others :attr:`longest_term`. A dry run only counts
+        the deliveries and the consents.
 
-        The term begins when the site was closed. For a delivery it is the one that the edition of its notice states.
-        For the others it is the longest that any sealed edition states, or ``RETENTION_YEARS`` if there is none. Only
-        accounts without an acceptance or a withdrawal that is not erased are handled (for a delivery: in its
-        agreement), because ``erase_people()`` handles the others. ``held_users`` are the primary keys of accounts under
-        a legal hold, which are left out. A dry run only counts the deliveries and the consents.
+        Accounts with an acceptance or a withdrawal that is not erased (for a delivery: in its agreement) are left out,
+        because :meth:`erase_people` handles them. So are ``held_users``, the primary keys of accounts under a legal
+        hold.
         """
         closed_at = conf.closed_at()
         if closed_at is None or closed_at > self.at:
@@ -411,11 +407,9 @@ class Erasure:
 
     def _of_erased_accounts(self, moment: datetime) -> Q:
         """Return the condition of the rows of the accounts that were deleted at that moment and of which every
-        acceptance and withdrawal is erased. In a dry run, the rows that it has counted are regarded as erased.
-
-        If several accounts were deleted at that moment, the pseudonym tells their rows apart, but only under one key. A
-        row under another key, or without a pseudonym, may belong to any of them. Such a row does not meet the condition
-        while an acceptance or a withdrawal of that moment is not erased.
+        acceptance and withdrawal is erased. In a dry run, the rows that it has counted are regarded as erased. If it is
+        unknown to which of several accounts a row belongs, it does not meet the condition while an acceptance or a
+        withdrawal of that moment is not erased.
         """
         stored = {(key, digest) for _moment, key, digest in self.counted.stored([moment])}
         found, keys = Q(account_deleted_at=moment), {key for key, _digest in stored}
@@ -440,10 +434,7 @@ def _names_withdrawal(identifier: str) -> bool:
 
 def _delete_scans(person: Person) -> bool:
     """Delete the files of the scans of this person's applications; the rows are not changed. Return ``True`` if no file
-    is left: all are deleted, were missing, or there are none.
-
-    Return ``False``, and log a warning, if a file could not be deleted or its folder does not exist. Then the scans
-    after it are not deleted either.
+    is left. Return ``False``, and log a warning, if a file could not be deleted or its folder does not exist.
     """
     for row in person.withdrawals:
         if row.scan:

@@ -142,13 +142,13 @@ class Person:
 
 
 def expired(at: datetime, held_editions: Collection[int] = ()) -> Iterator[Person]:
-    """Yield the people whose term ended by that instant (inclusive) and of whom personal data is stored, agreement by
-    agreement. A person with two agreements can be yielded twice. Personal data is stored if an acceptance or a
-    withdrawal is not erased, or if a withdrawal is erased but the user's address digest is stored in a delivery about
-    the agreement. Consents are not considered, and neither are legal holds on people.
+    """Yield the people whose term ended by that instant (inclusive) and of whom personal data is stored: an acceptance
+    or a withdrawal that is not erased or, if a withdrawal is erased, the address digest of a delivery to the user about
+    the agreement. Legal holds on people are not considered. The people are yielded agreement by agreement, so a person
+    with two agreements can be yielded twice.
 
-    ``held_editions`` are the primary keys of editions under legal hold. A user is left out if their only personal data
-    are the address digests of notices about such editions.
+    ``held_editions`` are the primary keys of editions under legal hold. The address digests of notices about them do
+    not count as personal data here.
     """
     for agreement in Agreement.objects.order_by("pk"):
         notified = _notified(agreement.pk, held_editions)
@@ -166,8 +166,6 @@ def _notified(agreement: int, held_editions: Collection[int]) -> set[UserKey]:
     """Return the primary keys of users of whom a withdrawal from the agreement is erased, but for whom a delivery about
     an edition of the agreement still has an address digest. Deliveries about ``held_editions`` are not considered. 1
     query.
-
-    For example, a legal hold on an edition preserved such a digest, and that hold has ended.
     """
     erased = Withdrawal.objects.filter(agreement=agreement, erased_at__isnull=False, user__isnull=False)
     rows = Delivery.objects.filter(notice__edition__agreement=agreement, user__in=erased.order_by().values("user"))
@@ -256,11 +254,9 @@ def _of_deleted_accounts(
 
 
 def _deleted_together(terms: Terms, acceptances: list[Acceptance], withdrawals: list[Withdrawal]) -> Iterator[Person]:
-    """Yield the people whose accounts were deleted at the same moment.
-
-    Usually the pseudonym states which rows belong together. If the key of the pseudonyms changed while the accounts
-    existed, or there was no key, this is unknown. Then one :class:`Person` with all rows is yielded. Its term ends when
-    the last of the possible terms ends, so that nothing is erased too early.
+    """Yield the people whose accounts were deleted at the same moment. The pseudonyms tell which rows belong to one
+    person. If they do not, because of different keys or a missing pseudonym, one :class:`Person` with all rows is
+    yielded. Its term ends when the last of the possible terms ends, so that nothing is erased too early.
     """
     found: dict[tuple[str, object], tuple[list[Acceptance], list[Withdrawal]]] = defaultdict(lambda: ([], []))
     for acceptance in acceptances:

@@ -328,7 +328,7 @@ def _postgresql_columns(
 ) -> Iterator[str]:
     """Yield the differences of the columns of one table. ``found`` maps the name of each of its columns to the type, to
     whether it is NOT NULL, to its collation (``None``: that of the type), and to whether it has a default. A column
-    that the model does not have is not a difference: during an update of the site, a later version may have added it.
+    that the model does not have is not a difference.
     """
     for field in model._meta.concrete_fields:
         parameters = field.db_parameters(connection)

@@ -1,5 +1,5 @@
-"""Refuses to delete all sealed rows, except on a test database: for ``flush``, and for the reverse of the migration
-that seals them.
+"""Keeps ``flush``, and the reverse of the migration that seals the rows, from deleting sealed rows, except on a test
+database.
 """
 
 from __future__ import annotations

@@ -383,11 +383,10 @@ def opened(connection: BaseDatabaseWrapper, get_model: GetModel) -> Iterator[Non
 
 
 def removable(connection: BaseDatabaseWrapper, get_model: GetModel) -> bool:
-    """Could the current database role drop the triggers or a sealed table? On PostgreSQL, whether it, or the role that
-    logged in (to which ``SET ROLE NONE`` returns), is a superuser, may create roles, or is a member of a role that owns
-    a sealed table or its schema; false if there is no such table (1 query). It raises ``LookupError`` if ``get_model``
-    does not know a model. On any other database true without a query; for example, everyone who may write the file of
-    SQLite can drop them.
+    """Could the current database role remove the triggers or a sealed table? On PostgreSQL: is it, or the role that
+    logged in (to which ``SET ROLE NONE`` returns), a superuser, may it create roles, or is it a member of a role that
+    owns a sealed table or its schema? False if there is no such table. 1 query; it raises ``LookupError`` if
+    ``get_model`` does not know a model. On any other database it is true without a query.
     """
     if connection.vendor != "postgresql":
         return True
@@ -563,14 +562,12 @@ def _postgresql_unreadable(column: str) -> str:
 
 
 def _sqlite_unreadable(column: str) -> str:
-    """The condition, in SQL, that the moment in this column of ``NEW`` is not a text that Django can read. It is false
-    for NULL.
-
-    The text must be the date and the time to the second of a day that exists, alone or with six decimal places, between
-    2 January of the year 1 and the end of the year 9998. SQLite reads it without the decimal places, because it would
-    round them. The modifier makes it normalise a day that does not exist. The length is counted in bytes, because a
-    text ends at a NUL for most functions.
+    """The condition, in SQL, that the moment in this column of ``NEW`` is not a text that Django can read: the date and
+    the time of a day that exists, to the second or with six decimal places, between 2 January of the year 1 and the end
+    of the year 9998. It is false for NULL.
     """
+    # SQLite reads the text without the decimal places, because it would round them. The modifier makes it normalise a
+    # day that does not exist. The length is counted in bytes, because a text ends at a NUL for most functions.
     moment, size = f"NEW.{column}", f"length(CAST(NEW.{column} AS BLOB))"
     second = f"substr({moment}, 1, 19)"
     return (

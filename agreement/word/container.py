@@ -1,4 +1,4 @@
-"""Puts the parts of a Word file (.docx), which is a ZIP archive of XML, together."""
+"""Assembles a Word file (.docx): a ZIP archive of XML parts."""
 
 from __future__ import annotations
 
