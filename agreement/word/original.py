@@ -1,4 +1,4 @@
-"""The exact Markdown of an edition in a Word file that this app wrote.
+"""The exact Markdown of an edition in the Word file that this app wrote for its text in one language.
 
 Word has no place for some details of Markdown: ``**`` or ``__``, empty lines, a wrapped paragraph. The file therefore
 contains the body of the edition in a part of its own, beside the text that Word displays. :mod:`agreement.word.reader`

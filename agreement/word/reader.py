@@ -57,8 +57,8 @@ class Manuscript:
 
     ``accepted`` is the text with all tracked changes accepted and without the words that are struck out. ``rejected``
     is the text with all changes rejected and with these words. They are equal if no change was tracked and no word is
-    struck out. For a file that the app wrote for an edition, and whose words nobody changed, both are the body of the
-    edition (:mod:`agreement.word.original`), and ``links`` is empty.
+    struck out. For a file of :func:`agreement.word.writer.edition_file` whose words nobody changed, both are the body
+    of the edition, and ``links`` is empty.
 
     Each integer is a count. Moved text counts as an insertion and a deletion. ``comments`` and ``footnotes`` (with
     endnotes) are the words of these notes, after the name of the author if the file has it. ``links`` are the addresses
@@ -360,8 +360,8 @@ class _Reader:
         return outline + 2 if outline is not None and outline < 4 else 0
 
     def _words(self, paragraph: Any, table: str) -> str:
-        """The words of the paragraph as Word displays them. Words that are left out are counted. Its text boxes are
-        added to ``boxes``.
+        """The words of the paragraph as Word displays them. Hidden and struck words are counted; hidden ones are left
+        out, and struck ones if changes are accepted. The text boxes of the paragraph are added to ``boxes``.
         """
         properties = self._properties(paragraph, "pPr")
         pieces: list[tuple[str, Look]] = []
