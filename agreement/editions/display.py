@@ -39,11 +39,11 @@ class DisplayedEdition:
     """The language of the text, ``kk`` or ``ru``: see :func:`text_language`."""
     predecessor: EditionDates | None
     """The edition that it replaced, will replace or would have replaced: see :meth:`Timeline.predecessor`. ``None`` if
-    there is none."""
+    there is none, and in the preview of a draft."""
     successor: EditionDates | None
-    """The edition that replaced it or will replace it; ``None`` if there is none. For a cancelled edition, it is the
-    next edition that was not cancelled. If the setting ``SHOW_SCHEDULED`` is false, only a superseded edition has a
-    successor here."""
+    """The edition that replaced it or will replace it; ``None`` if there is none, and in the preview of a draft. For a
+    cancelled edition, it is the next edition that was not cancelled. If the setting ``SHOW_SCHEDULED`` is false, only a
+    superseded edition has a successor here."""
 
     @classmethod
     def from_timeline(cls, edition: Edition, timeline: Timeline, at: datetime) -> DisplayedEdition:
