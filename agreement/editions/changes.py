@@ -274,8 +274,8 @@ def _clause_number(unit: clauses.Clause) -> str:
 
 
 def message_language() -> str:
-    """The language of messages about redlines: the active language without its region if that is ``kk``, ``ru`` or
-    ``en``, else ``en``.
+    """The language of messages that exist in Kazakh, Russian and English: the active language without its region if
+    that is ``kk``, ``ru`` or ``en``, else ``en``.
     """
     return active_language() if active_language() in sentences.PHRASES else "en"
 

@@ -1,4 +1,5 @@
-"""Editions as PDF files, made by WeasyPrint. :func:`is_available` says which edition can have one.
+"""PDF files of editions and of instruments of amendment, made by WeasyPrint. :func:`is_available` says which text can
+have one.
 
 The renderer gets an HTML page and one stylesheet. It opens no address and no file that these name.
 """
@@ -68,9 +69,9 @@ def fault() -> str:
 
 
 def is_available(text: str) -> bool:
-    """Can an edition with this text have a PDF: is the text within the limits ``MAX_CHARACTERS``, ``MAX_LINES`` and
+    """Can a document with this text have a PDF: is the text within the limits ``MAX_CHARACTERS``, ``MAX_LINES`` and
     ``MAX_LONG_WORDS``, does the site have a ``BASE_URL``, is WeasyPrint installed, and does it work here
-    (:func:`fault`)? ``text`` is the body in one language.
+    (:func:`fault`)? ``text`` is the body of an edition, or the text of an instrument, in one language.
 
     A PDF contains its permanent address. Without ``BASE_URL`` a request could name any host, and each would need a PDF
     of its own.
