@@ -41,8 +41,8 @@ _serials = itertools.count()
 
 @dataclass(frozen=True)
 class Timeline:
-    """The sealed editions of one agreement, cancelled ones too, in the order of their numbers. ``key`` is the primary
-    key of the agreement.
+    """The dates of sealed editions of one agreement, cancelled ones too, in the order of their numbers. They are all
+    editions, or those that were recorded by some instant. ``key`` is the primary key of the agreement.
     """
 
     key: int
