@@ -1,7 +1,6 @@
 """The system checks of the app. Each message states a problem, and its hint states how to correct it.
 
-The package provides ``register()``, which ``AgreementConfig.ready()`` calls, and the check functions. It uses the
-settings, the channels, the renderer of PDFs and the triggers of the seal.
+The package provides ``register()``, which ``AgreementConfig.ready()`` calls, and the check functions.
 
 ``settings``: ``E001`` unknown setting · ``E002`` wrong value of a setting · ``E004`` missing package ·
 ``E009`` channels · ``E020`` keys of pseudonyms

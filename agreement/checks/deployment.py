@@ -32,9 +32,7 @@ SECOND_FACTORS = ("django_otp", "allauth.mfa", "mfa")
 
 
 def check_pseudonym_keys(app_configs: Sequence[AppConfig] | None, **kwargs: object) -> Iterable[CheckMessage]:
-    """Check that the site has keys for pseudonyms, and warn if it has none. Without them the records of a deleted
-    account can't be found.
-    """
+    """Warn if the site has no keys for pseudonyms. Without them the records of a deleted account can't be found."""
     if not conf.get().PSEUDONYM_KEYS:
         yield Warning(
             'AGREEMENT["PSEUDONYM_KEYS"] is empty: after an account is deleted, nobody can find its records.',
@@ -44,10 +42,9 @@ def check_pseudonym_keys(app_configs: Sequence[AppConfig] | None, **kwargs: obje
 
 
 def check_deployment(app_configs: Sequence[AppConfig] | None, **kwargs: object) -> Iterable[CheckMessage]:
-    """Check that ``BASE_URL`` uses TLS if it is set, that the site sends a content security policy, that the settings
-    of proxies fit together, that the location of the data is stated, that WeasyPrint works if it is installed, that
-    failed logins are limited, and, if the admin is installed, that a second factor is possible for the publishers. Each
-    problem gives a warning. Only known middleware and apps are looked for.
+    """Warn if ``BASE_URL`` has no TLS, if the site sends no content security policy, if the settings of proxies do not
+    fit together, if the location of the data is not stated, if WeasyPrint is installed and does not work, if no known
+    app limits failed logins, and, if the admin is installed, if no known app asks for a second factor.
     """
     now = conf.get()
     if now.BASE_URL and not str(now.BASE_URL).startswith("https://"):

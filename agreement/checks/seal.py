@@ -19,8 +19,7 @@ def check_seal(
     """Check that the seal is installed in these databases, which are given by alias (``None``: none). Each difference
     that :func:`agreement.seal.inspection.differences` finds gives an error, and so does a database that can't be
     inspected. A database system for which the app has no triggers gives a warning. A database on which the triggers are
-    not expected, because the app is not migrated there, gives nothing. ``migrate`` runs this check too, on its
-    database.
+    not expected (:func:`agreement.seal.triggers.expected`) gives nothing.
     """
     for alias in databases or ():
         connection = connections[alias]
@@ -50,9 +49,8 @@ def check_seal(
 def check_role(
     app_configs: Sequence[AppConfig] | None, databases: Sequence[str] | None = None, **kwargs: object
 ) -> Iterable[CheckMessage]:
-    """Check that the database role of the application can't remove the triggers in
-    these databases, which are given by alias (``None``: none). A role that can gives a
-    warning. This check is for PostgreSQL only; for other databases it reports nothing.
+    """Check that the database role of the application can't remove the triggers in these databases, which are given by
+    alias (``None``: none). A role that can gives a warning. Only PostgreSQL is checked.
     """
     for alias in databases or ():
         connection = connections[alias]

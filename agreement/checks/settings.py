@@ -1,4 +1,4 @@
-"""Checks of ``settings.AGREEMENT``: unknown keys, wrong values, paths that can't be imported, faulty channels."""
+"""Checks of ``settings.AGREEMENT``: the names, types and values of the settings, and what their dotted paths name."""
 
 from __future__ import annotations
 
@@ -49,8 +49,8 @@ CHOICES = {
 
 def check_settings(app_configs: Sequence[AppConfig] | None, **kwargs: object) -> Iterable[CheckMessage]:
     """Check the settings of the app. If ``settings.AGREEMENT`` is not a dict, nothing else is checked. If a setting
-    that must be a text is none, only names and types are checked. If a dotted path can't be imported, only the first
-    one is reported, and the channels are not checked.
+    that must be a text is something else, only names and types are checked. If a dotted path can't be imported, only
+    the first one is reported, and the channels are not checked.
     """
     stored = getattr(settings, "AGREEMENT", {})
     if not isinstance(stored, dict):
@@ -97,7 +97,9 @@ def _hint_for_unknown(key: str) -> str:
 
 
 def _check_values(now: conf.Conf) -> Iterator[CheckMessage]:
-    """Check the ranges of numbers, the choices, the notice delay, the closing date and the sender addresses."""
+    """Check the ranges of numbers, the settings with choices, the notice delay, the closing date and the sender
+    addresses.
+    """
     for key, (least, most) in RANGES.items():
         value = getattr(now, key)
         if _has_type(value, int) and not least <= value <= most:
@@ -122,8 +124,8 @@ def _check_values(now: conf.Conf) -> Iterator[CheckMessage]:
 
 
 def _check_pseudonym_keys(keys: object) -> Iterator[CheckMessage]:
-    """Check that no key of pseudonyms is a present or former ``SECRET_KEY``, that each key has at least 32 characters,
-    and that its id is not empty and fits into the database column. For each key the first problem is reported.
+    """Check that the keys of pseudonyms are a dict of secrets by id, that no key is a present or former ``SECRET_KEY``,
+    that each has at least 32 characters, and that its id has 1 to 32. For each key the first problem is reported.
     """
     if not isinstance(keys, dict) or not all(isinstance(text, str) for pair in keys.items() for text in pair):
         yield _wrong("PSEUDONYM_KEYS", type(keys).__name__, "must be a dict of secrets by id")
@@ -144,8 +146,8 @@ def _check_pseudonym_keys(keys: object) -> Iterator[CheckMessage]:
 
 
 def _check_consents(consents: object) -> Iterator[CheckMessage]:
-    """Check that each consent has a text in both languages, and a name of letters, digits, hyphens and underscores that
-    fits into the database column.
+    """Check that each consent has a text in both languages, and a name of at most 64 letters, digits, hyphens and
+    underscores.
     """
     if not isinstance(consents, dict):
         yield _wrong("CONSENTS", consents, 'must be like {"registration": {"kk": "…", "ru": "…"}}')

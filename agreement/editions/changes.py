@@ -1,8 +1,8 @@
 """The changes between two editions as pages display them: rows of a comparative table, and marks beside clauses.
 
 A *unit* is a part of the text with a place of its own: a title, section, clause, sub-clause, item, note, heading or
-paragraph. A *run* is a piece of text that is in both editions, only in the old one (deleted), or only in the new one
-(inserted).
+paragraph. A *run* is a piece of the words of a unit that is in both editions, only in the old one (deleted), or only in
+the new one (inserted).
 """
 
 from __future__ import annotations
@@ -108,7 +108,9 @@ class ComparisonRow:
 
     @property
     def facts(self) -> list[str]:
-        """The facts about the unit in words, such as "reworded" and "formerly 4.1"; empty if it is unchanged."""
+        """The facts about the change of the unit in words, such as "reworded" and "formerly 4.1"; empty if it is
+        unchanged.
+        """
         return [_fact_in_words(self.source.change, fact) for fact in sentences.facts(self.source.change)]
 
     @property
@@ -131,10 +133,8 @@ class ComparisonRow:
 
     @property
     def unchanged_sentence(self) -> str:
-        """The sentence of a row of unchanged units. It names the first and the last numbered unit, "Clauses 1.1–1.4:
-        unchanged", or the only one, "Clause 1.1: unchanged". If there are clauses such as 1.1 and 1.1.1, only these
-        count. If no unit has a number, it is "Text without a number: unchanged" for several units, and names a single
-        one by kind.
+        """The sentence of a row of unchanged units, such as "Clauses 1.1–1.4: unchanged" or, for a single one, "Clause
+        1.1: unchanged". If no unit has a number, it names them by kind.
         """
         first, last = self.source.first, self.source.last
         if last:
@@ -180,15 +180,13 @@ class MarkedUnit:
 
     @property
     def has_details(self) -> bool:
-        """Can the reader open the mark to see a redline? Yes if the words of the unit changed or it was deleted. No for
-        any other change, and for an unchanged unit.
-        """
+        """Can the reader open the mark to see a redline? Yes if the words of the unit changed or it was deleted."""
         return self.change is not None and (self.change.deleted or self.change.text_changed)
 
     @property
     def other_facts(self) -> str:
-        """If the words of the unit changed, the other facts about it, such as "formerly 4.1; moved", also that the text
-        was replaced as a whole. ``""`` if there are none, and if the words did not change.
+        """If the words of the unit changed, the other facts about its change, such as "formerly 4.1; moved". ``""`` if
+        there are none, and if the words did not change.
         """
         if self.change is None or not self.change.text_changed:
             return ""
@@ -245,8 +243,7 @@ def marked_units(document: clauses.Document, redline: Redline | None) -> Iterato
 
 def unit_name(unit: clauses.Clause) -> str:
     """The name of a unit in a sentence, in the active language: "clause 2.3", «подпункт 2) пункта 1.1». A unit whose
-    label has a word is named by the label («Глава 2»). A title, text, note or heading is named by its kind alone, also
-    a heading with a number.
+    label has a word is named by the label («Глава 2»). A title, text, note or heading is named by its kind alone.
     """
     whole, _dash, item = unit.number.partition("-")
     if unit.kind in {"section", "clause"} and (name := clauses.named_label(unit)):
@@ -277,8 +274,8 @@ def _clause_number(unit: clauses.Clause) -> str:
 
 
 def message_language() -> str:
-    """The language of messages about redlines: the active language without its region if that is ``kk``, ``ru`` or
-    ``en``, else ``en``.
+    """The language of messages that exist in Kazakh, Russian and English: the active language without its region if
+    that is ``kk``, ``ru`` or ``en``, else ``en``.
     """
     return active_language() if active_language() in sentences.PHRASES else "en"
 

@@ -1,9 +1,10 @@
-"""Agreements on other pages of the site: an address, a sentence of validity, a quoted clause, a banner of new editions.
+"""What other pages of the site display of agreements: an address, a sentence of validity, a quoted clause, a banner of
+new editions.
 
 A publication must not break a page. Therefore a mistake that depends on what is published, such as the number of a
-clause that the edition in force does not have, raises ``TemplateSyntaxError`` only while ``DEBUG`` is on. The docstring
-of each function says what it reports. Apart from the queries of :func:`agreement.editions.timeline.current_timelines`,
-there is 1 for each edition that the process does not remember.
+clause that the edition in force does not have, raises ``TemplateSyntaxError`` only while ``DEBUG`` is on. Apart from
+the queries of :func:`agreement.editions.timeline.current_timelines`, there is 1 for each edition that the process does
+not remember.
 """
 
 from __future__ import annotations
@@ -38,9 +39,7 @@ class Citation:
     """A clause of the edition in force, for another page. A template displays it as a quotation with its source.
 
     If no such clause was found, ``text`` and ``html`` are empty, and a template displays a link to ``path``. Then
-    ``path`` leads to the page of the agreement, or to the list of agreements if the agreement was not found: no
-    agreement with the given slug has a public edition, or no slug was given and the number of agreements with a public
-    edition is not one.
+    ``path`` leads to the page of the agreement, or to the list of agreements if the agreement was not found.
     """
 
     number: str
@@ -216,10 +215,7 @@ def _display(timeline: Timeline, dated: EditionDates, at: datetime) -> Displayed
 @lru_cache(maxsize=16)
 def _sealed(dated: EditionDates, time_zone: str) -> Edition:
     """The edition with these dates, with its agreement. 1 query if it is not remembered; the 16 that were used last are
-    remembered.
-
-    The key of the cache contains the dates and the digest of the edition and the time zone of its agreement, so these
-    are never outdated in a remembered row. ``time_zone`` has no other use.
+    remembered. ``time_zone`` is only a part of the key, so that a remembered agreement has the present one.
     """
     found: Edition = Edition.objects.select_related("agreement").get(pk=dated.pk)
     return found

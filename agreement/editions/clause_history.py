@@ -23,7 +23,7 @@ _HEADINGS = frozenset({"section", "heading"})
 
 @dataclass(frozen=True)
 class Wording:
-    """A clause as one edition worded it or left it out, and as the editions directly after it left it."""
+    """One wording of a clause, or its deletion, and the editions that have it, without another wording between them."""
 
     editions: tuple[DisplayedEdition, ...]
     """The editions with this wording, in the order of their numbers; at least one. Between them no edition changed the
@@ -38,12 +38,12 @@ class Wording:
 
     @property
     def edition(self) -> DisplayedEdition:
-        """The edition that introduced this wording, or that deleted the clause."""
+        """The first edition with this wording, or the one that deleted the clause."""
         return self.editions[0]
 
     @property
     def later(self) -> tuple[DisplayedEdition, ...]:
-        """The editions that left this wording as it was."""
+        """The other editions with this wording."""
         return self.editions[1:]
 
     @property
@@ -53,7 +53,7 @@ class Wording:
 
     @property
     def number(self) -> str:
-        """The number of the clause; ``""`` if it was deleted, or if the unit had no number then."""
+        """The number of the clause; ``""`` if it was deleted, or if the unit had no number in this wording."""
         return self.unit.number if self.unit else ""
 
     @property
@@ -75,7 +75,9 @@ class ClauseHistory:
 
     @property
     def wording(self) -> Wording:
-        """The wording that the history was asked for. Its ``unit`` is the clause with the number that was given."""
+        """The wording of the edition that the history was asked for, in which the clause has the number that
+        was given.
+        """
         return self.wordings[self.present]
 
     @property
@@ -104,10 +106,9 @@ def clause_history(editions: Sequence[DisplayedEdition], place: int, number: str
     number. If several units have the number, the first one is meant.
 
     ``editions`` are sealed editions of one agreement, in the order of their numbers and with their texts in one
-    language. The clause is followed from each of them to the next one, and back, by the redlines of the two: until an
-    edition deleted it, and back to the edition that added it. Editions that were not cancelled should be given alone,
-    because a cancelled edition changed nothing. The redline of two editions is only computed if the clause differs in
-    them; :mod:`agreement.editions.redlines` remembers it. No query if the editions were read with their texts.
+    language. Do not give cancelled editions, which changed nothing. The clause is followed from each edition to the
+    next one, and back, by the redlines of the two: until an edition deleted it, and back to the edition that added it.
+    No query if the editions were read with their texts.
     """
     start = editions[place]
     unit = next((unit for unit in start.document.units if number and unit.number == number), None)
@@ -130,9 +131,8 @@ def clause_history(editions: Sequence[DisplayedEdition], place: int, number: str
 
 
 def other_holders(editions: Sequence[DisplayedEdition], history: ClauseHistory) -> list[DisplayedEdition]:
-    """The editions in which another clause has the number that the history was asked for, because numbers move up when
-    a clause is deleted. Of several such editions in a row, the result has the last one. ``editions`` are those that the
-    history was made from.
+    """The editions in which another clause has the number that the history was asked for. Of several such editions in a
+    row, the result has the last one. ``editions`` are those that the history was made from.
     """
     number = history.wording.number
     numbers = {edition.edition.number: wording.number for wording in history.wordings for edition in wording.editions}

@@ -39,11 +39,11 @@ class DisplayedEdition:
     """The language of the text, ``kk`` or ``ru``: see :func:`text_language`."""
     predecessor: EditionDates | None
     """The edition that it replaced, will replace or would have replaced: see :meth:`Timeline.predecessor`. ``None`` if
-    there is none."""
+    there is none, and in the preview of a draft."""
     successor: EditionDates | None
-    """The edition that replaced it or will replace it; ``None`` if there is none. For a cancelled edition, it is the
-    next edition that was not cancelled. If the setting ``SHOW_SCHEDULED`` is false, only a superseded edition has a
-    successor here."""
+    """The edition that replaced it or will replace it; ``None`` if there is none, and in the preview of a draft. For a
+    cancelled edition, it is the next edition that was not cancelled. If the setting ``SHOW_SCHEDULED`` is false, only a
+    superseded edition has a successor here."""
 
     @classmethod
     def from_timeline(cls, edition: Edition, timeline: Timeline, at: datetime) -> DisplayedEdition:
@@ -71,7 +71,7 @@ class DisplayedEdition:
 
     @property
     def approval(self) -> str:
-        """The line that states who approved the edition, in ``language``."""
+        """The statement of who approved the edition, in ``language``; ``""`` if there is none."""
         return self._text("approval")
 
     @property
@@ -92,7 +92,7 @@ class DisplayedEdition:
 
     @property
     def sections(self) -> list[clauses.Clause]:
-        """The numbered sections of the text in order, for a table of contents. Headings are left out, also those of
+        """The sections of the text in order, for a table of contents. Headings are left out, also those of
         appendices.
         """
         return [clause for clause in self.document.clauses if clause.kind == "section"]
@@ -100,7 +100,7 @@ class DisplayedEdition:
     @property
     def validity(self) -> str:
         """One or two sentences: ``interval`` and, if there is a predecessor, the number of the edition that it replaced
-        or will replace. For a cancelled edition, it is ``interval`` alone.
+        or will replace. For a cancelled edition, it is ``interval`` alone. The edition must have a moment of effect.
         """
         predecessor = self.predecessor
         replaced = {
@@ -116,7 +116,8 @@ class DisplayedEdition:
     def interval(self) -> str:
         """A sentence that states from when the edition is or was in force, or when it takes effect. It states the end
         for a superseded edition, and for an edition in force that has a ``successor``. For a cancelled edition, it
-        states when that was to take effect and that it was cancelled, but not when it was cancelled.
+        states when that was to take effect and that it was cancelled, but not when it was cancelled. The edition must
+        have a moment of effect.
         """
         edition = self.edition
         values = self._moment("since", edition.effective_from, "from")

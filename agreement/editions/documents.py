@@ -1,7 +1,8 @@
 """Editions as Word files: an edition, its changes as tracked changes, and the comparative table.
 
 The words of the app are in the active language. A text is in the language of the :class:`DisplayedEdition`, except in
-the file with both. A file about a draft states that it is a draft, and has neither its digest nor an address.
+the file with both. A file about a draft states that it is a draft, and has neither the digest of the draft nor an
+address.
 """
 
 from __future__ import annotations
@@ -20,20 +21,22 @@ _WIDTHS = (5, 19, 38, 38)
 
 
 def edition_file(displayed: DisplayedEdition, address: str) -> bytes:
-    """The edition in one language. ``address`` is its permanent address."""
+    """The Word file with the edition in one language. ``address`` is its permanent address."""
     return writer.edition_file(_sheet(displayed, address), displayed.edition.text(displayed.language).body)
 
 
 def bilingual_file(displayed: DisplayedEdition, address: str) -> bytes:
-    """The edition in Kazakh and Russian beside each other. ``address`` is that of its page in both languages."""
+    """The Word file with the edition in Kazakh and Russian beside each other. ``address`` is that of its page in both
+    languages.
+    """
     bodies = {code: displayed.edition.text(code).body for code in languages.LANGUAGES}
     return writer.bilingual_file(_sheet(displayed, address), bodies)
 
 
 def changes_file(compared: Comparison, address: str) -> bytes:
-    """The changes from the old edition to the new one as tracked changes. Their author is the title of the new edition,
-    and their date the moment of its publication, or else ``DisplayedEdition.at``. ``address`` is that of the page with
-    these changes.
+    """The Word file with the changes from the old edition to the new one as tracked changes. Their author is the title
+    of the new edition. Their date is the moment of its publication or, if it is not published, the moment at which it
+    is displayed. ``address`` is that of the page with these changes.
     """
     old, new = compared.sides
     return writer.changes_file(
@@ -47,7 +50,9 @@ def changes_file(compared: Comparison, address: str) -> bytes:
 
 
 def table_file(compared: Comparison, address: str) -> bytes:
-    """The comparative table of both editions, as the page displays it side by side. ``address`` is that of the page."""
+    """The Word file with the comparative table of both editions, as the page displays it side by side. ``address`` is
+    that of the page.
+    """
     head = writer.Row(
         (
             writer.plain_lines("№", bold=True),

@@ -49,17 +49,17 @@ class Instrument:
 
     @property
     def title(self) -> str:
-        """The title of the instrument: «О внесении изменений и дополнений в …»."""
+        """The title of the instrument, such as «О внесении изменений и дополнений в …»."""
         return wording.title(self.operations, self.language, self._name)
 
     @cached_property
     def changes_words(self) -> bool:
-        """Does the instrument have a point? If not, the editions differ at most in their formatting."""
+        """Does the instrument have a point? If not, the two texts differ at most in their formatting."""
         return any(operation.kind != "formatting" for operation in self.operations)
 
     @property
     def changes_formatting(self) -> bool:
-        """Do the editions also differ in white space or Markdown that no point mentions?"""
+        """Do the two texts differ in white space or Markdown that no point mentions?"""
         return any(operation.kind == "formatting" for operation in self.operations)
 
     @cached_property

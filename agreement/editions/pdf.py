@@ -1,7 +1,7 @@
-"""Editions as PDF files, made by WeasyPrint. :func:`is_available` says which edition can have one.
+"""PDF files of editions and of instruments of amendment, made by WeasyPrint. :func:`is_available` says which text can
+have one.
 
-The renderer gets an HTML page and one stylesheet. It opens no address and no file that these name. From the same page
-and stylesheet, with the same fonts and the same versions of WeasyPrint and its libraries, it makes the same bytes.
+The renderer gets an HTML page and one stylesheet. It opens no address and no file that these name.
 """
 
 from __future__ import annotations
@@ -61,17 +61,17 @@ def fault() -> str:
     full stop; ``""`` if it can.
 
     The first call tries it, which takes about a second, and at most ``MAX_TRIAL_SECONDS``. Other calls wait for it
-    meanwhile. The result is remembered until the process ends. The libraries of WeasyPrint end a process that has no
-    font, so a child process tries it.
+    meanwhile. The result is remembered. The libraries of WeasyPrint end a process that has no font, so a child process
+    tries it.
     """
     with _one_trial:
         return _fault()
 
 
 def is_available(text: str) -> bool:
-    """Can an edition with this text have a PDF: is the text within the limits ``MAX_CHARACTERS``, ``MAX_LINES`` and
-    ``MAX_LONG_WORDS`` (each included), does the site have a ``BASE_URL``, is WeasyPrint installed, and does it work
-    here (:func:`fault`)? ``text`` is the body in one language.
+    """Can a document with this text have a PDF: is the text within the limits ``MAX_CHARACTERS``, ``MAX_LINES`` and
+    ``MAX_LONG_WORDS``, does the site have a ``BASE_URL``, is WeasyPrint installed, and does it work here
+    (:func:`fault`)? ``text`` is the body of an edition, or the text of an instrument, in one language.
 
     A PDF contains its permanent address. Without ``BASE_URL`` a request could name any host, and each would need a PDF
     of its own.

@@ -1,5 +1,5 @@
 """Finds the edition from which a text was copied, by its words. Punctuation, Markdown, line breaks and what stands
-around the text are not compared. The SHA-256 of a text compares everything (``views.verify``).
+around the text do not decide which edition it is. The SHA-256 of a text compares everything (``views.verify``).
 """
 
 from __future__ import annotations
@@ -58,10 +58,12 @@ class Match:
 
 
 def matches(text: str, candidates: Iterable[Candidate]) -> list[Match]:
-    """The editions from which this text was copied, in the order of the candidates; empty if there are none.
+    """The candidates from which this text may have been copied, in their order; empty if there are none, and for a text
+    of fewer than ``FEWEST_WORDS`` words or more than ``MAX_CHARACTERS`` characters.
 
-    If several have its words, all are returned. If none has exactly its words, the one that is most like it is
-    returned. The time grows with the length of the text and of the bodies.
+    All candidates of the best likeness are returned: ``same``, otherwise ``around``, otherwise ``part``. If there are
+    none, one candidate that shares enough sequences of three words with the text (``LIKENESS``) is returned as
+    ``differs``: the one that shares the most.
     """
     given = _words(text)
     if len(given) < FEWEST_WORDS or len(text) > MAX_CHARACTERS:
@@ -88,8 +90,8 @@ def matches(text: str, candidates: Iterable[Candidate]) -> list[Match]:
 
 
 def _likeness(piece: str, own: str, body: str) -> Likeness | None:
-    """How a text is like a body, if one has all words of the other in one piece; otherwise ``None``. ``piece`` and
-    ``own`` are their joined words.
+    """How a text is like a body, if one has all words of the other in one piece; otherwise ``None``. The title of the
+    body may be missing from the text. ``piece`` and ``own`` are the joined words of the text and of the body.
     """
     if piece == own:
         return "same"
@@ -107,8 +109,8 @@ def _likeness(piece: str, own: str, body: str) -> Likeness | None:
 
 
 def _differences(body: str, text: str) -> tuple[Run, ...]:
-    """The runs that turn the visible text of a body into the given text. Long ones are without their middle. If the
-    text is a piece of less than half of the body, the body before and after it is left out.
+    """The runs that turn the visible text of a body into the given text. Long runs are without their middle. If the
+    text has less than half the length of the body, the long passages that it does not contain are left out.
     """
     visible, given = _visible(body), _normalised(text)
     runs = list(words.compare(visible, given))
@@ -127,13 +129,15 @@ def _without_middle(text: str) -> str:
 
 
 def _visible(body: str) -> str:
-    """The words of a body as a page displays them, without its title and without Markdown, one paragraph a line."""
+    """The text of a body as a page displays it, in lines, without its title and without Markdown."""
     page = _TAG.sub("\n", _INLINE.sub("", clauses.parse(body).html))
     return _normalised(html.unescape(page))
 
 
 def _normalised(text: str) -> str:
-    """The text with composed letters, without soft hyphens, with single spaces, and without empty lines."""
+    """The text with composed letters, without soft hyphens, with single spaces, without empty lines, and with a space
+    after a number at the beginning of a line.
+    """
     text = _GLUED.sub(r"\1 ", unicodedata.normalize("NFC", text).replace("\xad", ""))
     return "\n".join(line for line in (" ".join(line.split()) for line in text.splitlines()) if line)
 

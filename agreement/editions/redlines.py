@@ -1,6 +1,7 @@
 """Redlines of sealed editions. A process remembers the redlines that it used last, within the two limits below.
 
-The digest of an edition covers its texts. Two digests always mean the same two texts, so no entry becomes outdated.
+The digest of an edition covers its texts. Two digests and a language always mean the same two texts, so no entry
+becomes outdated.
 """
 
 from __future__ import annotations
@@ -77,9 +78,9 @@ def sealed_redline(old: Edition, new: Edition, language: str) -> Redline:
     """The redline from the sealed edition ``old`` to the sealed edition ``new``. ``language`` is that of the compared
     texts, ``kk`` or ``ru``.
 
-    No query if the process remembers the redline. A call that computes it makes 1 query for each text that was not read
-    with its edition. Threads that need the same redline at the same time compute it once; the others wait. Raises
-    ``ValueError`` if either edition has no digest. A draft has none, unless it is previewed as if it were published.
+    No query if the process remembers the redline; otherwise 1 query for each text that was not read with its edition.
+    Threads that need the same redline at the same time compute it once; the others wait. Raises ``ValueError`` if
+    either edition has no digest. A draft has none, unless it is previewed as if it were published.
     """
     if not (old.digest and new.digest):
         msg = "Only sealed editions can be compared here: a draft has no digest."

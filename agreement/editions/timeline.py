@@ -41,8 +41,8 @@ _serials = itertools.count()
 
 @dataclass(frozen=True)
 class Timeline:
-    """The sealed editions of one agreement, cancelled ones too, in the order of their numbers. ``key`` is the primary
-    key of the agreement.
+    """The dates of sealed editions of one agreement, cancelled ones too, in the order of their numbers. They are all
+    editions, or those that were recorded by some instant. ``key`` is the primary key of the agreement.
     """
 
     key: int
@@ -95,8 +95,8 @@ class Timeline:
         return self.binding[place] if place < len(self.binding) else None
 
     def counting_editions(self, edition: EditionDates) -> tuple[EditionDates, ...]:
-        """The editions whose acceptance counts for this one, in the order of their numbers: earlier ones that differ
-        from it only in wording, and itself.
+        """The editions whose acceptance counts for this one, in the order of their numbers: see
+        :func:`agreement.models.succession.counting_editions`.
         """
         return succession.counting_editions(edition, self.editions)
 
@@ -143,8 +143,8 @@ class Timeline:
         return edition is not None and any(one.pk in accepted for one in self.sufficient_editions(edition, at))
 
     def state(self, edition: EditionDates, at: datetime) -> State:
-        """The state of that edition at that instant. It is a draft before its publication. An edition that was
-        cancelled later is scheduled.
+        """The state of that edition at that instant. It is a draft before its publication. Until it is cancelled, a
+        cancelled edition is scheduled.
         """
         successor = self.successor(edition)
         return edition.state(at, lambda: successor.effective_from if successor else None)
@@ -176,10 +176,9 @@ class Timelines:
     """
 
     def containing(self, edition: int) -> Timeline | None:
-        """The timeline of the edition with that primary key; ``None`` if these dates do not contain the edition.
-
-        They contain no draft, and no edition that was published after they were read. A page that reads rows from the
-        database must leave such an edition out; it is found as soon as the dates are read again.
+        """The timeline of the edition with that primary key; ``None`` if these dates do not contain the edition,
+        because it is a draft or was published after they were read. A page that reads rows from the database must leave
+        such an edition out.
         """
         return self._by_edition.get(edition)
 
@@ -196,17 +195,14 @@ class Timelines:
 
     def version(self, at: datetime) -> tuple[int, int]:
         """A value for these dates at that instant. If two values of one process are equal, there are the same editions
-        with the same states at both instants. Values may differ without such a difference: before and after the moment
-        at which a cancelled edition was to take effect, at the end of the days to agree, or if ``serial`` differs.
-        Values of different processes can't be compared.
+        with the same states at both instants; the reverse is not true. Values of different processes can't be compared.
         """
         return self.serial, bisect_right(self._moments, at)
 
     def seconds_until_next(self, at: datetime) -> float:
         """For how many seconds after that instant the version stays the same, if the dates do not change: until the
-        next moment at which an edition takes effect, or was to take effect if it was cancelled, or at which its days to
-        agree end. Publications and cancellations after that instant which these dates contain count too. Infinity if
-        there is no such moment.
+        next moment in these dates, such as the moment at which an edition takes effect. Infinity if there is no later
+        moment.
         """
         place = bisect_right(self._moments, at)
         return (self._moments[place] - at).total_seconds() if place < len(self._moments) else float("inf")
@@ -214,10 +210,9 @@ class Timelines:
 
 def current_timelines() -> Timelines:
     """The dates of all sealed editions. The process remembers them for one second, but not beyond the next moment at
-    which an edition takes effect, or was to take effect if it was cancelled. While they are remembered, a call makes no
-    query. Otherwise one thread reads them while the others wait, and calls the ``withdrawal_listeners``. It makes 1
-    query, and at most 1 more, for the users who withdrew since the last reading or in the minute before it. Inside a
-    transaction, every call reads the dates with 1 query, and calls no listener.
+    which an edition takes effect. While they are remembered, a call makes no query. Otherwise one thread reads them
+    while the others wait, and calls the ``withdrawal_listeners``. It makes 1 query, and at most 1 more, for the users
+    who withdrew recently. Inside a transaction, every call reads the dates with 1 query, and calls no listener.
     """
     return _timelines(read_after=float("-inf"))
 
@@ -294,7 +289,7 @@ _reading = threading.Lock()
 def _read(since: datetime | None = None) -> tuple[Timelines, frozenset[Any] | None]:
     """The dates of all sealed editions, and the primary keys of the users whose withdrawal is in effect now and took
     effect or was registered after ``since``. If ``since`` is ``None``, the second value is ``None`` too. 1 query, and 1
-    more if there is such a user and a sealed edition.
+    more if there is such a user.
     """
     alias = router.db_for_read(Edition)
     withdrawals = Withdrawal.objects.using(alias)

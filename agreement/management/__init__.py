@@ -76,7 +76,7 @@ def parse_instant(typed: str) -> datetime:
     """Parse an instant in the form of RFC 3339, and return it with its offset. As databases write it, there may be a
     space before the time, the offset may have no colon or no minutes, and the time no seconds. A date alone is its
     midnight. Without an offset the result is naive; the caller must refuse that. Raises ``CommandError`` for any other
-    text: also for one with more digits than those of a microsecond, which would be lost.
+    text, such as one with more than six decimal places.
     """
     try:
         if not _INSTANT.fullmatch(typed):
@@ -127,8 +127,8 @@ def read_texts(
     ``changes`` is ``accept`` or ``reject``: which text a file with tracked changes has. ``encoding`` is used for text
     files that are not in UTF-8. With ``may_be_empty``, the text of a text file with nothing but white space is ``""``.
 
-    Raises ``CommandError`` if a file can't be read, or can't be the text of an edition (``word.files.read_file``), if
-    changes were tracked and ``changes`` is ``None``, and if each text is in the language of the other one.
+    Raises ``CommandError`` if a file can't be read or is refused (``word.files.read_file``), if ``changes`` is ``None``
+    and tracked changes give a file two texts, and if each text is in the language of the other one.
     """
     texts, lines = {}, []
     for language, name in names.items():

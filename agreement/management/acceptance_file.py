@@ -37,11 +37,10 @@ def read_rows(name: str, digest: Digest) -> Iterator[tuple[int, dict[str, str] |
     its cells by column, without spaces around them, or ``None`` if it has more or fewer cells than the first line.
     Empty lines are left out. The language is ``""`` if its column or its cell at the end of the row is missing. Cells
     are separated by commas, or by semicolons as Excel writes them in many countries; the first line decides. The bytes
-    of the file are added to ``digest``; all of them, if no error is raised.
+    of the file are added to ``digest``.
 
-    Raises ``CommandError`` if the file can't be read, is not UTF-8 or CSV, has no row or a line that is too long, or if
-    its first line does not name the columns ``COLUMNS``, each once; the language may be left out. This may happen after
-    some rows.
+    Raises ``CommandError``, perhaps after some rows, if the file can't be read as CSV in UTF-8, has no row, or its
+    first line does not name the columns ``COLUMNS``, each once; the language may be left out.
     """
     start = 1
     try:
@@ -87,7 +86,7 @@ def _lines(file: TextIO, digest: Digest) -> Iterator[str]:
 
 
 class Staging:
-    """The valid lines of a file, and sentences about the wrong ones, until all of them are checked.
+    """The valid lines of a file, and sentences about the wrong ones.
 
     They are in a temporary database of SQLite, so that the memory does not grow with the file. The database has no
     name, and is deleted when it is closed or the process ends. The valid lines name users by their primary keys; a
@@ -127,8 +126,9 @@ class Staging:
         return self._number("SELECT COUNT(*) FROM error"), sentences
 
     def batches(self) -> Iterator[tuple[list[int], list[HistoricAcceptance]]]:
-        """Yield the valid lines in batches, as the numbers of the lines and their acceptances. All lines of a user are
-        in one batch, in the order of the file. A batch ends with the user with whom it has at least ``BATCH`` lines.
+        """Yield the lines that :meth:`add` added in batches, as the numbers of the lines and their acceptances. All
+        lines of a user are in one batch, in the order of the file. A batch ends with the user with whom it has at least
+        ``BATCH`` lines.
         """
         to_key = get_user_model()._meta.pk.to_python
         numbers: list[int] = []

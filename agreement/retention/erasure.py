@@ -85,7 +85,7 @@ class ErasureCounts:
 @dataclass(slots=True)
 class CountedRows:
     """What a dry run has counted, or what a batch of a real run erases: the primary keys of rows, and ``addressees``.
-    Later steps must not count it again, and must treat it as erased.
+    Later steps must treat it as erased, and must not count it again.
     """
 
     acceptances: set[int] = field(default_factory=set)
@@ -151,9 +151,8 @@ def erase(
     Return how many people and rows were erased. With ``dry_run=True`` nothing is erased, and no scan is deleted; the
     counts are those of an erasure that can delete every scan.
 
-    The rows of each batch of at most ``BATCH`` people are erased in one transaction. After that, the remaining
-    consents, audit entries and deliveries whose term is over are erased, each statement by itself. Legal holds that
-    have ended can be erased then too. If the process is killed, the next call erases the rest.
+    The rows of each batch of at most ``BATCH`` people are erased in one transaction, and other rows whose term is over
+    after that. If the process is killed, the next call erases the rest.
 
     Scans that no withdrawal names and that are at least a day old are counted. With ``delete_unregistered_scans=True``
     they are deleted, except in a dry run. After a restore of the database they may belong to withdrawals that must be
@@ -169,8 +168,8 @@ def erase(
 
 def unregistered_scans() -> list[Path]:
     """Return the files in the folder of scans that have the name of a scan, that no withdrawal names, and that are at
-    least a day old. A younger file may belong to a transaction that is still open. 1 query; none, and an empty list, if
-    the folder does not exist or the setting ``PRIVATE_ROOT`` is empty.
+    least a day old. A younger file may belong to a transaction that is still open. The list is empty if the folder does
+    not exist or the setting ``PRIVATE_ROOT`` is empty. At most 1 query.
     """
     folder, yesterday = Path(conf.get().PRIVATE_ROOT, SCAN_FOLDER), timezone.now() - timedelta(days=1)
     if not conf.get().PRIVATE_ROOT or not folder.is_dir():
@@ -212,15 +211,14 @@ class Erasure:
         return self.counts
 
     def erase_people(self, people: list[Person]) -> None:
-        """Erase the data of these people and add to the counts: their acceptances and withdrawals, their declines of
-        editions of the same agreements, the address digests of notices about the same agreements to existing accounts,
-        and the consents and audit entries of those of whom no agreement stores an acceptance any more.
-        :meth:`FullyErased.consents` describes which consents; audit entries are not counted. The term of the people is
-        not checked.
+        """Erase the data of these people, and add to the counts. People under a legal hold are left out, and so are
+        people of whom a scan can't be deleted. That their term is over is not checked. A dry run only counts, and
+        deletes no scan.
 
-        The scans are deleted first, and then the rows are erased in one transaction. People under a legal hold are left
-        out, and so are people of whom a scan can't be deleted, and notices about editions under a legal hold. A dry run
-        only counts, and deletes no scan.
+        The scans are deleted first. Then one transaction erases the acceptances and withdrawals, the declines of
+        editions of the same agreements, the address digests of notices about the same agreements to existing accounts
+        (except notices about editions under a legal hold), and the consents and audit entries that :class:`FullyErased`
+        finds.
         """
         holds = LegalHoldScope.at(self.at)
         due, people = people, [person for person in people if not holds.covers(person)]
@@ -269,10 +267,9 @@ class Erasure:
                 withdrawn.update(applicant="", application_number="", ground="", scan="", **erased)
 
     def _erase_rows_of_deleted_accounts(self, consents: QuerySet[Consent], entries: QuerySet[AuditEntry]) -> None:
-        """Erase those of these consents and audit entries whose term is over and that belong to deleted accounts of
-        which every acceptance and withdrawal is erased (:meth:`_of_erased_accounts`). The term is the longest that any
-        sealed edition of any agreement states, or the setting ``RETENTION_YEARS`` if no edition is sealed. It begins
-        with the deletion of the account. A dry run only counts the consents.
+        """Erase those of these consents and audit entries that belong to deleted accounts, if :attr:`longest_term`
+        since the deletion is over, and every acceptance and withdrawal of the account is erased. A dry run only counts
+        the consents.
         """
         years = self.longest_term
         expired_rows = Q(account_deleted_at__lte=self.at, erased_at=None)
@@ -286,10 +283,9 @@ class Erasure:
                 self._clear_entries(entries.filter(belongs))
 
     def _erase_deliveries_of_deleted_accounts(self, deliveries: QuerySet[Delivery]) -> None:
-        """Erase the address digest and the pseudonym of those of these deliveries whose term is over and that belong to
-        deleted accounts of which every acceptance and withdrawal is erased (:meth:`_of_erased_accounts`). The term is
-        the one that the edition of the notice states. It begins with the deletion of the account. A dry run only
-        counts.
+        """Erase the address digest and the pseudonym of those of these deliveries that belong to deleted accounts, if
+        the term that the edition of the notice states is over since the deletion, and every acceptance and withdrawal
+        of the account is erased. A dry run only counts.
         """
         rows = deliveries.filter(account_deleted_at__lte=self.at).exclude(address_digest="", pseudonym="")
         pairs = rows.order_by().values_list("account_deleted_at", "notice__edition").distinct()
@@ -336,15 +332,14 @@ class Erasure:
         entries: QuerySet[AuditEntry],
         held_users: Collection[UserKey],
     ) -> None:
-        """After the site was closed, erase the address digests of those of these deliveries, and those of these
-        consents and audit entries, that belong to existing accounts and whose term is over. If the site was not closed
-        by ``self.at``, nothing is done.
+        """If the site was closed by ``self.at``, erase the address digests of these deliveries, and these consents and
+        audit entries, as far as they belong to existing accounts and the term since the closing is over. For a delivery
+        it is the term that the edition of its notice states, for the others :attr:`longest_term`. A dry run only counts
+        the deliveries and the consents.
 
-        The term begins when the site was closed. For a delivery it is the one that the edition of its notice states.
-        For the others it is the longest that any sealed edition states, or ``RETENTION_YEARS`` if there is none. Only
-        accounts without an acceptance or a withdrawal that is not erased are handled (for a delivery: in its
-        agreement), because ``erase_people()`` handles the others. ``held_users`` are the primary keys of accounts under
-        a legal hold, which are left out. A dry run only counts the deliveries and the consents.
+        Accounts with an acceptance or a withdrawal that is not erased (for a delivery: in its agreement) are left out,
+        because :meth:`erase_people` handles them. So are ``held_users``, the primary keys of accounts under a legal
+        hold.
         """
         closed_at = conf.closed_at()
         if closed_at is None or closed_at > self.at:
@@ -369,12 +364,11 @@ class Erasure:
         self, consents: QuerySet[Consent], entries: QuerySet[AuditEntry], held_users: Collection[UserKey]
     ) -> None:
         """Erase the legal holds that have ended and whose user, an existing account, has no acceptance that is not
-        erased: they were placed after the erasure, or the user never accepted. Of existing accounts that have an erased
-        withdrawal, and neither an acceptance nor a withdrawal that is not erased, also erase these audit entries and
-        those of these consents that have a withdrawal date. They were stored after the erasure, for example.
+        erased. Of existing accounts that have an erased withdrawal, and neither an acceptance nor a withdrawal that is
+        not erased, also erase these audit entries and those of these consents that have a withdrawal date.
 
-        ``held_users`` are the primary keys of accounts under a legal hold, which are
-        left out. A dry run only counts the consents.
+        ``held_users`` are the primary keys of accounts under a legal hold, which are left out. A dry run only counts
+        the consents.
         """
         stored: dict[str, Any] = {"user": OuterRef("user"), "erased_at": None}
         rest = Q(~Exists(Acceptance.objects.filter(**stored)), user__isnull=False) & ~Q(user__in=held_users)
@@ -388,7 +382,7 @@ class Erasure:
     def _forget_deleted_accounts_in_notices(self) -> None:
         """Where the audience of a notice is partly written, replace the stored key of the last user, if that account is
         deleted, by the greatest key below it (``""`` if there is none). The same users still follow. A dry run does
-        nothing. 1 query, and 2 for each notice whose audience is partly written.
+        nothing.
         """
         users = get_user_model()
         cursors = Notice.objects.exclude(fan_out_cursor="").values_list("pk", "fan_out_cursor")
@@ -402,7 +396,7 @@ class Erasure:
     @cached_property
     def longest_term(self) -> int:
         """The longest term, in years, that any sealed edition of any agreement states; the setting ``RETENTION_YEARS``
-        if no edition is sealed. 1 query, the first time.
+        if no edition is sealed.
         """
         stated: int | None = Edition.objects.published().aggregate(longest=Max("retention_years"))["longest"]
         return conf.retention_years() if stated is None else stated
@@ -459,8 +453,8 @@ class Erasure:
         self.counts.declines += len(fresh)
 
     def _clear_entries(self, entries: QuerySet[AuditEntry]) -> None:
-        """Clear the note, the user and the pseudonym of those of these audit entries
-        that are not erased, and mark them as erased. A dry run does nothing.
+        """Clear the note, the user and the pseudonym of those of these audit entries that are not erased, and mark them
+        as erased. A dry run does nothing.
         """
         if not self.dry_run:
             erased: dict[str, Any] = {**NO_PSEUDONYM, "erased_at": database_now(entries.db)}
@@ -474,13 +468,10 @@ class Erasure:
         holds.ended_by(self.at).update(ground="", user=None, pseudonyms=[], erased_at=erased_at)
 
     def _of_erased_accounts(self, moment: datetime) -> Q:
-        """Return the condition of the rows of the accounts that were deleted at that
-        moment and of which every acceptance and withdrawal is erased. In a dry run, the
-        rows that it has counted are regarded as erased. 2 queries.
-
-        If several accounts were deleted at that moment, the pseudonym tells their rows apart, but only under one key. A
-        row under another key, or without a pseudonym, may belong to any of them. Such a row does not meet the condition
-        while an acceptance or a withdrawal of that moment is not erased.
+        """Return the condition of the rows of the accounts that were deleted at that moment and of which every
+        acceptance and withdrawal is erased. In a dry run, the rows that it has counted are regarded as erased. If it is
+        unknown to which of several accounts a row belongs, it does not meet the condition while an acceptance or a
+        withdrawal of that moment is not erased.
         """
         stored = {(key, digest) for _moment, key, digest in self.counted.stored([moment])}
         found, keys = Q(account_deleted_at=moment), {key for key, _digest in stored}
@@ -505,10 +496,7 @@ def _names_withdrawal(identifier: str) -> bool:
 
 def _delete_scans(person: Person) -> bool:
     """Delete the files of the scans of this person's applications; the rows are not changed. Return ``True`` if no file
-    is left: all are deleted, were missing, or there are none.
-
-    Return ``False``, and log a warning, if a file could not be deleted or its folder does not exist. Then the scans
-    after it are not deleted either.
+    is left. Return ``False``, and log a warning, if a file could not be deleted or its folder does not exist.
     """
     for row in person.withdrawals:
         if row.scan:
@@ -556,8 +544,8 @@ def _declines_of(people: list[Person]) -> QuerySet[Decline]:
 
 @dataclass(frozen=True, slots=True)
 class FullyErased:
-    """Those of some people of whom no agreement stores an acceptance any more. The rows about them that belong to no
-    agreement are erased too.
+    """Those of some people of whom no agreement stores an acceptance any more. The consents and audit entries about
+    them, which belong to no agreement, can be erased too.
     """
 
     users: set[UserKey]
@@ -588,8 +576,9 @@ class FullyErased:
         )
 
     def rows(self, of_accounts: Q | None = None) -> Q:
-        """Return the condition of the rows about these people: found by the account and, if it was deleted, by the
-        pseudonym or the moment. Those of existing accounts must also meet the condition ``of_accounts``.
+        """Return the condition of the consents or audit entries about these people: found by the account or, if it was
+        deleted, by the pseudonym or the moment. Those of existing accounts must also meet the condition
+        ``of_accounts``.
         """
         by_user = Q(user__in=self.users)
         of_deleted = Q(pseudonym__in=self.pseudonyms, user=None) | Q(account_deleted_at__in=self.moments)
@@ -603,8 +592,8 @@ class FullyErased:
 
 
 def _of_several_accounts(moments: Collection[datetime]) -> set[datetime]:
-    """Return those of these moments at which several accounts were deleted, by the pseudonyms of what is stored: one
-    key has several of them, or a row has none, so that this is unknown. 6 queries.
+    """Return those of these moments at which several accounts were deleted, or may have been. The pseudonyms of the
+    stored rows show it: one key has several of them, or a row has no key.
     """
     names: dict[tuple[datetime, str], set[str]] = defaultdict(set)
     models = (Acceptance, Withdrawal, Consent, Decline, AuditEntry)

@@ -41,8 +41,9 @@ class Terms:
 
 @dataclass(slots=True)
 class Person:
-    """The rows about one person in one agreement, with the identifiers by which a legal hold can name that person. An
-    acceptance that is erased already is not among the rows. A withdrawal that is erased already can be among them.
+    """The rows about one person in one agreement, with the identifiers by which a legal hold can name that person. If
+    ``possible_people`` is not empty, they are the rows of several people. An erased acceptance is not among the rows;
+    an erased withdrawal can be.
     """
 
     terms: Terms
@@ -75,18 +76,13 @@ class Person:
         return max((edition.retention_years for edition in self.bound_by()), default=conf.retention_years())
 
     def bound_by(self) -> list[Edition]:
-        """Return three kinds of editions, in no particular order; one can occur twice.
+        """Return the editions whose terms apply to this person, in no particular order; one can occur twice.
 
-        The first kind are those that bound this person, also editions that they accepted in advance, and later ones
-        that changed only the wording. The second kind are those that they accepted after these had taken effect, even
-        if a withdrawal ended the acceptance at once. The third kind are those that their withdrawals name; an erased
-        withdrawal counts only if all are erased. Of the first two kinds, editions that took effect after the closing of
-        the site or after the deletion of the account are left out.
-
-        If there are none, return the edition that was in force when their first application to withdraw was registered
-        or, if none was in force or they did not apply, the last edition that was not cancelled. If there is none
-        either, return the cancelled editions that they accepted. The list is empty if there are none. If there are
-        several possible people, return the editions of all.
+        They are the editions that bound this person, those that they accepted after these had taken effect, and those
+        that their withdrawals name (an erased withdrawal counts only if all are erased). What an acceptance binds to
+        ends with the closing of the site and the deletion of the account. If there are none, it is the edition of
+        :meth:`_in_force_at_application`; if there is none either, they are the cancelled editions that they accepted.
+        If there are several possible people, return the editions of all.
         """
         if self.possible_people:
             return [edition for one in self.possible_people for edition in one.bound_by()]
@@ -111,9 +107,9 @@ class Person:
         return {edition.pk for edition in self.bound_by()} | {row.edition_id for row in self.acceptances}
 
     def _in_force_at_application(self) -> list[Edition]:
-        """Return, in a list, the edition that was in force when the person's first application was registered. If none
-        was in force, or there is no application, it is the last edition that was not cancelled. The list is empty if
-        there is none.
+        """Return, in a list, the edition that was in force when the person's first application to withdraw was
+        registered. If none was in force, or there is no application, it is the last edition that was not cancelled. The
+        list is empty if there is none.
         """
         applied_at = min((row.registered_at for row in self.withdrawals), default=None)
         editions = [one for one in self.terms.editions.values() if not one.cancelled_at]
@@ -124,9 +120,8 @@ class Person:
         """Return when the agreement with this person ended or will end; ``None`` if no end is known.
 
         It is the first of these moments: the effect of a withdrawal that ended the agreement and that no acceptance
-        followed (but not before the last acceptance), the deletion of the account, and the closing of the site. A
-        withdrawal that suspended the agreement, and a refused one, do not end it. For an applicant without an account
-        they do: at the moment from which the row was registered and, unless it was refused, in effect.
+        followed (but not before the last acceptance), the deletion of the account, and the closing of the site. For a
+        person who never had an account, a withdrawal ends it too, whatever its outcome: at ``Withdrawal.known_at()``.
         """
         last = self.membership.last_acceptance
         ends = [row.account_deleted_at for row in self.rows if row.account_deleted_at]
@@ -147,13 +142,13 @@ class Person:
 
 
 def expired(at: datetime, held_editions: Collection[int] = ()) -> Iterator[Person]:
-    """Yield the people whose term ended by that instant (inclusive) and of whom personal data is stored, agreement by
-    agreement. A person with two agreements can be yielded twice. Personal data is stored if an acceptance or a
-    withdrawal is not erased, or if a withdrawal is erased but the user's address digest is stored in a delivery about
-    the agreement. Consents are not considered, and neither are legal holds on people.
+    """Yield the people whose term ended by that instant (inclusive) and of whom personal data is stored: an acceptance
+    or a withdrawal that is not erased or, if a withdrawal is erased, the address digest of a delivery to the user about
+    the agreement. Legal holds on people are not considered. The people are yielded agreement by agreement, so a person
+    with two agreements can be yielded twice.
 
-    ``held_editions`` are the primary keys of editions under legal hold. A user is left out if their only personal data
-    are the address digests of notices about such editions.
+    ``held_editions`` are the primary keys of editions under legal hold. The address digests of notices about them do
+    not count as personal data here.
     """
     for agreement in Agreement.objects.order_by("pk"):
         notified = _notified(agreement.pk, held_editions)
@@ -171,8 +166,6 @@ def _notified(agreement: int, held_editions: Collection[int]) -> set[UserKey]:
     """Return the primary keys of users of whom a withdrawal from the agreement is erased, but for whom a delivery about
     an edition of the agreement still has an address digest. Deliveries about ``held_editions`` are not considered. 1
     query.
-
-    For example, a legal hold on an edition preserved such a digest, and that hold has ended.
     """
     erased = Withdrawal.objects.filter(agreement=agreement, erased_at__isnull=False, user__isnull=False)
     rows = Delivery.objects.filter(notice__edition__agreement=agreement, user__in=erased.order_by().values("user"))
@@ -184,9 +177,8 @@ def years_after(withdrawal: Withdrawal) -> int:
     """Return for how many years the user's data is stored after this withdrawal, which must have ended the agreement;
     this is not checked.
 
-    It is the longest term of the editions of :meth:`Person.bound_by`, as known when the withdrawal is both registered
-    and in effect. It is the setting ``RETENTION_YEARS`` if there is no such edition. An acceptance after that moment is
-    not considered; it would stop the term. At most 3 queries.
+    It is the result of :meth:`Person.years` for the rows up to the moment at which the withdrawal is both registered
+    and in effect. A later acceptance is not considered, although it stops the term. At most 3 queries.
     """
     end = withdrawal.known_at()
     terms = agreement_terms(withdrawal.agreement_id, end)
@@ -262,11 +254,9 @@ def _of_deleted_accounts(
 
 
 def _deleted_together(terms: Terms, acceptances: list[Acceptance], withdrawals: list[Withdrawal]) -> Iterator[Person]:
-    """Yield the people whose accounts were deleted at the same moment.
-
-    Usually the pseudonym states which rows belong together. If the key of the pseudonyms changed while the accounts
-    existed, or there was no key, this is unknown. Then one :class:`Person` with all rows is yielded. Its term ends when
-    the last of the possible terms ends, so that nothing is erased too early.
+    """Yield the people whose accounts were deleted at the same moment. The pseudonyms tell which rows belong to one
+    person. If they do not, because of different keys or a missing pseudonym, one :class:`Person` with all rows is
+    yielded. Its term ends when the last of the possible terms ends, so that nothing is erased too early.
     """
     found: dict[tuple[str, object], tuple[list[Acceptance], list[Withdrawal]]] = defaultdict(lambda: ([], []))
     for acceptance in acceptances:

@@ -1,6 +1,6 @@
-"""Inspection: compares the sealed tables and their triggers in a database with what should stand there. The rows are
-not read. :func:`differences` says what it finds. On PostgreSQL it also compares the owners and the schemas of the
-tables with each other, and finds settings by which triggers do not fire.
+"""Inspection: compares the definitions of the sealed tables and of their triggers in a database with what they should
+be. The rows are not read. On PostgreSQL it also compares the owners and the schemas of the tables with each other, and
+finds settings by which triggers do not fire.
 """
 
 from __future__ import annotations
@@ -28,8 +28,9 @@ if TYPE_CHECKING:
 
 
 def differences(connection: BaseDatabaseWrapper, get_model: GetModel) -> list[str]:
-    """Return one sentence, in English, for each difference that is found: what is missing, replaced, disabled or
-    altered, and which triggers, constraints and unique indexes were added. A column that was added is not a difference.
+    """Return one sentence, in English, for each difference between the sealed tables with their triggers in the
+    database and what they should be. A trigger, constraint or unique index that was added is a difference; a column
+    that was added is not.
 
     Every table of ``SEALS`` should exist. ``get_model(app_label, name)`` returns its model or raises ``LookupError``,
     as ``apps.get_model`` does; a model that it does not know is passed over. 6 queries on PostgreSQL, 1 on SQLite. The
@@ -82,7 +83,7 @@ def _uniqueness(column: str, table: str) -> str:
 
 
 def _unique_columns(model: AnyModel) -> set[str]:
-    """The columns that have a unique index of their own, with the primary key."""
+    """The names of the columns that the model declares unique by themselves, with the primary key."""
     return {str(field.column) for field in model._meta.concrete_fields if field.unique}
 
 
@@ -163,7 +164,7 @@ def _definitions(create: str) -> set[str]:
 
 
 def _name(definition: str) -> str:
-    """The name of the column or constraint that ``_definitions`` returned, or what it returned if that has no name."""
+    """The name of the column or constraint that ``definition`` defines; the definition itself if it has no name."""
     named = re.match(r'(?:CONSTRAINT)?"(\w+)"', definition, re.IGNORECASE)
     return named[1] if named else definition
 
@@ -327,7 +328,7 @@ def _postgresql_columns(
 ) -> Iterator[str]:
     """Yield the differences of the columns of one table. ``found`` maps the name of each of its columns to the type, to
     whether it is NOT NULL, to its collation (``None``: that of the type), and to whether it has a default. A column
-    that the model does not have is not a difference: during an update of the site, a later version may have added it.
+    that the model does not have is not a difference.
     """
     for field in model._meta.concrete_fields:
         parameters = field.db_parameters(connection)
@@ -342,12 +343,10 @@ def _postgresql_constraints(
     constraints: dict[str, tuple[Any, ...]],
     indexes: dict[str, tuple[Any, ...]],
 ) -> Iterator[str]:
-    """Yield the differences of the constraints in the ``Meta`` of the model, and of its
-    foreign keys. Also yield each check, exclusion and foreign key of the table, and
-    each unique, conditional or functional index, that the model does not have.
+    """Yield the differences of the constraints, foreign keys and indexes of one table. Indexes that are neither unique
+    nor conditional nor functional are not compared. Both dictionaries are by name.
 
-    PostgreSQL writes the condition of a check in its own words, so only the columns in
-    it are compared.
+    PostgreSQL writes the condition of a check in its own words, so only the columns in it are compared.
     """
     table, editor = model._meta.db_table, connection.schema_editor()
     column_of = {field.name: str(field.column) for field in model._meta.concrete_fields}
@@ -398,7 +397,7 @@ def _postgresql_constraints(
 
 
 def _bare(condition: str) -> str:
-    """Return a condition without what PostgreSQL adds to it, or what another version of Django may write in another
-    way: round brackets, quotation marks of names, white space, and the type of a text (``::text``).
+    """Return a condition without round brackets, quotation marks, white space and ``::text``, in which a database or a
+    version of Django may write the same condition in another way.
     """
     return re.sub(r'::text|[()"\s]', "", condition)

@@ -1,5 +1,5 @@
-"""Refuses commands that would delete all sealed rows, ``flush`` and the reverse of the migration that seals them,
-except on a test database.
+"""Keeps ``flush``, and the reverse of the migration that seals the rows, from deleting sealed rows, except on a test
+database.
 """
 
 from __future__ import annotations
@@ -35,13 +35,12 @@ def refuse_loss(connection: BaseDatabaseWrapper, get_model: GetModel) -> None:
 
 
 def is_test_database(connection: BaseDatabaseWrapper) -> bool:
-    """Was this database made for tests? Its name and its settings decide, because a
-    process can't find out whether tests run.
+    """Was this database made for tests? Its name and its settings decide, because a process can't find out whether
+    tests run.
 
     Yes for SQLite in memory, for ``DATABASES[…]["TEST"]["NAME"]`` and its numbered clones (``test --parallel``), and
-    for any name that begins with ``test_``, as Django's own names do. If the name is a path, the name of the file must
-    begin so. Also yes for a mirror (``TEST["MIRROR"]``) that has the same name as its primary database, if that is a
-    test database.
+    for a name that begins with ``test_``, as Django's own names do. If the name is a path, the name of the file must
+    begin so. A mirror (``TEST["MIRROR"]``) that has the same name as its primary database is one if that is one.
     """
     name, test = str(connection.settings_dict["NAME"] or ""), connection.settings_dict["TEST"]
     if connection.vendor == "sqlite" and (name == ":memory:" or "mode=memory" in name):

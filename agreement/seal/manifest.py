@@ -27,8 +27,8 @@ The **digest** of an edition is the SHA-256 of its manifest's bytes, in lower-ca
     jq -cSj . manifest.json | sha256sum        # the digest again: the bytes are canonical
 
 Each manifest but the first contains the digest of the edition before it, so one known digest proves every earlier text.
-Two facts about an edition are in no manifest: who published it (the name of an administrator concerns only the
-operator), and a cancellation (it happens after the edition was sealed). The triggers protect them.
+Who published an edition (the name of an administrator concerns only the operator), and whether it was cancelled (that
+happens after it was sealed), are in no manifest. The triggers protect these facts.
 """
 
 from __future__ import annotations

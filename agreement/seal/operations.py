@@ -14,7 +14,7 @@ from agreement.seal.triggers import VENDORS, GetModel, install, remove
 
 
 class CloseSeal(Operation):
-    """Migration operation that installs all triggers for the models at that point. Its reverse drops them. It does
+    """Migration operation that installs the triggers for the models at that point. Its reverse drops them. It does
     nothing on a database that is not in ``VENDORS``, or if a router keeps the editions out of the database.
 
     It is the last operation of a migration that changes a sealed table, and ``OpenSeal`` is the first.
@@ -89,7 +89,7 @@ class OpenSeal(CloseSeal):
 class BeginSeal(CloseSeal):
     """``CloseSeal`` for the migration that installs the triggers for the first time. ``migrate agreement zero`` runs
     its reverse before it drops the tables. Therefore the reverse raises ``CommandError`` if there is a sealed row,
-    except on a test database.
+    unless the database is a test database.
     """
 
     def database_backwards(

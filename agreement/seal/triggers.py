@@ -50,17 +50,16 @@ class Seal:
     ``stored`` and ``NEW``, and needs a ``forbidden_new``. ``""`` is none.
 
     ``keys`` are the unique keys by which SQLite's ``REPLACE`` would delete a sealed row. Each is the columns, and a
-    further condition on the two rows, ``stored`` and ``NEW``; ``""`` is none. A test compares the keys with the model's
-    constraints. If ``skips_stored`` is true, SQLite ignores a row that is added again, instead of refusing the
-    statement.
+    further condition on the two rows, ``stored`` and ``NEW``; ``""`` is none. If ``skips_stored`` is true, SQLite
+    ignores a row that is added again, instead of refusing the statement.
 
     If ``forbidden`` or ``forbidden_new`` is unknown, because of a NULL, the statement is refused too. In these two,
     ``{now}`` is the clock of the database, ``{earliest}`` and ``{latest}`` are ``CLOCK_TOLERANCE`` before and after it,
     ``{differs}`` is ``<>`` for which NULL is a value like any other, and ``{names}`` is the condition that
     ``NEW.pseudonyms`` is a list in JSON.
 
-    ``moments`` are columns with a moment. One that a sealed row gets must be a moment that Django can read. It is
-    checked when the row is changed, and if there is a ``forbidden_new``, also when it is added or becomes sealed.
+    ``moments`` are columns with a moment. A new moment in a sealed row must be one that Django can read. It is checked
+    when the row is changed, and if there is a ``forbidden_new``, also when it is added or becomes sealed.
     """
 
     model: str
@@ -77,8 +76,8 @@ class Seal:
 
     @property
     def name(self) -> str:
-        """The beginning of the names of the triggers of this table: ``agreement_seal_``
-        and the name of the model. On PostgreSQL it is also the name of their function.
+        """The beginning of the names of the triggers of this table: ``agreement_seal_`` and the name of the model. On
+        PostgreSQL it is also the name of their function.
         """
         return f"agreement_seal_{self.model}"
 
@@ -118,7 +117,7 @@ def _not_now(column: str) -> str:
 
 def _once_and_now(column: str) -> str:
     """The condition of a forbidden change to a moment, in SQL. It is forbidden to change it once it is set, and to set
-    it to another moment than now.
+    it to a moment that differs from now by more than ``CLOCK_TOLERANCE``.
     """
     return f"(NEW.{column} {{differs}} OLD.{column} AND (OLD.{column} IS NOT NULL OR {_not_now(column)}))"
 
@@ -130,12 +129,13 @@ _ACCOUNT = f"{_once_and_now('account_deleted_at')} OR (NEW.user_id IS NOT NULL A
 
 
 def _personal(*columns: str) -> str:
-    """The condition of a forbidden change to a row about a person, in SQL.
+    """The condition of a forbidden change to a row about a person, in SQL with names in braces. ``columns`` are its
+    personal columns.
 
     It is forbidden to change the account in a way that ``_ACCOUNT`` forbids, to remove the link to the account from a
-    row with neither ``account_deleted_at`` nor ``erased_at``, to change ``erased_at`` once it is set, to set it to
-    another moment than now, and to change a personal column, except to empty it in a row whose ``erased_at`` is set.
-    The moment may be set by the same statement or before. ``columns`` are the personal columns.
+    row with neither ``account_deleted_at`` nor ``erased_at``, to change ``erased_at`` in a way that ``_once_and_now``
+    forbids, and to change a personal column, except to empty it in a row whose ``erased_at`` is set by the same
+    statement or before.
     """
     return (
         f"{_ACCOUNT} OR (NEW.user_id IS NULL AND OLD.user_id IS NOT NULL"
@@ -359,7 +359,7 @@ SEALS = (
 
 
 def install(connection: BaseDatabaseWrapper, get_model: GetModel) -> None:
-    """Create all triggers, and replace those that exist, in one transaction. Nothing is created for a table that does
+    """Create the triggers, and replace those that exist, in one transaction. Nothing is created for a table that does
     not exist or a model that ``get_model`` does not know.
 
     ``get_model(app_label, name)`` returns a model or raises ``LookupError``, as ``apps.get_model`` does. The database
@@ -384,11 +384,10 @@ def remove(connection: BaseDatabaseWrapper, get_model: GetModel) -> None:
 
 @contextmanager
 def opened(connection: BaseDatabaseWrapper, get_model: GetModel) -> Iterator[None]:
-    """Context manager: drop the triggers, and install them again afterwards, also after
-    an error. The arguments are those of :func:`install`.
+    """Context manager: drop the triggers, and install them again afterwards, also after an error, which is raised
+    again. The arguments are those of :func:`install`.
 
-    Inside a transaction, an error rolls back everything that was done meanwhile. Outside one, nothing is rolled back,
-    and the triggers are not installed again if the block itself has installed any. The error is raised in either case.
+    Inside a transaction, an error rolls back everything that was done meanwhile. Outside one, nothing is rolled back.
     """
     if connection.in_atomic_block:
         # After a database error nothing can be installed here, but the rollback to the savepoint restores the triggers.
@@ -406,11 +405,10 @@ def opened(connection: BaseDatabaseWrapper, get_model: GetModel) -> Iterator[Non
 
 
 def removable(connection: BaseDatabaseWrapper, get_model: GetModel) -> bool:
-    """Could the current database role drop the triggers or a sealed table? On PostgreSQL, whether it, or the role that
-    logged in (to which ``SET ROLE NONE`` returns), is a superuser, may create roles, or is a member of a role that owns
-    a sealed table or its schema; false if there is no such table (1 query). It raises ``LookupError`` if ``get_model``
-    does not know a model. On any other database true without a query; for example, everyone who may write the file of
-    SQLite can drop them.
+    """Could the current database role remove the triggers or a sealed table? On PostgreSQL: is it, or the role that
+    logged in (to which ``SET ROLE NONE`` returns), a superuser, may it create roles, or is it a member of a role that
+    owns a sealed table or its schema? False if there is no such table. 1 query; it raises ``LookupError`` if
+    ``get_model`` does not know a model. On any other database it is true without a query.
     """
     if connection.vendor != "postgresql":
         return True
@@ -432,8 +430,8 @@ def removable(connection: BaseDatabaseWrapper, get_model: GetModel) -> bool:
 
 
 def any_installed(connection: BaseDatabaseWrapper) -> bool:
-    """Is any trigger of the seal installed, whatever it does? 1 query. On a database that is not in ``VENDORS`` it is
-    false without a query.
+    """Is any trigger of the seal installed, even an altered one? 1 query. On a database that is not in ``VENDORS`` it
+    is false without a query.
     """
     if connection.vendor not in VENDORS:
         return False
@@ -446,7 +444,7 @@ def any_installed(connection: BaseDatabaseWrapper) -> bool:
 def expected(connection: BaseDatabaseWrapper) -> bool:
     """Should the triggers be installed? Not on a database that is not in ``VENDORS``, not if a router keeps the table
     of the editions out of this database, and not before the migration that installs them. If the migrations of the app
-    are switched off (as in some test runs), no migration is required. It is not checked whether the triggers exist.
+    are switched off (as in some test runs), no migration is required. Whether the triggers exist is not checked.
     """
     if connection.vendor not in VENDORS:
         return False
@@ -461,8 +459,8 @@ def expected(connection: BaseDatabaseWrapper) -> bool:
 
 
 def present(connection: BaseDatabaseWrapper, get_model: GetModel) -> Iterator[tuple[Seal, type[models.Model]]]:
-    """Yield the seals whose tables exist, with their models, in the order of ``SEALS``. A migration does not know the
-    models of later ones. A view is not a table. The arguments are those of :func:`install`.
+    """Yield the seals whose model ``get_model`` knows and whose table exists, with their models, in the order of
+    ``SEALS``. A view is not a table. The arguments are those of :func:`install`.
     """
     with connection.cursor() as cursor:
         tables = {table.name for table in connection.introspection.get_table_list(cursor) if table.type == "t"}
@@ -586,15 +584,12 @@ def _postgresql_unreadable(column: str) -> str:
 
 
 def _sqlite_unreadable(column: str) -> str:
-    """The condition, in SQL, that the moment in this column of ``NEW`` is not a text
-    that Django can read. It is false for NULL.
-
-    The text must be the date and the time to the second of a day that exists, alone or
-    with six decimal places, between 2 January of the year 1 and the end of the year
-    9998. SQLite reads it without the decimal places, because it would round them. The
-    modifier makes it normalise a day that does not exist. The length is counted in
-    bytes, because a text ends at a NUL for most functions.
+    """The condition, in SQL, that the moment in this column of ``NEW`` is not a text that Django can read: the date and
+    the time of a day that exists, to the second or with six decimal places, between 2 January of the year 1 and the end
+    of the year 9998. It is false for NULL.
     """
+    # SQLite reads the text without the decimal places, because it would round them. The modifier makes it normalise a
+    # day that does not exist. The length is counted in bytes, because a text ends at a NUL for most functions.
     moment, size = f"NEW.{column}", f"length(CAST(NEW.{column} AS BLOB))"
     second = f"substr({moment}, 1, 19)"
     return (

@@ -41,9 +41,9 @@ def account_page(
     ``methods`` are the allowed HTTP methods; another one is answered with 405.
 
     A POST needs a CSRF token, and so does any other unsafe method: without it, the status is 403. A visitor who is not
-    signed in is redirected to the login page; their POST is answered with 403. Every response forbids every cache to
-    store it, also the site's error pages for what the view refuses (``REFUSALS``). Each request of a signed-in user
-    reads the dates of the editions from the database (:func:`agreement.editions.timeline.fresh_timelines`).
+    signed in is redirected to the login page; their POST is answered with 403. The responses forbid every cache to
+    store them; so do the site's error pages for what the view refuses (``REFUSALS``). The dates in the :class:`Visit`
+    are read for the request (:func:`agreement.editions.timeline.fresh_timelines`).
 
     A person who acts in the name of the user can read the page, and the audit log names them. Their POST is answered
     with the status 403, and the view does not run. With ``of_user_alone=True`` this is so for every method.
@@ -87,7 +87,9 @@ def account_page(
 
 
 def _refuse_impersonation(visit: Visit) -> HttpResponse:
-    """Return the answer to a person who acts in the name of a user and tried what only the user may do."""
+    """Return the page with the status 403 for a person who acts in the name of a user and tried what only the user may
+    do.
+    """
     return visit.refuse(
         403,
         _("You act in the name of another user"),
@@ -134,12 +136,11 @@ def display_acceptance(
 
 def user_acceptances(visit: Visit) -> dict[int, list[Acceptance]]:
     """Return this user's acceptances by the primary key of the agreement, each list in the order of the editions'
-    numbers. Each has the attribute ``current``: false if a withdrawal from the agreement that is in effect now took
-    effect or was registered after the acceptance. The look-up ``[…]`` of an agreement without acceptances gives an
-    empty list. 1 query.
+    numbers. Each has the attribute ``current``: false if a later withdrawal from the agreement has taken effect. The
+    look-up ``[…]`` of an agreement without acceptances gives an empty list. 1 query.
 
-    Acceptances of cancelled editions are included. All editions are without the body. An acceptance of an edition
-    that ``visit.timelines`` does not contain yet is left out.
+    Acceptances of cancelled editions are included. All editions are without the body. An acceptance of an edition that
+    ``visit.timelines`` does not contain yet is left out.
     """
     rows = Acceptance.objects.with_current(visit.request.user.pk).select_related("edition")
     rows = rows.order_by("edition__number", "round").defer(*text_columns("edition"))

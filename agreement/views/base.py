@@ -107,8 +107,8 @@ class Visit:
 
     def path(self, name: str, *args: object, language: str | None = None) -> str:
         """Return the path of the page of the app with that URL name and these arguments, in ``language`` or, if it is
-        ``None``, in the active language. If the site includes the app's URLs several times, and this page is one of the
-        app, the path is in the URL namespace of this page. Raises ``NoReverseMatch`` if there is no such page.
+        ``None``, in the active language. On a page of the app, the path is in the URL namespace of that page, because a
+        site may include the app's URLs several times. Raises ``NoReverseMatch`` if there is no such page.
         """
         with translation.override(language) if language else nullcontext():
             return reverse(f"agreement:{name}", args=args, current_app=self._namespace)
@@ -143,8 +143,7 @@ class Visit:
     def refuse(
         self, status: int, heading: str, *sentences: str, link: tuple[str, str] | None = None, **context: Any
     ) -> HttpResponse:
-        """Return a page with this status that states why the request was refused. It has no canonical URL and no links
-        to other languages. Caches may not store it.
+        """Return a page with this status that states why the request was refused. Caches may not store it.
 
         The page has a heading, a paragraph for each of the sentences and, if ``link`` is given, a link. ``link`` is a
         pair: the path, and the text of the link. ``context`` are further variables of the template.
@@ -190,9 +189,9 @@ def page(
 
     A response with the status 200 gets an ``ETag``, loses its cookies, is compressed if the client accepts gzip and it
     becomes smaller, and becomes a 304 or 412 if the conditions of the request (``If-None-Match``, ``If-Match``) demand
-    it. It is not remembered if it is personal, if it was made inside a transaction, or while ``DEBUG`` is on. It is
-    personal if the session was read, or if a CSRF token, a message or a CSP nonce was used. Shared caches may not store
-    a personal page. Responses with another status are not remembered.
+    it. It is not remembered if it is personal, if it was made inside a transaction, or while ``DEBUG`` is on. Responses
+    with another status are not remembered either. A response is personal if the session was read, or if a CSRF token, a
+    message or a CSP nonce was used. Shared caches may not store a personal page.
     """
 
     def decorate(view: View) -> Callable[..., HttpResponseBase]:
@@ -232,9 +231,9 @@ def _given(request: HttpRequest, parameters: tuple[str, ...], headers: tuple[str
 
 
 def _cache_key(visit: Visit) -> tuple[object, ...] | None:
-    """Return the key under which a page is remembered: path, scheme, ``BASE_URL`` and active language, the values in
-    ``parameters``, and the version of the dates, which changes when an edition is published, is cancelled or takes
-    effect. ``None`` if ``BASE_URL`` is empty.
+    """Return the key under which a page is remembered: path, scheme, ``BASE_URL`` and active language, the parameters,
+    and the version of the dates, which changes when an edition is published, is cancelled or takes effect. ``None`` if
+    ``BASE_URL`` is empty.
     """
     request, base = visit.request, conf.get().BASE_URL
     if not base:

@@ -25,7 +25,7 @@ def clause(visit: Visit, slug: str, anchor: str) -> HttpResponse:
     the number in that edition.
 
     Cancelled editions are left out. The response is 404 if there is no such clause or edition. Raises ``BadRequest`` if
-    the value of ``?edition=`` is no number of an edition. At most 1 query for the texts.
+    the value of ``?edition=`` can't be the number of an edition. At most 1 query for the texts.
     """
     editions = _editions(visit, visit.timeline(slug))
     chosen = visit.parameters.get("edition")
@@ -89,7 +89,5 @@ def _wordings(history: ClauseHistory, zone: str) -> Iterator[Json]:
 
 
 def _text(wording: Wording) -> str:
-    """Return the words of the clause with the labels of its units, one line for each paragraph; ``""`` if it was
-    deleted.
-    """
+    """Return the words of the clause, with the labels of its units, in lines; ``""`` if it was deleted."""
     return "\n".join(f"{unit.label} {unit.text}".strip() for unit in wording.units)

@@ -188,7 +188,7 @@ def _clause(clause: clauses.Clause) -> Json:
 
 def rfc3339(at: datetime | None, zone: str) -> str | None:
     """Return the moment as in RFC 3339, with the UTC offset of the agreement's time zone ``zone``; ``None`` for
-    ``None``. The offset has whole minutes, because no edition is older than 1991.
+    ``None``.
     """
     return at.astimezone(ZoneInfo(zone)).isoformat() if at else None
 

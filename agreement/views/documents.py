@@ -49,8 +49,8 @@ def changes(visit: Visit, slug: str, number: int, language: str) -> HttpResponse
     """The changes to the edition ``number`` as tracked changes in a Word file, in ``language``. They are the changes
     from the last edition before it that was not cancelled, or from the edition with the number in ``?from=``.
 
-    The response is 404 if an edition is not public, if there is no earlier one, or if both are the same. Raises
-    ``BadRequest`` if ``?from=`` is not a number.
+    The response is 404 if an edition is not public, if there is none to compare with, or if both are the same. Raises
+    ``BadRequest`` if the value of ``?from=`` can't be the number of an edition.
     """
     return _compared(visit, slug, number, language, documents.changes_file, "changes")
 

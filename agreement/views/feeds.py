@@ -89,7 +89,5 @@ def _summary(displayed: DisplayedEdition) -> str:
 
 
 def _xml_safe(text: str) -> str:
-    """Return the text with a replacement character for each U+FFFE and U+FFFF, the only characters of a sealed title or
-    summary that XML 1.0 does not allow.
-    """
+    """Return the text with a replacement character for each U+FFFE and U+FFFF, which XML 1.0 does not allow."""
     return _UNWRITABLE.sub("\ufffd", text)

@@ -1,8 +1,8 @@
 """The page that recognises the edition of a text, a file, a letter or a digest.
 
 If the browser can compute the SHA-256 of the text (with JavaScript, on a page with TLS), it first sends only the
-SHA-256. If no edition has it, or the browser can't compute it, the text is posted: it is hashed, and its words are
-compared with those of the editions. The text is not stored.
+SHA-256. If no edition has it, or the browser can't compute it, the text or file is posted. A posted text is hashed, and
+its words are compared with those of the editions. It is not stored.
 """
 
 from __future__ import annotations
@@ -73,8 +73,8 @@ class HashedText:
 
 
 class DigestIndex:
-    """Finds the texts of sealed editions by their SHA-256. Outside a transaction, each edition is read once, and its
-    SHA-256 values are remembered, not its texts. Inside a transaction nothing is remembered.
+    """Finds the texts of sealed editions by their SHA-256. Outside a transaction, the SHA-256 values of an edition are
+    remembered, not its texts, until :meth:`clear`. Inside a transaction nothing is remembered.
     """
 
     def __init__(self) -> None:
@@ -145,7 +145,7 @@ class RecognisedEdition:
 
 @dataclass(frozen=True, slots=True)
 class ComparedEdition:
-    """An edition from which a posted text was copied, and how the words of the two compare."""
+    """A public edition that a posted text is like, and how the words of the two compare."""
 
     displayed: DisplayedEdition
     match: recognition.Match
@@ -174,8 +174,8 @@ def verify(request: HttpRequest) -> HttpResponseBase:
 @page(unlimited=("sha256",))
 def answer(visit: Visit) -> HttpResponse:
     """The page with the form and, for ``?sha256=``, with the recognised editions. The value is a SHA-256, or at least
-    its first 8 digits. Only public editions are recognised. The status is 404 if there are none, and 400 if the value
-    is not a SHA-256. Upper-case letters and white space around the value are allowed.
+    its first 8 digits. Only public editions are recognised. The status is 404 if the value recognises none, and 400 if
+    it is not a SHA-256. Upper-case letters and white space around the value are allowed.
     """
     if "sha256" not in visit.parameters:
         return visit.render("agreement/pages/verify.html", _form_context())
@@ -193,10 +193,10 @@ def recognise_posted(request: HttpRequest) -> HttpResponse:
     """Return the result for the posted file or, without a file, for the posted text. Nothing is written, so no CSRF
     token is needed.
 
-    If the text is that of an edition, or a digest, the response is a redirect (303) to this page with the SHA-256. In
-    any other case it is the page with the editions whose words the text has, the edition that is most like it, or the
-    editions whose digests stand in it. The status is 404 if there are none, 413 if the text or file is too large, and
-    400 if it can't be read.
+    If the text is that of a public edition, or a digest, the response is a redirect (303) to this page with the
+    SHA-256. In any other case it is the page with the public editions that the text is like or, if there are none,
+    those whose digests stand in it; of a PDF file, only the latter. The status is 404 if there are none, 413 if the
+    text or file is too large, and 400 if it can't be read.
     """
     visit = Visit(request, timezone.now(), current_timelines(), {})
     try:
@@ -226,7 +226,7 @@ def recognise_posted(request: HttpRequest) -> HttpResponse:
 
 
 def _pdf_metadata(content: bytes) -> str:
-    """Return what the metadata of a PDF file say, and what the file says uncompressed, as one text."""
+    """Return the bytes of a PDF file, and its metadata decompressed, as one text."""
     found = [content]
     for match in islice(re.finditer(rb"/Type\s*/Metadata[^>]{0,200}>>\s*stream\r?\n", content), 5):
         with suppress(zlib.error):
@@ -235,8 +235,8 @@ def _pdf_metadata(content: bytes) -> str:
 
 
 def _posted_digest(text: str) -> str:
-    """Return the digest, or its beginning, if a person posted one and nothing else; otherwise ``""``. The program
-    ``sha256sum`` prints the name of the file after it, and pages print "SHA-256" before it and "…" after it.
+    """Return the digest, or its beginning, if the posted text is one; otherwise ``""``. The name of a file may follow a
+    whole digest, as the program ``sha256sum`` prints it, and "SHA-256" may stand before it, as on pages.
     """
     words = text.lower().removeprefix("sha-256").strip(" :").split() if len(text) < 400 else []
     first = words[0].rstrip("…") if words else ""
@@ -245,9 +245,9 @@ def _posted_digest(text: str) -> str:
 
 
 def _text(content: bytes) -> str:
-    """Return the text of a posted file: of a Word file its Markdown, or else the bytes in UTF-8. Raises
-    ``RequestDataTooBig`` if it is too large, ``SourceError`` for a Word file that can't be read, and the other
-    exceptions of ``UNREADABLE`` for a text that is none.
+    """Return the text of a posted file: of a Word file its Markdown, otherwise the bytes in UTF-8. Raises
+    ``RequestDataTooBig`` if it is too large, ``SourceError`` for a ZIP archive that is no readable Word file, and
+    ``ValueError`` for bytes that are no text.
     """
     if content.startswith(ZIP):
         try:
@@ -266,7 +266,7 @@ def _text(content: bytes) -> str:
 
 
 def _recognised(visit: Visit, texts: list[HashedText]) -> list[RecognisedEdition]:
-    """Return the public editions among these texts, with their texts."""
+    """Return those of these texts whose edition is public, each with its edition."""
     return [
         RecognisedEdition(visit.display(timeline, dated), hashed)
         for hashed in texts
@@ -277,7 +277,7 @@ def _recognised(visit: Visit, texts: list[HashedText]) -> list[RecognisedEdition
 
 
 def _compared(visit: Visit, text: str) -> list[ComparedEdition]:
-    """Return the editions from which a text was copied, by its words. At most 1 query, and 1 for each result."""
+    """Return the public editions that a text is like, by its words. Only the ``MAX_COMPARED`` latest are compared."""
     public = {
         dated.pk: (timeline, dated)
         for timeline in visit.timelines.agreements.values()
@@ -298,8 +298,8 @@ def _compared(visit: Visit, text: str) -> list[ComparedEdition]:
 
 
 def _named_or_unknown(visit: Visit, text: str, *, is_pdf: bool = False) -> HttpResponse:
-    """Return the page with the editions whose digests stand in the text; if there are none, the page that says that no
-    edition was recognised.
+    """Return the page with the public editions whose digests stand in the text; if there are none, the page that says
+    that no edition was recognised.
     """
     digests = dict.fromkeys(re.findall(r"(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])", text)[:20])
     texts = [hashed for digest in digests for hashed in _index.find(digest, visit.timelines)]

@@ -130,7 +130,7 @@ def _without_label(spans: tuple[Span, ...], label: str) -> tuple[Span, ...] | No
 
 
 class _Parser(HTMLParser):
-    """Collects the lines of the HTML. It makes the lines of ``agreement.text.markdown.text_lines``."""
+    """Collects the lines of the HTML, the same lines as ``agreement.text.markdown.text_lines``."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -248,8 +248,8 @@ class _Parser(HTMLParser):
 
 
 def _tidy(spans: Sequence[Span]) -> tuple[Span, ...]:
-    """The spans without white space at the ends of the line, and with one character for each other white space: a line
-    break, a single space of another kind as it is, or a space. Neighbours in one format become one span.
+    """The spans with each white space as one character, and without white space at the ends of the line. Neighbours in
+    one format become one span.
     """
     return tuple(
         Span("".join(text for text, _form in group), form)

@@ -1,4 +1,4 @@
-"""Tables that have the whole text in Kazakh and in Russian, each in columns of its own."""
+"""Finds tables that have the text in Kazakh and in Russian beside each other, each in columns of its own."""
 
 from __future__ import annotations
 
@@ -21,17 +21,18 @@ _RATIO = 3
 
 @dataclass(frozen=True, slots=True)
 class LanguageColumns:
-    """The columns of such a table. ``languages`` maps the index of the first column of each text, from 0, to the
-    language of the text: ``kk``, ``ru``, or ``""`` if it is neither. ``width`` is the number of columns.
+    """The columns of a table with the text in several languages. ``languages`` maps the index of the first column of
+    each text, from 0, to the language of the text: ``kk``, ``ru``, or ``""`` if it is not recognised. ``width`` is the
+    number of columns.
     """
 
     languages: dict[int, str]
     width: int
 
     def language(self, cell: Any, first: int, columns: int) -> str | None:
-        """The language of a cell that begins at the column ``first`` and has so many columns; ``None`` if it belongs to
-        all texts. Its words decide. If they do not show the language, a cell of the whole width belongs to all texts,
-        and any other one to the text in whose columns it is.
+        """The language of a cell that begins at the column ``first`` and spans ``columns`` columns; ``None`` if it
+        belongs to all texts. Its words decide. If they do not show the language, a cell of the whole width belongs to
+        all texts, and any other one to the text in whose columns it is.
         """
         if known := recognise(text(cell)):
             return known
@@ -55,7 +56,7 @@ def span(cell: Any) -> int:
 
 
 def text(element: Any) -> str:
-    """The characters below the element, without regard to how they are displayed."""
+    """The characters of all elements ``w:t`` below the element, without regard to how they are displayed."""
     return "".join(it.text or "" for it in element.iter(f"{W}t"))
 
 

@@ -1,4 +1,4 @@
-"""Puts the parts of a Word file together. The same parts give the same bytes."""
+"""Assembles a Word file (.docx): a ZIP archive of XML parts."""
 
 from __future__ import annotations
 
@@ -21,7 +21,9 @@ _DATE = (1980, 1, 1, 0, 0, 0)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sheet:
-    """What a Word file states beside its text. The lines above and below the text are in headers and footers."""
+    """What a Word file contains besides its body: its title, language and date, the lines in its headers and footers,
+    and whether its pages lie on their side.
+    """
 
     title: str
     language: str
@@ -40,10 +42,11 @@ class Sheet:
 
 
 def assemble(sheet: Sheet, body: str, *, relations: dict[str, str] | None = None, markdown: bytes = b"") -> bytes:
-    """The Word file with these parts.
+    """The bytes of a Word file.
 
-    ``body`` is the content of ``w:body`` without the section. ``relations`` maps the addresses of its links to their
-    ids. ``markdown`` is the part that :mod:`agreement.word.original` reads, ``b""`` for none.
+    ``body`` is the XML inside ``w:body``, to which the section properties are added here. ``relations`` maps the
+    addresses of its links to their ids. ``markdown`` is the part that :mod:`agreement.word.original` writes and reads;
+    ``b""`` for none.
     """
     locale = markup.LOCALES[sheet.language]
     links = "".join(markup.relation(address, key) for address, key in (relations or {}).items())

@@ -11,13 +11,15 @@ MC = "{http://schemas.openxmlformats.org/markup-compatibility/2006}"
 
 
 def value(element: Any, place: str) -> str:
-    """The attribute ``w:val`` of the element at that path below ``element``; ``""`` if there is none."""
+    """The attribute ``w:val`` of the element at the path ``place`` below ``element``; ``""`` if there is none."""
     found = element.find(place) if element is not None else None
     return (found.get(f"{W}val") or "") if found is not None else ""
 
 
 def is_on(switch: Any) -> bool:
-    """Is there this element, and does its value switch its property on?"""
+    """Does this element exist, and does its value switch its property on? ``None`` is an element that does not
+    exist.
+    """
     return switch is not None and switch.get(f"{W}val") not in {"0", "false", "off"}
 
 

@@ -28,7 +28,7 @@ class ReadFile:
     """A file that was read. A text file has equal texts in its ``manuscript`` and nothing that was left out.
 
     ``encoding`` is the encoding of a text file, and ``""`` for a Word file. ``marked`` says that a byte order mark was
-    removed, and ``line_ends`` that line ends were replaced.
+    removed, and ``line_ends`` that other line ends were replaced by LF.
     """
 
     name: str
@@ -38,7 +38,7 @@ class ReadFile:
     line_ends: bool = False
 
     def changed(self) -> list[str]:
-        """Sentences about what the reading changed or did not import, in the active language."""
+        """Sentences about what the reading changed, what it imported and what it did not, in the active language."""
         found = []
         if not self.encoding:
             found.append(
@@ -78,7 +78,9 @@ class ReadFile:
         return found
 
     def _counted(self) -> list[str]:
-        """Sentences about what became other characters, or depends on the answer about tracked changes."""
+        """Sentences about what the manuscript counts: struck out words, tracked formats, raised words and removed
+        spaces. A count of 0 has no sentence.
+        """
         document = self.manuscript
         sentences = [
             (
@@ -101,7 +103,7 @@ class ReadFile:
         return [sentence % {"count": count} for sentence, count in sentences if count]
 
     def left_out(self) -> list[tuple[str, list[str], int]]:
-        """What the author must know that it was left out, in the active language: one tuple for each kind. A tuple
+        """What was left out and the author must know about, in the active language: one tuple for each kind. A tuple
         contains the label of the kind, a list of notes, and how many there are. Kinds that are only counted, such as
         pictures and hidden text, have an empty list.
         """
@@ -134,8 +136,8 @@ def read_file(
     ``"UTF-8"``, a text file in another encoding is refused. ``may_be_empty`` permits a text file with nothing but white
     space.
 
-    Raises ``source.SourceError`` if the file is of another kind, if it can't be the text of an edition, and for a Word
-    file without the extra ``docx``. Its sentence and hint are in the active language.
+    Raises ``source.SourceError`` if the file is refused. Its sentence and hint are in the active language. Without the
+    extra ``docx`` each Word file is refused.
     """
     if kind := _foreign(content):
         raise package.refused(name, *kind)

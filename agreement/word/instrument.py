@@ -28,9 +28,9 @@ def write_instrument(paragraphs: Sequence[tuple[str, str]], *, language: str, at
     """The bytes of a Word file on A4 with these paragraphs, each a pair of style and text. The styles are those of
     ``editions.instruments.Paragraph``.
 
-    ``language`` is ``kk`` or ``ru``, for the spelling checker of Word. ``at`` is the moment that the file states as
-    that of its creation; ``None`` stands for the beginning of 2000. Equal parameters give equal bytes. A character that
-    XML can't contain becomes U+FFFD.
+    ``language`` is ``kk`` or ``ru``, for the spelling checker of Word. ``at`` is the moment that the file states for
+    its creation and its last change; ``None`` stands for the beginning of 2000. A character that XML can't contain
+    becomes U+FFFD.
     """
     document = docx.Document()
     section = document.sections[0]

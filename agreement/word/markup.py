@@ -41,7 +41,7 @@ def readable(words: str) -> str:
 
 def run(words: str, properties: str = "", *, tag: str = "t") -> str:
     """A run with these words. ``properties`` is its ``w:rPr`` or ``""``; ``tag`` is ``t``, or ``delText`` for deleted
-    words. ``""`` if there are no words.
+    words. It is ``""`` if there are no words.
     """
     if not words:
         return ""
@@ -103,8 +103,8 @@ GAP = '<w:p><w:pPr><w:pStyle w:val="Gap"/></w:pPr></w:p>'
 
 
 def row(cells: Iterable[str], columns: Sequence[int], *, heads: bool = False, change: str = "") -> str:
-    """A row of a table. Each cell is its content, as for :func:`cell`. ``heads``: is it repeated on each page?
-    ``change`` is the ``w:ins`` or ``w:del`` of a tracked row, or ``""``.
+    """A row of a table. ``cells`` are the contents of its cells, as for :func:`cell`, and ``columns`` their widths in
+    twips. ``heads``: is it repeated on each page? ``change`` is the ``w:ins`` or ``w:del`` of a tracked row, or ``""``.
     """
     inside = ("<w:tblHeader/>" if heads else "") + change
     properties = f"<w:trPr>{inside}</w:trPr>" if inside else ""
@@ -112,7 +112,9 @@ def row(cells: Iterable[str], columns: Sequence[int], *, heads: bool = False, ch
 
 
 def cell(content: str, width: int, span: int = 1) -> str:
-    """A cell with this content: paragraphs and tables, the last of which is a paragraph."""
+    """A cell of a table, ``width`` twips wide, over ``span`` columns. ``content`` are its paragraphs and tables, the
+    last of which is a paragraph.
+    """
     spans = f'<w:gridSpan w:val="{span}"/>' if span > 1 else ""
     return f'<w:tc><w:tcPr><w:tcW w:w="{width}" w:type="dxa"/>{spans}</w:tcPr>{content}</w:tc>'
 
@@ -123,7 +125,7 @@ def equal_columns(count: int, width: int) -> list[int]:
 
 
 class Writer:
-    """Writes lines, and collects the addresses of their links.
+    """Writes lines as XML of Word, and collects the addresses of their links.
 
     ``numbers`` are the numbers of the units, to which references may lead. ``language`` is the language that the words
     state; with ``""`` it is that of the file. ``width`` is the space for a table, in twips.
@@ -145,8 +147,8 @@ class Writer:
         self._marked: set[str] = set()
 
     def lines(self, lines: Sequence[Line], number: str = "") -> str:
-        """Paragraphs and tables. The first paragraph outside tables gets a bookmark for the unit with this number, so
-        that references lead to it. A number that had a bookmark before gets none.
+        """The XML of paragraphs and tables. The first paragraph outside tables gets a bookmark for the unit with this
+        number, so that references lead to it. A number that had a bookmark before gets none.
         """
         written: list[str] = []
         for is_row, group in groupby(lines, key=lambda line: bool(line.cells)):
@@ -159,7 +161,7 @@ class Writer:
         return "".join(written)
 
     def paragraph(self, line: Line, number: str = "") -> str:
-        """A paragraph with the label and the words of the line."""
+        """A paragraph with the label and the words of the line, and with a bookmark for the unit with this number."""
         label = run(f"{line.label} " if line.spans else line.label, self._properties(Format())) if line.label else ""
         return f"<w:p>{paragraph_properties(line.layout)}{self._bookmark(number)}{label}{self._spans(line.spans)}</w:p>"
 
@@ -206,7 +208,7 @@ EMPTY_CELL = '<w:p><w:pPr><w:pStyle w:val="Cell"/></w:pPr></w:p>'
 
 
 def relation(address: str, key: str) -> str:
-    """The relation of a link to an address outside the file."""
+    """The XML of the relation with the id ``key``, of a link to an address outside the file."""
     kind = "http://schemas.openxmlformats.org/officeDocument/2006/relationships/hyperlink"
     target = quoteattr(address)
     return f'<Relationship Id="{key}" Type="{kind}" Target={target} TargetMode="External"/>'

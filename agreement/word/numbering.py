@@ -1,8 +1,8 @@
 """Computes the numbers of automatic numbering, which Word stores in no file: "1.", "1.1.", "2)", "б)".
 
 A paragraph names a list (``w:num``) and a level, itself or through its style. The list names a definition
-(``w:abstractNum``), and may replace levels and first numbers of it. All lists of one definition count together, as in
-Word and LibreOffice. The source is ISO/IEC 29500-1, clause 17.9; where it is silent, LibreOffice decides.
+(``w:abstractNum``), and may replace levels and first numbers of it. All lists of one definition count together. The
+source is ISO/IEC 29500-1, clause 17.9.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class _Level:
 
     ``parts`` are what the level displays: "%1" stands for the number of level 0. ``places`` are these signs. ``cut``
     means that the text is longer than Word accepts. ``restart`` is how many levels, counted from the uppermost, begin
-    this level again: 0 means that it never begins again.
+    this level again: 0 means that none does, and ``None`` that each upper level does.
     """
 
     start: int | None = None
@@ -57,7 +57,9 @@ class _Level:
     hidden: bool = False
 
     def replaced_by(self, other: _Level) -> _Level:
-        """The level that ``other``, an override, gives: what it does not state remains."""
+        """This level, overridden by ``other``. ``legal``, ``capitals`` and ``hidden`` are those of ``other``; of the
+        rest, what ``other`` does not state remains.
+        """
         return _Level(
             start=self.start if other.start is None else other.start,
             form=other.form or self.form,
@@ -73,8 +75,8 @@ class _Level:
 
 @dataclass(slots=True)
 class _List:
-    """A list: the key of its definition, its levels by depth, the first numbers that it sets anew, and the depths that
-    have had a paragraph.
+    """A list: the key of its definition, its levels by depth, the first numbers that it sets by depth, and the depths
+    whose counting began at a paragraph of this list.
     """
 
     definition: str
@@ -97,10 +99,9 @@ class Numbering:
     ``part`` is the main part of the document, and ``styles`` are its styles by their id. ``accept`` is ``False`` in the
     reading with all tracked changes rejected: then numbers that were tracked as added are absent.
 
-    ``numbers`` are the printed numbers of the two upper levels, each with the first words of its paragraph.
-    ``uncertain`` are the numbers of which this module is not sure, in the same form. The number is ``""`` for a
-    paragraph whose number it does not give: a field of Word computes it, such as LISTNUM, or its level is hidden or not
-    defined. ``empty`` are the numbers of paragraphs without words that are not hidden.
+    ``numbers`` are the numbers of the two upper levels, each with the first words of its paragraph. ``uncertain`` are
+    the numbers of which this module is not sure, in the same form; the number is ``""`` for a paragraph whose number it
+    can't give. ``empty`` are the numbers of paragraphs without words.
     """
 
     def __init__(self, part: Any, styles: dict[str, Any], *, accept: bool = True) -> None:
@@ -133,8 +134,8 @@ class Numbering:
         self._linked = {link: key for key, it in self._definitions.items() if (link := value(it, f"{W}styleLink"))}
 
     def label(self, paragraph: Any, words: str, mark: Look) -> str:
-        """The number of this paragraph, whose words are ``words``; ``-`` for a bullet, ``""`` if none. ``mark`` is the
-        look of the mark of its end, which the number takes on.
+        """The number of this paragraph, whose words are ``words``; ``-`` for a bullet, ``""`` if it has none or it
+        can't be given. ``mark`` is the look of the mark of its end, which may make the number capitals or uncertain.
 
         It counts the paragraph: call it once for each paragraph, also one without words, in the order of the file.
         """
@@ -169,7 +170,7 @@ class Numbering:
         return label
 
     def _count(self, found: _List, depth: int) -> None:
-        """Count one paragraph of the list at this depth."""
+        """Count one paragraph of the list at this depth, and note at which depths the number is in doubt."""
         counts = self._counts.setdefault(found.definition, {})
         doubts = self._doubts.setdefault(found.definition, set())
         for upper in range(depth + 1):  # A paragraph implies one of each level above it, which is counted too.
@@ -201,7 +202,7 @@ class Numbering:
 
     def _number(self, found: _List, depth: int, shown: _Level) -> tuple[str, bool]:
         """The number of the level at this depth as ``shown``, the level of the paragraph, displays it, and whether this
-        module is sure of it.
+        module is sure of it. The number of a bullet or of a level that is not defined is ``""``.
         """
         level, counts = found.levels.get(depth), self._counts[found.definition]
         if level is None or level.form == "bullet":
@@ -216,8 +217,8 @@ class Numbering:
         return written, sure and depth in counts and depth not in self._doubts[found.definition]
 
     def _place(self, paragraph: Any) -> tuple[str, int, bool]:
-        """The key of the list that the paragraph belongs to, ``""`` if none, the depth of its level, and whether this
-        is sure. It is not if a level names the style of the paragraph, and LibreOffice would take another level.
+        """The key of the list that the paragraph names, ``""`` if none, the depth of its level, and whether this is
+        sure.
         """
         properties = paragraph.find(f"{W}pPr")
         own = properties.find(f"{W}numPr") if properties is not None else None
@@ -238,8 +239,8 @@ class Numbering:
         return key, (named or 0) if depth is None else depth, sure
 
     def _of_style(self, style: str) -> tuple[str, int | None, str]:
-        """The list, the depth and the style that names the list, as the style or one that it is based on states them.
-        Each style is read once, also in a circle of styles.
+        """The key of the list, the depth, and the id of the style that names the list, as the style or one that it is
+        based on states them. The depth is ``None``, and the others are ``""``, if none of them states it.
         """
         chain = []
         while style in self.styles and style not in self._inherited:
@@ -255,7 +256,9 @@ class Numbering:
         return found
 
     def _list(self, key: str) -> _List | None:
-        """The list with this key. ``None`` if there is none; the key ``0`` switches numbering off."""
+        """The list with this key; ``None`` if there is none. The key ``0`` switches numbering off and gives
+        ``None``.
+        """
         if key not in self._lists:
             num = self._nums.get(key) if key != "0" else None
             self._lists[key] = None if num is None else self._read_list(num)
@@ -320,8 +323,8 @@ def _level(element: Any) -> _Level:
 
 
 def _written(number: int, form: str) -> tuple[str, bool]:
-    """The number in this format of Word, and whether Word writes it so. Digits stand for a format that is not known,
-    and for a number that the format can't write.
+    """The number in this format of Word, and whether this module is sure that Word writes it so. A number whose format
+    is not known, or can't write it, is written in digits.
     """
     if form == "decimal":
         return str(number), True

@@ -1,4 +1,4 @@
-"""The exact Markdown of an edition in a Word file that this app wrote.
+"""The exact Markdown of an edition in the Word file that this app wrote for its text in one language.
 
 Word has no place for some details of Markdown: ``**`` or ``__``, empty lines, a wrapped paragraph. The file therefore
 contains the body of the edition in a part of its own, beside the text that Word displays. :mod:`agreement.word.reader`
@@ -27,8 +27,8 @@ def part(body: str) -> bytes:
 
 
 def stored_body(main: Any) -> str:
-    """The body in the file whose main part this is. ``""`` if the file has none, if it is damaged, or if it can't be
-    the body of an edition.
+    """The body that :func:`part` stored in the file whose main part this is; ``""`` if there is none, if it is damaged,
+    or if it can't be the body of an edition.
     """
     from docx.oxml import parse_xml
 

@@ -1,11 +1,9 @@
 """Opens a Word file (.docx) safely: a file may be hostile.
 
-A file is a ZIP archive of parts. Relations name the parts that belong to the text: the main part, and its styles,
-numbering, notes, headers, footers, and the Markdown that this app stored in it (:mod:`agreement.word.original`).
+A file is a ZIP archive of parts. Relations name the parts that belong to the text: the main part, and others such as
+its styles, numbering and notes, and the Markdown that this app stored in it (:mod:`agreement.word.original`).
 :func:`open_package` checks these parts and copies them into a new package, for python-docx. Pictures, settings of
-printers and embedded files are not unpacked.
-
-Links to files elsewhere are not followed. They are reported, except hyperlinks, which the reader reports itself.
+printers and embedded files are not unpacked. Links to files elsewhere are not followed.
 """
 
 from __future__ import annotations
@@ -65,8 +63,8 @@ _MACROS = re.compile(rb"(?:document|template)\.macroenabled", re.IGNORECASE)
 class Package:
     """A Word file with nothing but the parts that the reader uses. ``content`` are its bytes, for python-docx.
 
-    ``outside`` are the addresses of files elsewhere to which the file links: its template, linked pictures and linked
-    documents, without hyperlinks. An address is in the list once.
+    ``outside`` are the addresses of files elsewhere to which these parts link, such as a template or a linked picture,
+    without hyperlinks. An address is in the list once.
     """
 
     content: bytes
@@ -87,9 +85,8 @@ def open_package(content: bytes, name: str) -> Package:
     """Check the bytes of a Word file and return the parts that the reader uses, as a new package. Parts in the form
     "Strict Open XML" get the names of an ordinary file.
 
-    Raises ``source.SourceError`` for a file that is too large, encrypted or damaged, that contains macros, that is no
-    .docx file, or whose parts declare XML entities or an unusual encoding. ``name`` is the name of the file in
-    messages. python-docx must be installed.
+    Raises ``source.SourceError`` if the file is refused. ``name`` is the name of the file in its message. python-docx
+    must be installed.
     """
     archive = _Archive(content, name)
     if _MACROS.search(archive.xml("[Content_Types].xml")):
@@ -134,7 +131,7 @@ def _macros(name: str) -> source.SourceError:
 
 class _Relation(NamedTuple):
     """A relation of a part. ``kind`` is the last word of its type, ``target`` the name of a part or, if ``external``,
-    an address outside the file, and ``key`` what the part calls it.
+    an address outside the file, and ``key`` its id in the part.
     """
 
     kind: str
@@ -146,7 +143,8 @@ class _Relation(NamedTuple):
 class _Archive:
     """The parts of a ZIP archive. Names are compared without regard to upper and lower case, as Word compares them.
 
-    The archive, and each part that :meth:`xml` returns, is checked. Raises ``source.SourceError`` if it is refused.
+    The constructor checks the archive, and :meth:`xml` each part that it returns. They raise ``source.SourceError`` if
+    they refuse it.
     """
 
     def __init__(self, content: bytes, name: str) -> None:
@@ -172,7 +170,9 @@ class _Archive:
         return _key(part) in self.entries
 
     def begins(self, part: str, words: str) -> bool:
-        """Is there this part, and do the first 500 bytes of it contain these words?"""
+        """Do the first 500 bytes of this part contain these words? False if the part does not exist or can't be
+        unpacked.
+        """
         try:
             with self.archive.open(self.entries[_key(part)]) as content:
                 return words.encode() in content.read(500)
@@ -180,8 +180,8 @@ class _Archive:
             return False
 
     def xml(self, part: str) -> bytes:
-        """The XML of a part in UTF-8, without its declaration and with the namespaces of an ordinary file. Raises
-        ``source.SourceError`` if there is no such part, or if it is refused.
+        """The XML of a part in UTF-8, without its declaration and its comments, and with the namespaces of an ordinary
+        file. Raises ``source.SourceError`` if there is no such part, or if it is refused.
         """
         if not self.has(part):
             raise refused(self.name, _("it is not a .docx file"))
@@ -216,7 +216,7 @@ class _Archive:
         return _TAG.sub(_ordinary, content) if b"purl.oclc.org/ooxml/" in content else content
 
     def _without_comments(self, content: bytes) -> bytes:
-        """The XML without comments and processing instructions, which would end the words in which they stand."""
+        """The XML without comments and processing instructions, which would divide the words in which they stand."""
         from docx.oxml import parse_xml
         from lxml import etree
 
@@ -228,8 +228,8 @@ class _Archive:
         return bytes(etree.tostring(root, encoding="utf-8"))
 
     def relations(self, part: str, source_part: str) -> list[_Relation]:
-        """The relations of ``source_part``, which the ``.rels`` part ``part`` contains; empty if there is no such part.
-        A target inside the file is the name of a part.
+        """The relations of the part ``source_part``. ``part`` is the name of the ``.rels`` part that lists them;
+        without this part there are none.
         """
         from docx.oxml import parse_xml
 

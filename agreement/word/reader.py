@@ -1,7 +1,7 @@
 """Reads a Word file (.docx) into the text of an edition: its words, its numbers as Word displays them, its tables.
 
 python-docx opens the file. :mod:`agreement.word.numbering` computes the labels of automatic numbering. Comments,
-footnotes, pictures and hidden text can't become part of an agreement: they are counted or listed. Tracked changes, and
+footnotes, pictures and hidden text do not become part of the text: they are counted or listed. Tracked changes, and
 words that are struck out, give two texts: one with all changes accepted and without the struck words, and one with all
 changes rejected and with these words.
 
@@ -57,20 +57,13 @@ class Manuscript:
 
     ``accepted`` is the text with all tracked changes accepted and without the words that are struck out. ``rejected``
     is the text with all changes rejected and with these words. They are equal if no change was tracked and no word is
-    struck out. Each integer is a count: of insertions, deletions, pictures, hidden passages, and others that are
-    described below. Moved text counts as an insertion and a deletion. For a file that the app wrote, and whose words
-    nobody changed, the two texts are the body of the edition (:mod:`agreement.word.original`), which contains the
-    addresses of the links, and ``links`` is empty. The next paragraph describes other files.
+    struck out. For a file of :func:`agreement.word.writer.edition_file` whose words nobody changed, both are the body
+    of the edition, and ``links`` is empty.
 
-    In both texts a tab is a space. Unless ``typed``, several spaces are one, and lines have no spaces at their ends.
-    The words of a text box are paragraphs after the paragraph that it belongs to. The paragraphs of a cell are lines of
-    it, ``<br>`` stands between them, and each row of a table in a cell is such a line. ``\ufffd`` stands for a symbol
-    or a formula that has no characters.
-
-    ``comments`` and ``footnotes`` are the words of these notes, after the name of the author if the file has it.
-    ``footnotes`` includes endnotes. ``links`` are the addresses of hyperlinks, without those that are fields or that
-    lead to a place in the file. ``margins`` are the words of each header and footer that contains letters. The counts,
-    ``links`` and the numbers below come from the reading with all changes accepted.
+    Each integer is a count. Moved text counts as an insertion and a deletion. ``comments`` and ``footnotes`` (with
+    endnotes) are the words of these notes, after the name of the author if the file has it. ``links`` are the addresses
+    of hyperlinks in the text. ``margins`` are the words of headers and footers. The counts and lists come from the
+    reading with all changes accepted.
     """
 
     accepted: str = ""
@@ -137,10 +130,8 @@ def read_manuscript(content: bytes, name: str, *, language: str = "") -> Manuscr
     If most of the file is a table with the Kazakh and the Russian text beside each other, only the text in ``language``
     is taken from it, as paragraphs. With ``""`` such a table is read as any other.
 
-    Raises ``source.SourceError`` if the file is no .docx file, is too large, encrypted or damaged, contains macros, an
-    XML document type or an unusual encoding, has a text of more than ``source.MAX_BYTES`` characters, or has no letter
-    or digit with all changes accepted. Its sentence and hint are in the active language. Raises ``ImportError`` if the
-    extra ``docx`` is not installed.
+    Raises ``source.SourceError`` if the file is refused or contains no text. Its sentence and hint are in the active
+    language. The extra ``docx`` must be installed.
     """
     package = open_package(content, name)
     import docx
@@ -175,7 +166,9 @@ class _TooLong(Exception):
 
 
 def _displayed(body: str) -> str:
-    """The text that is read from the words that Word displays of an edition with this body."""
+    """The text that this module reads from the Word file that the app writes for this body, without the body stored in
+    it.
+    """
     import docx
 
     written = edition_file(Sheet(title="", language=LANGUAGES[0]), body)
@@ -185,7 +178,7 @@ def _displayed(body: str) -> str:
 class _Reader:
     """Reads the body once, with all tracked changes accepted or all of them rejected (``accept=False``).
 
-    ``text()`` returns the text. It stores everything else, such as the counts and comments, in ``found``.
+    ``text()`` returns the text. Counts, comments and other notes are added to ``found``.
     """
 
     def __init__(self, document: Any, found: Manuscript, *, accept: bool, language: str = "") -> None:
@@ -248,9 +241,7 @@ class _Reader:
             yield _cell_lines(words) if cell else self._marked(words)
 
     def _boxed(self, boxes: list[Any], *, cell: bool) -> Iterator[str]:
-        """The paragraphs of these text boxes. Word and LibreOffice count the numbers in text boxes apart from the
-        others, each in its own way, so that these are uncertain.
-        """
+        """The paragraphs of these text boxes. Their numbers are counted apart from the others."""
         outer, self.numbering = self.numbering, self.apart
         for box in boxes:
             yield from self._blocks(box, cell=cell)
@@ -271,8 +262,8 @@ class _Reader:
 
     @contextmanager
     def _control(self, control: Any) -> Iterator[None]:
-        """Count the hint that this content control displays in place of words, while its content is read, unless it is
-        in a control whose hint was counted with all its words.
+        """A context in which the content of this content control is read. The hint that it displays in place of words
+        is added to ``found``, unless it is in a control whose hint was added.
         """
         outer = self.counted
         if is_on(control.find(f"{W}sdtPr/{W}showingPlcHdr")):
@@ -290,7 +281,7 @@ class _Reader:
 
     def _continues(self, paragraph: Any) -> bool:
         """Does the paragraph continue in the next one, because the mark of its end belongs to an insertion or deletion
-        that is left out? The insertions and deletions of the mark are counted.
+        that is left out? The tracked changes of the mark and of the format of the paragraph are counted.
         """
         properties = paragraph.find(f"{W}pPr/{W}rPr")
         marks = [] if properties is None else list(properties)
@@ -349,13 +340,15 @@ class _Reader:
         return heading + self._marked(f"{label} {words}".strip(), start=not heading)
 
     def _marked(self, words: str, *, start: bool = True) -> str:
-        """The words as Markdown that displays them, or as they are if they are Markdown already."""
+        """The words as Markdown that displays them, or as they are if marks of Markdown were typed in the file.
+        ``start``: do they begin a line?
+        """
         return words if self.found.typed else escaped(words, start=start)
 
     def _level(self, properties: Any, style: str, name: str, *, numbered: bool) -> int:
         """The level of a heading in Markdown: 1 for a title, 2 to 5 for the first four levels of Word; 0 for any other
-        paragraph. The name of the style decides, then the outline level of the paragraph. That of its style decides for
-        a numbered paragraph only, because such styles are also used for words that have no number and are no heading.
+        paragraph. The name of the style decides, then the outline level of the paragraph, then that of its style if the
+        paragraph is numbered.
         """
         if name == "title":
             return 1
@@ -367,7 +360,9 @@ class _Reader:
         return outline + 2 if outline is not None and outline < 4 else 0
 
     def _words(self, paragraph: Any, table: str) -> str:
-        """The words of the paragraph as it displays them. Its text boxes are added to ``boxes``."""
+        """The words of the paragraph as Word displays them. Hidden and struck words are counted; hidden ones are left
+        out, and struck ones if changes are accepted. The text boxes of the paragraph are added to ``boxes``.
+        """
         properties = self._properties(paragraph, "pPr")
         pieces: list[tuple[str, Look]] = []
         own = self.styles.look(None, value(properties, f"{W}pStyle"), table)
@@ -495,13 +490,13 @@ class _Reader:
         return "\n".join([lines[0], "|" + " --- |" * width, *lines[1:]])
 
     def _nested(self, table: Any) -> str:
-        """A table in a cell: a line for each of its rows."""
+        """The words of a table in a cell: a line for each of its rows."""
         rows = (" \\| ".join(filter(None, (self._lines(cell, table) for cell in row))) for _, row in self._rows(table))
         return _joined(rows)
 
     def _column(self, table: Any) -> Iterator[str]:
-        """The paragraphs of a table of languages that belong to the language that is read. The others are read too, so
-        that their numbers are counted.
+        """The paragraphs of a table of languages that belong to the language that is read, or to all languages. The
+        other cells are read too, so that their numbers are counted.
         """
         columns = self.tables[table]
         self.found.columns = max(self.found.columns, len(columns.languages) - 1)
@@ -608,7 +603,9 @@ def _field_codes(body: Any) -> set[Any]:
 
 
 def _form_field(mark: Any) -> str:
-    """What the beginning of a field displays: the box of a form, ticked or not, or the chosen entry of a list."""
+    """What the beginning of a field displays: the box of a form, ticked or not, or the chosen entry of a list; ``""``
+    for other fields.
+    """
     box, entries = mark.find(f"{W}ffData/{W}checkBox"), mark.findall(f"{W}ffData/{W}ddList/{W}listEntry")
     if box is not None:
         checked = box.find(f"{W}checked")
@@ -618,7 +615,7 @@ def _form_field(mark: Any) -> str:
 
 
 def _branch(alternatives: Any) -> Any:
-    """The alternative that is read: the first one that has words, or the first one."""
+    """The alternative that is read: the first one that has words, otherwise the first one."""
     return next(filter(_has_words, alternatives), alternatives[0] if len(alternatives) else alternatives)
 
 
@@ -664,7 +661,9 @@ def _plain(element: Any) -> str:
 
 
 def _numbered_as(properties: Any) -> tuple[str, str, str]:
-    """The style, the list and the level that the properties of a paragraph name."""
+    """The ids of the style and of the list, and the level, that the properties of a paragraph name; ``""`` for each
+    that is missing.
+    """
     return (
         value(properties, f"{W}pStyle"),
         value(properties, f"{W}numPr/{W}numId"),

@@ -1,4 +1,4 @@
-"""What the styles of a Word file, and the words themselves, say about how words are displayed.
+"""Computes how a Word file displays words, from its styles and from the properties of the words themselves.
 
 It reads whether words are hidden, struck out, capitals, raised or lowered, their size and font, and the outline levels
 of styles. What a table style states for single rows or columns is not read.
@@ -20,8 +20,8 @@ _TOGGLES = ("vanish", "strike", "caps")
 @dataclass(frozen=True, slots=True)
 class Look:
     """How words are displayed. ``raised`` is ``superscript``, ``subscript`` or ``""``, and ``font`` is the name of the
-    font in small letters, or ``""`` if none is stated. ``position`` is by how much the words are raised, and ``size``
-    is their size, both in half points. They do not count when looks are compared.
+    font in small letters, or ``""`` if none is stated. ``position`` is by how much the words are raised (negative:
+    lowered), and ``size`` is their size, both in half points. These two do not count when looks are compared.
     """
 
     hidden: bool = False
@@ -67,7 +67,7 @@ class Styles:
         )
 
     def _inherited(self, character: str, paragraph: str, table: str) -> dict[str, Any]:
-        """What these styles and the document state together."""
+        """The properties of words that these styles, by their ids, and the defaults of the document give together."""
         key = (character, paragraph, table)
         if key not in self._together:
             levels = [
@@ -88,7 +88,9 @@ class Styles:
         return level
 
     def _of(self, style: str) -> dict[str, Any]:
-        """What the style and those that it is based on state. Each is read once, also in a circle of styles."""
+        """What the style and the styles that it is based on state. Styles that are based on each other in a circle end
+        the search.
+        """
         chain = []
         while style in self.elements and style not in self._known:
             chain.append(style)

@@ -1,4 +1,4 @@
-"""Characters that a Word file displays by other means than the character itself: fonts of symbols, raised words."""
+"""Converts characters of symbol fonts, and raised or lowered words, to characters of Unicode."""
 
 from __future__ import annotations
 
@@ -24,7 +24,9 @@ _LOWERED = str.maketrans("0123456789+-−–=()aehijklmnoprstuvx", "₀₁₂₃
 
 
 def symbol(font: str, code: int) -> str:
-    """The character at the place ``code`` of the font with this name; ``""`` if this module is not sure of it."""
+    """The Unicode character for the place ``code`` of the font with this name; ``""`` if this module is not
+    sure of it.
+    """
     places = _FONTS.get(font.lower())
     if places is not None:
         return places.get(code - 0xF000 if 0xF000 <= code <= 0xF0FF else code, "")
@@ -33,8 +35,9 @@ def symbol(font: str, code: int) -> str:
 
 
 def unicode_symbols(words: str, font: str) -> str:
-    """The words with the characters that only the font with this name defines, as far as it is one of symbols, replaced
-    by those of Unicode. A character of which this module is not sure stays.
+    """The words with the characters U+F000 to U+F0FF of a symbol font replaced by characters of Unicode. A character of
+    which this module is not sure stays. ``font`` is the name of the font in small letters; words in a font that is no
+    known symbol font are returned as they are.
     """
     if font not in _FONTS:
         return words
@@ -45,12 +48,12 @@ def unicode_symbols(words: str, font: str) -> str:
 
 
 def raised_words(words: str, raised: str, before: str) -> str:
-    """The words, which are raised (``superscript``) or lowered, as characters of Unicode: «¹». ``before`` are the words
-    before them.
+    """The words, which are raised (``superscript``) or lowered (``subscript``), as characters of Unicode: «¹».
+    ``before`` are the words before them.
 
-    Words for which Unicode lacks a character become ``^(…)`` or ``_(…)`` if they follow a letter, a digit or a closing
-    sign; otherwise they are returned as they are. So are two or more letters that follow no such sign, such as a hint
-    below a blank, and words without letters and digits.
+    Words for which Unicode lacks a character become ``^(…)`` or ``_(…)`` if they follow a letter, a digit or a sign
+    such as ``)`` or ``%``; otherwise they are returned as they are. So are two or more letters that follow no such
+    sign, such as a hint below a blank, and words without letters and digits.
     """
     table, mark = (_RAISED, "^") if raised == "superscript" else (_LOWERED, "_")
     attached = before[-1:].isalnum() or before[-1:] in {")", "]", "»", "”", "%", "°", "№"}

@@ -1,8 +1,7 @@
 """Writes a redline as tracked changes of Word.
 
-If Word accepts all changes, the words are those of the new text; if it rejects all, those of the old one. Deleted and
-inserted paragraph marks, renumbered labels, rows of tables and changed formats are tracked too. The words that a unit
-kept at another place are moved; a unit with a table or a rule is deleted and inserted there instead.
+If Word accepts all changes, the words are those of the new text; if it rejects all, those of the old one. Besides
+words, it tracks paragraph marks, labels, rows of tables, formats, and units that moved to another place.
 """
 
 from __future__ import annotations
@@ -30,9 +29,9 @@ _Pair = tuple[Line | None, Line | None]
 
 
 def tracked(redline: Redline, old: Document, new: Document, *, author: str, at: datetime) -> str:
-    """The paragraphs and tables with the changes from ``old`` to ``new``, of which ``redline`` is the comparison.
+    """The XML of the paragraphs and tables with the changes from ``old`` to ``new``. ``redline`` is their comparison.
 
-    ``author`` is the name of who made them, and ``at`` the instant.
+    ``author`` is the name that Word displays for the changes, and ``at`` their instant.
     """
     tracker = _Tracker(lines_by_unit(old), lines_by_unit(new), author, at)
     # Word can't remove the mark of the last paragraph, so the last paragraph is one without changes.
@@ -41,8 +40,8 @@ def tracked(redline: Redline, old: Document, new: Document, *, author: str, at: 
 
 def _placed(changes: Sequence[Change]) -> Iterator[tuple[Change, _Place]]:
     """Yield the changes in the order of the file. A unit that is at another place in the new text is yielded twice: at
-    its old place and at its new one. A unit that left its place follows the unit before it in the old text that kept
-    its order.
+    its old place and at its new one. The old place of a moved or deleted unit is after the nearest unit before it in
+    the old text that stayed.
     """
     kept = longest_increasing([change.old.start for change in changes if change.old and change.new])
     edges = iter(sorted(kept))
@@ -75,7 +74,9 @@ def _placed(changes: Sequence[Change]) -> Iterator[tuple[Change, _Place]]:
 
 @dataclass(frozen=True, slots=True)
 class _Piece:
-    """Words of a paragraph. ``kind`` is that of a run; ``was`` is the format that equal words had in the old text."""
+    """Words of a paragraph. ``kind`` is that of a run. ``was`` is the format that equal words had in the old text; it
+    equals ``format`` if no change of the format is tracked.
+    """
 
     kind: str
     text: str
@@ -94,11 +95,11 @@ class _Source:
 
     @property
     def layout(self) -> Layout:
-        """The layout of the current line."""
+        """The layout of the current line, or of the last line if all were taken."""
         return self.lines[min(self.place, len(self.lines) - 1)].layout if self.lines else Layout()
 
     def take(self, count: int) -> Iterator[Span]:
-        """Yield the next ``count`` characters of the current line."""
+        """Yield the next ``count`` characters of the current line as spans; fewer if the line ends before."""
         while count > 0 and self.span < len(self.spans):
             span = self.spans[self.span]
             text = span.text[self.offset : self.offset + count]
@@ -130,7 +131,7 @@ class _Tracker:
         """Start of a unit in the old text → name of its move."""
 
     def unit(self, change: Change, place: _Place) -> str:
-        """The unit at that place, with its changes."""
+        """The XML of the unit at that place, with its changes."""
         old = self.old[change.old.start] if change.old else []
         new = self.new[change.new.start] if change.new else []
         # A rule has no words. Word can't move a row of a table, so a unit with a table is deleted and inserted.
@@ -171,7 +172,7 @@ class _Tracker:
         return "".join(written)
 
     def _pair(self, old: Line | None, new: Line | None) -> str:
-        """One paragraph: of both texts, deleted or inserted."""
+        """One paragraph: compared if both lines are there, otherwise deleted or inserted."""
         olds, news = [old] if old else [], [new] if new else []
         runs = compare(old.text if old else "", new.text if new else "")
         mark = "" if old and new else "del" if old else "ins"
@@ -190,10 +191,11 @@ class _Tracker:
     def _paragraphs(
         self, runs: Iterable[Run], old: Sequence[Line], new: Sequence[Line], *, mark: str = "", moved: str = ""
     ) -> str:
-        """The paragraphs that ``runs`` turn from the old lines into the new ones.
+        """The paragraphs with these runs, which change the old lines into the new ones.
 
         ``mark`` is the element that tracks the mark of the last paragraph; ``""`` if it is in both texts. ``moved`` is
-        the element around equal words that are moved. ``old`` and ``new`` are then the lines at this place.
+        the element around words that are moved, ``""`` for none. If words are moved, ``old`` and ``new`` are both the
+        lines at this place.
         """
         before, after = _Source(old), _Source(new)
         sides = {"equal": (after, before), "delete": (before,), "insert": (after,)}
@@ -220,7 +222,7 @@ class _Tracker:
         return "".join(written)
 
     def _paragraph(self, pieces: Sequence[_Piece], layout: Layout, was: Layout, mark: str, moved: str) -> str:
-        """A paragraph. ``was`` is its old layout, ``mark`` the element that tracks its mark."""
+        """A paragraph. ``was`` is its old layout, and ``mark`` the element that tracks its mark, ``""`` for none."""
         change = ""
         if was != layout and not mark:
             inside = markup.paragraph_properties(was) or "<w:pPr/>"
@@ -271,7 +273,9 @@ def _pieces(kind: str, span: Span, *others: _Source) -> Iterator[_Piece]:
 
 
 def _cells(line: Line | None, count: int) -> list[Line | None]:
-    """So many cells: those of the row, and empty ones after them. ``None`` for each cell of a row that is not there."""
+    """``count`` cells: those of the row, and empty ones after them. ``None`` stands for each cell of a row that is not
+    there.
+    """
     cells: list[Line | None] = list(line.cells) if line else []
     return cells + [Line((), Layout("Cell")) if line else None] * (count - len(cells))
 
@@ -290,8 +294,8 @@ def _labelled(lines: Sequence[Line]) -> list[Line]:
 
 
 def _paired(old: Sequence[Line], new: Sequence[Line]) -> list[_Pair]:
-    """The old and the new lines of a unit, in pairs, in their order. Lines with the same words are pairs where their
-    order and number allow it. Between them, lines of the same kind are pairs, and other lines are deleted or inserted.
+    """The old and the new lines of a unit, in pairs, in their order. ``None`` is the partner of a line that was deleted
+    or inserted.
     """
     before, after = ([(bool(line.cells), line.text) for line in lines] for lines in (old, new))
     there = Counter(after)

@@ -1,7 +1,7 @@
 """Writes Word files (.docx): an edition, both of its languages, its changes as tracked changes, a comparative table.
 
 No library is needed. The numbers of the text are words. What a :class:`agreement.word.container.Sheet` states is in
-headers and footers. The same arguments give the same bytes. Characters that XML forbids become U+FFFD.
+headers, footers and properties of the file. Characters that XML forbids become U+FFFD.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ CONTENT_TYPE = "application/vnd.openxmlformats-officedocument.wordprocessingml.d
 
 def edition_file(sheet: Sheet, body: str) -> bytes:
     """The Word file with the text of an edition in one language. As long as nobody changes its words,
-    ``read_manuscript`` gives the normalised body again, character for character.
+    ``read_manuscript`` reads the normalised body from it, character for character.
     """
     document = clauses.parse(body)
     writer = Writer(numbers=document.numbers)
@@ -37,8 +37,8 @@ def edition_file(sheet: Sheet, body: str) -> bytes:
 
 
 def bilingual_file(sheet: Sheet, bodies: dict[str, str]) -> bytes:
-    """The two texts of an edition beside each other, clause by clause. ``bodies`` are the bodies by language, the left
-    one first.
+    """The Word file with the two texts of an edition beside each other, clause by clause. ``bodies`` are the bodies by
+    language, the left one first.
     """
     columns = markup.equal_columns(2, markup.WIDTH)
     relations: dict[str, str] = {}
@@ -67,7 +67,9 @@ def changes_file(
     author: str,
     at: datetime,
 ) -> bytes:
-    """The changes from ``old`` to ``new`` as tracked changes of Word: see :func:`agreement.word.tracked.tracked`."""
+    """The Word file with the changes from ``old`` to ``new`` as tracked changes: see
+    :func:`agreement.word.tracked.tracked`.
+    """
     return assemble(sheet, tracked(redline, old, new, author=author, at=at))
 
 
@@ -79,8 +81,8 @@ class Row:
 
 
 def table_file(sheet: Sheet, title: str, head: Row, rows: Iterable[Row], widths: Sequence[int]) -> bytes:
-    """A comparative table under a title. ``head`` is repeated on each page. ``widths`` are the shares of the columns
-    in the width of the page.
+    """The Word file with a comparative table under a title. ``head`` is repeated on each page. ``widths`` are the
+    shares of the columns in the width of the page.
     """
     total = markup.LANDSCAPE_WIDTH if sheet.landscape else markup.WIDTH
     columns = [total * width // sum(widths) for width in widths]
@@ -90,7 +92,7 @@ def table_file(sheet: Sheet, title: str, head: Row, rows: Iterable[Row], widths:
 
 
 def run_lines(runs: Iterable[Run]) -> list[Line]:
-    """The lines of runs: deleted words are struck out, and inserted ones underlined."""
+    """The lines of cells with these runs: deleted words are struck out, and inserted ones underlined."""
     lines: list[list[Span]] = [[]]
     for run in runs:
         form = Format(deleted=run.kind == "delete", inserted=run.kind == "insert")

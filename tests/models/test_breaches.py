@@ -1,4 +1,4 @@
-"""Breaches of personal data: their deadline, what is required before users are notified, and whom the notice reaches."""
+"""Breaches of personal data: their deadline, what is required before the announcement, and whom the notice reaches."""
 
 from datetime import UTC, datetime, timedelta
 

@@ -84,8 +84,7 @@ class Command(BaseCommand):
     def stage(self, file: str, timeline: Timeline, staging: Staging, digest: Digest) -> None:
         """Read the file, add its bytes to ``digest``, and stage each line: its acceptance, or a sentence that states
         why the line is wrong. Whether the user may accept at that moment, and whether the lines contradict each other,
-        is not checked here. Raises ``CommandError`` if the file can't be read, is not CSV in UTF-8, does not name the
-        columns in its first line, or has no line after that.
+        is not checked here. Raises ``CommandError`` if the file can't be read: see :func:`read_rows`.
         """
         rows = read_rows(file, digest)
         while batch := list(islice(rows, BATCH)):
@@ -102,10 +101,11 @@ class Command(BaseCommand):
     ) -> HistoricAcceptance | str:
         """Return the acceptance in a row of the file, or a sentence that states why the row is wrong. ``keys`` contains
         what ``find_user_keys()`` returns for the user of the row, and ``accounts`` the keys of the accounts that exist.
+        No query.
 
         A row is valid if all of these are true. It has as many cells as the first line; the language may be missing.
         Its instant is past and has an offset, and the edition, which is given by its number, was in force then. The
-        language is ``kk``, ``ru`` or empty. The name or key is that of one user whose account exists. 0 queries.
+        language is ``kk``, ``ru`` or empty. The name or key is that of one user whose account exists.
         """
         if row is None:
             return "it has more or fewer cells than the first line."
@@ -142,7 +142,7 @@ class Command(BaseCommand):
         """Record the staged acceptances in batches, each in a transaction of its own, after one audit entry for all of
         them. Return how many were not recorded before. Those that were recorded before are not changed. ``digest`` is
         that of the file, for the entry. Raises ``CommandError`` if a line became wrong since it was checked, or if the
-        database refuses one. Nothing of its batch is recorded then; the batches before it stay.
+        database refuses one. Then nothing of its batch is recorded, and the batches before it stay.
         """
         agreement = Agreement.objects.get(pk=timeline.key)
         # The entry is never erased, so it does not contain the name of the file, which may name a person.

@@ -53,7 +53,7 @@ class Command(BaseCommand):
         """Record the verification as an audit entry, so that ``agreement_status`` can report it, and return the number
         of published editions; 0 if their table can't be read. ``faults`` is the number of faults that were found.
         Nothing is recorded if there is no published edition. If the database refuses the entry, for example because its
-        role may only read, a sentence is printed and no exception is raised.
+        role may only read, a sentence is printed instead.
         """
         kind = AuditAction.FAULTY if faults else AuditAction.VERIFIED
         try:
@@ -74,8 +74,8 @@ class Command(BaseCommand):
 
 
 def _faults(alias: str) -> Iterator[str]:
-    """Yield each fault as a sentence. The database is inspected first. If it or a table can't be read, this is a fault
-    too, and each row that can't be read is named.
+    """Yield each fault as a sentence. The database is inspected first. If something can't be read, this is a fault too,
+    and each row that can't be read is named.
     """
     connection = connections[alias]
     parts: list[Callable[[], Iterator[str]]] = [
