@@ -87,7 +87,7 @@ class Breach(models.Model):
     def clean(self) -> None:
         """Raise ``ValidationError`` if the moment at which the breach became known is in the future."""
         super().clean()
-        if self.known_at and self.known_at > timezone.now():
+        if self.known_at > timezone.now():
             message = _("This moment is in the future.")
             raise ValidationError({"known_at": ValidationError(message, code="future")})
 

@@ -126,7 +126,8 @@ def letter(notice: Notice, language: str, *, since: int) -> NoticeContent:
 
 def _breach_letter(notice: Notice, language: str) -> NoticeContent:
     """Return the letter about a breach of personal data. Its words are those of the breach."""
-    edition, parts = notice.edition, []
+    edition = notice.edition
+    parts: list[dict[str, Any]] = []
     for code in languages.LANGUAGES if language == "mul" else (language,):
         with translation.override(code):
             parts.append(
