@@ -336,8 +336,9 @@ def _labels(clauses: tuple[Clause, ...]) -> dict[tuple[str, str], str]:
     for clause in clauses:
         number = clause.number
         if "-" in number:
-            found.setdefault((clause.parent, clause.label.lstrip("(")), number)
-            found.setdefault((number.partition("-")[0], clause.label.lstrip("(")), number)
+            label = f"{clause.label.strip('().')})"
+            found.setdefault((clause.parent, label), number)
+            found.setdefault((number.partition("-")[0], label), number)
         elif clause.kind == "heading" and number:
             found.setdefault(("", references.appendix_name(clause.text)), number)
         elif clause.kind in {"section", "clause"}:

@@ -188,7 +188,7 @@ class _Reading:
         here = self._here()
         if start.kind == "subclause":
             start.parent = here or "0"
-            start.number = self.sub = f"{start.parent}-{start.label.strip('()')}"
+            start.number = self.sub = f"{start.parent}-{start.label.strip('().')}"
             self.lists = []
         elif start.kind == "item":
             self._number_item(start, self.sub or here or "0")
@@ -264,6 +264,8 @@ class _Reading:
             return Start(
                 index, role.kind, role.number, role.label, role.parent, role.rest, role.tag, role.last, role.doubt
             )
+        if (point := self.scheme.points.get(index)) and not (self.in_list and lines[index].startswith("    ")):
+            return Start(index, "subclause", label=point[0], rest=point[1])
         if first in "#*_(\u200b\u2060\ufeff" or first.isdigit() or ")" in bare[1:7]:
             if (match := NUMBERED.match(lines[index])) and not (len(match["indent"]) > 3 and self.in_list):
                 start = self._numbered(index, match, separate=separate)

@@ -215,14 +215,16 @@ class Scheme:
     """The units of a text that begin with a number of one part, a numeral or a word, and its appendices.
 
     ``roles`` and ``appendices`` map the index of a line to the unit that begins there. An appendix is its words and the
-    index of the last line of its heading. ``lists`` are the indexes of the lines with which lists begin that might also
-    be clauses. ``contents`` are those of a table of contents with pages. The time is linear in the length of the lines.
+    index of the last line of its heading. ``points`` are the lines that begin an item ``1.`` of a list in a unit, with
+    the label and the words. ``lists`` are the indexes of the lines with which lists begin that might also be clauses.
+    ``contents`` are those of a table of contents with pages. The time is linear in the length of the lines.
     """
 
     def __init__(self, lines: Sequence[str]) -> None:
         self.lines = lines
         self.roles: dict[int, Role] = {}
         self.appendices: dict[int, tuple[str, int]] = {}
+        self.points: dict[int, tuple[str, str]] = {}
         self.lists: set[int] = set()
         self.contents = _contents(lines)
         self.ahead = Ahead()
@@ -230,6 +232,8 @@ class Scheme:
         self._list = -1, 0  # The last line of a list of appendices, and its number.
         self._last_appendix: dict[int, int] | None = None  # Number → the last line that may begin this appendix.
         self._breaks: list[int] = []  # The lines of Markdown headings without a number.
+        self._written: list[int] = []  # The lines that begin with a number of several parts, such as 1.1.
+        self._items: list[int] = []  # The lines that begin with a label such as 1).
         self._filled = [0]  # How many lines are not empty before each line.
         self._collect()
         heads = self._without_contents()
@@ -245,6 +249,7 @@ class Scheme:
                 broken += 1
             if first < at:
                 self._decide(heads[first:at], self._breaks[unnumbered:broken], start, end)
+        self._find_points(heads)
 
     def next_line(self, index: int) -> int:
         """The index of the next line after ``index`` that is not empty, at most three lines on; otherwise -1."""
@@ -294,7 +299,11 @@ class Scheme:
                 skip = self._appendix(index, bare, separate=separate or _is_ended(before))
                 heading = skip >= 0
             if not heading and mark:
-                if mark.isdigit() and (match := NUMBERED.match(line)) and match["number"]:
+                match = NUMBERED.match(line) if mark.isdigit() or (mark == "(" and ")" in bare[1:5]) else None
+                if match and match["item"]:
+                    if match["item"].isdigit():
+                        self._items.append(index)
+                elif match:
                     numbered = True
                     found = self._numbered(index, match, before, separate=separate, ended=ended)
                     if found and not (found.dot or found.marked) and (kk := _HEAD.match(line)):  # «1 тарау».
@@ -318,6 +327,8 @@ class Scheme:
         number = match["number"]
         self.ahead.add(number, index, ended=ended)
         rest, heads = match["rest"].strip(), bool(match["hashes"]) or (separate and underlined(self.lines, index))
+        if "." in number and ended:
+            self._written.append(index)
         if "." in number or (before and (REFERS.search(before) or rest.startswith(("тармақ", "тармағ", "бөлім")))):
             return None
         last = index
@@ -675,6 +686,24 @@ class Scheme:
             self._assign([], outer, anew=False, doubt="clauses" if adjacent and not marked else "")
             return
         self._doubt(bare)
+
+    def _find_points(self, heads: list[_Head]) -> None:
+        """Find the lists ``1.``, ``2.`` in a section, a clause or an appendix: at least two lines that begin no other
+        unit, and whose numbers follow each other. A list that contains or follows ``1)`` in its unit is left out.
+        """
+        edges = sorted({*self.roles, *self.appendices, *self._written})
+        units: dict[int, list[_Head]] = defaultdict(list)
+        for head in heads:
+            if head.source == "number" and head.dot and not head.marked and head.line not in self.roles:
+                units[bisect_right(edges, head.line)].append(head)
+        edges.append(len(self.lines))
+        for place, its in units.items():
+            start, end = edges[place - 1], edges[place]
+            items = bisect_left(self._items, end) > bisect_left(self._items, start)
+            outer = [] if not place or items else _nested(its)[0]
+            if len(outer) > 1 and all(after.number == head.number + 1 for head, after in pairwise(outer)):
+                self.points.update((head.line, (head.label, head.rest)) for head in outer)
+                self.lists -= {head.line for head in outer}
 
     def _doubt(self, bare: list[_Head]) -> None:
         outer, _ = _nested(bare)

@@ -95,7 +95,7 @@ def test_a_list_begins_no_section_and_no_clause(body):
 
 def test_a_list_in_a_section_begins_no_section():
     body = spaced("1. Общее", "Т.", "2. Данные", "Портал хранит:", "1. Имя", "2. Адрес", "3. Телефон", "3. Срок", "Т.")
-    assert numbers(body) == "1 2 3"
+    assert numbers(body) == "1 2 2-1 2-2 2-3 3"
 
 
 def test_a_table_of_contents_begins_nothing():
@@ -157,13 +157,14 @@ def test_a_clause_of_one_number_has_items_and_clauses():
 
 def test_a_list_in_a_rule_begins_no_clause():
     body = spaced("1. Раз вот.", "2. Портал хранит:", "1. имя;\n2. адрес;\n3. почту.", "3. Два вот.", "4. Три вот.")
-    assert numbers(body) == "1 2 3 4"
+    assert numbers(body) == "1 2 2-1 2-2 2-3 3 4"
 
 
 def test_two_lists_in_one_rule_begin_no_clause():
     lists = "1. имя;\n2. адрес;\n\nи дополнительно:\n\n1. почту;\n2. телефон;"
     body = spaced("1. Портал хранит данные:", lists, "2. Два вот.", "3. Три вот.", "4. Да.")
-    assert [unit.text.partition("\n")[0] for unit in parse(f"Т\n\n{body}\n").clauses][1:] == [
+    assert numbers(body) == "1 1-1 1-2 2 3 4"
+    assert [unit.text.partition("\n")[0] for unit in parse(f"Т\n\n{body}\n").clauses][3:] == [
         "Два вот.",
         "Три вот.",
         "Да.",
@@ -299,9 +300,9 @@ def test_a_list_in_a_chapter_or_an_article_begins_no_clause():
     chapters = spaced(
         "Глава 1. Общее", "1.1. Раз.", "1. Читатель молчит.\n2. Читатель не ест.", "Глава 2. Права", "2.1. Два."
     )
-    assert numbers(chapters) == "1 1.1 2 2.1"
+    assert numbers(chapters) == "1 1.1 1.1-1 1.1-2 2 2.1"
     articles = spaced("Статья 1. Общее", "Читатель вправе:", "1. брать книги;\n2. читать.", "Статья 2. Срок", "1. Год.")
-    assert numbers(articles) == "1 2 2.1"
+    assert numbers(articles) == "1 1-1 1-2 2 2.1"
 
 
 def test_a_list_of_roman_numerals_begins_no_section():
@@ -494,7 +495,7 @@ def test_numbers_without_a_full_stop_begin_sections_but_no_rules():
 
 
 def test_a_list_after_the_last_clause_begins_no_section():
-    assert numbers(spaced("1. Общее", "1.1. Раз.", "1. Карта", "2. Наличные", "Рассрочка")) == "1 1.1"
+    assert numbers(spaced("1. Общее", "1.1. Раз.", "1. Карта", "2. Наличные", "Рассрочка")) == "1 1.1 1.1-1 1.1-2"
 
 
 def test_a_number_alone_on_its_line_shows_its_section():
@@ -579,7 +580,11 @@ def test_a_text_with_lists_has_the_numbers_it_was_written_with(counts, style, nu
     sentences = [index for index, block in enumerate(blocks) if block.strip().endswith(WORDS["ru"][1])]
     index = sentences[place % len(sentences)]
     body = "\n\n".join([*blocks[: index + 1], *filter(None, [inserted]), *blocks[index + 1 :]])
-    assert list(parse(body).numbers) == expected(**shape), body
+    found, sections = parse(body).numbers, expected(**shape)
+    points = [number for number in found if number not in sections]
+    assert [number for number in found if number in sections] == sections, body
+    items = inserted.count("\n1. ") and inserted.count(". ")
+    assert [number.rpartition("-")[2] for number in points] == [str(place + 1) for place in range(items)], body
 
 
 @given(

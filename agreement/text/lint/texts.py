@@ -93,7 +93,7 @@ def _repeated(document: Document) -> dict[Clause, int]:
         if unit.kind == "item":
             continue  # Numbered by place, so never twice.
         listed = unit.parent if "-" in unit.number else ""
-        if listed and unit.label in {"1)", "(1)"}:
+        if listed and unit.label in {"1)", "(1)", "1."}:
             lines.pop(listed, None)  # A second list "1) 2)" in one clause counts from 1 again. It is no mistake.
         first = lines.setdefault(listed, {})
         if unit.number in first:
