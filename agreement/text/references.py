@@ -239,9 +239,10 @@ def find(text: str) -> Iterator[Reference]:
         before, (start, end) = text[max(0, match.start() - 24) : match.start()], match.span()
         if match["items"]:
             of: tuple[str, _Named] | None = None  # The clause that contains the items.
-            if (ru := _RU.search(before)) and _unit(ru["word"]) == "section" and match["items"][:-1].isdecimal():
-                # A parenthesis was opened before "раздел".
-                yield Reference(start, end - 1, match["items"][:-1], unit="section")
+            ru = _RU.search(before) if match["items"][:-1].isdecimal() else None
+            if ru and (_unit(ru["word"]) == "section" or _is_in_brackets(ru["word"], before, text, end)):
+                # A parenthesis was opened before "раздел" or "п.".
+                yield Reference(start, end - 1, match["items"][:-1], unit=_unit(ru["word"]))
             elif kk := _KK_ITEM.match(text, end):
                 of = owner if owner and not text[owner[1].end : start].strip() else None
                 end = kk.end()
@@ -271,6 +272,12 @@ def find(text: str) -> Iterator[Reference]:
                 value = number if number[0].isdigit() else _value(number)
                 owner = value, named
                 yield Reference(place, place + len(number), value, "", named.outer, unit, named.within)
+
+
+def _is_in_brackets(word: str, before: str, text: str, end: int) -> bool:
+    """Is the parenthesis at the end of the number that of «(см. п. 8)», and not that of an item «п. 2) пункта 8»?"""
+    item = word.lower().startswith("под") or _RU_OF.match(text, end)
+    return not item and before.rfind("(") > before.rfind(")")
 
 
 class _Named(NamedTuple):

@@ -40,7 +40,7 @@ NUMBERED = re.compile(
 )
 #: After a line that ends so, a number is a reference or counts something. It begins no unit.
 REFERS = re.compile(
-    r"(?:(?<!\w)(?:п?п\.|(?:под)?пункт\w*|раздел\w*|стать\w*|ст\.|с|по|от|до|TLS|SSL|WPA|HTTPS?|USB|ISO|DSS|v|верси\w+"
+    r"(?:(?<!\w)(?<!т\.)(?<!т\.\s)(?:п?п\.|(?:под)?пункт\w*|раздел\w*|стать\w*|ст\.|с|по|от|до|TLS|SSL|WPA|HTTPS?|USB|ISO|DSS|v|верси\w+"
     r"|нұсқа\w*|хаттама\w*|протокол\w*)"
     r"|(?<!\w)(?:п?п\.|пункт\w*|раздел\w*)\s*[\d.]+(?:\s*(?:[,–—-]|и|по)\s*[\d.]+)*\s*(?:[,–—-]|и|или|либо|по))\s*$",
     re.IGNORECASE,

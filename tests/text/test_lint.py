@@ -252,7 +252,17 @@ def test_a_fault_of_many_lines_is_one_message_with_its_lines():
 def test_a_text_that_was_pasted_twice_is_one_message():
     body = RU + "\n## 2. СРОК\n\n2.1. Третий пункт.\n"
     message = only({"ru": f"{body}\n{body.partition(chr(10))[2]}"})
-    assert (message.id, message.clause, message.last_clause, message.count) == ("agreement.L003", "1", "2.1", 5)
+    assert (message.id, message.clause, message.last_clause, message.count) == ("agreement.L051", "1", "", 1)
+
+
+def test_a_second_document_is_one_message_at_its_title():
+    kk = "Пайдаланушы келісімі\n\n1. Жалпы ережелер\n\n1.1. Міндетті.\n\n2. Құқықтар\n\n2.1. Оқиды.\n\n9. Мерзім\n"
+    ru = "Соглашение\n\n1. Общие положения\n\n1.1. Обязательно.\n\n2. Права\n\n2.1. Может читать.\n\n"
+    message = only({"ru": ru + kk})
+    assert (message.id, message.line, message.clause) == ("agreement.L051", 11, "1")
+    assert "«Пайдаланушы келісімі»" in message.sentence("ru")
+    assert only({"ru": ru + "## Политика\n\n" + ru.partition("\n\n")[2]}).line == 11
+    assert only({"ru": ru + "## Политика\n\n" + ru.partition("\n\n")[2] + kk}).lines == (11, 21)
 
 
 def test_references_to_one_missing_number_are_one_message():

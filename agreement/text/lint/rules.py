@@ -39,6 +39,7 @@ CODES = {
     "agreement.L001": "missing_language",
     "agreement.L002": "missing_language",
     "agreement.L003": "duplicate_number",
+    "agreement.L051": "duplicate_number",
     "agreement.L004": "unparallel",
     "agreement.L005": "unparallel",
     "agreement.L006": "unparallel",
@@ -122,10 +123,15 @@ def unreadable_characters(texts: Texts) -> Iterator[Message]:
 
 def duplicate_numbers(texts: Texts) -> Iterator[Message]:
     """L003: a number of a section, a clause or a sub-clause such as 1.1.1 is used twice. One message for the units in a
-    row whose numbers are used earlier. ``repeated_items`` reports a repeated ``2)``.
+    row whose numbers are used earlier. ``repeated_items`` reports a repeated ``2)``. L051: the text contains a second
+    document. Its numbers are not reported by themselves.
     """
     for language, document in texts.documents.items():
-        first = {unit: line for unit, line in texts.repeated[language].items() if "-" not in unit.number}
+        if further := texts.further[language]:
+            (first_unit, at, words), lines = further[0], [its.line for its in further]
+            yield make_message("agreement.L051", language, first_unit, at, lines=lines, at=at, text=excerpt(words))
+        repeated, end = texts.repeated[language].items(), texts.ends[language]
+        first = {unit: line for unit, line in repeated if "-" not in unit.number and unit.line < end}
         for units in _stretches(document, first.keys() | texts.sequences[language].copied if first else first):
             if line := next((first[unit] for unit in units if unit in first), 0):
                 yield make_message("agreement.L003", language, units=units, first=line)
@@ -446,6 +452,7 @@ def structure(texts: Texts) -> Iterator[Message]:
             yield make_message("agreement.L015", language, units=units)
         # The headings before the first other unit belong to the title.
         below = dropwhile(lambda unit: unit.kind == "title" or _is_unnumbered(unit), document.units)
+        below = (unit for unit in below if unit.line < texts.ends[language])
         found = ((unit, unit.line, excerpt(unit.text)) for unit in below if _is_unnumbered(unit))
         yield from collected("agreement.L016", language, found, "text")
         if not any(unit.kind in {"section", "clause"} for unit in document.units):

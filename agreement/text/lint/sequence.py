@@ -24,19 +24,19 @@ class Sequence:
 
     ``repeated`` are the units whose numbers are used earlier. They are ignored, and so are the other clauses of a
     repeated section: they are ``copied``. ``swallowed`` are numbers that begin in the middle of a line; they are no
-    gaps. ``lines`` are the lines of the text: a line that begins with a missing number is ``unread``, and the number is
-    no gap.
+    gaps. Units from the line ``end`` on are not checked. ``lines`` are the lines of the text: a line that begins with a
+    missing number is ``unread``, and the number is no gap.
     """
 
     def __init__(
-        self, document: Document, lines: list[str], *, repeated: Container[Clause], swallowed: Collection[str]
+        self, document: Document, lines: list[str], *, repeated: Container[Clause], swallowed: Collection[str], end: int
     ) -> None:
         self.document, self.lines = document, lines
         self.copied = set(_copied(document, repeated))
         self.units = [
             unit
             for unit in document.clauses
-            if unit.kind != "item" and unit not in repeated and unit not in self.copied
+            if unit.kind != "item" and unit.line < end and unit not in repeated and unit not in self.copied
         ]
         self.place = {unit.start: place for place, unit in enumerate(self.units)}
         self.present = {*document.numbers, *swallowed}
