@@ -39,6 +39,8 @@ _ANCHORED = re.compile(
     r"(?:(?P<close></a>)\s*(?P<behind>[^\s<].*)|(?P<inside>[^<]+)</a>(?P<end>[\s#]*)$)",
     re.IGNORECASE,
 )
+#: A heading in a list of Markdown.
+_LISTED = re.compile(r" {0,3}(?P<number>[1-9]\d{0,2}(?:\.\d{1,3}){0,3}\.?) +(?P<hashes>#{1,6}) +(?P<rest>\S.*)")
 #: Before such a unit of measurement, a number without a final dot is a quantity. It begins no unit of the text.
 _UNIT = re.compile(
     r"(?:[%°€$₸₽]|(?:МРП|АЕК|МЗП|тыс|мың|млн|млрд|тенге|теңге|тг|руб|раз|есе|пайыз|процент|[КМГТ]?[бБ]|[KMGT]i?B|кг|к?м|га"
@@ -110,7 +112,11 @@ class _Reading:
         self.item = ""  # The number of the last item.
 
     def _without_anchor(self, index: int, line: str) -> str:
-        """The line without the anchor of HTML around or before the words of its heading, which is remembered."""
+        """The line without the anchor of HTML around or before the words of its heading, which is remembered. In a
+        heading in a list, such as ``1. ## Words``, the marks are put before the number.
+        """
+        if "#" in line[2:16] and (match := _LISTED.match(line)):
+            return f"{match['hashes']} {match['number']} {match['rest']}"
         match = _ANCHORED.match(line) if line[:1] == "#" else None
         if match is None:
             return line
@@ -265,7 +271,7 @@ class _Reading:
                 index, role.kind, role.number, role.label, role.parent, role.rest, role.tag, role.last, role.doubt
             )
         if (point := self.scheme.points.get(index)) and not (self.in_list and lines[index].startswith("    ")):
-            return Start(index, "subclause", label=point[0], rest=point[1])
+            return Start(index, "subclause", label=point[0], rest=point[1], tag=point[2])
         if first in "#*_(\u200b\u2060\ufeff" or first.isdigit() or ")" in bare[1:7]:
             if (match := NUMBERED.match(lines[index])) and not (len(match["indent"]) > 3 and self.in_list):
                 start = self._numbered(index, match, separate=separate)

@@ -141,8 +141,8 @@ class _Head:
     """Does the sentence before it continue?"""
     colon: bool = False
     """Does the last line before it that is not empty end with a colon?"""
-    marked: bool = False
-    """Is it a heading of Markdown?"""
+    marked: int = 0
+    """How many marks ``#`` does it have as a heading of Markdown? 0 if it is none."""
     bold: bool = False
     """Is its number alone emphasised?"""
     dot: bool = True
@@ -216,7 +216,7 @@ class Scheme:
 
     ``roles`` and ``appendices`` map the index of a line to the unit that begins there. An appendix is its words and the
     index of the last line of its heading. ``points`` are the lines that begin an item ``1.`` of a list in a unit, with
-    the label and the words. ``lists`` are the indexes of the lines with which lists begin that might also be clauses.
+    the label, the words and the tag. ``lists`` are the indexes of the lines with which lists begin that might also be clauses.
     ``contents`` are those of a table of contents with pages. The time is linear in the length of the lines.
     """
 
@@ -224,7 +224,7 @@ class Scheme:
         self.lines = lines
         self.roles: dict[int, Role] = {}
         self.appendices: dict[int, tuple[str, int]] = {}
-        self.points: dict[int, tuple[str, str]] = {}
+        self.points: dict[int, tuple[str, str, str]] = {}
         self.lists: set[int] = set()
         self.contents = _contents(lines)
         self.ahead = Ahead()
@@ -326,7 +326,8 @@ class Scheme:
     def _numbered(self, index: int, match: re.Match[str], before: str, *, separate: bool, ended: bool) -> _Head | None:
         number = match["number"]
         self.ahead.add(number, index, ended=ended)
-        rest, heads = match["rest"].strip(), bool(match["hashes"]) or (separate and underlined(self.lines, index))
+        rest, heads = match["rest"].strip(), len(match["hashes"] or "")
+        heads = heads or 2 * (separate and underlined(self.lines, index))
         if "." in number and ended:
             self._written.append(index)
         if "." in number or (before and (REFERS.search(before) or rest.startswith(("тармақ", "тармағ", "бөлім")))):
@@ -382,7 +383,7 @@ class Scheme:
                 rest, last = title.strip("#*_ "), at
         return _Head(
             index, level, number, match["label"].rstrip(" –—-"), rest, last, separate,
-            marked=bool(match["hashes"]), bold=bool(strong and match["closed"] == strong),
+            marked=len(match["hashes"] or ""), bold=bool(strong and match["closed"] == strong),
             source="word" if word else "roman" if written else "letter", inserted=inserted and f"_{inserted}",
         )  # fmt: skip
 
@@ -490,6 +491,11 @@ class Scheme:
         clauses = self.ahead.has_clauses(start, end)
         if not clauses and any(head.dot or head.marked for head in bare):
             bare = [head for head in bare if head.dot or head.marked]  # «2 Читатель» is a number of no kind here.
+        outer = _outermost(bare)
+        if inner := [head for head in bare if outer and head.marked > outer[0].marked]:
+            if not (clauses or worded) and self._are_inner(outer, inner):
+                return
+            bare = [head for head in bare if head.marked <= outer[0].marked]
         fixed = [head for head in bare if head.marked or (head.capitals and head.dot)]
         words = [head for head in worded if head.source == "word"]
         if words and words[0].line == worded[0].line:
@@ -525,6 +531,15 @@ class Scheme:
             self._points(sections, [head for head in bare if not head.taken])
             return
         self._free(bare, breaks, start, end)
+
+    def _are_inner(self, outer: list[_Head], inner: list[_Head]) -> bool:
+        """Take headings and those of more marks in them, if these are numbered on or numbered anew in each of them."""
+        for anew in (False, True):
+            points = [head for group in _runs(outer, inner, anew=anew) for head in group]
+            if len(points) == len(inner):
+                self._assign(outer, points, anew=anew)
+                return True
+        return False
 
     def _are_clauses(self, bare: list[_Head], start: int, end: int) -> bool:
         """Are the lines clauses from 1 on, a few of which have clauses such as 5.1 in them?"""
@@ -694,7 +709,7 @@ class Scheme:
         edges = sorted({*self.roles, *self.appendices, *self._written})
         units: dict[int, list[_Head]] = defaultdict(list)
         for head in heads:
-            if head.source == "number" and head.dot and not head.marked and head.line not in self.roles:
+            if head.source == "number" and (head.dot or head.marked) and head.line not in self.roles:
                 units[bisect_right(edges, head.line)].append(head)
         edges.append(len(self.lines))
         for place, its in units.items():
@@ -702,7 +717,7 @@ class Scheme:
             items = bisect_left(self._items, end) > bisect_left(self._items, start)
             outer = [] if not place or items else _nested(its)[0]
             if len(outer) > 1 and all(after.number == head.number + 1 for head, after in pairwise(outer)):
-                self.points.update((head.line, (head.label, head.rest)) for head in outer)
+                self.points |= {head.line: (head.label, head.rest, "h4" if head.marked else "p") for head in outer}
                 self.lists -= {head.line for head in outer}
 
     def _doubt(self, bare: list[_Head]) -> None:
@@ -897,6 +912,13 @@ def _level(head: _Head, opened: dict[int, _Head], following: int) -> int:
     best = [level for level, count in alike.items() if count == max(alike.values())]
     best = [level for level in best if opened[level].below == head.below] or best
     return best[0] if following == 1 else best[-1]
+
+
+def _outermost(heads: Sequence[_Head]) -> list[_Head]:
+    """The headings of Markdown with the fewest marks, if they count from 1 without the others; otherwise none."""
+    fewest = min((head.marked for head in heads if head.marked), default=0)
+    found = [head for head in heads if head.marked == fewest] if fewest else []
+    return found if [head.number for head in found] == list(range(1, len(found) + 1)) and len(found) > 1 else []
 
 
 def _runs(heads: Sequence[_Head], bare: Sequence[_Head], *, anew: bool) -> list[list[_Head]]:

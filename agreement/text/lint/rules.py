@@ -452,8 +452,8 @@ def structure(texts: Texts) -> Iterator[Message]:
             yield make_message("agreement.L015", language, units=units)
         # The headings before the first other unit belong to the title.
         below = dropwhile(lambda unit: unit.kind == "title" or _is_unnumbered(unit), document.units)
-        below = (unit for unit in below if unit.line < texts.ends[language])
-        found = ((unit, unit.line, excerpt(unit.text)) for unit in below if _is_unnumbered(unit))
+        end = texts.ends[language]
+        found = ((unit, unit.line, excerpt(unit.text)) for unit in below if _is_unnumbered(unit) and unit.line < end)
         yield from collected("agreement.L016", language, found, "text")
         if not any(unit.kind in {"section", "clause"} for unit in document.units):
             yield make_message("agreement.L018", language, line=1)
