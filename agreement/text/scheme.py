@@ -523,6 +523,8 @@ class Scheme:
         if worded:
             self._points(worded, bare)
             return
+        if not clauses and self._in_unnumbered(bare, breaks):
+            return
         if any(head.marked or (head.capitals and head.dot and not self._is_listed(head, None)) for head in bare):
             sections = self._sections(bare, end)
             if not self._run_on(sections, bare):
@@ -540,6 +542,29 @@ class Scheme:
                 self._assign(outer, points, anew=anew)
                 return True
         return False
+
+    def _in_unnumbered(self, bare: list[_Head], breaks: list[int]) -> bool:
+        """Take the headings without a number and what is numbered in them, if this begins at 1 in each of them and in
+        at least two. The number of such a heading is its place.
+        """
+        at = bisect_left(breaks, bare[0].line) - 1 if bare else -1
+        if at < 0:
+            return False
+        depth = _depth(self.lines[breaks[at]])
+        found = [line for line in breaks if _depth(self.lines[line]) == depth]
+        heads = [
+            _Head(line, _PLAIN_LEVEL, place, "", heading_words(self.lines[line].lstrip("#")), line, marked=depth)
+            for place, line in enumerate(found, start=1)
+        ]
+        edges = [bisect_right(found, head.line) for head in bare]
+        begins = [head for head, before, here in zip(bare, [0, *edges], edges, strict=False) if before != here]
+        points = [head for group in _runs(heads, bare, anew=True) for head in group]
+        if len(begins) < 2 or not set(map(id, begins)) <= set(map(id, points)):
+            return False
+        if any(head.number != 1 for head in begins) or any(0 < head.marked <= depth for head in bare):
+            return False
+        self._assign(heads, points, anew=True)
+        return True
 
     def _are_clauses(self, bare: list[_Head], start: int, end: int) -> bool:
         """Are the lines clauses from 1 on, a few of which have clauses such as 5.1 in them?"""
@@ -861,6 +886,10 @@ def _contents(lines: Sequence[str]) -> set[int]:
 def _bare(line: str) -> str:
     """The words of a line in small letters, without the marks around them."""
     return " ".join(line.strip("#*_ 	.:").lower().split())
+
+
+def _depth(line: str) -> int:
+    return len(line) - len(line.lstrip("#"))
 
 
 def _nested(heads: Sequence[_Head]) -> tuple[list[_Head], dict[int, list[_Head]]]:
