@@ -71,14 +71,18 @@ _RU = re.compile(
 )
 _RU_ITEM = re.compile(r"(?<!\w)(?:подпункт\w{0,3}|пп?\.|подп\.)\s*\Z", re.IGNORECASE)
 _RU_OF = re.compile(rf"\s+(?:пункт(?:а|ов)|п\.)\s*(?P<number>{_NUMBER})", re.IGNORECASE)
+#: Further clauses of the same document: «п. 2, п. 3 ст. 404 Кодекса».
+_RU_MORE = re.compile(r"(?:\s*(?:,|\bи)\s*(?:пп?\.|(?:под)?пункт\w*)\s*\d{1,3}(?:\.\d{1,3})*){1,8}", re.IGNORECASE)
 _RU_WITHIN = re.compile(
-    r"\s+(?:(?:(?P<this>настоящ|данн)\w+\s+)?(?P<word>статьи|ст\.|главы|раздела|параграфа|приложения))"
+    r"(?:\s+|(?=ст\.))(?:(?:(?P<this>настоящ|данн)\w+\s+)?(?P<word>статьи|ст\.|главы|раздела|параграфа|приложения))"
     rf"(?:\s*(?:№\s*)?(?P<number>{_NUMBER}))?",
     re.IGNORECASE,
 )
-#: An appendix of another document: «приложение 1 к Правилам».
+#: An appendix of another document: «приложение 1 к Правилам», «приложения № 1 и № 2 к приказу».
 _RU_TO = re.compile(
-    r"\s+ко?\s+(?!настоящ|соглаш|договор|контракт|оферт|польз|публичн|услови|политик|приложен)\w", re.IGNORECASE
+    r"(?:(?:,|\s+и)\s*№?\s*\d{1,2})*(?:\s+ко?\s+(?!настоящ|соглаш|договор|контракт|оферт|польз|публичн|услови|политик"
+    r"|приложен)\w|,?\s+утвержд\w+\s+(?:приказ|постановлени|решени|распоряжени))",
+    re.IGNORECASE,
 )
 _KK_TO = re.compile(r"(?:заң|кодекс|қағида|ереже|тәртіп|нұсқаулық|бұйры|қаулы)\w*\s+(?:№\s*)?\Z", re.IGNORECASE)
 # Only in the genitive: "пункт 3.1 определяет порядок" refers to this agreement.
@@ -326,6 +330,8 @@ def _russian(unit: str, text: str, end: int) -> _Named | None:
     means another document.
     """
     within, last = "", end
+    if unit == "clause" and (more := _RU_MORE.match(text, end)):
+        end = more.end()
     if unit == "clause" and (match := _RU_WITHIN.match(text, end)) and (match["number"] or match["this"]):
         kind = _unit(match["word"])
         within = f"{kind} {_value(match['number'])}" if match["number"] else f"this {kind}"

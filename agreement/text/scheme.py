@@ -187,12 +187,17 @@ class _Head:
     @property
     def titled(self) -> bool:
         """Do the words look like a heading, and not like a sentence?"""
-        return self.marked or (self.short and self.words[-1:] != "." and not self.wrapped)
+        return bool(self.marked) or (self.short and self.words[-1:] != "." and not self.wrapped)
 
     @property
     def may_fill(self) -> bool:
         """May the line be a section without clauses among sections with clauses?"""
         return self.dot and self.upper and self.short and self.ended and not self.colon
+
+    @property
+    def opens(self) -> bool:
+        """May the line be the first section, below a preamble that ends with a colon?"""
+        return self.dot and self.upper and self.titled and self.separate and self.below
 
     @property
     def goes_on(self) -> bool:
@@ -208,7 +213,12 @@ class _Head:
     def shape(self) -> tuple[object, ...]:
         """What lines of one kind have in common."""
         ending = "" if self.titled else ";" if self.goes_on else "."
-        return self.separate, self.indent, ending, self.rest.startswith(("*", "_")) or self.bold, self.upper
+        return *self.looks, ending
+
+    @property
+    def looks(self) -> tuple[bool, ...]:
+        """The shape without the end of the line."""
+        return self.separate, self.indent, self.rest.startswith(("*", "_")) or self.bold, self.upper
 
 
 class Scheme:
@@ -216,8 +226,8 @@ class Scheme:
 
     ``roles`` and ``appendices`` map the index of a line to the unit that begins there. An appendix is its words and the
     index of the last line of its heading. ``points`` are the lines that begin an item ``1.`` of a list in a unit, with
-    the label, the words and the tag. ``lists`` are the indexes of the lines with which lists begin that might also be clauses.
-    ``contents`` are those of a table of contents with pages. The time is linear in the length of the lines.
+    the label, the words and the tag. ``lists`` are the indexes of the lines with which lists begin that might also be
+    clauses. ``contents`` are those of a table of contents with pages. The time is linear in the length of the lines.
     """
 
     def __init__(self, lines: Sequence[str]) -> None:
@@ -315,7 +325,7 @@ class Scheme:
                 found.colon = colon.endswith(":")
                 self._heads.append(found)
                 numbered, skip = True, max(skip, found.last)
-                heading = found.marked or found.level < _ARABIC or found.capitals
+                heading = bool(found.marked) or found.level < _ARABIC or found.capitals
             elif first == "#" and line[0] == "#" and (match := HEADING.match(line)) and not NUMBERED.match(line):
                 heading = True
                 if begun and index not in self.appendices:
@@ -393,6 +403,10 @@ class Scheme:
         """
         words = _GLUED.sub(" ", bare.strip("#*_ "))
         heads = bare[0] == "#" or words.isupper() or (separate and underlined(self.lines, index))
+        if words[-1:] == "." and separate and not "".join(self.lines[index + 1 : index + 2]).strip():
+            before, _ = next(reversed(self.appendices.values()), ("", 0))
+            if before and _first_number(words) == _first_number(before) + 1:
+                words = words[:-1]  # The next appendix, with a full stop after its heading.
         match = _APPENDIX.fullmatch(words) if len(words) <= 300 else None
         begins = heads or words[:1].isupper() or words[:1].isdigit() or words[:1] in '№«"$<{[' or bare[0] == "_"
         if match is None or not begins:
@@ -661,7 +675,7 @@ class Scheme:
             if (
                 is_missing
                 and not (listed and listed == head.number - 1)
-                and head.may_fill
+                and (head.may_fill or (head.number == 1 and not place and head.opens))
                 and not self._is_listed(head, bare[place - 1] if place else None)
                 and not (last == 0 and then is None)
                 and not (last and self.ahead.next_section(head.line, until) == last)
@@ -731,19 +745,22 @@ class Scheme:
         """Find the lists ``1.``, ``2.`` in a section, a clause or an appendix: at least two lines that begin no other
         unit, and whose numbers follow each other. A list that contains or follows ``1)`` in its unit is left out.
         """
-        edges = sorted({*self.roles, *self.appendices, *self._written})
+        edges = sorted({*self.roles, *self.appendices, *self._written, *self._breaks})
         units: dict[int, list[_Head]] = defaultdict(list)
         for head in heads:
             if head.source == "number" and (head.dot or head.marked) and head.line not in self.roles:
                 units[bisect_right(edges, head.line)].append(head)
         edges.append(len(self.lines))
         for place, its in units.items():
-            start, end = edges[place - 1], edges[place]
+            start, end = edges[place - 1] if place else 0, edges[place]
             items = bisect_left(self._items, end) > bisect_left(self._items, start)
-            outer = [] if not place or items else _nested(its)[0]
-            if len(outer) > 1 and all(after.number == head.number + 1 for head, after in pairwise(outer)):
-                self.points |= {head.line: (head.label, head.rest, "h4" if head.marked else "p") for head in outer}
-                self.lists -= {head.line for head in outer}
+            outer, inner = ([], {}) if items else _nested(its)
+            # A list that begins after the last item is another one, unless it is indented in that item.
+            again = inner.get(outer[-1].line, []) if outer else []
+            for its_list in (outer, again if again and again[0].indent <= outer[-1].indent else []):
+                if len(its_list) > 1 and all(b.number == a.number + 1 for a, b in pairwise(its_list)):
+                    self.points |= {one.line: (one.label, one.rest, "h4" if one.marked else "p") for one in its_list}
+                    self.lists -= {one.line for one in its_list if place}
 
     def _doubt(self, bare: list[_Head]) -> None:
         outer, _ = _nested(bare)
@@ -921,7 +938,7 @@ def _nested(heads: Sequence[_Head]) -> tuple[list[_Head], dict[int, list[_Head]]
             len(opened) == 1
             and head.separate
             and 1 < opened[0].number <= head.number <= opened[0].number + 3
-            and head.shape == opened[0].shape
+            and head.looks == opened[0].looks
         ):
             outer.append(head)  # A number is missing, or is used twice.
             opened = [head]

@@ -66,7 +66,7 @@ def test_a_number_begins_a_unit(line, unit):
         "2.0. мәтін",
         "10.12.24 ж. бастап",
         "1.5 млн теңге",
-        "1. Бір\n2. Екі",
+        "1. Бір\n1. Екі",
     ],
 )
 def test_a_year_a_date_or_an_address_begins_no_unit(line):
@@ -182,6 +182,22 @@ def test_a_list_that_does_not_count_from_1_begins_nothing(lines):
     numbers = parse(f"Т\n\n1. ЖАЛПЫ\n\n1.1. Способы:\n\n{lines}\n\n1.2. Далее.\n").numbers
     assert [number for number in numbers if not number.startswith("1.1-")] == ["1", "1.1", "1.2"]
     assert "1.1-2" not in numbers
+
+
+def test_a_clause_may_follow_the_abbreviation_of_and_so_on():
+    assert parse("Т\n\n1. ОБЩЕЕ\n1.1. Книги и т.п.\n1.2. Газеты и т. п.\n1.3. Всё.\n").numbers == (
+        "1",
+        "1.1",
+        "1.2",
+        "1.3",
+    )
+    assert parse("Т\n\n1. ОБЩЕЕ\n1.1. Согласно п.\n1.2. Соглашения.\n").numbers == ("1", "1.1")
+
+
+def test_the_heading_of_the_next_appendix_may_end_with_a_full_stop():
+    body = "Т\n\n1. ОБЩЕЕ\n\n1.1. а.\n\nПриложение № 1 к Соглашению\n\nРаз.\n\nПриложение № {} к Соглашению.\n\nДва.\n"
+    assert parse(body.format(2)).numbers == ("1", "1.1", "a1", "a2")
+    assert parse(body.format(1)).numbers == ("1", "1.1", "a1")
 
 
 def test_an_appendix_whose_first_number_goes_back_behind_the_last_section_numbers_anew():

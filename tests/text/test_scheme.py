@@ -163,8 +163,9 @@ def test_a_list_in_a_rule_begins_no_clause():
 def test_two_lists_in_one_rule_begin_no_clause():
     lists = "1. имя;\n2. адрес;\n\nи дополнительно:\n\n1. почту;\n2. телефон;"
     body = spaced("1. Портал хранит данные:", lists, "2. Два вот.", "3. Три вот.", "4. Да.")
-    assert numbers(body) == "1 1-1 1-2 2 3 4"
-    assert [unit.text.partition("\n")[0] for unit in parse(f"Т\n\n{body}\n").clauses][3:] == [
+    assert numbers(body) == "1 1-1 1-2 1-1 1-2 2 3 4"
+    assert ids(body) == set()
+    assert [unit.text.partition("\n")[0] for unit in parse(f"Т\n\n{body}\n").clauses][5:] == [
         "Два вот.",
         "Три вот.",
         "Да.",
@@ -185,7 +186,46 @@ def test_a_bold_number_begins_a_clause():
     text = [f"Абзац {place}." for place in range(9)]
     body = spaced(*text, "**1.** Читатель молчит.", "**2.** Читатель не ест.")
     assert numbers(body) == "1 2"
-    assert numbers(body.replace("**", "")) == ""
+    assert numbers(body.replace("**", "")) == "0-1 0-2"
+
+
+def test_a_heading_may_be_the_item_of_a_list():
+    assert numbers("1. ## Общее\n\nТекст.\n\n2. ## Права\n\n   2.1. Раз.\n\n3. **Срок**\n\nГод.") == "1 2 2.1 3"
+    assert parse("Т\n\n1. ## Общее\n\nТекст.\n").units[1].text == "Общее"
+
+
+def test_headings_of_more_marks_may_be_numbered_anew_in_each_heading():
+    inner = spaced("## 1. Общее", "### 1. Слова", "Т.", "### 2. Срок", "Т.", "## 2. Права", "### 1. Чтение", "Т.")
+    assert numbers(inner) == "1 1.1 1.2 2 2.1"
+    on = spaced("## 1. Общее", "### 1. Слова", "Т.", "### 2. Срок", "Т.", "## 2. Права", "### 3. Чтение", "Т.")
+    assert numbers(on) == "ch1 1 2 ch2 3"
+    assert numbers(spaced("## 1. Общее", "### 2. Слова", "## 3. Права", "Т.")) == "1 2 3"
+    clauses = spaced("## 1. Общее", "1.1. Раз.", "#### 1. Имя", "Т.", "#### 2. Адрес", "Т.", "## 2. Права", "2.1. Два.")
+    assert numbers(clauses) == "1 1.1 1.1-1 1.1-2 2 2.1"
+    assert ids(inner) == ids(clauses) == set()
+
+
+def test_headings_without_a_number_are_counted_if_numbers_begin_anew_in_them():
+    headings = spaced("## Общее", "### 1. Слова", "Т.", "### 2. Срок", "Т.", "## Права", "### 1. Чтение", "Т.")
+    assert numbers(headings) == "1 1.1 1.2 2 2.1"
+    points = spaced("## Общее", "1. Раз.\n2. Два:\n   1. а;\n   2. б.", "## Введение", "Т.", "## Права", "1. Три.")
+    assert numbers(points) == "1 1.1 1.2 1.2-1 1.2-2 2 3 3.1"
+    assert ids(headings) == ids(points) == set()
+    assert numbers(spaced("## Общее", "1. Раз.\n2. Два.", "## Права", "3. Три.", "## Срок", "1. Год.")) != points
+    assert "1.1" not in numbers(spaced("## Общее", "Т.", "## Права", "1. Раз.\n2. Два."))
+
+
+def test_the_first_section_may_follow_a_preamble_that_ends_with_a_colon():
+    assert (
+        numbers(spaced("Стороны договорились:", "1. Термины", "Портал – сайт.", "2. Права", "2.1. Раз.")) == "1 2 2.1"
+    )
+    assert numbers(spaced("Стороны:", "1. Портал;", "2. Права", "2.1. Раз.")) == "2 2.1"
+
+
+def test_rules_one_of_which_is_missing_are_clauses():
+    rules = [f"{place}. Читатель {'молчит.' if place % 2 else 'не спорит'}" for place in (1, 2, 3, 5, 6, 8)]
+    assert numbers(spaced(*rules)) == "1 2 3 5 6 8"
+    assert ids(spaced(*rules)) == {"L010"}
 
 
 def test_the_lint_says_which_of_two_readings_was_taken():
@@ -486,7 +526,8 @@ def test_a_number_alone_on_its_line_has_the_words_of_the_next_one():
 
 def test_rules_that_begin_anew_under_other_lines_are_a_list():
     rules = [f"{place}. Читатель молчит всегда." for place in range(1, 7)]
-    assert numbers(spaced("Запись:", *rules, "Выдача:", *rules[:3])) == ""
+    found = numbers(spaced("Запись:", *rules, "Выдача:", *rules[:3])).split()
+    assert {number.partition("-")[0] for number in found} == {"0"}
 
 
 def test_numbers_without_a_full_stop_begin_sections_but_no_rules():

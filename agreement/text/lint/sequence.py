@@ -40,6 +40,7 @@ class Sequence:
         ]
         self.place = {unit.start: place for place, unit in enumerate(self.units)}
         self.present = {*document.numbers, *swallowed}
+        self.swallowed = set(swallowed) - set(document.numbers)
         self.hidden = set(map(_section_number, swallowed)) - set(document.numbers)
         self.groups: dict[str, list[list[tuple[int, Clause, str]]]] = {}
         self.misplaced = set[Clause]()
@@ -92,7 +93,7 @@ class Sequence:
                 and not f"{unit.parent}.".startswith(f"{clause}.")
             ):
                 # After 3.2.1, the number 3.3.2 is wrong if there is a clause 3.3 elsewhere, or if 3.2.3 follows.
-                if unit.parent in self.present or (following and following.parent == clause):
+                if unit.parent in self.present - self.swallowed or (following and following.parent == clause):
                     self.misplaced.add(unit)
                     continue
             elif unit.number == section:
