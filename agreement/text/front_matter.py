@@ -172,7 +172,7 @@ def _continues(line: str) -> bool:
 
 def _is_above_title(line: str, words: str) -> bool:
     """Is this line, whose words are ``words``, one that documents print above the title?"""
-    if not words or line.startswith("|"):
+    if not words or line.startswith("|") or (line.startswith("<!--") and line.endswith("-->")):
         return True
     if len(words) > MAX_LINE:
         return False

@@ -73,6 +73,7 @@ def test_an_approval_above_the_title_is_not_the_title(above, approval):
         "---\ntitle: Условия\nlayout: page\n---",
         "| Логотип | тел. 8 (727) 000-00-00 |\n| --- | --- |",
         "***",
+        "<!-- terms.md -->",
         "СОГЛАСОВАНО\n\nДиректор ТОО «Самал»",
     ],
 )
