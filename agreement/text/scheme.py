@@ -50,6 +50,12 @@ CONTINUES = re.compile(r"(?:[,–—-]|\b(?:и|или|либо|және|мен|�
 ENDED = re.compile(r"(?:[.;:!?…][»”\")*_]*|\|)\s*$")
 ABBREVIATED = re.compile(r"(?<!\w)(?:гг?|ж|ст|гл|ч|см|стр|им|др|пр|тг|тыс|млн|млрд|руб|коп|мың)\.\s*$", re.IGNORECASE)
 HEADING = re.compile(r"(?P<hashes>\#{1,6})(?P<rest>\s+\S.*)$")
+#: How the last section of a contract begins.
+_CLOSING = re.compile(
+    r"(?:(?:юридические\s)?адреса|(?:банковские\s)?реквизиты|подпис[ьи]|(?:заңды\s)?мекен-?жай|деректемелер|тараптардың\s"
+    r"|қол(?:дары|ы)?(?!\w))",
+    re.IGNORECASE,
+)
 _UNDERLINE = re.compile(r"(?:=+|-+) *$")
 _CONTENTS = re.compile(r"[1-9]\d?\.?\s")
 #: The page at the end of a line of a table of contents, and the signs before it. Also ``""`` at the end of any line.
@@ -561,6 +567,8 @@ class Scheme:
         """Take the headings without a number and what is numbered in them, if this begins at 1 in each of them and in
         at least two. The number of such a heading is its place.
         """
+        if breaks and bare and breaks[0] > bare[0].line and not bare[0].marked:
+            bare = [head for head in bare if head.line > breaks[0]]  # A list above the first heading.
         at = bisect_left(breaks, bare[0].line) - 1 if bare else -1
         if at < 0:
             return False
@@ -573,9 +581,10 @@ class Scheme:
         edges = [bisect_right(found, head.line) for head in bare]
         begins = [head for head, before, here in zip(bare, [0, *edges], edges, strict=False) if before != here]
         points = [head for group in _runs(heads, bare, anew=True) for head in group]
-        if len(begins) < 2 or not set(map(id, begins)) <= set(map(id, points)):
+        taken = set(map(id, points))
+        if len(begins) < 2 or not taken or any(0 < head.marked <= depth for head in bare):
             return False
-        if any(head.number != 1 for head in begins) or any(0 < head.marked <= depth for head in bare):
+        if any(head.number != 1 or not (head.listed or id(head) in taken) for head in begins):
             return False
         self._assign(heads, points, anew=True)
         return True
@@ -655,6 +664,7 @@ class Scheme:
         """Take the sections without clauses whose numbers are missing between the sections that are taken, and the last
         one, before which one or two numbers may be missing.
         """
+        self._fill_before(bare)
         following: list[_Head | None] = []
         nearest: _Head | None = None
         for head in reversed(bare):
@@ -675,7 +685,11 @@ class Scheme:
             if (
                 is_missing
                 and not (listed and listed == head.number - 1)
-                and (head.may_fill or (head.number == 1 and not place and head.opens))
+                and (
+                    head.may_fill
+                    or (head.number == 1 and not place and head.opens)
+                    or (place == len(bare) - 1 and head.separate and _CLOSING.match(head.words))
+                )
                 and not self._is_listed(head, bare[place - 1] if place else None)
                 and not (last == 0 and then is None)
                 and not (last and self.ahead.next_section(head.line, until) == last)
@@ -683,6 +697,21 @@ class Scheme:
                 head.taken, last, listed = True, head.number, 0
             else:
                 listed = head.number
+
+    def _fill_before(self, bare: list[_Head]) -> None:
+        """Take two and more paragraphs whose numbers lead to that of a section: ``4.``, ``5.``, ``6.`` before ``7.``"""
+        last, run = 0, list[_Head]()
+        for head in bare:
+            follows = run and head.number == run[-1].number + 1
+            if head.taken:
+                clear = follows and len(run) > 1 and not self.ahead.next_section(run[0].line, head.line)
+                for one in run if clear and last < run[0].number <= last + 3 else ():
+                    one.taken = True
+                last, run = head.number, []
+            elif head.dot and head.upper and head.separate and not head.colon:
+                run = [*run, head] if follows else [head]
+            else:
+                run = []
 
     def _points(self, heads: list[_Head], bare: list[_Head]) -> None:
         """Decide whether the numbers under the headings are clauses, numbered on or numbered anew, or lists."""

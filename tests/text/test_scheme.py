@@ -213,6 +213,8 @@ def test_headings_without_a_number_are_counted_if_numbers_begin_anew_in_them():
     assert ids(headings) == ids(points) == set()
     assert numbers(spaced("## Общее", "1. Раз.\n2. Два.", "## Права", "3. Три.", "## Срок", "1. Год.")) != points
     assert "1.1" not in numbers(spaced("## Общее", "Т.", "## Права", "1. Раз.\n2. Два."))
+    above = spaced("1. Раз.\n2. Два.", "## Общее", "1. Три.", "## Права", "Портал хранит:", "1. имя;\n2. адрес.")
+    assert numbers(above) == "0-1 0-2 1 1.1 2 2-1 2-2"
 
 
 def test_the_first_section_may_follow_a_preamble_that_ends_with_a_colon():
@@ -220,6 +222,19 @@ def test_the_first_section_may_follow_a_preamble_that_ends_with_a_colon():
         numbers(spaced("Стороны договорились:", "1. Термины", "Портал – сайт.", "2. Права", "2.1. Раз.")) == "1 2 2.1"
     )
     assert numbers(spaced("Стороны:", "1. Портал;", "2. Права", "2.1. Раз.")) == "2 2.1"
+
+
+def test_paragraphs_whose_numbers_lead_to_a_section_are_sections():
+    long = [f"{place}. Читатель возвращает книгу, которую он взял, в срок, и платит пеню." for place in (4, 5, 6)]
+    assert numbers(spaced("1. Общее", "1.1. Раз.", *long[:2], "6. Права", "6.1. Два.")) == "1 1.1 4 5 6 6.1"
+    assert numbers(spaced("1. Общее", "1.1. Раз.", long[1], "6. Права", "6.1. Два.")) == "1 1.1 6 6.1"
+    assert numbers(spaced("1. Общее", "1.1. Раз.", *long[:2], "1.2. Три.", "6. Права", "6.1. Два.")) == "1 1.1 1.2 6 6.1"
+
+
+def test_a_last_section_with_the_signatures_may_end_with_a_colon():
+    assert numbers(spaced("1. Общее", "1.1. Раз.", "2. Подписи сторон:", "____")) == "1 1.1 2"
+    assert numbers(spaced("1. Жалпы", "1.1. Бір.", "2. Мекенжай, деректемелер:", "____")) == "1 1.1 2"
+    assert numbers(spaced("1. Общее", "1.1. Раз.", "2. Портал хранит:", "имя")) == "1 1.1"
 
 
 def test_rules_one_of_which_is_missing_are_clauses():
