@@ -228,7 +228,9 @@ def test_paragraphs_whose_numbers_lead_to_a_section_are_sections():
     long = [f"{place}. Читатель возвращает книгу, которую он взял, в срок, и платит пеню." for place in (4, 5, 6)]
     assert numbers(spaced("1. Общее", "1.1. Раз.", *long[:2], "6. Права", "6.1. Два.")) == "1 1.1 4 5 6 6.1"
     assert numbers(spaced("1. Общее", "1.1. Раз.", long[1], "6. Права", "6.1. Два.")) == "1 1.1 6 6.1"
-    assert numbers(spaced("1. Общее", "1.1. Раз.", *long[:2], "1.2. Три.", "6. Права", "6.1. Два.")) == "1 1.1 1.2 6 6.1"
+    assert (
+        numbers(spaced("1. Общее", "1.1. Раз.", *long[:2], "1.2. Три.", "6. Права", "6.1. Два.")) == "1 1.1 1.2 6 6.1"
+    )
 
 
 def test_a_last_section_with_the_signatures_may_end_with_a_colon():

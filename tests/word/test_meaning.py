@@ -560,6 +560,21 @@ def test_a_heading_style_makes_no_heading_of_the_rest_of_a_sentence():
     assert read(body, styles=styles).accepted == "## Жалпы ережелер\n\nжәне басқа\n"
 
 
+@pytest.mark.parametrize(
+    ("words", "heads"),
+    [
+        ("1. Предмет договора", True),
+        ("1. Предмет договора.", True),
+        ("1.1. Продавец передаёт Покупателю товар, а Покупатель принимает и оплачивает его.", False),
+        ("1.1. Продавец передаёт Покупателю " + "товар и " * 20 + "другой товар", False),
+        ("1) товар;", False),
+    ],
+)
+def test_an_outline_level_makes_no_heading_of_a_sentence(words, heads):
+    found = read(paragraph(run(words), properties='<w:outlineLvl w:val="0"/>')).accepted
+    assert found.startswith("## ") == heads
+
+
 def test_the_level_of_a_style_makes_a_heading_of_a_numbered_paragraph():
     styles = (
         '<w:style w:type="paragraph" w:styleId="1"><w:name w:val="Глава"/><w:pPr><w:outlineLvl w:val="0"/></w:pPr>'
