@@ -708,10 +708,12 @@ class Scheme:
                 for one in run if clear and last < run[0].number <= last + 3 else ():
                     one.taken = True
                 last, run = head.number, []
-            elif head.dot and head.upper and head.separate and not head.colon:
-                run = [*run, head] if follows else [head]
             else:
-                run = []
+                run = run if follows else []
+                if head.dot and head.upper and head.separate and not head.colon:
+                    run.append(head)
+                else:
+                    run = []
 
     def _points(self, heads: list[_Head], bare: list[_Head]) -> None:
         """Decide whether the numbers under the headings are clauses, numbered on or numbered anew, or lists."""
