@@ -111,6 +111,9 @@ def front_matter(body: str) -> FrontMatter:
             approval = " ".join(filter(None, words[place : place + size]))
         if not size and _is_above_title(filled[place][1], words[place]):
             size = 1
+        if not size and filled[place][1].startswith(">"):  # A remark above a heading of Markdown.
+            after = next((at for at in range(place, len(filled)) if not filled[at][1].startswith(">")), place)
+            size = (after - place) * lines[filled[after][0]][1].startswith("#")
         if not size:
             break
         place += size

@@ -119,6 +119,11 @@ def test_the_page_prints_the_title_once_and_every_line_above_it():
     assert "Условия" not in document.html
 
 
+def test_a_quotation_above_a_heading_is_not_the_title():
+    assert front_matter("> Черновик.\n> Не для печати.\n\n# Условия\n\n1.1. Раз.\n").title == "Условия"
+    assert front_matter("> Черновик.\n\nУсловия\n\n1.1. Раз.\n").title == "> Черновик."
+
+
 def test_a_heading_above_the_title_is_not_the_title():
     document = clauses.parse("# УТВЕРЖДЕНО\nприказом № 7\n\n# Условия\n\n1.1. А.\n")
     assert [unit.kind for unit in document.units] == ["text", "title", "clause"]
