@@ -773,8 +773,9 @@ class Scheme:
         self._doubt(bare)
 
     def _find_points(self, heads: list[_Head]) -> None:
-        """Find the lists ``1.``, ``2.`` in a section, a clause or an appendix: at least two lines that begin no other
-        unit, and whose numbers follow each other. A list that contains or follows ``1)`` in its unit is left out.
+        """Find the lists ``1.``, ``2.`` in a section, a clause or an appendix, or before them: at least two lines that
+        begin no other unit. A list is left out if an item ``1)`` stands in its unit, because both would have the same
+        addresses.
         """
         edges = sorted({*self.roles, *self.appendices, *self._written, *self._breaks})
         units: dict[int, list[_Head]] = defaultdict(list)
@@ -789,7 +790,7 @@ class Scheme:
             # A list that begins after the last item is another one, unless it is indented in that item.
             again = inner.get(outer[-1].line, []) if outer else []
             for its_list in (outer, again if again and again[0].indent <= outer[-1].indent else []):
-                if len(its_list) > 1 and all(b.number == a.number + 1 for a, b in pairwise(its_list)):
+                if len(its_list) > 1 and all(b.number > a.number for a, b in pairwise(its_list)):
                     self.points |= {one.line: (one.label, one.rest, "h4" if one.marked else "p") for one in its_list}
                     self.lists -= {one.line for one in its_list if place}
 

@@ -282,6 +282,12 @@ def test_a_clause_in_brackets_or_of_a_code_is_not_missed(words):
     assert not ids_by_language({"ru": f"Т\n\n1. Общее\n\n1.1. Раз {words}.\n\n1.2. Два.\n"})
 
 
+def test_a_gap_in_a_list_of_a_clause_is_named():
+    body = "Т\n\n1. Общее\n\n1.1. Портал хранит:\n\n1. Имя.\n\n2. Адрес.\n\n4. Почту.\n\n1.2. Два.\n"
+    message = only({"ru": body})
+    assert (message.id, message.clause, message.line) == ("agreement.L010", "1.1-3", 11)
+
+
 def test_sub_clauses_of_a_clause_in_the_middle_of_a_line_are_in_order():
     body = "Т\n\n1. Общее\n\n1.1. Раз.\n\n1.1.1. Да. 1.2. Два:\n\n1.2.1. Три.\n\n1.2.2. Четыре.\n\n1.3. Пять.\n"
     assert ids_by_language({"ru": body}) == {("agreement.L034", "ru")}
