@@ -288,6 +288,12 @@ def test_a_gap_in_a_list_of_a_clause_is_named():
     assert (message.id, message.clause, message.line) == ("agreement.L010", "1.1-3", 11)
 
 
+def test_one_number_of_a_section_that_does_not_exist_is_out_of_order():
+    body = "Т\n\n1. Общее\n\n1.1. Раз.\n\n1.2. Два:\n\n2.2.1. Три.\n\n1.2.2. Четыре.\n\n1.2.3. Пять.\n"
+    message = only({"ru": body})
+    assert (message.id, message.clause, message.count) == ("agreement.L011", "2.2.1", 1)
+
+
 def test_sub_clauses_of_a_clause_in_the_middle_of_a_line_are_in_order():
     body = "Т\n\n1. Общее\n\n1.1. Раз.\n\n1.1.1. Да. 1.2. Два:\n\n1.2.1. Три.\n\n1.2.2. Четыре.\n\n1.3. Пять.\n"
     assert ids_by_language({"ru": body}) == {("agreement.L034", "ru")}

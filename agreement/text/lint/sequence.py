@@ -38,6 +38,7 @@ class Sequence:
             for unit in document.clauses
             if unit.kind != "item" and unit.line < end and unit not in repeated and unit not in self.copied
         ]
+        self.by_number = {unit.number: unit for unit in reversed(self.units)}
         self.place = {unit.start: place for place, unit in enumerate(self.units)}
         self.present = {*document.numbers, *swallowed}
         self.swallowed = set(swallowed) - set(document.numbers)
@@ -78,7 +79,9 @@ class Sequence:
             if unit.kind in {"section", "heading"}:
                 owners = {unit.number} if unit.kind == "section" else set()
             elif owners and not {unit.parent, section} & owners:
-                if section in self.present - self.hidden:
+                # After 1.20, the number 2.20.1 is wrong if 1.20.2 follows.
+                goes_on = following and _section_number(following.number) in owners and "." in following.number
+                if section in self.present - self.hidden or goes_on:
                     self.misplaced.add(unit)
                     continue
                 self.present.add(section)  # Its heading has no number, or is missing.
@@ -116,9 +119,10 @@ class Sequence:
             if elsewhere := [name for name in names if "-" in name and name in self.present]:
                 self._truly_missing(elsewhere, last, unit)  # Another list of the same unit has these numbers.
             place = self.place[unit.start]
+            before = self.units[last] if last >= 0 else self.by_number.get(unit.parent)
             if missing and unit in self.headless:
                 self.headless[unit].missing.extend(missing)
-            elif missing and len(missing) > (_between(wrong, self.units[last], unit) if last >= 0 else 0):
+            elif missing and len(missing) > (_between(wrong, before, unit) if before else 0):
                 self.gaps.append(Gap(unit, self._truly_missing(missing, last, unit)))
             expected, last = number + 1, place
 
