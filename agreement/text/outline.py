@@ -29,8 +29,10 @@ from agreement.text.scheme import (
 Kind = Literal["title", "section", "clause", "subclause", "item", "note", "heading", "text"]
 
 _NOTE = re.compile(r"(?P<label>(?:Ескерту|Ескертпе|Примечани[ея]|Сноска)\s?[.:])\s*(?P<rest>.*)")
-#: A section before the first one. Its address is 00, because items before the first number have the parent 0.
+#: A section before the first one, and its clauses. The address of the section is 00, because items before the first
+#: number have the parent 0.
 _ZERO = re.compile(r"\#{1,6}\s+0\.\s+(?P<rest>.*\w.*)")
+_ZERO_CLAUSE = re.compile(r"(?P<label>0\.[1-9]\d?\.?)\s+(?P<rest>.+)")
 _BULLET = re.compile(r" {0,3}(?:[-*+]|\d+\.)\s")
 _ITEM_REFERS = re.compile(r"(?:\bподпункт\w*|\w(?:тың|тің|ның|нің|дың|дің))\s*$", re.IGNORECASE)
 #: A heading that stands in an anchor of HTML or behind one. The anchor remains text, and its words begin a unit.
@@ -279,6 +281,8 @@ class _Reading:
             start = Start(index, "note", label=match["label"], rest=match["rest"])
         if start:
             return start
+        if first == "0" and self.section == "00" and (match := _ZERO_CLAUSE.match(bare)):
+            return Start(index, "clause", f"0{match['label']}".rstrip("."), match["label"], "00", match["rest"])
         if first == "#" and lines[index][0] == "#" and (match := HEADING.match(lines[index])):
             if (zero := _ZERO.match(lines[index])) and self.scheme.has_section_1 and not (self.seen or self.appendix):
                 return Start(index, "section", "00", "0.", "", heading_words(zero["rest"]), "h2")

@@ -172,6 +172,8 @@ class Reference:
                 yield labels.get((scope, f"{self.unit} {self.number}"), "")
             else:
                 yield f"{scope}.{self.number}" if scope else self.number
+                if self.number.startswith("0."):
+                    yield f"0{self.number}"  # A clause of the section 0, whose address is 00.
 
     def _within(self, scope: str, here: str, labels: Mapping[tuple[str, str], str]) -> Iterator[str]:
         owner = labels.get((scope, self.within), "")

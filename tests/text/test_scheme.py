@@ -835,6 +835,11 @@ def test_a_heading_with_the_number_0_before_section_1_is_a_section_without_a_col
     assert 'href="#00"' in document.html
     assert "L016" not in ids(spaced("## 0. Понятия", "Портал – сайт.", "## 1. Общее", "1.1. Раз."))
     assert numbers(spaced("## 0. Понятия", "Портал – сайт.", "## Общее", "Раз.")) == ""
+    clauses = spaced("## 0. Понятия", "0.1. Портал – сайт.", "0.2. **Срок** – год.", "## 1. Общее", "1.1. По п. 0.2.")
+    assert numbers(clauses) == "00 00.1 00.2 1 1.1"
+    assert 'href="#00.2"' in parse(f"Т\n\n{clauses}\n").html.rpartition("По п.")[2]
+    assert ids(clauses) == set()
+    assert "00.1" not in numbers(spaced("## 1. Общее", "0.1. Портал – сайт."))
 
 
 @pytest.mark.parametrize("between", ["\n", "\n\n"])
