@@ -170,7 +170,7 @@ class _Reading:
         """
         if start.kind == "heading" and start.number:
             self.appendix, self.scope, self.section, self.clause, self.sub = start.number, "", "", "", ""
-            self.lists = []
+            self.point, self.lists = "", []
             return
         if start.number:
             if self.appendix and not self.scope:

@@ -7,7 +7,7 @@ import time
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from agreement.text import clauses
@@ -693,6 +693,11 @@ LINES = st.sampled_from(
             "(b) бес;",
             "**1.** Раз.",
             "## 2. Права",
+            "### 1. Раз",
+            "1. ## Общее",
+            "## Прочее",
+            "## 0. Понятия",
+            "0.1. Раз.",
             " 1. Раз.",
             " 2. Два.",
         ),
@@ -704,6 +709,8 @@ LINES = st.sampled_from(
 
 
 @given(st.lists(LINES, max_size=40).map("\n".join))
+@example("4. ПРАВА\n**1.** Раз.\n1-қосымша\n1.1. Раз.")
+@example("## Общее\n1. Раз.\n## 2. Права\n1. Раз.\n2. Два.\n## Срок\n1. Раз.")
 @settings(max_examples=examples(300))
 def test_every_number_is_an_anchor_and_the_sources_are_the_text(body):
     document = parse(body)
