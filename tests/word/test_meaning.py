@@ -385,6 +385,14 @@ def test_a_heading_in_a_cell_has_no_mark_and_lines_stay_lines():
     assert found.accepted == "| Тапсырыс беруші:<br># БСН \\| 1 | Мекенжайы:<br>- Астана |\n| --- | --- |\n"
 
 
+@pytest.mark.parametrize("count", [4, 5])
+def test_a_table_that_frames_a_text_is_left_out(count):
+    words = [f"1.{place}. Бір" for place in range(1, count + 1)]
+    framed = cell(paragraph()) + cell("".join(paragraph(run(line)) for line in words))
+    found = read(table(cell(paragraph()) + cell(paragraph()), framed)).accepted
+    assert (found == "\n\n".join(words) + "\n") == (count == 5)
+
+
 def test_a_table_in_a_cell_becomes_lines_of_the_cell():
     inner = table(
         cell(paragraph(run("БСН|ЖСН"))) + cell(paragraph(run("1"))), cell(paragraph()) + cell(paragraph(run("КБе 17")))
