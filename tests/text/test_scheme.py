@@ -240,7 +240,8 @@ def test_a_last_section_with_the_signatures_may_end_with_a_colon():
 
 
 def test_rules_one_of_which_is_missing_are_clauses():
-    rules = [f"{place}. Читатель {'молчит.' if place % 2 else 'не спорит'}" for place in (1, 2, 3, 5, 6, 8)]
+    places = (1, 2, 3, 5, 6, 8)
+    rules = [f"{place}. Читатель {'молчит.' if place < 4 else 'не спорит'}" for place in places]
     assert numbers(spaced(*rules)) == "1 2 3 5 6 8"
     assert ids(spaced(*rules)) == {"L010"}
 
