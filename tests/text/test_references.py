@@ -75,7 +75,7 @@ def test_a_reference_leads_to_an_article_that_was_inserted_later(words, targets)
 def test_the_parenthesis_after_a_number_in_brackets_is_no_part_of_it():
     body = "Т\n\n1. Читатель молчит.\n\n2. Читатель читает:\n\n1) раз;\n\n2) два.\n\n3. Читатель WORDS.\n"
     assert links(body.replace("WORDS", "пишет (см. п. 1)")) == ["1"]
-    assert links(body.replace("WORDS", "пишет (подпункт 2) пункта 2)")) == ["2-2", "2"]
+    assert links(body.replace("WORDS", "пишет (подпункт 2) пункта 2 здесь)")) == ["2-2", "2"]
 
 
 def test_a_reference_leads_to_a_section_with_a_roman_numeral():
