@@ -297,7 +297,8 @@ def dangling_references(texts: Texts) -> Iterator[Message]:
 
     A reference to an item is not reported if its clause does not exist, or if the words of the clause contain the label
     of the item. A reference to a number in a gap is not reported: the message about the gap (L010) names it. Neither is
-    one to a number in the middle of a line (L034). In a text without sections and clauses (L018), only references to
+    one to a number in the middle of a line (L034), or to an appendix of a document that is named neither by the title
+    nor by «далее – Договор» or the like. In a text without sections and clauses (L018), only references to
     appendices are checked. One message for each missing number.
     """
     for language, document in texts.documents.items():
