@@ -172,6 +172,11 @@ def read_manuscript(content: bytes, name: str, *, language: str = "") -> Manuscr
     return found
 
 
+def _is_sentence(words: str) -> bool:
+    """Are the words too long for a heading, or do they end like a sentence or an item?"""
+    return len(words) > (60 if words[-1] in ".:" else 0 if words[-1] in ";," else 120)
+
+
 def _frame(table: Any) -> Any:
     """The only cell with words of a table, if it has many paragraphs: the table is only the frame of a text. Otherwise
     ``None``.
@@ -356,7 +361,9 @@ class _Reader:
             self.found.spaces += len(re.findall("(?<=[^ \n])  +(?=[^ \n])", words))
         if cell:
             return _cell_lines(f"{label} {words}".strip())
-        level = self._level(properties, style, name, words, numbered=bool(label) or words[0].isdecimal())
+        level = self._level(properties, style, name, numbered=bool(label) or words[0].isdecimal())
+        if _is_sentence(words) and not re.match(r"title$|(?:heading|заголовок|тақырып) ", name):
+            level = 0  # Clauses of contracts have an outline level too.
         # A sentence that a heading style splits goes on in small letters.
         heading = "#" * level + " " if level and (label or not words[0].islower()) else ""
         if label == "-":
@@ -367,18 +374,15 @@ class _Reader:
         """The words as Markdown that displays them, or as they are if they are Markdown already."""
         return words if self.found.typed else escaped(words, start=start)
 
-    def _level(self, properties: Any, style: str, name: str, words: str, *, numbered: bool) -> int:
+    def _level(self, properties: Any, style: str, name: str, *, numbered: bool) -> int:
         """The level of a heading in Markdown: 1 for a title, 2 to 5 for the first four levels of Word; 0 for any other
         paragraph. The name of the style decides, then the outline level of the paragraph. That of its style decides for
         a numbered paragraph only, because such styles are also used for words that have no number and are no heading.
-        An outline level makes no heading of a long paragraph, and of one that ends like a sentence or an item.
         """
         if name == "title":
             return 1
         if match := re.fullmatch(r"(?:heading|заголовок|тақырып) ([1-4])", name):
             return int(match[1]) + 1
-        if len(words) > (60 if words[-1] in ".:" else 0 if words[-1] in ";," else 120):
-            return 0
         outline = integer(value(properties, f"{W}outlineLvl"), 9)
         if outline is None and numbered:
             outline = self.styles.outline(style)
