@@ -260,6 +260,7 @@ def unit_name(unit: clauses.Clause) -> str:
         # An item in a sub-clause is named with its sub-clause: «2) б)».
         above = unit.parent.partition("-")[2]
         label = f"{above}) {unit.label}" if unit.kind == "item" and above.isdigit() else unit.label
+        label = f"{label[:-1]})" if label.endswith(".") else label  # The item «2.» of a list is called «2)».
         if whole in {"", "0"}:
             return _("item %(label)s") % {"label": label}
         pattern = (

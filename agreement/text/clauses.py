@@ -16,7 +16,8 @@ section     ``1. CAPITALS``         ``1``; small letters are enough in a heading
                                     clauses that are numbered on from chapter to chapter
 clause      ``1.1.`` ``1.1``        ``1.1``; ``15`` for ``15.`` of rules that are numbered from 1 on, and ``5.2`` for
                                     ``2.`` in ``Статья 5``
-subclause   ``1.1.1.`` ``1)``       ``1.1.1``; ``1.1.1.1`` below it; ``1.1-2`` for ``2)`` of 1.1; also ``(2)``
+subclause   ``1.1.1.`` ``1)``       ``1.1.1``; ``1.1.1.1`` below it; ``1.1-2`` for ``2)`` of 1.1; also ``(2)``, and
+                                    ``2.`` of a list
 item        ``а)`` ``(ii)``         ``1.1-b``, ``1.1-2b``: the place of the item, because the second item has the
                                     letter ә in Kazakh and б in Russian; ``1.1-b2`` for ``(ii)`` in ``(b)``
 note        ``Примечание.``         none; also ``Сноска``, ``Ескерту``, ``Ескертпе``
@@ -114,7 +115,7 @@ class Clause:
     include the addresses of links."""
     label: str = ""
     """The number as it is printed: ``1.1.``, ``2)``, ``ә)``; of a note its first word, such as ``Примечание.``; ``""``
-    for a title, text or heading, also for that of an appendix, which has a ``number``."""
+    for a title, text or heading. That of an appendix has a ``number`` all the same, and so may a section."""
     parent: str = ""
     """The number of the unit that contains this one; ``""`` if none does. ``2)`` before the first section, clause or
     appendix has the parent ``"0"``, and so has ``ә)`` there if no ``2)`` precedes it. The number ``1.1`` has the parent
@@ -171,7 +172,7 @@ class Document:
         (address of an appendix, or ``""``; name) → number of the section, the clause of one number or the appendix with
         that name: ``("", "article 5")`` → ``"5"``. ``references.name`` describes the names.
 
-        Items are the units whose numbers contain a dash: ``2)`` and ``ә)``. The label ``(2)`` is found as ``2)``. An
+        Items are the units whose numbers contain a dash. Their labels ``(2)`` and ``2.`` are found as ``2)``. An
         item ``ә)`` in ``1.1-2`` is found under ``1.1-2`` and under ``1.1``. If a clause has a label twice, its first
         item is found.
         """
@@ -336,8 +337,9 @@ def _labels(clauses: tuple[Clause, ...]) -> dict[tuple[str, str], str]:
     for clause in clauses:
         number = clause.number
         if "-" in number:
-            found.setdefault((clause.parent, clause.label.lstrip("(")), number)
-            found.setdefault((number.partition("-")[0], clause.label.lstrip("(")), number)
+            label = f"{clause.label.strip('().')})"
+            found.setdefault((clause.parent, label), number)
+            found.setdefault((number.partition("-")[0], label), number)
         elif clause.kind == "heading" and number:
             found.setdefault(("", references.appendix_name(clause.text)), number)
         elif clause.kind in {"section", "clause"}:

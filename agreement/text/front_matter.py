@@ -111,6 +111,9 @@ def front_matter(body: str) -> FrontMatter:
             approval = " ".join(filter(None, words[place : place + size]))
         if not size and _is_above_title(filled[place][1], words[place]):
             size = 1
+        if not size and filled[place][1].startswith(">"):  # A remark above a heading of Markdown.
+            after = next((at for at in range(place, len(filled)) if not filled[at][1].startswith(">")), place)
+            size = (after - place) * lines[filled[after][0]][1].startswith("#")
         if not size:
             break
         place += size
@@ -172,7 +175,7 @@ def _continues(line: str) -> bool:
 
 def _is_above_title(line: str, words: str) -> bool:
     """Is this line, whose words are ``words``, one that documents print above the title?"""
-    if not words or line.startswith("|"):
+    if not words or line.startswith("|") or (line.startswith("<!--") and line.endswith("-->")):
         return True
     if len(words) > MAX_LINE:
         return False

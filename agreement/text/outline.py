@@ -29,8 +29,10 @@ from agreement.text.scheme import (
 Kind = Literal["title", "section", "clause", "subclause", "item", "note", "heading", "text"]
 
 _NOTE = re.compile(r"(?P<label>(?:Ескерту|Ескертпе|Примечани[ея]|Сноска)\s?[.:])\s*(?P<rest>.*)")
-#: A section before the first one. Its address is 00, because items before the first number have the parent 0.
+#: A section before the first one, and its clauses. The address of the section is 00, because items before the first
+#: number have the parent 0.
 _ZERO = re.compile(r"\#{1,6}\s+0\.\s+(?P<rest>.*\w.*)")
+_ZERO_CLAUSE = re.compile(r"(?P<label>0\.[1-9]\d?\.?)\s+(?P<rest>.+)")
 _BULLET = re.compile(r" {0,3}(?:[-*+]|\d+\.)\s")
 _ITEM_REFERS = re.compile(r"(?:\bподпункт\w*|\w(?:тың|тің|ның|нің|дың|дің))\s*$", re.IGNORECASE)
 #: A heading that stands in an anchor of HTML or behind one. The anchor remains text, and its words begin a unit.
@@ -39,6 +41,8 @@ _ANCHORED = re.compile(
     r"(?:(?P<close></a>)\s*(?P<behind>[^\s<].*)|(?P<inside>[^<]+)</a>(?P<end>[\s#]*)$)",
     re.IGNORECASE,
 )
+#: A heading in a list of Markdown.
+_LISTED = re.compile(r" {0,3}(?P<number>[1-9]\d{0,2}(?:\.\d{1,3}){0,3}\.?) +(?P<hashes>#{1,6}) +(?P<rest>\S.*)")
 #: Before such a unit of measurement, a number without a final dot is a quantity. It begins no unit of the text.
 _UNIT = re.compile(
     r"(?:[%°€$₸₽]|(?:МРП|АЕК|МЗП|тыс|мың|млн|млрд|тенге|теңге|тг|руб|раз|есе|пайыз|процент|[КМГТ]?[бБ]|[KMGT]i?B|кг|к?м|га"
@@ -110,7 +114,11 @@ class _Reading:
         self.item = ""  # The number of the last item.
 
     def _without_anchor(self, index: int, line: str) -> str:
-        """The line without the anchor of HTML around or before the words of its heading, which is remembered."""
+        """The line without the anchor of HTML around or before the words of its heading, which is remembered. In a
+        heading in a list, such as ``1. ## Words``, the marks are put before the number.
+        """
+        if "#" in line[2:16] and (match := _LISTED.match(line)):
+            return f"{match['hashes']} {match['number']} {match['rest']}"
         match = _ANCHORED.match(line) if line[:1] == "#" else None
         if match is None:
             return line
@@ -162,7 +170,7 @@ class _Reading:
         """
         if start.kind == "heading" and start.number:
             self.appendix, self.scope, self.section, self.clause, self.sub = start.number, "", "", "", ""
-            self.lists = []
+            self.point, self.lists = "", []
             return
         if start.number:
             if self.appendix and not self.scope:
@@ -188,7 +196,7 @@ class _Reading:
         here = self._here()
         if start.kind == "subclause":
             start.parent = here or "0"
-            start.number = self.sub = f"{start.parent}-{start.label.strip('()')}"
+            start.number = self.sub = f"{start.parent}-{start.label.strip('().')}"
             self.lists = []
         elif start.kind == "item":
             self._number_item(start, self.sub or here or "0")
@@ -264,6 +272,8 @@ class _Reading:
             return Start(
                 index, role.kind, role.number, role.label, role.parent, role.rest, role.tag, role.last, role.doubt
             )
+        if (point := self.scheme.points.get(index)) and not (self.in_list and lines[index].startswith("    ")):
+            return Start(index, "subclause", label=point[0], rest=point[1], tag=point[2])
         if first in "#*_(\u200b\u2060\ufeff" or first.isdigit() or ")" in bare[1:7]:
             if (match := NUMBERED.match(lines[index])) and not (len(match["indent"]) > 3 and self.in_list):
                 start = self._numbered(index, match, separate=separate)
@@ -271,6 +281,8 @@ class _Reading:
             start = Start(index, "note", label=match["label"], rest=match["rest"])
         if start:
             return start
+        if first == "0" and self.section == "00" and (match := _ZERO_CLAUSE.match(bare)):
+            return Start(index, "clause", f"0{match['label']}".rstrip("."), match["label"], "00", match["rest"])
         if first == "#" and lines[index][0] == "#" and (match := HEADING.match(lines[index])):
             if (zero := _ZERO.match(lines[index])) and self.scheme.has_section_1 and not (self.seen or self.appendix):
                 return Start(index, "section", "00", "0.", "", heading_words(zero["rest"]), "h2")

@@ -42,6 +42,7 @@ _LIST = re.compile(
     rf"|(?P<items>{_ITEM}(?:{_AND}{_ITEM})*+))"
 )
 _MAYBE_NUMBER = re.compile("[0-9IVXLІХ]")
+_EACH_INSERTED = re.compile(r"\d{1,3}[-‑]\d{1,2}(?![\d.])")
 _EACH_NUMBER, _EACH_ITEM = re.compile(_NUMBER), re.compile(_ITEM)
 
 #: What the words of both languages name, by their first letters.
@@ -58,7 +59,7 @@ _KK = re.compile(
 )
 _KK_ITEM = re.compile(r"\s?[-–‑]?\s?тармақша\w*", re.IGNORECASE)
 _KK_WITHIN = re.compile(
-    rf"(?<![\w.])(?:(?P<number>{_NUMBER})\s?[-–‑]?\s?(?:[ыі]?н?ш[ыі]\s+)?|(?P<this>осы)\s+)"
+    rf"(?<![\w.])(?:(?P<number>(?:\d{{1,3}}[-‑](?=\d))?{_NUMBER})\s?[-–‑]?\s?(?:[ыі]?н?ш[ыі]\s+)?|(?P<this>осы)\s+)"
     r"(?P<word>ба[пб]|тарау|бөлім|параграф|қосымша)\w*\s+\Z",
     re.IGNORECASE,
 )
@@ -71,14 +72,18 @@ _RU = re.compile(
 )
 _RU_ITEM = re.compile(r"(?<!\w)(?:подпункт\w{0,3}|пп?\.|подп\.)\s*\Z", re.IGNORECASE)
 _RU_OF = re.compile(rf"\s+(?:пункт(?:а|ов)|п\.)\s*(?P<number>{_NUMBER})", re.IGNORECASE)
+#: Further clauses of the same document: «п. 2, п. 3 ст. 404 Кодекса».
+_RU_MORE = re.compile(r"(?:\s*(?:,|\bи)\s*(?:пп?\.|(?:под)?пункт\w*)\s*\d{1,3}(?:\.\d{1,3})*){1,8}", re.IGNORECASE)
 _RU_WITHIN = re.compile(
-    r"\s+(?:(?:(?P<this>настоящ|данн)\w+\s+)?(?P<word>статьи|ст\.|главы|раздела|параграфа|приложения))"
+    r"(?:\s+|(?=ст\.))(?:(?:(?P<this>настоящ|данн)\w+\s+)?(?P<word>статьи|ст\.|главы|раздела|параграфа|приложения))"
     rf"(?:\s*(?:№\s*)?(?P<number>{_NUMBER}))?",
     re.IGNORECASE,
 )
-#: An appendix of another document: «приложение 1 к Правилам».
+#: An appendix of another document: «приложение 1 к Правилам», «приложения № 1 и № 2 к приказу».
 _RU_TO = re.compile(
-    r"\s+ко?\s+(?!настоящ|соглаш|договор|контракт|оферт|польз|публичн|услови|политик|приложен)\w", re.IGNORECASE
+    r"(?:(?:,|\s+и)\s*№?\s*\d{1,2}){0,8}(?:\s+ко?\s+(?!настоящ|соглаш|договор|контракт|оферт|польз|публичн|услови|политик"
+    r"|приложен)\w|,?\s+утвержд\w+\s+(?:приказ|постановлени|решени|распоряжени))",
+    re.IGNORECASE,
 )
 _KK_TO = re.compile(r"(?:заң|кодекс|қағида|ереже|тәртіп|нұсқаулық|бұйры|қаулы)\w*\s+(?:№\s*)?\Z", re.IGNORECASE)
 # Only in the genitive: "пункт 3.1 определяет порядок" refers to this agreement.
@@ -102,7 +107,7 @@ _OWN = ("келісім", "осы", "шарт", "оферта")
 _LAWS = ("заң", "кодекс", "қағида", "ереже", "тәртіп", "нұсқаулық", "бұйрық", "қаулы", "қосымша")
 _OWNED = re.compile(r"тармағ|тармақтары|бөлім(?:дер)?і|баб|баптары|тарау(?:лар)?ы|қосымшас|қосымшалары")
 _OWN_PART = re.compile(r"(?:[\d.]+[-‑]?)?(?:(?:[ыі]?н?ш[ыі])?(?:тарма[қғ]|бөлім|тарау|параграф|қосымша))")
-_ARTICLE = re.compile(r"\d+[-‑]?(?:бап|(?P<owned>баб))")
+_ARTICLE = re.compile(r"(?:\d+[-‑])?\d+[-‑]?(?:бап|(?P<owned>баб))")
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +154,8 @@ class Reference:
         """
         if self.within and not self.within.startswith("this "):
             return any((scope, self.within) in labels for scope in self._scopes(here))
+        if self.unit in _INSERTABLE and "." in self.number:
+            return False  # An article that was inserted in another document.
         return not self.unit or (self.unit in names and not self.within and self.unit != "appendix")
 
     def _scopes(self, here: str) -> list[str]:
@@ -165,6 +172,8 @@ class Reference:
                 yield labels.get((scope, f"{self.unit} {self.number}"), "")
             else:
                 yield f"{scope}.{self.number}" if scope else self.number
+                if self.number.startswith("0."):
+                    yield f"0{self.number}"  # A clause of the section 0, whose address is 00.
 
     def _within(self, scope: str, here: str, labels: Mapping[tuple[str, str], str]) -> Iterator[str]:
         owner = labels.get((scope, self.within), "")
@@ -197,6 +206,10 @@ def name(label: str, *, clause: bool = False) -> str:
     """What a label is called in references: ``article 5`` for ``Статья 5.`` and ``5-бап.``; ``section 2`` for ``2.``
     and ``II.``, or ``clause 2`` if ``clause`` is true; ``""`` for a label of several numbers.
     """
+    if inserted := _LABEL_INSERTED.search(label):
+        words = label.replace(inserted[0], " ").strip(" .:)№-–‑").split()
+        unit = _unit(words[-1]) if words else ""
+        return f"{unit} {_inserted(inserted[0])}" if unit in _INSERTABLE else ""
     match = _LABEL.search(label)
     if match is None:
         return ""
@@ -204,6 +217,9 @@ def name(label: str, *, clause: bool = False) -> str:
     return f"{_unit(words[-1]) if words else 'clause' if clause else 'section'} {_value(match[0])}"
 
 
+#: What may have a number such as 12.1 or 12-1, because it was inserted after the 12th.
+_INSERTABLE = frozenset({"article", "chapter"})
+_LABEL_INSERTED = re.compile(r"(?<![\w.-])\d{1,3}[.‑-]\d{1,2}(?![.‑-]?\d)")
 _LABEL = re.compile(r"(?<![\w.])(?:\d{1,3}(?!\.?\d)|[IVXLІХ]{1,7}(?!\w)|[Ⅰ-Ⅻ]|(?<!\w)[A-Z](?=\.))")
 
 
@@ -223,6 +239,30 @@ def _unit(word: str) -> str:
     return next((unit for beginning, unit in _UNITS if word.startswith(beginning)), "section")
 
 
+def _numbers(written: str, unit: str) -> Iterator[tuple[int, str]]:
+    """Yield the places and the numbers of a list. ``12-1`` is one number of an article, and otherwise a range."""
+    end = 0
+    for each in _EACH_NUMBER.finditer(written):
+        inserted = _EACH_INSERTED.match(written, each.start()) if unit in _INSERTABLE else None
+        if each.start() >= end:
+            number = inserted[0] if inserted and _inserted(inserted[0]) else each[0].rstrip(".")
+            end = each.start() + len(number)
+            yield each.start(), number
+
+
+def _inserted(written: str) -> str:
+    """``12.1`` for 12.1 and 12-1; ``""`` for one number, and for a range such as 4-8."""
+    match = re.fullmatch(r"(\d{1,3})(?:\.|([‑-]))(\d{1,2})", written)
+    return f"{match[1]}.{match[3]}" if match and not (match[2] and int(match[3]) >= int(match[1])) else ""
+
+
+def _kind(number: str, unit: str) -> str:
+    """What a number is of; ``""`` for a clause of several parts. «Пункт II» is the section II."""
+    if "." in number:
+        return ""
+    return "section" if unit == "clause" and number and not number[0].isdigit() else unit
+
+
 def _value(written: str) -> str:
     return written if written[:1].isdigit() else str(numeral(written) or ord(written[0]) - 64)
 
@@ -239,9 +279,10 @@ def find(text: str) -> Iterator[Reference]:
         before, (start, end) = text[max(0, match.start() - 24) : match.start()], match.span()
         if match["items"]:
             of: tuple[str, _Named] | None = None  # The clause that contains the items.
-            if (ru := _RU.search(before)) and _unit(ru["word"]) == "section" and match["items"][:-1].isdecimal():
-                # A parenthesis was opened before "раздел".
-                yield Reference(start, end - 1, match["items"][:-1], unit="section")
+            ru = _RU.search(before) if match["items"][:-1].isdecimal() else None
+            if ru and (_unit(ru["word"]) == "section" or _is_in_brackets(ru["word"], before, text, end)):
+                # A parenthesis was opened before "раздел" or "п.".
+                yield Reference(start, end - 1, match["items"][:-1], unit=_unit(ru["word"]))
             elif kk := _KK_ITEM.match(text, end):
                 of = owner if owner and not text[owner[1].end : start].strip() else None
                 end = kk.end()
@@ -255,7 +296,7 @@ def find(text: str) -> Iterator[Reference]:
                     of = "", _Named(end)
             if of:
                 number, named = of
-                unit = "" if "." in number else named.unit
+                number, unit = number and _value(number), _kind(number, named.unit)
                 for item in _EACH_ITEM.finditer(match["items"]):
                     place, label = start + item.start(), item[0].strip('«»"“”„()') + ")"
                     yield Reference(place, start + item.end(), number, label, named.outer, unit, named.within)
@@ -263,14 +304,20 @@ def find(text: str) -> Iterator[Reference]:
         if not (named := _named(text, before, start, end)):
             continue
         owner = None
-        for each in _EACH_NUMBER.finditer(match["numbers"]):
-            number, place = each[0].rstrip("."), start + each.start()
-            unit = "" if "." in number else named.unit
+        for place, number in _numbers(match["numbers"], named.unit):
+            place += start
+            value = _inserted(number) if named.unit in _INSERTABLE else ""
+            value, unit = value or _value(number), named.unit if value else _kind(number, named.unit)
             # Only the number of a clause contains a dot.
             if unit or named.unit == "clause":
-                value = number if number[0].isdigit() else _value(number)
                 owner = value, named
                 yield Reference(place, place + len(number), value, "", named.outer, unit, named.within)
+
+
+def _is_in_brackets(word: str, before: str, text: str, end: int) -> bool:
+    """Is the parenthesis at the end of the number that of «(см. п. 8)», and not that of an item «п. 2) пункта 8»?"""
+    item = word.lower().startswith("под") or _RU_OF.match(text, end)
+    return not item and before.rfind("(") > before.rfind(")")
 
 
 class _Named(NamedTuple):
@@ -305,7 +352,8 @@ def _named(text: str, before: str, start: int, end: int) -> _Named | None:
     owned, within, place = _OWNED.match(word) is not None, "", start
     if unit == "clause" and (found := _KK_WITHIN.search(text[max(0, start - 60) : start])):
         kind = _unit(found["word"])
-        within = f"{kind} {_value(found['number'])}" if found["number"] else f"this {kind}"
+        number = found["number"] and (_inserted(found["number"]) or _value(found["number"]))
+        within = f"{kind} {number}" if number else f"this {kind}"
         if kind == "appendix":
             place = max(0, start - 60) + found.start()
             owned = False
@@ -318,15 +366,18 @@ def _russian(unit: str, text: str, end: int) -> _Named | None:
     """What a Russian word for this kind of unit makes of the number after it, which ends at ``end``; ``None`` if it
     means another document.
     """
-    within, last = "", end
+    within, last, alone = "", end, True
+    if unit == "clause" and (more := _RU_MORE.match(text, end)):
+        end, alone = more.end(), False
     if unit == "clause" and (match := _RU_WITHIN.match(text, end)) and (match["number"] or match["this"]):
         kind = _unit(match["word"])
-        within = f"{kind} {_value(match['number'])}" if match["number"] else f"this {kind}"
+        number = match["number"] and (_inserted(match["number"]) or _value(match["number"]))
+        within = f"{kind} {number}" if number else f"this {kind}"
         end = match.end()
     elsewhere = _RU_ELSEWHERE if unit in {"clause", "section"} else _RU_DOCUMENT
     if elsewhere.match(text, end) or (unit == "appendix" and _RU_TO.match(text, end)):
         return None
-    return _Named(last, unit, within, _RU_AGREEMENT.match(text, end) is not None)
+    return _Named(last, unit, within, alone and _RU_AGREEMENT.match(text, end) is not None)
 
 
 def _is_here(text: str, start: int, *, owned: bool = True, of_law: bool = False) -> bool:

@@ -40,7 +40,7 @@ NUMBERED = re.compile(
 )
 #: After a line that ends so, a number is a reference or counts something. It begins no unit.
 REFERS = re.compile(
-    r"(?:(?<!\w)(?:п?п\.|(?:под)?пункт\w*|раздел\w*|стать\w*|ст\.|с|по|от|до|TLS|SSL|WPA|HTTPS?|USB|ISO|DSS|v|верси\w+"
+    r"(?:(?<!\w)(?<!т\.)(?<!т\.\s)(?:п?п\.|(?:под)?пункт\w*|раздел\w*|стать\w*|ст\.|с|по|от|до|TLS|SSL|WPA|HTTPS?|USB|ISO|DSS|v|верси\w+"
     r"|нұсқа\w*|хаттама\w*|протокол\w*)"
     r"|(?<!\w)(?:п?п\.|пункт\w*|раздел\w*)\s*[\d.]+(?:\s*(?:[,–—-]|и|по)\s*[\d.]+)*\s*(?:[,–—-]|и|или|либо|по))\s*$",
     re.IGNORECASE,
@@ -50,6 +50,12 @@ CONTINUES = re.compile(r"(?:[,–—-]|\b(?:и|или|либо|және|мен|�
 ENDED = re.compile(r"(?:[.;:!?…][»”\")*_]*|\|)\s*$")
 ABBREVIATED = re.compile(r"(?<!\w)(?:гг?|ж|ст|гл|ч|см|стр|им|др|пр|тг|тыс|млн|млрд|руб|коп|мың)\.\s*$", re.IGNORECASE)
 HEADING = re.compile(r"(?P<hashes>\#{1,6})(?P<rest>\s+\S.*)$")
+#: How the last section of a contract begins.
+_CLOSING = re.compile(
+    r"(?:(?:юридические\s)?адреса|(?:банковские\s)?реквизиты|подпис[ьи]|(?:заңды\s)?мекен-?жай|деректемелер|тараптардың\s"
+    r"|қол(?:дары|ы)?(?!\w))",
+    re.IGNORECASE,
+)
 _UNDERLINE = re.compile(r"(?:=+|-+) *$")
 _CONTENTS = re.compile(r"[1-9]\d?\.?\s")
 #: The page at the end of a line of a table of contents, and the signs before it. Also ``""`` at the end of any line.
@@ -141,8 +147,8 @@ class _Head:
     """Does the sentence before it continue?"""
     colon: bool = False
     """Does the last line before it that is not empty end with a colon?"""
-    marked: bool = False
-    """Is it a heading of Markdown?"""
+    marked: int = 0
+    """How many marks ``#`` does it have as a heading of Markdown? 0 if it is none."""
     bold: bool = False
     """Is its number alone emphasised?"""
     dot: bool = True
@@ -187,12 +193,17 @@ class _Head:
     @property
     def titled(self) -> bool:
         """Do the words look like a heading, and not like a sentence?"""
-        return self.marked or (self.short and self.words[-1:] != "." and not self.wrapped)
+        return bool(self.marked) or (self.short and self.words[-1:] != "." and not self.wrapped)
 
     @property
     def may_fill(self) -> bool:
         """May the line be a section without clauses among sections with clauses?"""
         return self.dot and self.upper and self.short and self.ended and not self.colon
+
+    @property
+    def opens(self) -> bool:
+        """May the line be the first section, below a preamble that ends with a colon?"""
+        return self.dot and self.upper and self.titled and self.separate and self.below
 
     @property
     def goes_on(self) -> bool:
@@ -208,21 +219,28 @@ class _Head:
     def shape(self) -> tuple[object, ...]:
         """What lines of one kind have in common."""
         ending = "" if self.titled else ";" if self.goes_on else "."
-        return self.separate, self.indent, ending, self.rest.startswith(("*", "_")) or self.bold, self.upper
+        return *self.looks, ending
+
+    @property
+    def looks(self) -> tuple[bool, ...]:
+        """The shape without the end of the line."""
+        return self.separate, self.indent, self.rest.startswith(("*", "_")) or self.bold, self.upper
 
 
 class Scheme:
     """The units of a text that begin with a number of one part, a numeral or a word, and its appendices.
 
     ``roles`` and ``appendices`` map the index of a line to the unit that begins there. An appendix is its words and the
-    index of the last line of its heading. ``lists`` are the indexes of the lines with which lists begin that might also
-    be clauses. ``contents`` are those of a table of contents with pages. The time is linear in the length of the lines.
+    index of the last line of its heading. ``points`` are the lines that begin an item ``1.`` of a list in a unit, with
+    the label, the words and the tag. ``lists`` are the indexes of the lines with which lists begin that might also be
+    clauses. ``contents`` are those of a table of contents with pages. The time is linear in the length of the lines.
     """
 
     def __init__(self, lines: Sequence[str]) -> None:
         self.lines = lines
         self.roles: dict[int, Role] = {}
         self.appendices: dict[int, tuple[str, int]] = {}
+        self.points: dict[int, tuple[str, str, str]] = {}
         self.lists: set[int] = set()
         self.contents = _contents(lines)
         self.ahead = Ahead()
@@ -230,6 +248,8 @@ class Scheme:
         self._list = -1, 0  # The last line of a list of appendices, and its number.
         self._last_appendix: dict[int, int] | None = None  # Number → the last line that may begin this appendix.
         self._breaks: list[int] = []  # The lines of Markdown headings without a number.
+        self._written: list[int] = []  # The lines that begin with a number of several parts, such as 1.1.
+        self._items: list[int] = []  # The lines that begin with a label such as 1).
         self._filled = [0]  # How many lines are not empty before each line.
         self._collect()
         heads = self._without_contents()
@@ -245,6 +265,7 @@ class Scheme:
                 broken += 1
             if first < at:
                 self._decide(heads[first:at], self._breaks[unnumbered:broken], start, end)
+        self._find_points(heads)
 
     def next_line(self, index: int) -> int:
         """The index of the next line after ``index`` that is not empty, at most three lines on; otherwise -1."""
@@ -294,7 +315,11 @@ class Scheme:
                 skip = self._appendix(index, bare, separate=separate or _is_ended(before))
                 heading = skip >= 0
             if not heading and mark:
-                if mark.isdigit() and (match := NUMBERED.match(line)) and match["number"]:
+                match = NUMBERED.match(line) if mark.isdigit() or (mark == "(" and ")" in bare[1:5]) else None
+                if match and match["item"]:
+                    if match["item"].isdigit():
+                        self._items.append(index)
+                elif match:
                     numbered = True
                     found = self._numbered(index, match, before, separate=separate, ended=ended)
                     if found and not (found.dot or found.marked) and (kk := _HEAD.match(line)):  # «1 тарау».
@@ -306,7 +331,7 @@ class Scheme:
                 found.colon = colon.endswith(":")
                 self._heads.append(found)
                 numbered, skip = True, max(skip, found.last)
-                heading = found.marked or found.level < _ARABIC or found.capitals
+                heading = bool(found.marked) or found.level < _ARABIC or found.capitals
             elif first == "#" and line[0] == "#" and (match := HEADING.match(line)) and not NUMBERED.match(line):
                 heading = True
                 if begun and index not in self.appendices:
@@ -317,7 +342,10 @@ class Scheme:
     def _numbered(self, index: int, match: re.Match[str], before: str, *, separate: bool, ended: bool) -> _Head | None:
         number = match["number"]
         self.ahead.add(number, index, ended=ended)
-        rest, heads = match["rest"].strip(), bool(match["hashes"]) or (separate and underlined(self.lines, index))
+        rest, heads = match["rest"].strip(), len(match["hashes"] or "")
+        heads = heads or 2 * (separate and underlined(self.lines, index))
+        if "." in number and ended:
+            self._written.append(index)
         if "." in number or (before and (REFERS.search(before) or rest.startswith(("тармақ", "тармағ", "бөлім")))):
             return None
         last = index
@@ -371,7 +399,7 @@ class Scheme:
                 rest, last = title.strip("#*_ "), at
         return _Head(
             index, level, number, match["label"].rstrip(" –—-"), rest, last, separate,
-            marked=bool(match["hashes"]), bold=bool(strong and match["closed"] == strong),
+            marked=len(match["hashes"] or ""), bold=bool(strong and match["closed"] == strong),
             source="word" if word else "roman" if written else "letter", inserted=inserted and f"_{inserted}",
         )  # fmt: skip
 
@@ -381,6 +409,10 @@ class Scheme:
         """
         words = _GLUED.sub(" ", bare.strip("#*_ "))
         heads = bare[0] == "#" or words.isupper() or (separate and underlined(self.lines, index))
+        if words[-1:] == "." and separate and not "".join(self.lines[index + 1 : index + 2]).strip():
+            before, _ = next(reversed(self.appendices.values()), ("", 0))
+            if before and _first_number(words) == _first_number(before) + 1:
+                words = words[:-1]  # The next appendix, with a full stop after its heading.
         match = _APPENDIX.fullmatch(words) if len(words) <= 300 else None
         begins = heads or words[:1].isupper() or words[:1].isdigit() or words[:1] in '№«"$<{[' or bare[0] == "_"
         if match is None or not begins:
@@ -479,6 +511,11 @@ class Scheme:
         clauses = self.ahead.has_clauses(start, end)
         if not clauses and any(head.dot or head.marked for head in bare):
             bare = [head for head in bare if head.dot or head.marked]  # «2 Читатель» is a number of no kind here.
+        outer = _outermost(bare)
+        if inner := [head for head in bare if outer and head.marked > outer[0].marked]:
+            if not (clauses or worded) and self._are_inner(outer, inner):
+                return
+            bare = [head for head in bare if head.marked <= outer[0].marked]
         fixed = [head for head in bare if head.marked or (head.capitals and head.dot)]
         words = [head for head in worded if head.source == "word"]
         if words and words[0].line == worded[0].line:
@@ -506,6 +543,8 @@ class Scheme:
         if worded:
             self._points(worded, bare)
             return
+        if not clauses and self._in_unnumbered(bare, breaks):
+            return
         if any(head.marked or (head.capitals and head.dot and not self._is_listed(head, None)) for head in bare):
             sections = self._sections(bare, end)
             if not self._run_on(sections, bare):
@@ -514,6 +553,41 @@ class Scheme:
             self._points(sections, [head for head in bare if not head.taken])
             return
         self._free(bare, breaks, start, end)
+
+    def _are_inner(self, outer: list[_Head], inner: list[_Head]) -> bool:
+        """Take headings and those of more marks in them, if these are numbered on or numbered anew in each of them."""
+        for anew in (False, True):
+            points = [head for group in _runs(outer, inner, anew=anew) for head in group]
+            if len(points) == len(inner):
+                self._assign(outer, points, anew=anew)
+                return True
+        return False
+
+    def _in_unnumbered(self, bare: list[_Head], breaks: list[int]) -> bool:
+        """Take the headings without a number and what is numbered in them, if this begins at 1 in each of them and in
+        at least two. The number of such a heading is its place.
+        """
+        if breaks and bare and breaks[0] > bare[0].line and not bare[0].marked:
+            bare = [head for head in bare if head.line > breaks[0]]  # A list above the first heading.
+        at = bisect_left(breaks, bare[0].line) - 1 if bare else -1
+        if at < 0:
+            return False
+        depth = _depth(self.lines[breaks[at]])
+        found = [line for line in breaks if _depth(self.lines[line]) == depth]
+        heads = [
+            _Head(line, _PLAIN_LEVEL, place, "", heading_words(self.lines[line].lstrip("#")), line, marked=depth)
+            for place, line in enumerate(found, start=1)
+        ]
+        edges = [bisect_right(found, head.line) for head in bare]
+        begins = [head for head, before, here in zip(bare, [0, *edges], edges, strict=False) if before != here]
+        points = [head for group in _runs(heads, bare, anew=True) for head in group]
+        taken = set(map(id, points))
+        if len(begins) < 2 or not taken or any(0 < head.marked <= depth for head in bare):
+            return False
+        if any(head.number != 1 or not (head.listed or id(head) in taken) for head in begins):
+            return False
+        self._assign(heads, points, anew=True)
+        return True
 
     def _are_clauses(self, bare: list[_Head], start: int, end: int) -> bool:
         """Are the lines clauses from 1 on, a few of which have clauses such as 5.1 in them?"""
@@ -590,6 +664,7 @@ class Scheme:
         """Take the sections without clauses whose numbers are missing between the sections that are taken, and the last
         one, before which one or two numbers may be missing.
         """
+        self._fill_before(bare)
         following: list[_Head | None] = []
         nearest: _Head | None = None
         for head in reversed(bare):
@@ -610,7 +685,11 @@ class Scheme:
             if (
                 is_missing
                 and not (listed and listed == head.number - 1)
-                and head.may_fill
+                and (
+                    head.may_fill
+                    or (head.number == 1 and not place and head.opens)
+                    or (place == len(bare) - 1 and head.separate and _CLOSING.match(head.words))
+                )
                 and not self._is_listed(head, bare[place - 1] if place else None)
                 and not (last == 0 and then is None)
                 and not (last and self.ahead.next_section(head.line, until) == last)
@@ -618,6 +697,23 @@ class Scheme:
                 head.taken, last, listed = True, head.number, 0
             else:
                 listed = head.number
+
+    def _fill_before(self, bare: list[_Head]) -> None:
+        """Take two and more paragraphs whose numbers lead to that of a section: ``4.``, ``5.``, ``6.`` before ``7.``"""
+        last, run = 0, list[_Head]()
+        for head in bare:
+            follows = run and head.number == run[-1].number + 1
+            if head.taken:
+                clear = follows and len(run) > 1 and not self.ahead.next_section(run[0].line, head.line)
+                for one in run if clear and last < run[0].number <= last + 3 else ():
+                    one.taken = True
+                last, run = head.number, []
+            else:
+                run = run if follows else []
+                if head.dot and head.upper and head.separate and not head.colon:
+                    run.append(head)
+                else:
+                    run = []
 
     def _points(self, heads: list[_Head], bare: list[_Head]) -> None:
         """Decide whether the numbers under the headings are clauses, numbered on or numbered anew, or lists."""
@@ -675,6 +771,28 @@ class Scheme:
             self._assign([], outer, anew=False, doubt="clauses" if adjacent and not marked else "")
             return
         self._doubt(bare)
+
+    def _find_points(self, heads: list[_Head]) -> None:
+        """Find the lists ``1.``, ``2.`` in a section, a clause or an appendix, or before them: at least two lines that
+        begin no other unit. A list is left out if an item ``1)`` stands in its unit, because both would have the same
+        addresses.
+        """
+        edges = sorted({*self.roles, *self.appendices, *self._written, *self._breaks})
+        units: dict[int, list[_Head]] = defaultdict(list)
+        for head in heads:
+            if head.source == "number" and (head.dot or head.marked) and head.line not in self.roles:
+                units[bisect_right(edges, head.line)].append(head)
+        edges.append(len(self.lines))
+        for place, its in units.items():
+            start, end = edges[place - 1] if place else 0, edges[place]
+            items = bisect_left(self._items, end) > bisect_left(self._items, start)
+            outer, inner = ([], {}) if items else _nested(its)
+            # A list that begins after the last item is another one, unless it is indented in that item.
+            again = inner.get(outer[-1].line, []) if outer else []
+            for its_list in (outer, again if again and again[0].indent <= outer[-1].indent else []):
+                if len(its_list) > 1 and all(b.number > a.number for a, b in pairwise(its_list)):
+                    self.points |= {one.line: (one.label, one.rest, "h4" if one.marked else "p") for one in its_list}
+                    self.lists -= {one.line for one in its_list if place}
 
     def _doubt(self, bare: list[_Head]) -> None:
         outer, _ = _nested(bare)
@@ -819,6 +937,10 @@ def _bare(line: str) -> str:
     return " ".join(line.strip("#*_ 	.:").lower().split())
 
 
+def _depth(line: str) -> int:
+    return len(line) - len(line.lstrip("#"))
+
+
 def _nested(heads: Sequence[_Head]) -> tuple[list[_Head], dict[int, list[_Head]]]:
     """The lines whose numbers run on from 1, and by the line of each of them those that begin again at 1 after it.
 
@@ -848,7 +970,7 @@ def _nested(heads: Sequence[_Head]) -> tuple[list[_Head], dict[int, list[_Head]]
             len(opened) == 1
             and head.separate
             and 1 < opened[0].number <= head.number <= opened[0].number + 3
-            and head.shape == opened[0].shape
+            and head.looks == opened[0].looks
         ):
             outer.append(head)  # A number is missing, or is used twice.
             opened = [head]
@@ -868,6 +990,13 @@ def _level(head: _Head, opened: dict[int, _Head], following: int) -> int:
     best = [level for level, count in alike.items() if count == max(alike.values())]
     best = [level for level in best if opened[level].below == head.below] or best
     return best[0] if following == 1 else best[-1]
+
+
+def _outermost(heads: Sequence[_Head]) -> list[_Head]:
+    """The headings of Markdown with the fewest marks, if they count from 1 without the others; otherwise none."""
+    fewest = min((head.marked for head in heads if head.marked), default=0)
+    found = [head for head in heads if head.marked == fewest] if fewest else []
+    return found if [head.number for head in found] == list(range(1, len(found) + 1)) and len(found) > 1 else []
 
 
 def _runs(heads: Sequence[_Head], bare: Sequence[_Head], *, anew: bool) -> list[list[_Head]]:

@@ -47,6 +47,8 @@ _LINE = frozenset(f"{M}{name}" for name in ("oMathPara", "oMathParaPr", "jc", "o
 _EMBEDDED = frozenset({f"{W}altChunk", f"{W}subDoc"})
 #: A heading of Markdown, typed in Word. With at least so many of them, the document is taken as Markdown.
 _TYPED_HEADING, _TYPED = re.compile(r"#{1,6} \S"), 3
+#: So many paragraphs in the only cell with words of a table are a text in a frame.
+_FRAMED = 5
 #: Stands in the text for a symbol or a formula that has no characters.
 _UNKNOWN = "\ufffd"
 
@@ -161,6 +163,22 @@ def read_manuscript(content: bytes, name: str, *, language: str = "") -> Manuscr
     return found
 
 
+def _is_sentence(words: str) -> bool:
+    """Are the words too long for a heading, or do they end like a sentence or an item?"""
+    return len(words) > (60 if words[-1] in ".:" else 0 if words[-1] in ";," else 120)
+
+
+def _frame(table: Any) -> Any:
+    """The only cell with words of a table, if it has many paragraphs: the table is only the frame of a text. Otherwise
+    ``None``.
+    """
+    cells = (cell for row in table.iterchildren(f"{W}tr") for cell in row.iterchildren(f"{W}tc"))
+    filled = [cell for cell in cells if text(cell).strip()]
+    alone = filled[0] if len(filled) == 1 else None
+    paragraphs = [] if alone is None else [it for it in alone.iterchildren(f"{W}p") if text(it).strip()]
+    return alone if len(paragraphs) >= _FRAMED else None
+
+
 class _TooLong(Exception):
     """The text of the file is longer than ``source.MAX_BYTES`` characters."""
 
@@ -222,6 +240,8 @@ class _Reader:
             if element.tag == f"{W}tbl":
                 if element in self.tables:
                     yield from self._column(element)
+                elif not cell and (frame := _frame(element)) is not None:
+                    yield from self._blocks(frame)
                 else:
                     yield self._nested(element) if cell else self._table(element)
             elif element.tag == f"{W}p":
@@ -333,6 +353,8 @@ class _Reader:
         if cell:
             return _cell_lines(f"{label} {words}".strip())
         level = self._level(properties, style, name, numbered=bool(label) or words[0].isdecimal())
+        if _is_sentence(words) and not re.match(r"title$|(?:heading|заголовок|тақырып) ", name):
+            level = 0  # Clauses of contracts have an outline level too.
         # A sentence that a heading style splits goes on in small letters.
         heading = "#" * level + " " if level and (label or not words[0].islower()) else ""
         if label == "-":

@@ -369,6 +369,13 @@ OF_BOTH: list[tuple[str, str, str, tuple[Edit, ...], tuple[Edit, ...]]] = [
         (("\n1.2. Тариф", "\n1.1. Тариф"),),
     ),
     (
+        "two documents in one file",
+        "museum",
+        "L051",
+        (lambda text: f"{text}\nҚұпиялылық саясаты\n{text.partition(chr(10))[2]}",),
+        (lambda text: f"{text}\nПолитика конфиденциальности\n{text.partition(chr(10))[2]}",),
+    ),
+    (
         "gap in an appendix",
         "pool",
         "L010",

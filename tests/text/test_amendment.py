@@ -921,3 +921,12 @@ def test_the_time_grows_with_the_text(make):
             wording.points(amend(found), language)
         taken.append(time.process_time() - begin)
     assert taken[1] < 12 * max(taken[0], 0.02), taken
+
+
+def test_a_heading_that_is_counted_has_no_number_in_an_instrument():
+    old = "Т\n\n## Общее\n\n1. Раз сказано.\n\n## Введение\n\nСлова.\n\n## Права\n\n1. Портал хранит имя.\n"
+    new = old.replace("## Введение\n\nСлова.\n\n", "").replace("хранит имя", "хранит имя и адрес")
+    assert written(old, new, "ru") == [
+        "заголовок «Введение» исключить;",
+        "пункт 1 заголовка «Права» после слова «имя» дополнить словами «и адрес»;",
+    ]

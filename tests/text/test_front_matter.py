@@ -73,6 +73,7 @@ def test_an_approval_above_the_title_is_not_the_title(above, approval):
         "---\ntitle: Условия\nlayout: page\n---",
         "| Логотип | тел. 8 (727) 000-00-00 |\n| --- | --- |",
         "***",
+        "<!-- terms.md -->",
         "СОГЛАСОВАНО\n\nДиректор ТОО «Самал»",
     ],
 )
@@ -116,6 +117,11 @@ def test_the_page_prints_the_title_once_and_every_line_above_it():
     for words in ("УТВЕРЖДЕНО", "приказом № 7", "г. Алматы", "Преамбула."):
         assert document.html.count(words) == 1
     assert "Условия" not in document.html
+
+
+def test_a_quotation_above_a_heading_is_not_the_title():
+    assert front_matter("> Черновик.\n> Не для печати.\n\n# Условия\n\n1.1. Раз.\n").title == "Условия"
+    assert front_matter("> Черновик.\n\nУсловия\n\n1.1. Раз.\n").title == "> Черновик."
 
 
 def test_a_heading_above_the_title_is_not_the_title():

@@ -252,7 +252,62 @@ def test_a_fault_of_many_lines_is_one_message_with_its_lines():
 def test_a_text_that_was_pasted_twice_is_one_message():
     body = RU + "\n## 2. СРОК\n\n2.1. Третий пункт.\n"
     message = only({"ru": f"{body}\n{body.partition(chr(10))[2]}"})
-    assert (message.id, message.clause, message.last_clause, message.count) == ("agreement.L003", "1", "2.1", 5)
+    assert (message.id, message.clause, message.last_clause, message.count) == ("agreement.L051", "1", "", 1)
+
+
+@pytest.mark.parametrize(
+    ("language", "title", "words", "found"),
+    [
+        ("ru", "Соглашение", "приложение № 2 к Договору поставки", False),
+        ("ru", "Договор аренды", "приложение № 2 к Договору страхования", False),
+        ("ru", "Договор аренды", "приложение № 2 к Договору", True),
+        ("ru", "Оферта", "настоящая оферта (далее – Договор) и приложение № 2 к Договору", True),
+        ("ru", "Соглашение", "приложения № 1 и № 2 к постановлению", False),
+        ("ru", "Соглашение", "приложение 2, утверждённое приказом", False),
+        ("ru", "Соглашение", "приложение 2", True),
+        ("kk", "Келісім", "Жеткізу шартына 2-қосымша", False),
+        ("kk", "Келісім", "осы Келісімге 2-қосымша", True),
+    ],
+)
+def test_an_appendix_of_another_document_is_not_missed(language, title, words, found):
+    messages = lint({language: f"{title}\n\n1. ОБЩЕЕ\n\n1.1. {words.capitalize() if 'осы' in words else words}.\n"})
+    assert [message.id for message in messages if message.id == "agreement.L032"] == ["agreement.L032"] * found
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["(см. п. 1)", "(п. 7, п. 3 ст. 404 Кодекса)", "(п. 7ст. 159 Кодекса)", "по п. 1.7 и п. 1.8 Правил"],
+)
+def test_a_clause_in_brackets_or_of_a_code_is_not_missed(words):
+    body = f"Т\n\n1. Читатель молчит.\n\n2. Читатель читает {words}.\n\n3. Читатель пишет.\n"
+    assert not ids_by_language({"ru": body})
+
+
+def test_a_gap_in_a_list_of_a_clause_is_named():
+    body = "Т\n\n1. Общее\n\n1.1. Портал хранит:\n\n1. Имя.\n\n2. Адрес.\n\n4. Почту.\n\n1.2. Два.\n"
+    message = only({"ru": body})
+    assert (message.id, message.clause, message.line) == ("agreement.L010", "1.1-3", 11)
+
+
+def test_one_number_of_a_section_that_does_not_exist_is_out_of_order():
+    body = "Т\n\n1. Общее\n\n1.1. Раз.\n\n1.2. Два:\n\n2.2.1. Три.\n\n1.2.2. Четыре.\n\n1.2.3. Пять.\n"
+    message = only({"ru": body})
+    assert (message.id, message.clause, message.count) == ("agreement.L011", "2.2.1", 1)
+
+
+def test_sub_clauses_of_a_clause_in_the_middle_of_a_line_are_in_order():
+    body = "Т\n\n1. Общее\n\n1.1. Раз.\n\n1.1.1. Да. 1.2. Два:\n\n1.2.1. Три.\n\n1.2.2. Четыре.\n\n1.3. Пять.\n"
+    assert ids_by_language({"ru": body}) == {("agreement.L034", "ru")}
+
+
+def test_a_second_document_is_one_message_at_its_title():
+    kk = "Пайдаланушы келісімі\n\n1. Жалпы ережелер\n\n1.1. Міндетті.\n\n2. Құқықтар\n\n2.1. Оқиды.\n\n9. Мерзім\n"
+    ru = "Соглашение\n\n1. Общие положения\n\n1.1. Обязательно.\n\n2. Права\n\n2.1. Может читать.\n\n"
+    message = only({"ru": ru + kk})
+    assert (message.id, message.line, message.clause) == ("agreement.L051", 11, "1")
+    assert "«Пайдаланушы келісімі»" in message.sentence("ru")
+    assert only({"ru": ru + "## Политика\n\n" + ru.partition("\n\n")[2]}).line == 11
+    assert only({"ru": ru + "## Политика\n\n" + ru.partition("\n\n")[2] + kk}).lines == (11, 21)
 
 
 def test_references_to_one_missing_number_are_one_message():

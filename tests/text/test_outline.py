@@ -66,7 +66,7 @@ def test_a_number_begins_a_unit(line, unit):
         "2.0. мәтін",
         "10.12.24 ж. бастап",
         "1.5 млн теңге",
-        "1. Бір\n2. Екі",
+        "1. Бір\n1. Екі",
     ],
 )
 def test_a_year_a_date_or_an_address_begins_no_unit(line):
@@ -107,8 +107,7 @@ def test_a_number_of_the_wrong_place_begins_a_clause_too():
 
 def test_a_section_in_small_letters_begins_where_its_first_clause_follows():
     body = "Т\n\n1. Общие\n\nВводный.\n\n1.1. Раз.\n\n1. Один\n2. Два\n\n2. Права\n\nВводный.\n\n2.1. Раз.\n"
-    assert parse(body).numbers == ("1", "1.1", "2", "2.1")
-    assert parse(body).units[3].text == "Раз.\n1. Один\n2. Два"
+    assert parse(body).numbers == ("1", "1.1", "1.1-1", "1.1-2", "2", "2.1")
 
 
 @pytest.mark.parametrize(
@@ -158,11 +157,47 @@ def test_the_last_section_may_have_no_clauses(heading, apart):
         "1.1. Мыналар:\n\n1. ЖСН.\n2. ЭЦҚ.\n3. БСН.\n\n1.2. Мәтін.",
         "1.1. Способы:\n1. Карта\n2. Наличные\n1.2. Далее.",
         "1.1. Способы:\n\n1. Карта.\n\n2. Наличные.\n\n1.2. Далее.",
-        "1.1. Сумма –\n2. Тысячи тенге.\n\n1.2. Далее.",
     ],
 )
-def test_a_list_of_a_clause_begins_no_section(tail):
-    assert parse(f"Т\n\n1. ЖАЛПЫ\n\n{tail}\n").numbers == ("1", "1.1", "1.2")
+def test_a_list_of_a_clause_begins_sub_clauses(tail):
+    document = parse(f"Т\n\n1. ЖАЛПЫ\n\n{tail}\n")
+    points = [unit for unit in document.clauses if unit.kind == "subclause"]
+    assert [number for number in document.numbers if "-" not in number] == ["1", "1.1", "1.2"]
+    assert [(unit.number, unit.label) for unit in points[:2]] == [("1.1-1", "1."), ("1.1-2", "2.")]
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        "2. Тысячи тенге.",
+        "1. Карта",
+        "1. Карта\n1. Наличные",
+        "1. Карта\n3. Наличные",
+        "1) Карта\n\n1. Наличные\n2. Рассрочка",
+        "- Карта\n    1. Наличные\n    2. Рассрочка",
+        "| 1. | Карта |\n|---|---|\n| 2. | Наличные |",
+    ],
+)
+def test_a_list_that_does_not_count_from_1_begins_nothing(lines):
+    numbers = parse(f"Т\n\n1. ЖАЛПЫ\n\n1.1. Способы:\n\n{lines}\n\n1.2. Далее.\n").numbers
+    assert [number for number in numbers if not number.startswith("1.1-")] == ["1", "1.1", "1.2"]
+    assert "1.1-2" not in numbers
+
+
+def test_a_clause_may_follow_the_abbreviation_of_and_so_on():
+    assert parse("Т\n\n1. ОБЩЕЕ\n1.1. Книги и т.п.\n1.2. Газеты и т. п.\n1.3. Всё.\n").numbers == (
+        "1",
+        "1.1",
+        "1.2",
+        "1.3",
+    )
+    assert parse("Т\n\n1. ОБЩЕЕ\n1.1. Согласно п.\n1.2. Соглашения.\n").numbers == ("1", "1.1")
+
+
+def test_the_heading_of_the_next_appendix_may_end_with_a_full_stop():
+    body = "Т\n\n1. ОБЩЕЕ\n\n1.1. а.\n\nПриложение № 1 к Соглашению\n\nРаз.\n\nПриложение № {} к Соглашению.\n\nДва.\n"
+    assert parse(body.format(2)).numbers == ("1", "1.1", "a1", "a2")
+    assert parse(body.format(1)).numbers == ("1", "1.1", "a1")
 
 
 def test_an_appendix_whose_first_number_goes_back_behind_the_last_section_numbers_anew():
@@ -173,7 +208,7 @@ def test_an_appendix_whose_first_number_goes_back_behind_the_last_section_number
 
 def test_a_list_of_appendices_begins_no_section():
     body = "Т\n\n1. ОБЩИЕ\n\n1.1. а.\n\nПриложение 1\n\nПеречень\n\n1. Тарифы\n2. Формы\n"
-    assert parse(body).numbers == ("1", "1.1", "a1")
+    assert parse(body).numbers == ("1", "1.1", "a1", "a1-1", "a1-2")
 
 
 def test_a_telephone_number_begins_nothing():

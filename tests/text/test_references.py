@@ -54,6 +54,38 @@ def test_a_reference_leads_to_an_article_or_a_chapter_and_never_to_a_law(words, 
 @pytest.mark.parametrize(
     ("words", "targets"),
     [
+        ("По статье 2.1, статьям 1 и 2-1.", ["2_1", "1", "2_1"]),
+        ("По пункту 2 статьи 2.1, статьям 1-3.", ["2_1.2", "2_1", "1", "3"]),
+        (
+            "2-1-бап, 2-1-баптың 2-тармағы, 1 және 2-1-баптар, 1-3-баптар.",
+            ["2_1", "2_1", "2_1.2", "1", "2_1", "1", "3"],
+        ),
+        ("По статье 2.1 Закона, статье 18.1, Заңның 2-1-бабы.", []),
+    ],
+)
+def test_a_reference_leads_to_an_article_that_was_inserted_later(words, targets):
+    body = ARTICLES.replace("WORDS", words)
+    for heading in ("Статья 2.1. Новое", "2-1-бап. Жаңа"):
+        articles = body if heading[0] == "С" else re.sub(r"Статья (\d)\.", r"\1-бап.", body)
+        added = re.sub("\n(?=Статья 3|3-бап)", f"\n{heading}\n\n1. Раз.\n\n2. Два.\n\n", articles)
+        assert links(added) == targets
+        assert dangling(added) == []
+
+
+def test_the_parenthesis_after_a_number_in_brackets_is_no_part_of_it():
+    body = "Т\n\n1. Читатель молчит.\n\n2. Читатель читает:\n\n1) раз;\n\n2) два.\n\n3. Читатель WORDS.\n"
+    assert links(body.replace("WORDS", "пишет (см. п. 1)")) == ["1"]
+    assert links(body.replace("WORDS", "пишет (подпункт 2) пункта 2 здесь)")) == ["2-2", "2"]
+
+
+def test_a_reference_leads_to_a_section_with_a_roman_numeral():
+    body = "Т\n\nI. Общее\n\nТекст.\n\nII. Права\n\n1) раз;\n\n2) два.\n\nIII. Срок\n\nПо WORDS.\n"
+    assert links(body.replace("WORDS", "подпункту 2) пункта II, пункту II")) == ["2-2", "2", "2"]
+
+
+@pytest.mark.parametrize(
+    ("words", "targets"),
+    [
         ("2-тармақ, 2 және 4-тармақтар.", ["2", "2", "4"]),
         ("2-тармақтың 2) тармақшасы.", ["2", "2-2"]),
         ("2-тараудың 4-тармағы.", ["ch2", "4"]),

@@ -7,7 +7,7 @@ import time
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from agreement.text import clauses
@@ -95,7 +95,7 @@ def test_a_list_begins_no_section_and_no_clause(body):
 
 def test_a_list_in_a_section_begins_no_section():
     body = spaced("1. Общее", "Т.", "2. Данные", "Портал хранит:", "1. Имя", "2. Адрес", "3. Телефон", "3. Срок", "Т.")
-    assert numbers(body) == "1 2 3"
+    assert numbers(body) == "1 2 2-1 2-2 2-3 3"
 
 
 def test_a_table_of_contents_begins_nothing():
@@ -157,13 +157,15 @@ def test_a_clause_of_one_number_has_items_and_clauses():
 
 def test_a_list_in_a_rule_begins_no_clause():
     body = spaced("1. Раз вот.", "2. Портал хранит:", "1. имя;\n2. адрес;\n3. почту.", "3. Два вот.", "4. Три вот.")
-    assert numbers(body) == "1 2 3 4"
+    assert numbers(body) == "1 2 2-1 2-2 2-3 3 4"
 
 
 def test_two_lists_in_one_rule_begin_no_clause():
     lists = "1. имя;\n2. адрес;\n\nи дополнительно:\n\n1. почту;\n2. телефон;"
     body = spaced("1. Портал хранит данные:", lists, "2. Два вот.", "3. Три вот.", "4. Да.")
-    assert [unit.text.partition("\n")[0] for unit in parse(f"Т\n\n{body}\n").clauses][1:] == [
+    assert numbers(body) == "1 1-1 1-2 1-1 1-2 2 3 4"
+    assert ids(body) == set()
+    assert [unit.text.partition("\n")[0] for unit in parse(f"Т\n\n{body}\n").clauses][5:] == [
         "Два вот.",
         "Три вот.",
         "Да.",
@@ -184,7 +186,64 @@ def test_a_bold_number_begins_a_clause():
     text = [f"Абзац {place}." for place in range(9)]
     body = spaced(*text, "**1.** Читатель молчит.", "**2.** Читатель не ест.")
     assert numbers(body) == "1 2"
-    assert numbers(body.replace("**", "")) == ""
+    assert numbers(body.replace("**", "")) == "0-1 0-2"
+
+
+def test_a_heading_may_be_the_item_of_a_list():
+    assert numbers("1. ## Общее\n\nТекст.\n\n2. ## Права\n\n   2.1. Раз.\n\n3. **Срок**\n\nГод.") == "1 2 2.1 3"
+    assert parse("Т\n\n1. ## Общее\n\nТекст.\n").units[1].text == "Общее"
+
+
+def test_headings_of_more_marks_may_be_numbered_anew_in_each_heading():
+    inner = spaced("## 1. Общее", "### 1. Слова", "Т.", "### 2. Срок", "Т.", "## 2. Права", "### 1. Чтение", "Т.")
+    assert numbers(inner) == "1 1.1 1.2 2 2.1"
+    on = spaced("## 1. Общее", "### 1. Слова", "Т.", "### 2. Срок", "Т.", "## 2. Права", "### 3. Чтение", "Т.")
+    assert numbers(on) == "ch1 1 2 ch2 3"
+    assert numbers(spaced("## 1. Общее", "### 2. Слова", "## 3. Права", "Т.")) == "1 2 3"
+    clauses = spaced("## 1. Общее", "1.1. Раз.", "#### 1. Имя", "Т.", "#### 2. Адрес", "Т.", "## 2. Права", "2.1. Два.")
+    assert numbers(clauses) == "1 1.1 1.1-1 1.1-2 2 2.1"
+    assert ids(inner) == ids(clauses) == set()
+
+
+def test_headings_without_a_number_are_counted_if_numbers_begin_anew_in_them():
+    headings = spaced("## Общее", "### 1. Слова", "Т.", "### 2. Срок", "Т.", "## Права", "### 1. Чтение", "Т.")
+    assert numbers(headings) == "1 1.1 1.2 2 2.1"
+    points = spaced("## Общее", "1. Раз.\n2. Два:\n   1. а;\n   2. б.", "## Введение", "Т.", "## Права", "1. Три.")
+    assert numbers(points) == "1 1.1 1.2 1.2-1 1.2-2 2 3 3.1"
+    assert ids(headings) == ids(points) == set()
+    assert numbers(spaced("## Общее", "1. Раз.\n2. Два.", "## Права", "3. Три.", "## Срок", "1. Год.")) != points
+    assert "1.1" not in numbers(spaced("## Общее", "Т.", "## Права", "1. Раз.\n2. Два."))
+    above = spaced("1. Раз.\n2. Два.", "## Общее", "1. Три.", "## Права", "Портал хранит:", "1. имя;\n2. адрес.")
+    assert numbers(above) == "0-1 0-2 1 1.1 2 2-1 2-2"
+
+
+def test_the_first_section_may_follow_a_preamble_that_ends_with_a_colon():
+    assert (
+        numbers(spaced("Стороны договорились:", "1. Термины", "Портал – сайт.", "2. Права", "2.1. Раз.")) == "1 2 2.1"
+    )
+    assert numbers(spaced("Стороны:", "1. Портал;", "2. Права", "2.1. Раз.")) == "2 2.1"
+
+
+def test_paragraphs_whose_numbers_lead_to_a_section_are_sections():
+    long = [f"{place}. Читатель возвращает книгу, которую он взял, в срок, и платит пеню." for place in (4, 5, 6)]
+    assert numbers(spaced("1. Общее", "1.1. Раз.", *long[:2], "6. Права", "6.1. Два.")) == "1 1.1 4 5 6 6.1"
+    assert numbers(spaced("1. Общее", "1.1. Раз.", long[1], "6. Права", "6.1. Два.")) == "1 1.1 6 6.1"
+    assert (
+        numbers(spaced("1. Общее", "1.1. Раз.", *long[:2], "1.2. Три.", "6. Права", "6.1. Два.")) == "1 1.1 1.2 6 6.1"
+    )
+
+
+def test_a_last_section_with_the_signatures_may_end_with_a_colon():
+    assert numbers(spaced("1. Общее", "1.1. Раз.", "2. Подписи сторон:", "____")) == "1 1.1 2"
+    assert numbers(spaced("1. Жалпы", "1.1. Бір.", "2. Мекенжай, деректемелер:", "____")) == "1 1.1 2"
+    assert numbers(spaced("1. Общее", "1.1. Раз.", "2. Портал хранит:", "имя")) == "1 1.1"
+
+
+def test_rules_one_of_which_is_missing_are_clauses():
+    places = (1, 2, 3, 5, 6, 8)
+    rules = [f"{place}. Читатель {'молчит.' if place < 4 else 'не спорит'}" for place in places]
+    assert numbers(spaced(*rules)) == "1 2 3 5 6 8"
+    assert ids(spaced(*rules)) == {"L010"}
 
 
 def test_the_lint_says_which_of_two_readings_was_taken():
@@ -299,9 +358,9 @@ def test_a_list_in_a_chapter_or_an_article_begins_no_clause():
     chapters = spaced(
         "Глава 1. Общее", "1.1. Раз.", "1. Читатель молчит.\n2. Читатель не ест.", "Глава 2. Права", "2.1. Два."
     )
-    assert numbers(chapters) == "1 1.1 2 2.1"
+    assert numbers(chapters) == "1 1.1 1.1-1 1.1-2 2 2.1"
     articles = spaced("Статья 1. Общее", "Читатель вправе:", "1. брать книги;\n2. читать.", "Статья 2. Срок", "1. Год.")
-    assert numbers(articles) == "1 2 2.1"
+    assert numbers(articles) == "1 1-1 1-2 2 2.1"
 
 
 def test_a_list_of_roman_numerals_begins_no_section():
@@ -485,7 +544,8 @@ def test_a_number_alone_on_its_line_has_the_words_of_the_next_one():
 
 def test_rules_that_begin_anew_under_other_lines_are_a_list():
     rules = [f"{place}. Читатель молчит всегда." for place in range(1, 7)]
-    assert numbers(spaced("Запись:", *rules, "Выдача:", *rules[:3])) == ""
+    found = numbers(spaced("Запись:", *rules, "Выдача:", *rules[:3])).split()
+    assert {number.partition("-")[0] for number in found} == {"0"}
 
 
 def test_numbers_without_a_full_stop_begin_sections_but_no_rules():
@@ -494,7 +554,7 @@ def test_numbers_without_a_full_stop_begin_sections_but_no_rules():
 
 
 def test_a_list_after_the_last_clause_begins_no_section():
-    assert numbers(spaced("1. Общее", "1.1. Раз.", "1. Карта", "2. Наличные", "Рассрочка")) == "1 1.1"
+    assert numbers(spaced("1. Общее", "1.1. Раз.", "1. Карта", "2. Наличные", "Рассрочка")) == "1 1.1 1.1-1 1.1-2"
 
 
 def test_a_number_alone_on_its_line_shows_its_section():
@@ -579,7 +639,11 @@ def test_a_text_with_lists_has_the_numbers_it_was_written_with(counts, style, nu
     sentences = [index for index, block in enumerate(blocks) if block.strip().endswith(WORDS["ru"][1])]
     index = sentences[place % len(sentences)]
     body = "\n\n".join([*blocks[: index + 1], *filter(None, [inserted]), *blocks[index + 1 :]])
-    assert list(parse(body).numbers) == expected(**shape), body
+    found, sections = parse(body).numbers, expected(**shape)
+    points = [number for number in found if number not in sections]
+    assert [number for number in found if number in sections] == sections, body
+    items = inserted.count("\n1. ") and inserted.count(". ")
+    assert [number.rpartition("-")[2] for number in points] == [str(place + 1) for place in range(items)], body
 
 
 @given(
@@ -630,6 +694,11 @@ LINES = st.sampled_from(
             "(b) бес;",
             "**1.** Раз.",
             "## 2. Права",
+            "### 1. Раз",
+            "1. ## Общее",
+            "## Прочее",
+            "## 0. Понятия",
+            "0.1. Раз.",
             " 1. Раз.",
             " 2. Два.",
         ),
@@ -641,6 +710,8 @@ LINES = st.sampled_from(
 
 
 @given(st.lists(LINES, max_size=40).map("\n".join))
+@example("4. ПРАВА\n**1.** Раз.\n1-қосымша\n1.1. Раз.")
+@example("## Общее\n1. Раз.\n## 2. Права\n1. Раз.\n2. Два.\n## Срок\n1. Раз.")
 @settings(max_examples=examples(300))
 def test_every_number_is_an_anchor_and_the_sources_are_the_text(body):
     document = parse(body)
@@ -772,6 +843,11 @@ def test_a_heading_with_the_number_0_before_section_1_is_a_section_without_a_col
     assert 'href="#00"' in document.html
     assert "L016" not in ids(spaced("## 0. Понятия", "Портал – сайт.", "## 1. Общее", "1.1. Раз."))
     assert numbers(spaced("## 0. Понятия", "Портал – сайт.", "## Общее", "Раз.")) == ""
+    clauses = spaced("## 0. Понятия", "0.1. Портал – сайт.", "0.2. **Срок** – год.", "## 1. Общее", "1.1. По п. 0.2.")
+    assert numbers(clauses) == "00 00.1 00.2 1 1.1"
+    assert 'href="#00.2"' in parse(f"Т\n\n{clauses}\n").html.rpartition("По п.")[2]
+    assert ids(clauses) == set()
+    assert "00.1" not in numbers(spaced("## 1. Общее", "0.1. Портал – сайт."))
 
 
 @pytest.mark.parametrize("between", ["\n", "\n\n"])

@@ -385,6 +385,14 @@ def test_a_heading_in_a_cell_has_no_mark_and_lines_stay_lines():
     assert found.accepted == "| Тапсырыс беруші:<br># БСН \\| 1 | Мекенжайы:<br>- Астана |\n| --- | --- |\n"
 
 
+@pytest.mark.parametrize("count", [4, 5])
+def test_a_table_that_frames_a_text_is_left_out(count):
+    words = [f"1.{place}. Бір" for place in range(1, count + 1)]
+    framed = cell(paragraph()) + cell("".join(paragraph(run(line)) for line in words))
+    found = read(table(cell(paragraph()) + cell(paragraph()), framed)).accepted
+    assert (found == "\n\n".join(words) + "\n") == (count == 5)
+
+
 def test_a_table_in_a_cell_becomes_lines_of_the_cell():
     inner = table(
         cell(paragraph(run("БСН|ЖСН"))) + cell(paragraph(run("1"))), cell(paragraph()) + cell(paragraph(run("КБе 17")))
@@ -558,6 +566,21 @@ def test_a_heading_style_makes_no_heading_of_the_rest_of_a_sentence():
     styles = '<w:style w:type="paragraph" w:styleId="1"><w:name w:val="heading 1"/></w:style>'
     body = paragraph(run("Жалпы ережелер"), properties=named("1")) + paragraph(run("және басқа"), properties=named("1"))
     assert read(body, styles=styles).accepted == "## Жалпы ережелер\n\nжәне басқа\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "heads"),
+    [
+        ("1. Предмет договора", True),
+        ("1. Предмет договора.", True),
+        ("1.1. Продавец передаёт Покупателю товар, а Покупатель принимает и оплачивает его.", False),
+        ("1.1. Продавец передаёт Покупателю " + "товар и " * 20 + "другой товар", False),
+        ("1) товар;", False),
+    ],
+)
+def test_an_outline_level_makes_no_heading_of_a_sentence(words, heads):
+    found = read(paragraph(run(words), properties='<w:outlineLvl w:val="0"/>')).accepted
+    assert found.startswith("## ") == heads
 
 
 def test_the_level_of_a_style_makes_a_heading_of_a_numbered_paragraph():

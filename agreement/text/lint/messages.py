@@ -580,6 +580,30 @@ MESSAGES: dict[str, MessageText] = {
             "If this is right, change nothing. Write a section as “## 1. …”, a clause as “**1.** …”, a list as “1)”.",
         ),
     ),
+    "agreement.L051": MessageText(
+        "error",
+        (
+            "{at}-жолдан бастап екінші құжат тұр: «{text}». Оның нөмірлері қайтадан 1-ден басталады.",
+            (
+                "Басқа құжат болса, оны жеке келісім етіп жариялаңыз; дәл сол мәтін немесе оның басқа тілдегісі болса,"
+                " өшіріңіз; осы келісімнің бөлігі болса, «1-қосымша» деп атаңыз."
+            ),
+        ),
+        (
+            "Со строки {at} начинается второй документ: «{text}». Его номера снова начинаются с 1.",
+            (
+                "Если это другой документ, опубликуйте его как отдельное соглашение; если тот же текст ещё раз или на"
+                " другом языке – удалите его; если часть этого соглашения – назовите её «Приложение 1»."
+            ),
+        ),
+        (
+            "A second document begins in line {at}: “{text}”. Its numbers begin again at 1.",
+            (
+                "If it is another document, publish it as an agreement of its own. If it is the same text again or in"
+                " another language, delete it. If it is a part of this agreement, give it the heading “Приложение 1”."
+            ),
+        ),
+    ),
 }
 
 

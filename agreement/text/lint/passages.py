@@ -48,6 +48,8 @@ def foreign_passages(texts: Texts) -> Iterator[Message]:
     for language, document in texts.documents.items():
         foreign: dict[str, list[tuple[Clause, int, str]]] = {}
         for found, line, unit, text in _foreign(document, language):
+            if line >= texts.ends[language]:
+                break  # L051 reports a second document, which may be in another language.
             its = foreign.setdefault(found, [])
             if not its or its[-1][1] != line:
                 its.append((unit, line, excerpt(text)))

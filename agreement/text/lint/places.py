@@ -36,7 +36,7 @@ def readable(number: str) -> str:
         head = f"{within} ({appendix})" if within else appendix
     else:
         head = "" if head == "0" else head.lstrip("chptbkvo")
-    head = "0" if head == "00" else head.replace("_", ".")
+    head = head.removeprefix("0") if head.startswith("00") else head.replace("_", ".")
     return f"{head} {tail})".strip() if dash and tail.isdigit() else head
 
 

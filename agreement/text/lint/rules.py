@@ -39,6 +39,7 @@ CODES = {
     "agreement.L001": "missing_language",
     "agreement.L002": "missing_language",
     "agreement.L003": "duplicate_number",
+    "agreement.L051": "duplicate_number",
     "agreement.L004": "unparallel",
     "agreement.L005": "unparallel",
     "agreement.L006": "unparallel",
@@ -122,10 +123,15 @@ def unreadable_characters(texts: Texts) -> Iterator[Message]:
 
 def duplicate_numbers(texts: Texts) -> Iterator[Message]:
     """L003: a number of a section, a clause or a sub-clause such as 1.1.1 is used twice. One message for the units in a
-    row whose numbers are used earlier. ``repeated_items`` reports a repeated ``2)``.
+    row whose numbers are used earlier. ``repeated_items`` reports a repeated ``2)``. L051: the text contains a second
+    document. Its numbers are not reported by themselves.
     """
     for language, document in texts.documents.items():
-        first = {unit: line for unit, line in texts.repeated[language].items() if "-" not in unit.number}
+        if further := texts.further[language]:
+            (first_unit, at, words), lines = further[0], [its.line for its in further]
+            yield make_message("agreement.L051", language, first_unit, at, lines=lines, at=at, text=excerpt(words))
+        repeated, end = texts.repeated[language].items(), texts.ends[language]
+        first = {unit: line for unit, line in repeated if "-" not in unit.number and unit.line < end}
         for units in _stretches(document, first.keys() | texts.sequences[language].copied if first else first):
             if line := next((first[unit] for unit in units if unit in first), 0):
                 yield make_message("agreement.L003", language, units=units, first=line)
@@ -291,7 +297,8 @@ def dangling_references(texts: Texts) -> Iterator[Message]:
 
     A reference to an item is not reported if its clause does not exist, or if the words of the clause contain the label
     of the item. A reference to a number in a gap is not reported: the message about the gap (L010) names it. Neither is
-    one to a number in the middle of a line (L034). In a text without sections and clauses (L018), only references to
+    one to a number in the middle of a line (L034), or to an appendix of a document that is named neither by the title
+    nor by «далее – Договор» or the like. In a text without sections and clauses (L018), only references to
     appendices are checked. One message for each missing number.
     """
     for language, document in texts.documents.items():
@@ -305,7 +312,7 @@ def dangling_references(texts: Texts) -> Iterator[Message]:
         counted = any(unit.kind in {"section", "clause"} for unit in document.units)
         written = {unit.number: unit.text for unit in document.clauses}
         headings = (unit.text for unit in document.clauses if unit.kind == "heading")
-        owners = {of[1].lower() for text in headings if (of := _OF.search(text))}
+        owners = {part for text in headings if (named := _OF.search(text)) for part in _parts(named)}
         anew = any(
             unit.kind == "clause" and "." in unit.number and "." not in unit.label[:-1] for unit in document.clauses
         )
@@ -317,9 +324,11 @@ def dangling_references(texts: Texts) -> Iterator[Message]:
                     continue
                 if reference.unit == "appendix" and not reference.within:
                     wrapped = "\n" in unit.text[max(0, reference.start - 3) : reference.start]
-                    of = _OF.match(unit.text, reference.end)
+                    of = _owner(unit.text, reference.start, reference.end)
+                    if of and not owners:
+                        owners = _own_names(document)
                     # The appendices here are «к Порядку»: «приложение 1 к Соглашению» is one of another document.
-                    if not wrapped and not (of and owners and of[1].lower() not in owners):
+                    if not wrapped and not of - owners:
                         missing.setdefault(("agreement.L032", reference.number), []).append(unit)
                     continue  # Otherwise it is «приложения», and then an item of a list.
                 if not counted or not reference.is_expected(here, document.labels, names):
@@ -338,6 +347,26 @@ def dangling_references(texts: Texts) -> Iterator[Message]:
         for (id_, number), units in missing.items():
             lines = list(dict.fromkeys(unit.line for unit in units))
             yield make_message(id_, language, units[0], lines=lines, number=number)
+
+
+def _owner(text: str, start: int, end: int) -> set[str]:
+    """The first letters of the document that an appendix belongs to, and of the word that tells it from others:
+    «к Договору поставки» gives ``дого`` and ``пост``; empty if it is not named.
+    """
+    if of := _OF.match(text, end):
+        return set() if of["this"] else _parts(of)
+    kk = _OF_KK.search(text[max(0, start - 40) : start])
+    return {kk[1].lower()} if kk else set()
+
+
+def _parts(of: re.Match[str]) -> set[str]:
+    return {part.lower()[:4] for part in (of["name"], of["kind"]) if part}
+
+
+def _own_names(document: Document) -> set[str]:
+    """The first letters of the words of the title, and of the names that the text gives itself."""
+    found = {word.lower() for word in _FIRST_LETTERS.findall(document.title)} | {""}
+    return found | {match[1].lower() for unit in document.units for match in _OWN_NAME.finditer(unit.text)}
 
 
 def _section(number: str) -> str:
@@ -446,9 +475,10 @@ def structure(texts: Texts) -> Iterator[Message]:
             yield make_message("agreement.L015", language, units=units)
         # The headings before the first other unit belong to the title.
         below = dropwhile(lambda unit: unit.kind == "title" or _is_unnumbered(unit), document.units)
-        found = ((unit, unit.line, excerpt(unit.text)) for unit in below if _is_unnumbered(unit))
+        end = texts.ends[language]
+        found = ((unit, unit.line, excerpt(unit.text)) for unit in below if _is_unnumbered(unit) and unit.line < end)
         yield from collected("agreement.L016", language, found, "text")
-        if not any(unit.kind in {"section", "clause"} for unit in document.units):
+        if not any(unit.kind in {"section", "clause"} or unit.label.endswith(".") for unit in document.clauses):
             yield make_message("agreement.L018", language, line=1)
         if all(unit.kind != "title" for unit in document.units):
             yield make_message("agreement.L019", language, line=document.units[0].line)
@@ -492,8 +522,22 @@ WARNINGS: tuple[Rule, ...] = (
 _HEADING_KINDS = frozenset({"title", "section", "heading"})
 
 
-#: The first letters of the document that an appendix belongs to.
-_OF = re.compile(r"\s+ко?\s+(?:(?:настоящ|данн|публичн|пользовательск)\w+\s+)?([^\W\d_]{4})\w*", re.IGNORECASE)
+#: The document that an appendix belongs to.
+_OF = re.compile(
+    r"(?:(?:,|\s+и)\s*№?\s*\d{1,2}){0,8}\s+ко?\s+(?:(?P<this>(?:настоящ|данн)\w+\s+)|(?:публичн|пользовательск)\w+\s+)?"
+    r"(?P<name>[^\W\d_]{4})\w*"
+    r"(?:\s+(?P<kind>(?:поставк|аренд|страхован|подряд|займа|хранен|банковск|купли|лизинг|агентск|лицензионн)\w*))?",
+    re.IGNORECASE,
+)
+_OF_KK = re.compile(
+    r"(?<!осы\s)(?<!\w)(келі|шарт|офер|саяс|ереж|қағи|тәрт)\w*?(?:[гқкғн][еа]|[дтн][ыі]ң)\s+(?:№\s*)?\Z", re.IGNORECASE
+)
+_FIRST_LETTERS = re.compile(r"\b[^\W\d_]{4}")
+#: The name by which a text calls itself: «далее – Договор», «осы Шарт».
+_OWN_NAME = re.compile(
+    r"(?:(?:далее|бұдан\s(?:әрі|былай))(?:\s[^\W\d_]+){0,3}[\s–—:-]*[«\"“]?|настоящ\w+\s+|данн\w+\s+|осы\s+)([^\W\d_]{4})",
+    re.IGNORECASE,
+)
 
 
 _HAS_WORDS = re.compile(r"\w")

@@ -24,22 +24,24 @@ class Sequence:
 
     ``repeated`` are the units whose numbers are used earlier. They are ignored, and so are the other clauses of a
     repeated section: they are ``copied``. ``swallowed`` are numbers that begin in the middle of a line; they are no
-    gaps. ``lines`` are the lines of the text: a line that begins with a missing number is ``unread``, and the number is
-    no gap.
+    gaps. Units from the line ``end`` on are not checked. ``lines`` are the lines of the text: a line that begins with a
+    missing number is ``unread``, and the number is no gap.
     """
 
     def __init__(
-        self, document: Document, lines: list[str], *, repeated: Container[Clause], swallowed: Collection[str]
+        self, document: Document, lines: list[str], *, repeated: Container[Clause], swallowed: Collection[str], end: int
     ) -> None:
         self.document, self.lines = document, lines
         self.copied = set(_copied(document, repeated))
         self.units = [
             unit
             for unit in document.clauses
-            if unit.kind != "item" and unit not in repeated and unit not in self.copied
+            if unit.kind != "item" and unit.line < end and unit not in repeated and unit not in self.copied
         ]
+        self.by_number = {unit.number: unit for unit in reversed(self.units)}
         self.place = {unit.start: place for place, unit in enumerate(self.units)}
         self.present = {*document.numbers, *swallowed}
+        self.swallowed = set(swallowed) - set(document.numbers)
         self.hidden = set(map(_section_number, swallowed)) - set(document.numbers)
         self.groups: dict[str, list[list[tuple[int, Clause, str]]]] = {}
         self.misplaced = set[Clause]()
@@ -77,7 +79,9 @@ class Sequence:
             if unit.kind in {"section", "heading"}:
                 owners = {unit.number} if unit.kind == "section" else set()
             elif owners and not {unit.parent, section} & owners:
-                if section in self.present - self.hidden:
+                # After 1.20, the number 2.20.1 is wrong if 1.20.2 follows.
+                goes_on = following and _section_number(following.number) in owners and "." in following.number
+                if section in self.present - self.hidden or goes_on:
                     self.misplaced.add(unit)
                     continue
                 self.present.add(section)  # Its heading has no number, or is missing.
@@ -92,7 +96,7 @@ class Sequence:
                 and not f"{unit.parent}.".startswith(f"{clause}.")
             ):
                 # After 3.2.1, the number 3.3.2 is wrong if there is a clause 3.3 elsewhere, or if 3.2.3 follows.
-                if unit.parent in self.present or (following and following.parent == clause):
+                if unit.parent in self.present - self.swallowed or (following and following.parent == clause):
                     self.misplaced.add(unit)
                     continue
             elif unit.number == section:
@@ -115,9 +119,10 @@ class Sequence:
             if elsewhere := [name for name in names if "-" in name and name in self.present]:
                 self._truly_missing(elsewhere, last, unit)  # Another list of the same unit has these numbers.
             place = self.place[unit.start]
+            before = self.units[last] if last >= 0 else self.by_number.get(unit.parent)
             if missing and unit in self.headless:
                 self.headless[unit].missing.extend(missing)
-            elif missing and len(missing) > (_between(wrong, self.units[last], unit) if last >= 0 else 0):
+            elif missing and len(missing) > (_between(wrong, before, unit) if before else 0):
                 self.gaps.append(Gap(unit, self._truly_missing(missing, last, unit)))
             expected, last = number + 1, place
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+import sys
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import pairwise
+from typing import NamedTuple
 
 from agreement.text import clauses, references
 from agreement.text.clauses import Clause, Document
@@ -12,6 +16,14 @@ from agreement.text.lint.sequence import Sequence
 from agreement.text.lint.wording import swallowed
 from agreement.text.redline import changes
 from agreement.text.references import Reference
+
+
+class Further(NamedTuple):
+    """A further document in a text: its first numbered unit, and the line and the words with which it begins."""
+
+    unit: Clause
+    line: int
+    words: str
 
 
 @dataclass(frozen=True)
@@ -68,6 +80,19 @@ class Texts:
         return {language: _repeated(document) for language, document in self.documents.items()}
 
     @cached_property
+    def further(self) -> dict[str, list[Further]]:
+        """The second and each further document in a text."""
+        return {
+            language: list(_further(document, self.bodies[language], self.repeated[language]))
+            for language, document in self.documents.items()
+        }
+
+    @cached_property
+    def ends(self) -> dict[str, int]:
+        """The line at which the second document of each text begins; larger than any line if there is none."""
+        return {language: its[0].line if its else sys.maxsize for language, its in self.further.items()}
+
+    @cached_property
     def swallowed(self) -> dict[str, dict[str, tuple[Clause, int, str]]]:
         """The numbers of each text that begin in the middle of a line, with the unit, the line and the words."""
         return {language: swallowed(document, self.bodies[language]) for language, document in self.documents.items()}
@@ -80,10 +105,38 @@ class Texts:
                 document,
                 clauses.LINE_END.split(self.bodies[language]),
                 repeated=self.repeated[language],
+                end=self.ends[language],
                 swallowed=self.swallowed[language],
             )
             for language, document in self.documents.items()
         }
+
+
+_TOP = re.compile(r"(?P<kind>(?:a\d+\.)?(?:ch|pt|bk|vo)?)(?P<number>\d+)(?:\.|$)")
+
+
+def _further(document: Document, body: str, repeated: Mapping[Clause, int]) -> Iterator[Further]:
+    """Yield the places at which numbers that were used begin again with 1, 2."""
+    lines, numbered = clauses.LINE_END.split(body), {unit.line for unit in document.clauses}
+    tops: dict[str, list[tuple[int, Clause]]] = {}  # Chapters, sections and those of each appendix: number and unit.
+    for unit in document.clauses:
+        if "-" not in unit.number and (match := _TOP.match(unit.number)):
+            its = tops.setdefault(match["kind"], [])
+            if not its or its[-1][0] != int(match["number"]):
+                its.append((int(match["number"]), unit))
+    found = [
+        unit
+        for its in tops.values()
+        for (number, unit), (following, other) in pairwise(its[1:])
+        if (number, following) == (1, 2) and unit in repeated and other in repeated
+    ]
+    for unit in sorted(found, key=lambda unit: unit.line):
+        above = next((at for at in range(unit.line - 1, max(unit.line - 8, 0), -1) if lines[at - 1].strip()), 0)
+        words = lines[above - 1].strip().strip("#*_ ") if above else ""
+        if words and above not in numbered and len(words) <= 120 and words[-1] not in ".;,:|":
+            yield Further(unit, above, words)
+        else:
+            yield Further(unit, unit.line, f"{unit.label} {unit.text}".strip())
 
 
 def _repeated(document: Document) -> dict[Clause, int]:
@@ -93,7 +146,7 @@ def _repeated(document: Document) -> dict[Clause, int]:
         if unit.kind == "item":
             continue  # Numbered by place, so never twice.
         listed = unit.parent if "-" in unit.number else ""
-        if listed and unit.label in {"1)", "(1)"}:
+        if listed and unit.label in {"1)", "(1)", "1."}:
             lines.pop(listed, None)  # A second list "1) 2)" in one clause counts from 1 again. It is no mistake.
         first = lines.setdefault(listed, {})
         if unit.number in first:

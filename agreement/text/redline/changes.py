@@ -78,9 +78,9 @@ class Change:
     @property
     def renumbered(self) -> bool:
         """Does the number or the kind differ? Items are numbered by place: another letter there is no difference. False
-        for an inserted or deleted unit.
+        for an inserted or deleted unit, and for a section whose number is not printed.
         """
-        if not self.old or not self.new:
+        if not self.old or not self.new or (self.old.kind == self.new.kind == "section" and not self.new.label):
             return False
         return (self.old.number, self.old.kind) != (self.new.number, self.new.kind)
 

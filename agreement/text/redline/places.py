@@ -98,6 +98,8 @@ def noun(unit: Clause) -> str:
     """The noun that names a unit, as a key of ``wording.RUSSIAN``."""
     if unit.kind == "heading" and unit.number:
         return "appendix"
+    if unit.kind == "section" and not unit.label:
+        return "heading"  # Its number is its place, which the text does not print.
     words = map(str.lower, _NOUN.findall(unit.label)) if unit.kind in {"section", "clause"} else ()
     found = next((_NOUNS[word] for word in words if word in _NOUNS), "")
     return found or ("subclause" if unit.kind == "item" else unit.kind)
@@ -110,7 +112,7 @@ def printed(unit: Clause) -> str:
     if noun(unit) == "appendix":
         found = APPENDIX_NUMBER.search(unit.text)
         return (found["after"] or found["before"]) if found else ""
-    if not unit.number:
+    if not unit.number or noun(unit) == "heading":
         return ""
     return _NOUN.sub("", unit.label).strip(" \u00a0.–‑-\\") or unit.number
 
