@@ -48,7 +48,7 @@ ProgressManager = models.Manager.from_queryset(ProgressQuerySet)
 class Progress(models.Model):
     """How many deliveries of a notice in one channel have each outcome. A delivery of a batch counts as waiting until
     the outcomes of the batch are added. A delivery whose message was returned is counted in ``bounced`` in addition to
-    its outcome.
+    its outcome, until it waits again.
     """
 
     #: The final outcomes. The columns have their names.
