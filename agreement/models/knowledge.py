@@ -23,7 +23,7 @@ from django.db.models import Exists, F, OuterRef, Q, Value
 from django.db.models.functions import Coalesce
 
 from agreement.models.acceptances import Acceptance, AcceptanceKind
-from agreement.models.deliveries import Delivery, DeliveryOutcome, DeliveryQuerySet
+from agreement.models.deliveries import Delivery, DeliveryOutcome
 from agreement.models.editions import Edition
 from agreement.models.fields import UserKey
 from agreement.models.notices import Notice, NoticeKind, NoticeRead
@@ -57,11 +57,12 @@ class Told(NamedTuple):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class History:
     """The sealed editions of one agreement in the order of their numbers, and the notices that describe them: primary
-    key → number of the edition.
+    key → number of the edition. ``returned``: did any of their messages come back?
     """
 
     editions: tuple[SealedEdition, ...]
     notices: Mapping[int, int]
+    returned: bool
 
     @classmethod
     def read(cls, agreements: Collection[int]) -> dict[int, History]:
@@ -69,13 +70,19 @@ class History:
         editions: dict[int, dict[int, SealedEdition]] = defaultdict(dict)
         notices: dict[int, dict[int, int]] = defaultdict(dict)
         rows = Edition.objects.using(router.db_for_write(Edition)).published().filter(agreement__in=agreements)
-        columns = ("agreement", "notices", "notices__kind", *SealedEdition._fields)
-        for agreement, notice, kind, *row in rows.values_list(*columns):
+        columns = ("agreement", "notices", "notices__kind", "notices__progress__bounced", *SealedEdition._fields)
+        returned = set()
+        for agreement, notice, kind, bounced, *row in rows.values_list(*columns):
             edition = SealedEdition(*row)
             editions[agreement][edition.number] = edition
             if kind in DESCRIBING:
                 notices[agreement][notice] = edition.number
-        return {key: cls(editions=tuple(editions[key].values()), notices=notices[key]) for key in agreements}
+            if bounced:
+                returned.add(agreement)
+        return {
+            key: cls(editions=tuple(editions[key].values()), notices=notices[key], returned=key in returned)
+            for key in agreements
+        }
 
     @classmethod
     def of(cls, notice: Notice) -> History:
@@ -156,9 +163,11 @@ def since_by_user(
     informed: set[UserKey] = set()
     if newest := [pk for pk, number in history.notices.items() if last <= number < before]:
         # Most users of a site were sent every notice. Their records are not read one by one.
-        of_user = Delivery.objects.primary().filter(user=OuterRef("user"), notice__in=list(history.notices))
-        gaps = of_user.filter(Q(bounces__isnull=False) | Q(since__in=history.cancelled))
-        informed = set(_sent(newest, created_at).exclude(Exists(gaps)).values_list("user", flat=True))
+        rows = Delivery.objects.primary().filter(outcome=DeliveryOutcome.SENT, notice__in=newest, user__in=created_at)
+        if history.returned or history.cancelled:
+            of_user = Delivery.objects.filter(user=OuterRef("user"), notice__in=list(history.notices))
+            rows = rows.exclude(Exists(of_user.filter(Q(bounces__isnull=False) | Q(since__in=history.cancelled))))
+        informed = set(rows.values_list("user", flat=True))
     told: dict[UserKey, list[Told]] = defaultdict(list)
     for row in read_told({agreement: history}, users=created_at.keys() - informed, before=before):
         told[row.user].append(row)
@@ -197,7 +206,8 @@ def read_told(
         pk for history in histories.values() for pk, number in history.notices.items() if not before or number < before
     ]
     alias, edition = router.db_for_write(Delivery), ("notice__edition__agreement", "notice__edition__number")
-    sent = _sent(notices, users).annotate(told_since=Coalesce("since", Value(0)))
+    sent = Delivery.objects.primary().filter(outcome=DeliveryOutcome.SENT, bounces=None)
+    sent = sent.filter(notice__in=notices, user__in=users).annotate(told_since=Coalesce("since", Value(0)))
     # The page describes no changes of an edition that is cancelled already.
     described = Q(notice__edition__cancelled_at=None) | Q(read_at__lt=F("notice__edition__cancelled_at"))
     read = NoticeRead.objects.using(alias).filter(described, notice__in=notices, user__in=users)
@@ -212,9 +222,3 @@ def read_told(
         .values_list("user", "edition__agreement", "edition__number", "told_since"),
     )
     return [Told(*row) for row in rows.union(*others)]
-
-
-def _sent(notices: Collection[int], users: Collection[UserKey]) -> DeliveryQuerySet:
-    """The deliveries of these notices that were sent to these users and did not come back."""
-    sent = Delivery.objects.primary().filter(outcome=DeliveryOutcome.SENT, bounces=None)
-    return sent.filter(notice__in=notices, user__in=users)

@@ -10,7 +10,7 @@ from django.core import mail
 from django.test import Client
 from django.utils import timezone
 
-from agreement.models import Acceptance, AcceptanceKind, Bounce, Delivery, Edition, Notice, knowledge
+from agreement.models import Acceptance, AcceptanceKind, Delivery, Edition, Notice, knowledge
 from agreement.notices import dispatch
 from tests.support import factories
 from tests.support.site import KK, RU
@@ -67,7 +67,8 @@ def test_a_letter_that_came_back_told_nothing():
     dispatch.work()
     second = published(2)
     dispatch.work()
-    Bounce.objects.create(delivery=Delivery.objects.get(notice__edition=second, user=returned), at=timezone.now())
+    delivery = Delivery.objects.get(notice__edition=second, user=returned)
+    Delivery.objects.record_bounce(f"{delivery.message_id_local_part}@127.0.0.1")
     mail.outbox.clear()
     published(3, material=False)
     dispatch.work()

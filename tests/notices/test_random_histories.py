@@ -21,7 +21,6 @@ from hypothesis import strategies as st
 from agreement.models import (
     Acceptance,
     AcceptanceKind,
-    Bounce,
     Delivery,
     Edition,
     Notice,
@@ -223,7 +222,7 @@ class World:
         for delivery in Delivery.objects.filter(outcome="sent", bounces=None).order_by("-pk")[
             choice % 4 : choice % 4 + 1
         ]:
-            Bounce.objects.create(delivery=delivery, at=timezone.now())
+            assert Delivery.objects.record_bounce(f"{delivery.message_id_local_part}@127.0.0.1")
             self.returned.add(delivery.pk)
 
     def resend(self, choice: int, other: int) -> None:
