@@ -219,7 +219,7 @@ def _part(notice: Notice, language: str, since: int, now: datetime) -> dict[str,
         return {
             **part,
             "when": when,
-            **_what_to_do(notice, now, binding, short=short, next_one=not upcoming),
+            **_what_to_do(notice, now, language, binding, short=short, next_one=not upcoming),
         }
 
 
@@ -248,8 +248,8 @@ def _what(notice: Notice, covered: Sequence[Edition], now: datetime, language: s
         return dates.day(at, language, zone, case, year=not same_year)
 
     if notice.kind == NoticeKind.CANCELLED:
-        on = day(edition.effective_from, "nominative")
-        return _("Cancelled before it took effect") if first else _("The change of %(day)s is cancelled") % {"day": on}
+        planned = day(edition.effective_from, "until")
+        return _("Cancelled before it took effect") if first else _("No change on %(day)s") % {"day": planned}
     changes = covered if since else covered[1:]  # The first edition of all changes nothing.
     material = [one for one in changes if one.material] or [edition]
     coming = [day(one.effective_from) for one in material if one.effective_from and one.effective_from > now]
@@ -257,9 +257,9 @@ def _what(notice: Notice, covered: Sequence[Edition], now: datetime, language: s
         what = _("A correction of the wording only")
     elif first:
         what = (
-            _("Takes effect on %(day)s") % {"day": coming[0]}
+            _("The document takes effect on %(day)s") % {"day": coming[0]}
             if coming
-            else _("In force from %(day)s") % {"day": day(edition.effective_from, "from")}
+            else _("The document is in force from %(day)s") % {"day": day(edition.effective_from, "from")}
         )
     elif not coming:
         what = _("The terms have changed")
@@ -363,7 +363,9 @@ def _upcoming(notice: Notice, now: datetime) -> list[Edition]:
     return list(upcoming.only("number", "effective_from"))
 
 
-def _what_to_do(notice: Notice, now: datetime, binding: int | None, *, short: bool, next_one: bool) -> dict[str, Any]:
+def _what_to_do(
+    notice: Notice, now: datetime, language: str, binding: int | None, *, short: bool, next_one: bool
+) -> dict[str, Any]:
     """Return the part of the context that states what the reader can do: ``steps``, and ``button``, the label and the
     address of the page to open first. ``binding`` is the number of the other edition in force (``None``: none), and
     ``next_one`` states whether no other edition takes effect before this one.
@@ -382,7 +384,10 @@ def _what_to_do(notice: Notice, now: datetime, binding: int | None, *, short: bo
         sentence = (
             _("You do not have to confirm anything: by using the site, you accept this edition.")
             if in_force
-            else _("You do not have to confirm anything: by using the site after that, you accept this edition.")
+            else _(
+                "You do not have to confirm anything: by using the site from %(day)s on, you accept edition %(number)s."
+            )
+            % {"number": edition.number, **_moment(edition.effective_from, edition, language, "from")}
         )
     elif agreement.acceptance_mode == AcceptanceMode.ELSEWHERE:
         sentence = _("If your confirmation is needed, the site asks for it.")
@@ -394,7 +399,9 @@ def _what_to_do(notice: Notice, now: datetime, binding: int | None, *, short: bo
             accept,
         )
     else:
-        sentence = _("After that moment the site asks you to accept this edition.")
+        sentence = _(
+            "After that moment the site asks you to accept this edition, and does not let you go on before you answer."
+        )
     steps = [Step(sentence)]
     disagree = {
         "ended": _("If you do not agree, you can withdraw your consent to data processing: the agreement then ends."),

@@ -5,6 +5,7 @@ every seventh.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,15 +24,15 @@ from tests.support import factories
 from tests.support.scale import FULL
 
 STEP = 1 if FULL else 7
-CANCELLED_SUBJECT = "Отменено изменение"
+CANCELLED_SUBJECT = "Изменения не будет"
 HOUR = timedelta(hours=1)
 OVERTAKEN_SUBJECT = "Условия изменились"
 ANNOUNCED_SUBJECT = "Условия изменятся"
 
 
 def first_words(message: EmailMessage) -> str:
-    """The first two words of the subject, which state what happened to the edition."""
-    return " ".join(message.subject.replace(":", "").split()[:2])
+    """The first words of the subject, which state what happened to the edition, without the day."""
+    return re.sub(r" \d+ \w+", "", message.subject.partition(":")[0])
 
 
 class Killed(BaseException):

@@ -362,7 +362,7 @@ def test_changes_are_never_measured_from_an_accepted_edition_that_was_cancelled(
     published(4)
     dispatch.work()
     cancellation, letter = mail.outbox
-    assert "Отменено изменение" in cancellation.subject, "they were not sent a letter, but accepted it"
+    assert "не будет" in cancellation.subject, "they were not sent a letter, but accepted it"
     assert "changes/?from=1" in letter.body
 
 
@@ -442,7 +442,7 @@ def test_a_cancellation_goes_to_the_notified_users():
 
     (letter,) = letters().values()
     assert letter.to == ["user0@example.kz"]
-    assert letter.subject == subject(f"Отменено изменение с {day(edition.effective_from)}")
+    assert letter.subject == subject(f"Изменения {day(edition.effective_from)} не будет")
     assert "Продолжает действовать редакция № 1.\n" in letter.body
     assert edition.digest in letter.body
     assert reasons().count(("skipped", "edition cancelled")) == 2
@@ -533,7 +533,7 @@ def test_users_get_the_notices_that_a_cancelled_edition_had_overtaken():
     dispatch.work()
 
     found = letters()
-    assert found["user0@example.kz"].subject.startswith("Отменено изменение с ")
+    assert found["user0@example.kz"].subject.startswith("Изменения ")
     assert "Это в силе." in found["user1@example.kz"].body
     assert len(found) == 2
     assert Progress.objects.total()["waiting"] == 0
@@ -593,7 +593,7 @@ def test_recipients_of_a_killed_worker_get_the_notices_that_the_cancelled_editio
     dispatch.work(clock=lambda: later(seconds=31))
 
     assert sorted((letter.to[0], letter.subject) for letter in mail.outbox) == [
-        ("user0@example.kz", subject(f"Отменено изменение с {day(third.effective_from)}")),
+        ("user0@example.kz", subject(f"Изменения {day(third.effective_from)} не будет")),
         ("user0@example.kz", subject("Условия изменились")),
         ("user1@example.kz", subject("Условия изменились")),
     ], "users whose letter about 3 was being sent"
@@ -672,7 +672,7 @@ def test_the_user_without_a_language_gets_both_texts_one_subject_and_one_digest_
     (letter,) = letters().values()
     at = Edition.objects.get().effective_from
     assert letter.subject == (
-        f"{day(at, 'kk', 'from')} бастап күшінде / Действует с {day(at)}: "
+        f"Құжат {day(at, 'kk', 'from')} бастап күшінде / Документ действует с {day(at)}: "
         "Пайдаланушы келісімі / Пользовательское соглашение — Ашық кітапхана / Открытая библиотека"
     )
     assert letter.body.index("Текст на русском языке — ниже.") < letter.body.index("Редакция №\N{NO-BREAK SPACE}1 ")

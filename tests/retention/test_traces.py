@@ -81,6 +81,7 @@ IMPERSONAL_TABLES = {
     "progress": "counts; the reasons come from the ledger",
     "channelstate": "moments, counts and the reason of an outage, which names no recipient",
     "timestamp": "about an edition",
+    "breach": "what officers write, and the name of the officer",
     "bounce": "a code; the delivery is found by the key of its row",
 }
 #: Columns without a mark in the other tables.
@@ -122,6 +123,7 @@ IMPERSONAL_COLUMNS = {
     "acceptance.kind": "a choice",
     "acceptance.round": "a count",
     "acceptance.officer": "the name of an officer",
+    "affecteduser.user": "the row is deleted with the account",
     "decline.digest": "of an edition",
     "decline.language": "a choice",
     "autosave.base": "the fingerprint of a draft",
