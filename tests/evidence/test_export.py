@@ -56,8 +56,8 @@ def sums(folder: Path) -> subprocess.CompletedProcess[str]:
 @pytest.fixture
 def notified(tmp_path: Path) -> Path:
     """Three editions, the second of which users were notified of."""
-    factories.published(summary_kk="Бірінші.", summary_ru="Первая.")
     factories.users(3)
+    factories.published(summary_kk="Бірінші.", summary_ru="Первая.")
     factories.published(
         kk=factories.KK + "\n1.3. Жаңа.\n", ru=factories.RU + "\n1.3. Новый.\n", approval_ru="Приказ № 1"
     )
