@@ -239,16 +239,22 @@ def test_the_notice_is_seen_as_mail_and_as_page_before_it_is_sent(publisher, cod
     assert Edition.objects.drafts().get() == edition
 
 
+def notified_of_the_first_edition() -> None:
+    factories.users(1)
+    factories.published()
+    dispatch.work()
+
+
 @pytest.mark.parametrize("material", [True, False])
 def test_a_preview_says_whether_anybodys_rights_change_as_the_letter_will(publisher, material):
-    factories.published()
+    notified_of_the_first_edition()
     edition = factories.draft(material=material, ru=factories.RU.replace("Второй", "Другой"))
     answer = words(publisher.get(at("edition_preview", edition.pk, "mail", "ru")))
     assert ("ничьи права и обязанности не меняются" in answer) is not material
 
 
 def test_a_previewed_letter_says_what_the_draft_changes(publisher):
-    factories.published()
+    notified_of_the_first_edition()
     edition = factories.draft(ru=factories.RU.replace("Второй", "Другой"), summary_ru="Пункт стал другим.")
     said = words(publisher.get(at("edition_preview", edition.pk, "mail", "ru")))
     assert "Пункт стал другим." in said

@@ -56,8 +56,8 @@ def sums(folder: Path) -> subprocess.CompletedProcess[str]:
 @pytest.fixture
 def notified(tmp_path: Path) -> Path:
     """Three editions, the second of which users were notified of."""
-    factories.published(summary_kk="Бірінші.", summary_ru="Первая.")
     factories.users(3)
+    factories.published(summary_kk="Бірінші.", summary_ru="Первая.")
     factories.published(
         kk=factories.KK + "\n1.3. Жаңа.\n", ru=factories.RU + "\n1.3. Новый.\n", approval_ru="Приказ № 1"
     )
@@ -105,10 +105,10 @@ def test_a_bundle_has_the_notices_and_their_recipients_without_an_address(notifi
     edition = factories.agreement().editions.get(number=2)
     (notice,) = edition.notices.all()
 
-    # Edition 1 was in force when the accounts were made, so the words that compare with none were sent to nobody.
-    assert not list(folder.glob("terms/editions/2/notices/published.*"))
-    for text in notice.texts.filter(since=1):
-        content = (folder / f"terms/editions/2/notices/published-since-1.email.{text.language}.json").read_bytes()
+    # Nobody had been notified of edition 1, so the words for those who had were sent to nobody.
+    assert not list(folder.glob("terms/editions/2/notices/published-since-1.*"))
+    for text in notice.texts.filter(since=0):
+        content = (folder / f"terms/editions/2/notices/published.email.{text.language}.json").read_bytes()
         assert manifest.sha256(content) == text.digest
         assert json.loads(content) == [text.subject, text.text, text.html]
     rows = list(csv.DictReader(io.StringIO((folder / "terms/editions/2/deliveries.csv").read_text(), newline="")))
@@ -382,8 +382,8 @@ def test_a_users_bundle_has_the_notices_sent_to_them_and_no_others(notified):
 
     folder = unpacked(notified / "user.zip", notified / "u")
     files = sorted(path.name for path in folder.rglob("*.json") if path.parent.name == "notices")
-    (text,) = factories.agreement().editions.get(number=2).notices.get().texts.filter(language="ru", since=1)
-    assert files == ["published-since-1.email.ru.json"]
+    (text,) = factories.agreement().editions.get(number=2).notices.get().texts.filter(language="ru", since=0)
+    assert files == ["published.email.ru.json"]
     assert manifest.sha256((folder / "terms/editions/2/notices" / files[0]).read_bytes()) == text.digest
     # The chain that the letter's digest is found in; but this user has accepted nothing.
     assert (folder / "terms/editions/2/manifest.json").exists()
