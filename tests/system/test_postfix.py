@@ -15,6 +15,7 @@ from django.contrib.auth import get_user_model
 
 from agreement.models import Bounce, Delivery, Progress
 from agreement.notices import dispatch
+from agreement.status import status
 from tests.management.test_commands import run
 from tests.support import factories
 from tests.support.postfix import needs_postfix, postfix
@@ -64,5 +65,6 @@ def test_refused_and_returned_letters_are_recorded_and_all_others_arrive(setting
     assert Progress.objects.get().bounced == AMISS
     assert f"recorded as returned  {AMISS:>6}" in first
     assert again == "Processed 0 mails.\n"
+    assert any(f"{2 * AMISS} of {COUNT} were not reached by email" in problem for problem in status().problems)
     if verp:
         assert len({letter["Return-Path"] for letter in letters}) == len(letters)
