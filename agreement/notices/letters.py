@@ -93,13 +93,12 @@ def letter(notice: Notice, language: str, *, since: int) -> NoticeContent:
     ``since``. 0 means that there is no such edition; the letter then quotes no changes. A letter about a cancellation,
     or about corrections of the wording only, quotes none either.
 
-    The letter names the site, then states what changed, when that takes effect, and what the reader can do. It is
-    written as of now, or as of the moment when the notice is due if that is later. If its edition has not taken effect
-    by then, or was cancelled, the letter also names the edition that is in force, if there is one. The HTML quotes
-    fewer clauses if it would be longer than ``MAX_HTML_BYTES``; the text quotes the same ones. A letter about a breach
-    of personal data contains the words of the breach instead. Raises
-    ``ImproperlyConfigured`` if the site's address is not configured or the app's URLs are not included, and
-    ``ValueError`` for a notice about a draft.
+    The letter states what changed, when that takes effect, and what the reader can do. It is written as of now, or as
+    of the moment when the notice is due if that is later. If its edition has not taken effect by then, or was
+    cancelled, the letter also names the edition that is in force, if there is one. The HTML quotes fewer clauses if it
+    would be longer than ``MAX_HTML_BYTES``; the text quotes the same ones. A letter about a breach of personal data
+    contains the words of the breach instead. Raises ``ImproperlyConfigured`` if the site's address is not configured or
+    the app's URLs are not included, and ``ValueError`` for a notice about a draft.
     """
     if notice.kind == NoticeKind.BREACH:
         return _breach_letter(notice, language)
