@@ -67,7 +67,7 @@ def fan_out(
     counts: DeliveryCounts | None = None,
     at: datetime | None = None,
 ) -> int:
-    """Seal the texts of the notice, then write a delivery for each user of the audience in each channel of the site.
+    """Seal the texts of the notice, then write a delivery for each user whom it concerns in each channel of the site.
     Return how many deliveries this call wrote. It does not check whether the notice is due or paused. If the edition
     was cancelled, the notice of its publication and its reminder get no further deliveries.
 
