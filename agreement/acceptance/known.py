@@ -67,7 +67,7 @@ class Requirements:
 
 
 def requirements() -> Requirements:
-    """Return the editions that users must accept now.
+    """Return what users must have accepted now.
 
     The result is used again for at most a second, and not beyond the moment when an edition takes effect or its days to
     agree end: until then a call makes no query, inside a transaction too. Otherwise

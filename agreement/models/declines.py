@@ -1,7 +1,7 @@
 """Declines: which user answered that they do not accept which edition, and when. Rows are added and not deleted, also
 if the account is deleted.
 
-A decline changes nothing else: it ends no acceptance, and the user can accept the edition at any time.
+A decline ends no acceptance and prevents none: the user may still accept the edition.
 """
 
 from __future__ import annotations

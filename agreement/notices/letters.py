@@ -234,8 +234,8 @@ def _covered_editions(edition: Edition, covered: Sequence[EditionDates]) -> list
 def _what(notice: Notice, covered: Sequence[Edition], now: datetime, language: str, *, since: int, short: bool) -> str:
     """Return the few words that state what happens and when: the first words of the subject, and the heading.
 
-    A day is in another year than ``now`` only if the words contain its year. Of several editions that change more than
-    the wording, the words state whether some are in force, and the day of the first one that is not.
+    The words contain the year of a day only if it is not that of ``now``. Of several editions that change more than the
+    wording, the words state whether some are in force, and the day of the first one that is not.
     """
     edition, zone = notice.edition, notice.edition.agreement.time_zone
     first = len(covered) == 1 and not since

@@ -146,14 +146,14 @@ def all_unreached(notice: Notice, causes: list[Cause]) -> Iterator[Unreached]:
 
 
 def resend_reachable(notice: Notice, *, by: By = None, at: datetime | None = None) -> int:
-    """Make those deliveries of the notice wait again that reached nobody, and whose user can be reached now. Return how
-    many wait again. After a skipped delivery, this is so if the user has an address now to which the channel can send;
-    after a failed or returned one, if it is another address than that to which the message was sent. If there are any,
-    audit entries are added. ``by`` is the person, and ``at`` the present moment (``None``: now).
+    """Make deliveries of the notice wait again that should have reached a user and did not, and return how many. They
+    are the skipped ones whose user has a usable address now, and the failed and returned ones whose user has another
+    address now than that to which the message was sent. If there are any, audit entries are added. ``by`` is the
+    person, and ``at`` the present moment (``None``: now).
 
-    The user must be in the audience. A failed or returned delivery waits again only if the ledger has the digest of its
-    address, which needs a key of pseudonyms. The site's ``ENQUEUE`` is called after the commit. If the deliveries of
-    the notice are to be skipped, 0 is returned and nothing is done.
+    Users who are not in the audience are left out. So are failed and returned deliveries if the ledger has no digest of
+    the address, for which the site needs a key of pseudonyms. The site's ``ENQUEUE`` is called after the commit. If the
+    deliveries of the notice are to be skipped, 0 is returned and nothing is done.
 
     Users without an address are found by the database, and may be many. Other deliveries are read in chunks.
     """
