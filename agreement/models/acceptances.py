@@ -135,8 +135,8 @@ class _NewAcceptance:
 
 
 class _Accepted(NamedTuple):
-    """The columns of an acceptance that decide about a further one. It is stored, or is
-    to be written. The names are those of the columns.
+    """The columns of an acceptance that decide about a further one. It is stored, or is to be written. The names are
+    those of the columns.
     """
 
     user_id: UserKey

@@ -338,8 +338,8 @@ class DeliveryQuerySet(PersonalQuerySet["Delivery"]):
     def record_bounce(self, message_id: str, *, at: datetime | None = None, reason: str = "") -> Bounce | None:
         """Record that the mail with that ``Message-ID`` was returned at that instant (now), and return the record;
         ``None`` if no delivery has that id. The outcome of the delivery is neither checked nor changed. The first call
-        adds 1 to the number of returned mails in the progress of the notice. A second call returns the last record,
-        unless the delivery waited again since.
+        adds 1 to the number of returned mails in the progress of the notice. A second call records nothing and returns
+        the last record, unless the delivery waited again since: then it counts as the first.
 
         This is for sites whose mail server reports returned mail in a way of its own: the webhooks of anymail and the
         command ``record_bounces`` need no code. ``reason`` may be the whole reply of a server. :func:`bounce_code` says

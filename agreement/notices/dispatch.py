@@ -84,7 +84,7 @@ def fan_out(
     names, counts = [channel.name for channel in site_channels()], counts or DeliveryCounts()
     if notice.kind == NoticeKind.CANCELLED and not notice.fan_out_cursor:
         for other in notice.other_notices().filter(fanned_out_at__isnull=True):
-            audience.write_deliveries(other, channels=names)  # It writes no row, because the edition is cancelled.
+            audience.write_deliveries(other, channels=names)  # It writes no row of the publication or the reminder.
         counts.skipped += _clean_up(at or ledger_now())
         if _in_flight(notice).exists():
             return 0
