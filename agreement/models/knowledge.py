@@ -88,7 +88,8 @@ class History:
         there is none. The result is never a cancelled edition.
 
         A record counts only if the edition with which its message compared is not cancelled, and not later than what
-        the user knows by their other records. Otherwise they were not told what changed before the message.
+        the user knows by their other records or what :meth:`beginning` returns. Otherwise they were not told what
+        changed before the message.
         """
         known, cancelled = self.beginning(before=before, created_at=created_at), self.cancelled
         for row in sorted(told, key=lambda row: row.since):
