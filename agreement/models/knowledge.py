@@ -214,6 +214,6 @@ def read_told(
 
 
 def _sent(notices: Collection[int], users: Collection[UserKey]) -> DeliveryQuerySet:
-    """The deliveries of these notices that were sent to these users, and of which no message ever came back."""
+    """The deliveries of these notices that were sent to these users and did not come back."""
     sent = Delivery.objects.primary().filter(outcome=DeliveryOutcome.SENT, bounces=None)
     return sent.filter(notice__in=notices, user__in=users)
