@@ -60,9 +60,9 @@ class Conf:
     slice nor a union. Default: the users with ``is_active``."""
 
     NOTICE_DELAY: timedelta = timedelta(minutes=10)
-    """How long a notice waits at least after publication or cancellation, as a ``timedelta``. Until then no message is
-    sent, so a person can pause the notice before the first one. The audience is written meanwhile. ``timedelta(0)``: no
-    delay."""
+    """How long a notice waits at least after a publication, a cancellation or the announcement of a breach, as a
+    ``timedelta``. Until then no message is sent, so a person can pause the notice before the first one. The audience is
+    written meanwhile. ``timedelta(0)``: no delay."""
 
     REMINDER_DAYS: int = 0
     """How many days before an announced edition takes effect users are reminded of it. 0: never. An edition for which
@@ -83,8 +83,8 @@ class Conf:
 
     ENQUEUE: str | None = "agreement.tasks.enqueue"
     """Dotted path of a callable without arguments, which starts the sending. It is called after each commit that
-    created or resumed a notice, let failed deliveries be sent again, or registered the withdrawal of a user, whose
-    reply is mailed. ``None``: nothing is called, and ``deliver_notices --watch`` finds the work."""
+    created or resumed a notice, let deliveries be sent again, or registered the withdrawal of a user, whose reply is
+    mailed. ``None``: nothing is called, and ``deliver_notices --watch`` finds the work."""
 
     SENDERS: int = 1
     """How many tasks the default ``ENQUEUE`` starts, which then send at the same time. Set it to the number of free
@@ -135,9 +135,9 @@ class Conf:
     its request."""
 
     PSEUDONYM_KEYS: Mapping[str, str] = field(default_factory=dict)
-    """Secrets by id, ``{"2026": "64 random characters"}``. With them the acceptances, consents, withdrawals and
-    deliveries of a deleted account are found, and the ledger stores a digest of each address that a notice was sent to,
-    never the address. New rows use the first secret; all secrets are tried when rows are looked up. Do not use
+    """Secrets by id, ``{"2026": "64 random characters"}``. With them the acceptances, declines, consents, withdrawals
+    and deliveries of a deleted account are found, and the ledger stores a digest of each address that a notice was sent
+    to, never the address. New rows use the first secret; all secrets are tried when rows are looked up. Do not use
     ``SECRET_KEY``, which is changed from time to time. Empty: after an account is deleted its records are not found,
     and no digest is stored."""
 
@@ -146,10 +146,10 @@ class Conf:
     ``{"registration": {"kk": "…", "ru": "…"}}``. If the words change, users who consented to them are asked again."""
 
     RECORD_IP: bool = False
-    """Is the IP address of a user who accepts recorded?"""
+    """Is the IP address of a user who accepts or declines recorded?"""
 
     RECORD_USER_AGENT: bool = False
-    """Is the browser (``User-Agent``) of a user who accepts recorded?"""
+    """Is the browser (``User-Agent``) of a user who accepts or declines recorded?"""
 
     TRUSTED_PROXIES: int = 0
     """How many of the site's own proxies each request passes; each of them adds to ``X-Forwarded-For``. 0: the header

@@ -32,10 +32,10 @@ class AcceptanceFormMixin(forms.BaseForm):
 
     The form asks about every agreement in force that users accept on this site, or about those of ``agreements``
     (slugs) that have an edition in force. Each has a checkbox that must be ticked. The form also asks for each consent
-    of the setting ``CONSENTS``, by a checkbox of its own that may stay empty. If another edition is in force when the
-    form is posted, or the words of a ticked consent have changed, the form has an error and displays the new text, with
-    this checkbox unticked. ``save()`` records the answers in the transaction that saves the user; :meth:`accept` says
-    what it raises.
+    of the setting ``CONSENTS``, by a checkbox of its own that may stay empty. If another edition than the displayed one
+    is in force when the form is posted, or the words of a ticked consent have changed, the form has an error and
+    displays the new text, with this checkbox unticked. ``save()`` records the answers in the transaction that saves the
+    user; :meth:`accept` says what it raises.
 
     The mixin works with any form whose ``save()`` returns the user, also with that of django-allauth. If ``save()``
     returns a user that is not stored yet, as with ``commit=False``, nothing is recorded: save the user, then call

@@ -19,8 +19,8 @@ from agreement.editions.timeline import current_timelines
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A page: the name of its URL without the namespace ``agreement``, the arguments of
-    the URL, and the moment that the sitemap states as its last change.
+    """A page: the name of its URL without the namespace ``agreement``, the arguments of the URL, and the moment that
+    the sitemap states as its last change.
     """
 
     name: str

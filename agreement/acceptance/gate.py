@@ -47,10 +47,11 @@ def check(request: HttpRequest, view: SiteView | None = None) -> HttpResponse | 
     a ``view``, or because the user is staff and the setting ``EXEMPT_STAFF`` is true. Such a request records no
     acceptance. Every method is checked, also ``OPTIONS``; a CORS preflight carries no session, so nobody is signed in.
     Every other request is refused if its user withdrew from an agreement and has not accepted it again, or if an
-    agreement is accepted by confirmation and no acceptance of the user counts for its edition in force. If an agreement
-    is accepted by use and no acceptance of the user counts, a use of the site is recorded as a deemed acceptance, and
-    other requests pass without one. While somebody acts in the name of the user, no acceptance is recorded. Agreements
-    that are accepted elsewhere, and those without an edition in force, are not considered.
+    agreement is accepted by confirmation and no acceptance of the user is sufficient now
+    (:func:`agreement.models.succession.sufficient_editions`). If an agreement is accepted by use and no acceptance of
+    the user is sufficient, a use of the site is recorded as a deemed acceptance, and other requests pass without one.
+    While somebody acts in the name of the user, no acceptance is recorded. Agreements that are accepted elsewhere, and
+    those without an edition in force, are not considered.
 
     A refused ``GET`` by which a browser opens a page is redirected: to the page on which the user can accept or, if
     they withdrew, to the withdrawal page. Every other refused request gets the status 403, also a form that a browser

@@ -20,7 +20,7 @@ from agreement.text import dates
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Grace:
-    """An edition in force that a user has not accepted, although an earlier acceptance still counts."""
+    """An edition in force that a user has not accepted yet, while an earlier acceptance still counts."""
 
     displayed: DisplayedEdition
     until: datetime
@@ -44,8 +44,8 @@ def of_request(request: HttpRequest) -> list[Grace]:
     """Return the editions in force that the user of this request has not accepted and need not accept yet, in the order
     of the slugs. Empty if nobody is signed in, or if the user is staff and the setting ``EXEMPT_STAFF`` is true.
 
-    No query of its own if no edition gives days to agree at this moment or nobody is signed in, else 1, and 1 more if
-    the list is not empty.
+    No query of its own if no edition gives days to agree at this moment or nobody is signed in, else at most 1, and 1
+    more if the list is not empty.
     """
     at, timelines = timezone.now(), current_timelines().agreements.values()
     in_grace = {timeline.key: timeline for timeline in timelines if timeline.gives_grace(at)}

@@ -40,7 +40,9 @@ KNOWN_SECONDS = 600
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Requirement(RequiredAcceptance):
-    """What one agreement requires of users, with the slug of the agreement and the number of the edition in force."""
+    """What a user must have accepted of one agreement, with the slug of the agreement and the number of the edition in
+    force.
+    """
 
     slug: str
     number: int
@@ -51,8 +53,8 @@ class Requirement(RequiredAcceptance):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Requirements:
-    """What the agreements require of every user at one instant. Agreements that are accepted elsewhere, and those
-    without an edition in force, are left out.
+    """What a user must have accepted of all agreements at one instant. Agreements that are accepted elsewhere, and
+    those without an edition in force, are left out.
     """
 
     agreements: tuple[Requirement, ...]
@@ -65,7 +67,7 @@ class Requirements:
 
 
 def requirements() -> Requirements:
-    """Return the editions that users must accept now.
+    """Return what users must have accepted now.
 
     The result is used again for at most a second, and not beyond the moment when an edition takes effect or its days to
     agree end: until then a call makes no query, inside a transaction too. Otherwise

@@ -226,9 +226,7 @@ def parameter_names(model_admin: admin.ModelAdmin[Any], request: HttpRequest) ->
 
 
 class AlreadyRecorded(Exception):
-    """The row that a form would add exists already, for example because the form was sent twice.
-    ``row`` is that row.
-    """
+    """The row that a form would add, ``row``, exists already, for example because the form was sent twice."""
 
     def __init__(self, row: Any) -> None:  # Any: a row of the model of the admin that raises it.
         super().__init__(row)

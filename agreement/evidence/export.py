@@ -184,8 +184,9 @@ class AcceptanceRecord:
 
     def grace(self) -> tuple[int, datetime] | None:
         """The number of the next edition that this acceptance does not count for, and the moment until which it was
-        nevertheless sufficient, because that edition gives days to agree. ``None`` if there is no such edition, or if a
-        withdrawal ended the acceptance by its effect.
+        nevertheless sufficient, because that edition gives days to agree. ``None`` if there is no such edition, if it
+        gives no days to agree, if it has not taken effect by ``at``, or if a withdrawal had ended the acceptance by its
+        effect. The moment is not after the end of the acceptance.
         """
         accepted, timeline, ended_at = self.row.edition, self.timeline, self.binding.ended_at
         for edition in timeline.binding:
@@ -271,8 +272,8 @@ def court_page(edition: Edition, timeline: Timeline, *, at: datetime, language: 
 
 
 def _timeline(agreement: Agreement, at: datetime) -> Timeline:
-    """Return the dates of the agreement's editions as known at that instant: editions
-    that were recorded later, and later cancellations, are left out. 1 query.
+    """Return the dates of the agreement's editions as known at that instant: editions that were recorded later, and
+    later cancellations, are left out. 1 query.
     """
     recorded = Edition.objects.published().filter(agreement=agreement, recorded_at__lte=at)
     dated = tuple(

@@ -1,6 +1,6 @@
-"""The columns of the CSV tables in a bundle. Each constant maps the heading of a column to a field of the model, to a
-look-up path or to an annotation (``withdrawn_by_then``). A table of deliveries has two more columns, which are computed
-for each row: the pseudonym of the recipient and the id of its key.
+"""The columns of the CSV tables in a bundle, and of the file of declines for officers. Each constant maps the heading
+of a column to a field of the model, to a look-up path or to an annotation. A table of deliveries in a bundle has two
+more columns, which are computed for each row: the pseudonym of the recipient and the id of its key.
 """
 
 from __future__ import annotations

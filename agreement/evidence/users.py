@@ -30,7 +30,7 @@ def find_user_key(written: str) -> UserKey:
     text is not the name of a user, as far as it may be a name, and can't be a key, as far as it may be a key). A user
     counts as another one if their account exists, or if the app has records of their deleted account.
 
-    At most 1 query, and up to 5 more if a user has that name and it could also be the key of another user. No query
+    At most 1 query, and up to 6 more if a user has that name and it could also be the key of another user. No query
     with the prefix ``key:``.
     """
     found = find_user_keys([written])[written]
@@ -41,7 +41,7 @@ def find_user_key(written: str) -> UserKey:
 
 def find_user_keys(written: Iterable[str]) -> dict[str, UserKey | ValidationError]:
     """Return, for each of these texts, the primary key that :func:`find_user_key` would return, or the error that it
-    would raise. At most 6 queries, however many texts there are. 1 more for each name if two of the names differ only
+    would raise. At most 7 queries, however many texts there are. 1 more for each name if two of the names differ only
     in the case of letters, or if the database finds a user whose name is written in another way.
     """
     parts = {whole: _split(whole) for whole in written}
@@ -81,8 +81,8 @@ def _split(written: str) -> tuple[str, str]:
 
 
 def _can_be_stored(text: str) -> bool:
-    """Return whether a database can contain the text: it has no NUL and no surrogate,
-    which stands for a byte that was not UTF-8.
+    """Return whether a database can contain the text: it has no NUL and no surrogate, which stands for a byte that was
+    not UTF-8.
     """
     return not any(character == "\x00" or "\ud800" <= character <= "\udfff" for character in text)
 
@@ -93,8 +93,8 @@ def _user_model() -> Any:
 
 
 def _parse_key(text: str) -> UserKey | None:
-    """Return the primary key that Python prints as this text; ``None`` if there can't
-    be one. A UUID may also be written without hyphens or in capital letters.
+    """Return the primary key that Python prints as this text; ``None`` if there can't be one. A UUID may also be
+    written without hyphens or in capital letters.
     """
     pk = _user_model()._meta.pk
     try:

@@ -39,8 +39,8 @@ User = TypeVar("User", bound=models.Model)
 
 
 class StaleEditionError(ValidationError):
-    """The edition does not exist, can't be accepted at the moment of the acceptance (normally now), or does not have
-    the given digest. Nothing was recorded. ``code`` is ``stale_edition``.
+    """The edition can't be accepted or declined at the moment in question (normally now), or it does not exist or does
+    not have the given digest. Nothing was recorded. ``code`` is ``stale_edition``.
     """
 
     def __init__(self, edition: object) -> None:
@@ -89,8 +89,8 @@ class HistoricAcceptance:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestDetails:
-    """The details of a request that an acceptance records: ``None`` or ``""`` for each that the site does not record or
-    that is not known.
+    """The details of a request that an acceptance or a decline records: ``None`` or ``""`` for each that the site does
+    not record or that is not known.
     """
 
     ip: str | None = None
@@ -99,7 +99,7 @@ class RequestDetails:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequiredAcceptance:
-    """What one agreement requires of every user at some instant."""
+    """What a user must have accepted of one agreement at some instant."""
 
     agreement: int
     """The primary key of the agreement."""
@@ -108,8 +108,8 @@ class RequiredAcceptance:
     digest: str
     """The digest of the edition in force."""
     counting: tuple[int, ...]
-    """The primary keys of the editions of which an acceptance is sufficient at that instant: that in force, earlier
-    ones that differ from it only in wording and, during its days to agree, those before them."""
+    """The primary keys of the editions of which an acceptance is sufficient at that instant, among them that in force:
+    see :func:`agreement.models.succession.sufficient_editions`."""
     by_use: bool
     """Do users accept this agreement by using the site?"""
 
@@ -135,8 +135,8 @@ class _NewAcceptance:
 
 
 class _Accepted(NamedTuple):
-    """The columns of an acceptance that decide about a further one. It is stored, or is
-    to be written. The names are those of the columns.
+    """The columns of an acceptance that decide about a further one. It is stored, or is to be written. The names are
+    those of the columns.
     """
 
     user_id: UserKey

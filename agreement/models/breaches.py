@@ -27,7 +27,7 @@ _SATURDAY = 5
 
 def one_working_day_after(at: datetime, zone: str) -> datetime:
     """The same time of day on the next day that is not a Saturday or a Sunday in that time zone. Public holidays count
-    as working days, so the result is never later than the law allows.
+    as working days.
     """
     later = at.astimezone(ZoneInfo(zone)) + timedelta(days=1)
     while later.weekday() >= _SATURDAY:
@@ -37,7 +37,9 @@ def one_working_day_after(at: datetime, zone: str) -> datetime:
 
 class BreachQuerySet(models.QuerySet["Breach"]):
     def open(self) -> Self:
-        """Breaches of which no notice exists yet, or whose deliveries are not all final, the longest known first."""
+        """Breaches that have no notice yet, or whose notice has deliveries that are not written or still wait, the
+        longest known first.
+        """
         waiting = models.Q(notice__fanned_out_at=None) | models.Q(notice__progress__waiting__gt=0)
         return self.filter(models.Q(notice=None) | waiting).order_by("known_at").distinct()
 
@@ -46,8 +48,8 @@ BreachManager = models.Manager.from_queryset(BreachQuerySet)
 
 
 class Breach(models.Model):
-    """A breach of personal data. It is recorded when it becomes known, completed, and then announced by
-    :meth:`notify`. After that the database refuses every change.
+    """A breach of personal data. It is recorded when it becomes known, completed, and then announced by :meth:`notify`.
+    After that the database refuses to change or delete the row.
 
     ``known_at`` is when the site learned of it. If ``everyone`` is false, the notice concerns only the users in
     ``affected``. ``text_kk`` and ``text_ru`` are the words of the notice.
@@ -93,7 +95,9 @@ class Breach(models.Model):
 
     @property
     def deadline(self) -> datetime:
-        """Until when the law lets the site notify of the breach: one working day after it became known."""
+        """One working day after the breach became known (:func:`one_working_day_after`): until then users are to be
+        notified of it.
+        """
         return one_working_day_after(self.known_at, self.agreement.time_zone)
 
     def text(self, language: str) -> str:
@@ -102,13 +106,14 @@ class Breach(models.Model):
         return words.strip()
 
     def set_affected(self, user_keys: Iterable[UserKey]) -> None:
-        """Replace the users whom the breach concerns. At most 2 queries."""
+        """Replace the users whom the breach concerns by those with these primary keys."""
         self.affected.all().delete()
         AffectedUser.objects.bulk_create(AffectedUser(breach=self, user_id=key) for key in dict.fromkeys(user_keys))
 
     def require_complete(self) -> None:
-        """Raise ``ValidationError`` if users can't be notified: a language has no words, blanks are not filled in, no
-        affected user is named, no edition was published, or users were notified already.
+        """Raise ``ValidationError``, with all the reasons, if users can't be notified: a language has no words, or its
+        words contain a blank that is not filled in; no user is named in a breach that does not concern everyone; the
+        agreement has no published edition; or the breach has a notice already.
         """
         faults: dict[str, list[ValidationError]] = {}
         for language in LANGUAGES:
@@ -136,9 +141,10 @@ class Breach(models.Model):
             raise ValidationError(faults)
 
     def notify(self, *, by: By = None, at: datetime | None = None) -> Notice:
-        """Announce the breach: create its notice, which is due ``NOTICE_DELAY`` later, and add an audit entry. After
-        the commit the site's ``ENQUEUE`` is called. The notice belongs to the edition in force; if none is in force, to
-        the last published one.
+        """Announce the breach as it is stored: create its notice at that instant (now), which is due ``NOTICE_DELAY``
+        later, and add an audit entry. Changes of this object that are not saved are lost. After the commit the site's
+        ``ENQUEUE`` is called. The notice belongs to the edition in force; if none is in force, to the last published
+        one.
 
         Raises ``ValidationError`` as :meth:`require_complete` does, also if another request has announced it meanwhile.
         """

@@ -38,7 +38,7 @@ class ChannelStateQuerySet(models.QuerySet["ChannelState"]):
 
         It returns ``False``, and renews nothing, if no slots are reserved under that lease: the claim has ended, or the
         lease ran out and a later claim has already counted these slots as used. A lease that ran out is renewed if no
-        later claim has done so.
+        later claim has counted its slots.
         """
         with transaction.atomic(using=router.db_for_write(ChannelState)):
             row = self.lock(channel)

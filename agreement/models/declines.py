@@ -1,7 +1,7 @@
 """Declines: which user answered that they do not accept which edition, and when. Rows are added and not deleted, also
 if the account is deleted.
 
-A decline changes nothing else: it ends no acceptance, and the user can accept the edition at any time.
+A decline ends no acceptance and prevents none: the user may still accept the edition.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ class DeclineQuerySet(PersonalQuerySet["Decline"]):
         return super().for_user_key(user_key).order_by("at", "pk")
 
     def with_accepted(self) -> Self:
-        """Annotate ``accepted``: whether the user has an acceptance of the same edition, whatever its moment is. That
-        of a deleted account is found by the same pseudonym. It is false after an erasure. The queryset is not
+        """Annotate ``accepted``: whether the user has an acceptance of the same edition, from before or after the
+        decline. After the account is deleted, an acceptance with the same pseudonym is looked for. The queryset is not
         evaluated.
         """
         same = Acceptance.objects.filter(edition=models.OuterRef("edition"))
@@ -55,12 +55,13 @@ class DeclineQuerySet(PersonalQuerySet["Decline"]):
         request_details: RequestDetails | None = None,
     ) -> Decline:
         """Record that this user declines this edition now, and return the row. If the user declined the edition before,
-        the row of that decline is returned unchanged, whatever happened since.
+        the row of that decline is returned unchanged, even if they accepted the edition since.
 
         ``user`` must be an account. ``digest`` is that of the edition that was displayed, and ``language`` (``kk`` or
         ``ru``) the language of the displayed text. The edition must be in force or, if the setting ``ACCEPT_ANNOUNCED``
         is on, announced. Raises :class:`StaleEditionError` if it is not, or has another digest, and there is no earlier
-        row. Nothing is recorded then. At most 5 queries, and 2 savepoints inside a transaction.
+        row. Nothing is recorded then. At most 5 queries, unless another process records the same decline at this
+        moment.
         """
         alias = router.db_for_write(self.model)
         rows, user_key = self.using(alias), cast("UserKey", user.pk)

@@ -84,9 +84,7 @@ class DeliveryQuerySet(PersonalQuerySet["Delivery"]):
         return self.filter(outcome=DeliveryOutcome.WAITING)
 
     def final(self) -> Self:
-        """Deliveries with a recorded outcome: sent, failed or skipped. ``resend()`` can make failed ones wait again,
-        and ``revive()`` skipped ones.
-        """
+        """Deliveries with a recorded outcome: sent, failed or skipped."""
         return self.exclude(outcome=DeliveryOutcome.WAITING)
 
     def returned(self) -> Self:
@@ -116,8 +114,8 @@ class DeliveryQuerySet(PersonalQuerySet["Delivery"]):
         at: datetime | None = None,
         due: datetime | None = None,
     ) -> list[Delivery]:
-        """Lease up to ``size`` due deliveries of a notice in a channel, and return
-        them, the lowest rank first. All get the same new lease.
+        """Lease up to ``size`` due deliveries of a notice in a channel, and return them, the lowest rank first. All get
+        the same new lease.
 
         The lease begins at ``at`` (now) and lasts for ``LEASE``. Waiting deliveries whose ``due_at`` is not after
         ``due`` (``None``: not after ``at``) are chosen, the longest due first, and among equals those of the most
@@ -146,17 +144,17 @@ class DeliveryQuerySet(PersonalQuerySet["Delivery"]):
     def renew(self, *, lease: str, at: datetime | None = None) -> set[int]:
         """Renew a lease, so that it lasts for ``LEASE`` from that instant (now). With ``at``, 2 queries.
 
-        Returns the primary keys of the deliveries that wait and still have this lease.
-        A lease that ran out is renewed too, for the deliveries that no other worker has
-        claimed meanwhile. The worker must not send the other deliveries of its claim.
+        Returns the primary keys of the deliveries that wait and still have this lease. A lease that ran out is renewed
+        too, for the deliveries that no other worker has claimed meanwhile. The worker must not send the other
+        deliveries of its claim.
         """
         leased = self.primary().waiting().filter(lease=lease)
         leased.update(due_at=(at or ledger_now()) + LEASE)
         return set(leased.values_list("pk", flat=True))
 
     def shorten(self, at: datetime | None = None) -> int:
-        """Shorten the leases that end more than three times ``LEASE`` after that
-        instant (now), to one ``LEASE`` after it.
+        """Shorten the leases that end more than three times ``LEASE`` after that instant (now), to one ``LEASE`` after
+        it.
 
         They were written before the clock was put back. The lease of a dead worker would last for as long as the clock
         was put back; a living worker renews its lease in time. Three times, because ``at`` may have been read a while
@@ -226,13 +224,13 @@ class DeliveryQuerySet(PersonalQuerySet["Delivery"]):
         )
 
     def revive(self, *, cancelled: Notice) -> int:
-        """Make deliveries wait again that were skipped in favour of a newer edition
-        which was then cancelled, and add an audit entry for each notice and channel
-        (and each ``CHUNK_ROWS`` of its rows). When they are due is not changed.
+        """Make deliveries wait again that were skipped in favour of a newer edition which was then cancelled, and add
+        an audit entry for each notice and channel (and each ``CHUNK_ROWS`` of its rows). When they are due is not
+        changed.
 
-        ``cancelled`` is the notice of that cancellation. A delivery is left out if its channel sent the user a notice
-        of the cancelled edition. Call this when no delivery of the cancelled edition is claimed, because only then it
-        is known who was sent one. It may be repeated. Returns how many deliveries wait again.
+        ``cancelled`` is the notice of that cancellation. A delivery is left out if its channel sent the user another
+        notice of the cancelled edition. Call this when no delivery of the cancelled edition is claimed, because only
+        then it is known who was sent one. It may be repeated. Returns how many deliveries wait again.
         """
         edition, primary, total = cancelled.edition, self.primary(), 0
         received = self.filter(notice__in=cancelled.other_notices(), user=OuterRef("user"), channel=OuterRef("channel"))
@@ -320,8 +318,8 @@ class DeliveryQuerySet(PersonalQuerySet["Delivery"]):
         by: By = None,
         at: datetime | None = None,
     ) -> int:
-        """As :meth:`resend`, for those of these deliveries that are of the notice and the channel and have that
-        outcome. Those that were sent wait again only if their message was returned.
+        """Make those of these deliveries wait again that are of the notice and the channel and have that outcome, in
+        the same way as :meth:`resend`. Those that were sent wait again only if their message was returned.
         """
         rows = self.primary().filter(notice=notice, outcome=outcome, lease="")
         rows = rows.returned() if outcome == DeliveryOutcome.SENT else rows
@@ -340,8 +338,8 @@ class DeliveryQuerySet(PersonalQuerySet["Delivery"]):
     def record_bounce(self, message_id: str, *, at: datetime | None = None, reason: str = "") -> Bounce | None:
         """Record that the mail with that ``Message-ID`` was returned at that instant (now), and return the record;
         ``None`` if no delivery has that id. The outcome of the delivery is neither checked nor changed. The first call
-        adds 1 to the number of returned mails in the progress of the notice. A second call returns the last record,
-        unless the delivery waited again since.
+        adds 1 to the number of returned mails in the progress of the notice. A second call records nothing and returns
+        the last record, unless the delivery waited again since: then it counts as the first.
 
         This is for sites whose mail server reports returned mail in a way of its own: the webhooks of anymail and the
         command ``record_bounces`` need no code. ``reason`` may be the whole reply of a server. :func:`bounce_code` says
@@ -369,7 +367,7 @@ class DeliveryQuerySet(PersonalQuerySet["Delivery"]):
 
     def with_message_id(self, message_id: str) -> Self:
         """The delivery that has that ``Message-ID``, whether it was sent or not, as a queryset; an empty one if there
-        is none. A delivery of a deleted account is found by its pseudonym.
+        is none. A delivery of a deleted account is found by its pseudonym, if the site still has the key.
         """
         if (found := message_ids.parse(message_id)) is None:
             return self.none()
@@ -392,7 +390,7 @@ class Delivery(models.Model):
     accepted it.
 
     While the row waits with a ``lease``, ``due_at`` is the end of the lease. ``attempts`` is the number of failed
-    attempts after which another one was scheduled; ``resend()`` sets it to 0. ``perhaps_sent`` means that an attempt
+    attempts after which another one was scheduled; ``reopen()`` sets it to 0. ``perhaps_sent`` means that an attempt
     ended without an answer, so that the message may have been accepted; it never becomes false again. ``language``,
     ``since``, ``cancelled`` and ``address_digest`` describe the message that was sent or failed, as far as they are
     known. They stay when the row waits again. The pseudonym is empty while the account exists.
@@ -502,10 +500,9 @@ class Delivery(models.Model):
         not changed.
 
         ``since`` and ``cancelled`` are those of the sent or refused :class:`NoticeText`; ``None`` if there is no such
-        text. ``reason`` is stored as :func:`impersonal` returns
-        it. The row keeps its lease until the outcome is counted. ``cursor`` is an open database cursor to use; ``None``
-        opens one. A caller that records many outcomes passes one, because opening a cursor takes half as long as the
-        statement.
+        text. ``reason`` is stored as :func:`impersonal` returns it. The row keeps its lease until the outcome is
+        counted. ``cursor`` is an open database cursor to use; ``None`` opens one. A caller that records many outcomes
+        passes one, because opening a cursor takes half as long as the statement.
 
         On PostgreSQL the statement does not wait for the disk. Therefore the worker must remember the outcome until
         :meth:`DeliveryQuerySet.count_outcomes`, which does wait, has counted it. If the server crashed in between, the
@@ -597,8 +594,8 @@ _REJECT_REASONS = frozenset({"invalid", "bounced", "timed_out", "blocked", "spam
 
 def impersonal(reason: str) -> str:
     """The reason why a message was not sent, without mail addresses and telephone numbers, which are replaced by ``…``,
-    and without unprintable characters, which a database may reject. Every number of seven digits or more counts as a
-    telephone number. Cut to 255 characters. A channel may pass any reply of a server.
+    and without unprintable characters, which a database may reject. Any long number counts as a telephone number. The
+    result is cut to 255 characters. A channel may pass any reply of a server.
     """
     return _ADDRESS.sub("…", "".join(char for char in reason if char.isprintable()))[:255]
 
@@ -651,8 +648,8 @@ def _update_sql(columns: tuple[str, ...], vendor: str) -> str:
 
 
 class Bounce(models.Model):
-    """A returned mail; at most one for each time that the delivery was sent. ``at`` is when it was returned, and
-    ``recorded_at`` when this was recorded. The outcome of the delivery does not change.
+    """A returned mail; at most one for each time that the delivery was sent. ``at`` is when it was returned, as far as
+    it is known, and ``recorded_at`` when this was recorded. The outcome of the delivery does not change.
     """
 
     delivery = models.ForeignKey(Delivery, on_delete=models.PROTECT, related_name="bounces", verbose_name=_("delivery"))

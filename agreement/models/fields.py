@@ -110,8 +110,8 @@ def _sibling(field: AnyForeignKey, name: str) -> models.Field[Any, Any]:
 
 
 def _mark_deleted(collector: Collector, field: AnyForeignKey, sub_objs: models.QuerySet[Any], using: str) -> None:
-    """Let the deletion set ``account_deleted_at`` of the rows to the present moment by
-    the clock of the database. All rows of one deletion get the same moment.
+    """Let the deletion set ``account_deleted_at`` of the rows to the present moment by the clock of the database. All
+    rows of one deletion get the same moment.
     """
     # All tables get the same moment: nothing else connects the rows of one user under different pseudonyms.
     if "agreement_moment" not in vars(collector):

@@ -1,12 +1,11 @@
 """Which editions a user knows, and therefore which changes a notice describes to them.
 
-An edition is known to a user if one of these is recorded about it, or about a later edition: a notice of it was sent to
-them by any channel and did not come back, they opened such a notice on the site, or they accepted it by confirmation.
-A deemed acceptance is no knowledge, because no text was displayed. An acceptance that was imported or recorded by an
-officer is none either.
+A user learns of an edition by a notice of its publication or a reminder, if it was sent to them and did not come back,
+or if they opened it on the site. They also know an edition that they accepted by confirmation. A deemed acceptance is
+no knowledge, because no text was displayed. An acceptance that was imported or recorded by an officer is none either.
 
-Each notice compares its edition with the last earlier one that its reader knows, and therefore covers every edition
-between the two. If a user knows none, the notice compares with the one that :meth:`History.beginning` returns.
+:meth:`History.since` decides by these records with which earlier edition a notice compares its edition for one user.
+The notice then covers the later editions up to its own, except cancelled ones.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ DESCRIBING = (NoticeKind.PUBLISHED, NoticeKind.REMINDER)
 
 
 class SealedEdition(NamedTuple):
-    """The columns of a sealed edition that decide with which edition a notice compares."""
+    """The columns of a sealed edition that decide with which earlier edition a notice compares a later one."""
 
     number: int
     effective_from: datetime
@@ -43,9 +42,9 @@ class SealedEdition(NamedTuple):
 
 
 class Told(NamedTuple):
-    """A record that a user was told of an edition of an agreement (its primary key). ``since`` is the edition with
-    which the message compared it: it described the changes between the two. 0 if there is none, if it is not recorded,
-    or if the user read the whole text.
+    """A record by which a user knows an edition: the primary keys of the user and of the agreement, and the number of
+    the edition. ``since`` is the number of the edition with which the message to the user compared it; 0 if it compared
+    with none, or if this is not recorded.
     """
 
     user: UserKey
@@ -66,7 +65,7 @@ class History:
 
     @classmethod
     def read(cls, agreements: Collection[int]) -> dict[int, History]:
-        """Read the histories of the agreements with these primary keys. 1 query."""
+        """Read the histories of the agreements with these primary keys, and return them by key. At most 1 query."""
         editions: dict[int, dict[int, SealedEdition]] = defaultdict(dict)
         notices: dict[int, dict[int, int]] = defaultdict(dict)
         rows = Edition.objects.using(router.db_for_write(Edition)).published().filter(agreement__in=agreements)
@@ -93,11 +92,11 @@ class History:
     def since(self, *, before: int, told: Iterable[Told] = (), created_at: datetime | None = None) -> int:
         """The number of the edition with which a notice about the edition number ``before`` compares it, for a user of
         whom these records exist and whose account was created at ``created_at`` (``None``: this is not known). 0 if
-        there is none: the notice covers every edition so far. Cancelled editions are passed over.
+        there is none. The result is never a cancelled edition.
 
-        A record counts only if it joins the earlier ones without a gap. A gap remains if an earlier message came back,
-        or if the edition with which a message compared was cancelled later: then the user was not told what changed
-        since the edition before that one.
+        A record counts only if the edition with which its message compared is not cancelled, and not later than what
+        the user knows by their other records or what :meth:`beginning` returns. Otherwise they were not told what
+        changed before the message.
         """
         known, cancelled = self.beginning(before=before, created_at=created_at), self.cancelled
         for row in sorted(told, key=lambda row: row.since):
@@ -108,9 +107,10 @@ class History:
     def beginning(self, *, before: int, created_at: datetime | None = None) -> int:
         """The number of the edition with which the changes begin for a user who knows none; 0 if there is none.
 
-        It is the edition that was in force when the account was created, or the last imported one, whichever is later:
-        earlier changes happened before the account, or before the site had this app. A first edition that was published
-        without a notice counts as imported, because the site states by this that it changes nothing.
+        Only editions with a number less than ``before`` that were not cancelled are considered. It is the last of them
+        that had taken effect when the account was created or that was imported: earlier changes happened before the
+        account, or before the site had this app. The first of them counts as imported if it was published without a
+        notice, because the site states by this that it changes nothing.
         """
         binding = self._binding(before)
         silent = binding and binding[0].number not in self.notices.values()
@@ -134,9 +134,9 @@ class History:
 
 
 def base_number(notice: Notice, history: History) -> int:
-    """The number of the edition with which the texts of this notice compare for most users; 0 if there is none, and for
-    a notice that describes no changes. They are the users who were sent the last notice about an earlier edition that
-    was sent to anybody. ``history`` is that of the agreement. At most 1 query, if the edition is loaded.
+    """The number of the edition with which this notice compares its edition for a user who was sent every earlier
+    notice that was sent to anybody; 0 if there is none, and for a notice that describes no changes. ``history`` is that
+    of the agreement. At most 1 query, if the edition is loaded.
     """
     if notice.kind not in DESCRIBING:
         return 0
@@ -152,8 +152,7 @@ def since_by_user(
     """User key → :meth:`History.since` for this notice; 0 for a notice that describes no changes.
 
     ``created_at`` maps the users to the moments when their accounts were created (``None``: not known). ``history`` is
-    that of the agreement, and the edition of the notice must be loaded. 1 query if all users were sent a notice of the
-    last earlier edition; otherwise at most 2.
+    that of the agreement, and the edition of the notice must be loaded. At most 2 queries.
     """
     if notice.kind not in DESCRIBING:
         return dict.fromkeys(created_at, 0)
@@ -197,8 +196,8 @@ def since_by_notice(user: AbstractBaseUser, notices: Iterable[Notice]) -> dict[i
 def read_told(
     histories: Mapping[int, History], *, users: Collection[UserKey], before: int | None = None
 ) -> Iterable[Told]:
-    """Return what is recorded of these users about the agreements of these histories, or only about editions with a
-    number less than ``before``. 1 query; none if there are no users.
+    """Return the records by which these users know editions of the agreements of these histories. With ``before``,
+    notices about editions with that number or a higher one are left out. 1 query; none if there are no users.
     """
     if not users:
         return []

@@ -68,8 +68,8 @@ def is_excused(reason: str) -> bool:
 
 
 def notice_due_at(published_at: datetime, effective_from: datetime | None = None) -> datetime:
-    """When the first message about an edition is due that was published, or cancelled, at ``published_at``: the setting
-    ``NOTICE_DELAY`` later. 0 queries.
+    """When the notice of something that happened at ``published_at``, such as a publication or a cancellation, is due:
+    the setting ``NOTICE_DELAY`` later. 0 queries.
 
     If the site does not display scheduled editions, this is not before ``effective_from``. ``None`` means no such
     limit.
@@ -115,9 +115,9 @@ class NoticeQuerySet(models.QuerySet["Notice"]):
         return self.select_related("edition__agreement").defer(*long)
 
     def overtaking(self, *, agreement: Any, number: Any, at: datetime) -> QuerySet[Any, Any]:
-        """The numbers of the editions, the highest first, whose notices overtake at that instant a notice about the
-        edition with this number. ``agreement`` and ``number`` are values, or expressions of an outer query. The
-        queryset is not evaluated.
+        """The numbers of the editions, the highest first, whose notices of publication overtake at that instant a
+        notice about the edition with this number. ``agreement`` and ``number`` are values, or expressions of an outer
+        query. The queryset is not evaluated.
         """
         # A newer notice that waits only for its notice delay replaces this one: no user is sent both.
         newer = self.filter(kind=NoticeKind.PUBLISHED, due_at__lte=at + conf.get().NOTICE_DELAY).filter(
@@ -161,18 +161,16 @@ class NoticeQuerySet(models.QuerySet["Notice"]):
             enqueue_on_commit(using=self.db)
 
     def for_user(self, user: AbstractBaseUser, *, at: datetime | None = None) -> Self:
-        """The notices on a user's page, the latest due first, with ``read_at`` (``None`` if this user has not read
-        it). They are read together with their editions and agreements. 1 query.
+        """The notices on a user's page, the latest due first, with ``read_at`` (``None`` if this user has not read it).
+        They are read together with their editions, agreements and breaches. 1 query.
 
-        All notices that were due at that instant (now) are included, whether or not they were sent to this user, with
-        these exceptions. If the user model records when the account was created (``date_joined``), editions that took
-        effect or were cancelled by then are excluded. A notice that is paused, and was paused before it was due, is
-        excluded. For an edition that is cancelled by that instant, only the notice of its cancellation is included or,
-        as long as that one is not, the notice of its publication. Both are excluded if the notice of the publication is
-        paused, and was paused before it was due, or if it was not due yet at the cancellation. If the site does not
-        display scheduled editions (``SHOW_SCHEDULED``), editions that are cancelled or have not taken effect are
-        excluded. The notice of a breach is included only if the breach concerns this user and was announced after the
-        account was created.
+        They are the notices that were due at that instant (now), whether or not they were sent to this user. A notice
+        that is paused since before it was due is left out, and so is that of a breach that does not concern this user.
+        Of the publication, the reminder and the cancellation of a cancelled edition, at most one notice is included:
+        that of the cancellation or that of the publication. If the site does not display scheduled editions
+        (``SHOW_SCHEDULED``), notices of editions that are cancelled or have not taken effect are left out. If the user
+        model records when the account was created (``date_joined``), so are notices of editions that took effect or
+        were cancelled by then, and of breaches that were announced by then.
         """
         at, never_sent = at or timezone.now(), Q(paused_at__lt=F("due_at"))
         cancellation = Notice.objects.filter(edition=OuterRef("edition"), kind=NoticeKind.CANCELLED, due_at__lte=at)
@@ -195,7 +193,7 @@ class NoticeQuerySet(models.QuerySet["Notice"]):
         return found.order_by("-due_at", "-pk")
 
     def unread(self) -> Self:
-        """Unread notices. To be called on the result of ``for_user()``."""
+        """Those of the notices that ``for_user()`` returned that its user has not read."""
         return self.filter(read_at__isnull=True)
 
     def mark_read(self, user: AbstractBaseUser, notices: Iterable[Notice], *, at: datetime | None = None) -> None:
@@ -210,7 +208,10 @@ NoticeManager = models.Manager.from_queryset(NoticeQuerySet)
 
 
 class Notice(models.Model):
-    """One announcement to users about an edition. The transaction that publishes or cancels the edition writes it."""
+    """One announcement to users: of a new edition, of its effect soon (a reminder), of its cancellation, or of a breach
+    of personal data. ``edition`` is the edition that it is about; for a breach, the edition that was in force then, or
+    else the last published one.
+    """
 
     edition = models.ForeignKey(
         "agreement.Edition", on_delete=models.PROTECT, related_name="notices", verbose_name=_("edition")
@@ -250,10 +251,9 @@ class Notice(models.Model):
         (now); ``""`` if they are to be sent. A pause is no reason. At most 1 query, if ``edition`` is loaded. None
         after ``with_overtaking()``, whose instant then decides which notices are newer.
 
-        A notice of a cancellation or of a breach is never skipped. Every other notice is skipped if its edition is
-        cancelled, or if
-        the notice about the publication of a later edition, which is not cancelled, is due by then or within
-        ``NOTICE_DELAY`` after it. A reminder is also skipped if its edition has taken effect.
+        For a notice of a cancellation or of a breach it is ``""``. Every other notice is to be skipped if its edition
+        is cancelled, or if the notice about the publication of a later edition, which is not cancelled, is due by then
+        or within ``NOTICE_DELAY`` after it. A reminder is also skipped if its edition has taken effect.
         """
         at, edition = at or timezone.now(), self.edition
         if self.kind in {NoticeKind.CANCELLED, NoticeKind.BREACH}:
@@ -274,8 +274,8 @@ class Notice(models.Model):
         return Notice.objects.filter(edition=self.edition_id).exclude(pk=self.pk)
 
     def covering(self) -> NoticeQuerySet:
-        """For a notice of cancellation: the notices of later editions that were created before it and announced this
-        edition too. They are those of publication and the reminders, but not those of cancellation.
+        """For a notice of cancellation: the notices of later editions that were created before it, except those of
+        cancellations. Their texts may cover this edition too.
         """
         later = Notice.objects.filter(edition__agreement=self.edition.agreement_id, created_at__lt=self.created_at)
         return later.filter(edition__number__gt=self.edition.number).exclude(kind=NoticeKind.CANCELLED)
@@ -308,10 +308,10 @@ class Notice(models.Model):
         return done
 
     def resend(self, *, by: By = None, at: datetime | None = None) -> int:
-        """Make the failed deliveries of all channels wait again, due at that instant (now) and with 0 attempts. Failed
-        deliveries that are not counted in the :class:`Progress` yet are left as they are. Returns how many wait again.
-        If there are any, audit entries are added. The site's ``ENQUEUE`` is called after the commit. Returns 0, and
-        does nothing, if the deliveries of this notice are to be skipped.
+        """Make the failed deliveries of this notice in all channels wait again, due at that instant (now) and with 0
+        attempts. Failed deliveries that are not counted in the :class:`Progress` yet are left as they are. Returns how
+        many wait again. If there are any, audit entries are added. The site's ``ENQUEUE`` is called after the commit.
+        Returns 0, and does nothing, if the deliveries of this notice are to be skipped.
         """
         if self.skip_reason(at):
             return 0
@@ -325,10 +325,10 @@ class Notice(models.Model):
 
 
 class NoticeText(models.Model):
-    """The sealed text of a notice in one channel and language, for the users for whom it compares the new edition with
-    edition number ``since`` (0: with none), while ``cancelled`` editions of the agreement are cancelled. A later
-    template does not change it. After another cancellation a new text is composed, because the old one states what the
-    cancelled edition would have changed.
+    """The sealed text of a notice in one channel and language. It is for the users for whom the notice compares its
+    edition with edition number ``since`` (0: with none), as long as ``cancelled`` editions of the agreement are
+    cancelled. A later change of the template does not change it. After another cancellation a new text is composed,
+    because the old one may describe the cancelled edition.
     """
 
     notice = models.ForeignKey(Notice, on_delete=models.PROTECT, related_name="texts")

@@ -93,8 +93,8 @@ class Progress(models.Model):
 
     @property
     def unreached(self) -> int:
-        """The number of deliveries that reached nobody, but should have: they failed, their message was returned, or
-        they count as :attr:`missed`. Waiting ones are not counted.
+        """The number of deliveries that should have reached a user and did not: the sum of ``failed``, ``bounced`` and
+        :attr:`missed`.
         """
         return self.failed + self.bounced + self.missed
 
@@ -186,11 +186,11 @@ UNDER_WAY = frozenset(
 def notice_state(notice: Notice, rows: Collection[Progress], *, at: datetime | None = None) -> NoticeState:
     """Return the state of a notice at that instant (now). ``rows`` is its progress in all channels.
 
-    If all deliveries are written and none waits, it is ``OVERTAKEN`` if some were skipped because the notice was not
-    needed any more, otherwise ``GAPS`` if some users were not reached, otherwise ``DONE``. A notice that is not
-    finished is ``OVERTAKEN`` if the rest is to be skipped, otherwise paused, suspended (by the setting
-    ``SENDING_SUSPENDED``), in its notice delay, or being sent, in this order. No query if the notice is finished and
-    some message was sent; otherwise that of :meth:`Notice.skip_reason`.
+    A notice is finished if all deliveries are written and none waits. It is then ``OVERTAKEN`` if some were skipped
+    because it was not needed any more, or if nothing was sent and it is not needed now; otherwise ``GAPS`` if some
+    users were not reached, otherwise ``DONE``. A notice that is not finished is ``OVERTAKEN`` if the rest is to be
+    skipped, otherwise paused, suspended (by the setting ``SENDING_SUSPENDED``), in its notice delay, or being sent, in
+    this order. At most the query of :meth:`Notice.skip_reason`.
     """
     at = at or timezone.now()
     finished = notice.fanned_out_at is not None and not any(row.waiting for row in rows)

@@ -121,9 +121,8 @@ def sending_seconds(count: int, limits: Sequence[RateLimit], speed: float) -> fl
 
 
 def sent_after(seconds: float, limits: Sequence[RateLimit], speed: float) -> int:
-    """How many messages are sent after that many seconds, starting with an empty log,
-    rounded down. Except for rounding, it is the inverse of :func:`sending_seconds`. 0
-    if ``seconds`` is 0 or less. ``speed`` is the speed without limits.
+    """How many messages are sent after that many seconds, starting with an empty log, rounded down. It is computed with
+    the same windows as :func:`sending_seconds`. 0 if ``seconds`` is 0 or less. ``speed`` is the speed without limits.
     """
     if seconds <= 0:
         return 0

@@ -111,8 +111,8 @@ def write_deliveries(notice: Notice, *, channels: Iterable[str], deadline: float
     One transaction writes up to ``USERS_PER_STATEMENT`` users, with one ``INSERT … SELECT`` for each channel. No such
     transaction begins after the ``deadline``, which is a value of ``time.monotonic()``; ``None`` means that there is no
     deadline. The next call continues where this one stopped. When all are written, ``fanned_out_at`` of the notice is
-    set, and later calls write nothing. If the edition was cancelled, its notices other than that of the cancellation
-    get no more deliveries, and count as completely written. The :class:`Progress` of each channel is created if it is
+    set, and later calls write nothing. If the edition was cancelled, the notice of its publication and its reminder get
+    no more deliveries, and count as completely written. The :class:`Progress` of each channel is created if it is
     missing, and the written deliveries are added to it.
     """
     channels = tuple(channels)
@@ -171,9 +171,9 @@ def _recipients(users: QuerySet[Model], notice: Notice, channel: str) -> QuerySe
     users whom the channel notified of the cancelled edition, and that of a breach the users whom the breach concerns.
     Every other notice concerns all of the users.
 
-    A user counts as notified if another notice of the cancelled edition was sent to them, or was perhaps sent (skipped
-    with the reason ``PERHAPS_SENT``, or failed with ``perhaps_sent``). They also count as notified if a notice about a
-    later edition was sent to them, was perhaps sent, or is being sent, with a text that was composed before the
+    A user counts as notified if the channel sent them another notice of the cancelled edition, or perhaps sent it
+    (skipped with the reason ``PERHAPS_SENT``, or failed with ``perhaps_sent``). They also count as notified if a notice
+    about a later edition was sent to them, was perhaps sent, or is being sent, with a text that was composed before the
     cancellation and covers the cancelled edition. It covers it unless it is known to compare with that edition or a
     later one. A user who opened one of these notices on the site before the cancellation, or accepted the cancelled
     edition by confirmation, counts as notified in every channel.

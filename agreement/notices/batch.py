@@ -76,7 +76,7 @@ def record_outcomes() -> None:
 
 
 class Recipient(NamedTuple):
-    """A user to whom a message can be sent, as far as it is known."""
+    """What is read about a user of the audience to send them a message."""
 
     address: str
     """The address in the channel; ``""`` if they have none."""
@@ -212,7 +212,7 @@ class Batch:
                 self.postpone(message.delivery, message.language, reason)
 
     def send_messages(self) -> None:
-        """Send or skip the deliveries of the batch in their order, and call ``on_outcome`` for each. Stop at the
+        """Send or skip the deliveries of the batch in their order, and call ``on_outcome`` after each. Stop at the
         deadline of the worker, or when the slots reserved for the batch are lost. The lease is renewed between two
         messages if the last renewal by this method was more than a third of a lease ago, or if an outcome was not
         recorded because another worker has the lease. Deliveries that are found at a renewal to be claimed by another
@@ -283,10 +283,10 @@ class Batch:
         return prepared
 
     def skip_reason(self, delivery: Delivery, recipient: Recipient | None) -> str:
-        """Return why the delivery has no recipient; ``""`` if it has one. ``recipient`` is ``None`` if the user is
-        not in the audience. The reason is then ``ACCOUNT_GONE`` if the delivery
-        has no user any more, ``INACTIVE`` if ``is_active`` of the user is false, else ``NOT_IN_AUDIENCE``. 1 query if
-        the user is not in the audience, but the delivery still has a user.
+        """Return why the delivery has no recipient; ``""`` if it has one. ``recipient`` is ``None`` if the user is not
+        in the audience. The reason is then ``ACCOUNT_GONE`` if the delivery has no user any more, ``INACTIVE`` if
+        ``is_active`` of the user is false, else ``NOT_IN_AUDIENCE``. 1 query if the user is not in the audience, but
+        the delivery still has a user.
         """
         if recipient is not None:
             return ""
@@ -297,8 +297,8 @@ class Batch:
 
     def users_with_ended_agreement(self) -> set[UserKey]:
         """Return the keys of those users of the batch for whom the agreement has ended and who have not accepted it
-        again. Their withdrawals are not read if the snapshot of the channel says that no withdrawal has ended the
-        agreement.
+        again. For the notice of a breach the result is empty. The withdrawals are not read if the snapshot of the
+        channel says that no withdrawal has ended the agreement.
         """
         if self.deliveries[0].notice.kind == NoticeKind.BREACH:  # Their data may be affected all the same.
             return set()

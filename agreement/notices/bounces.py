@@ -56,12 +56,12 @@ def connect() -> None:
 
 
 def record_bounce(sender: object, event: Any, **kwargs: object) -> None:
-    """Record that a notice was returned, once for each delivery; the outcome of the delivery is not changed. ``event``
-    is an ``AnymailTrackingEvent``. Events of types other than ``RETURNED_EVENTS`` are ignored. Events about letters
-    that are not found are logged.
+    """Record that a notice was returned, at most once for each time that it was sent; the outcome of the delivery is
+    not changed. ``event`` is an ``AnymailTrackingEvent``. Events of types other than ``RETURNED_EVENTS`` are ignored.
+    Events about letters that are not found are logged.
 
-    The letter is found by the id in the metadata, by the id of the service, or by a ``Message-ID`` of the app's form
-    anywhere in the event: a service that got the letter by SMTP gives it an id of its own.
+    The letter is found by the id in the metadata, by the id of the service, or by a ``Message-ID`` of the app's form in
+    what the service wrote: a service that got the letter by SMTP gives it an id of its own.
     """
     if event.event_type not in RETURNED_EVENTS:
         return
@@ -77,10 +77,11 @@ def record_bounce(sender: object, event: Any, **kwargs: object) -> None:
 
 
 def record_mail(mail: bytes, *, source: str, dry_run: bool = False) -> MailOutcome:
-    """Record the returned letter that this mail reports, if it is a notice that was sent. The outcome of the delivery
-    is not changed. ``source`` names the mail in the log. With ``dry_run``, nothing is recorded or logged.
+    """Record the returned letter that this mail reports, if it is a notice that was sent, and return what became of the
+    mail. The outcome of the delivery is not changed. ``source`` names the mail in the log. With ``dry_run``, nothing is
+    recorded or logged.
 
-    No mail raises an error. Errors of the database are raised. At most 12 queries.
+    A mail that can't be read raises no error; it is ``UNMATCHED``. Errors of the database are raised.
 
     Anybody can send a mail that looks like a report. With the setting ``VERP``, only the token in the address to which
     the letter was returned counts. Without it, the ``Message-ID`` of the returned letter counts, if the mail also names

@@ -47,19 +47,19 @@ class DeliveryReport:
     failed: bool
     """Did the server give up? If not, the letter is delayed, and the server still tries."""
     reason: str
-    """The codes of the failure, ``"550 5.1.1"``; ``""`` if it names none."""
+    """The first codes that explain this, such as ``"550 5.1.1"``; ``""`` if there are none."""
     message_ids: tuple[str, ...]
-    """The values of ``Message-ID`` of the returned letter; empty if the mail does not contain its header."""
+    """The values of ``Message-ID`` of the returned letter, as far as the mail contains them."""
     addresses: tuple[str, ...]
-    """The addresses to which, by this mail, the letter went."""
+    """The addresses to which the letter went, as far as the mail names them."""
     list_ids: tuple[str, ...]
-    """The values of ``List-Id`` of the returned letter."""
+    """The values of ``List-Id`` of the returned letter, as far as the mail contains them."""
     returned_to: str
     """The text in which the address stands to which the letter was returned: the header of the mail, and the
     ``Return-Path`` of the letter.
     """
     at: datetime | None
-    """The date of the mail; ``None`` if it states none."""
+    """The date of the mail; ``None`` if it states none that can be read."""
 
 
 def read_report(mail: bytes) -> DeliveryReport | None:
@@ -111,8 +111,8 @@ def _split_header(text: str) -> tuple[Message, str]:
 
 
 def _parts(top: Message, body: str) -> list[tuple[Message, str]]:
-    """The parts directly below the top, each with its header and its decoded content; the mail itself if it has no
-    parts.
+    """The parts directly below the top, each with its header and its decoded content; the mail itself if it is not in
+    parts. At most ``_MAX_PARTS`` are returned.
     """
     boundary = top.get_boundary() if top.get_content_maintype() == "multipart" else None
     if not boundary:
@@ -143,11 +143,12 @@ def _blocks(status: str) -> list[Message]:
 
 
 def _outcome(blocks: list[Message]) -> tuple[bool | None, str]:
-    """Whether the server gave up, and the codes; ``None`` if the letter arrived somewhere, for example because one of
-    the addresses to which it was forwarded accepted it.
+    """Whether the server gave up, and the codes of the failure; ``None`` instead of the first if the letter arrived
+    somewhere, for example because one of the addresses to which it was forwarded accepted it.
 
     The field ``Action`` decides (RFC 3464 §2.3.3): a server that gives up after days of trying writes ``failed`` beside
-    a status of 4.x.x. Only if it is missing, the class of the status decides.
+    a status of 4.x.x. Only if it is missing, the class of the status decides. Raises ``UnreadableReportError`` if no
+    field tells.
     """
     failures, actions = [], set()
     for block in blocks:
@@ -169,7 +170,7 @@ def _outcome(blocks: list[Message]) -> tuple[bool | None, str]:
 
 def _outcome_in_words(top: Message, words: str) -> tuple[bool, str]:
     """Whether the server gave up, and the codes, by a mail without fields: a field names the recipient that failed, or
-    else the class of the first code in its words decides.
+    else the class of the first code in its words decides. Raises ``UnreadableReportError`` if there is neither.
     """
     quoted = _QUOTED_ID.search(words)
     code = bounce_code((words[: quoted.start()] if quoted else words)[:20_000])

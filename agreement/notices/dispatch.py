@@ -67,15 +67,15 @@ def fan_out(
     counts: DeliveryCounts | None = None,
     at: datetime | None = None,
 ) -> int:
-    """Seal the texts of the notice, then write a delivery for each user of the audience in each channel of the site.
+    """Seal the texts of the notice, then write a delivery for each user whom it concerns in each channel of the site.
     Return how many deliveries this call wrote. It does not check whether the notice is due or paused. If the edition
-    was cancelled, only the notice of the cancellation gets further deliveries.
+    was cancelled, the notice of its publication and its reminder get no further deliveries.
 
-    The deliveries of a cancellation are only for users who were notified of the edition. First, the deliveries of the
-    edition's other notices that no worker has claimed are skipped. While a worker has claimed such deliveries, this
-    function returns 0; if the worker was killed, this is until its lease ends. Afterwards it is known who was notified.
-    The deliveries about earlier editions that had been skipped in favour of the cancelled edition then wait again,
-    except those whose channel sent the user a notice of the cancelled edition.
+    The deliveries of a cancellation are only for users who were notified of the edition. First, the unclaimed
+    deliveries of its publication and its reminder are skipped. While others wait, because a worker has claimed them,
+    this function returns 0; if the worker was killed, this is until its lease ends. Afterwards it is known who was
+    notified. The deliveries about earlier editions that had been skipped in favour of the cancelled edition then wait
+    again, except those whose channel sent the user a notice of the cancelled edition.
 
     ``deadline`` is a value of ``time.monotonic()``, after which no more deliveries are written; the next call continues
     where this one stopped. ``at`` is the present moment (``None``: now). If ``counts`` is given, skipped deliveries and
@@ -84,7 +84,7 @@ def fan_out(
     names, counts = [channel.name for channel in site_channels()], counts or DeliveryCounts()
     if notice.kind == NoticeKind.CANCELLED and not notice.fan_out_cursor:
         for other in notice.other_notices().filter(fanned_out_at__isnull=True):
-            audience.write_deliveries(other, channels=names)  # It writes no row, because the edition is cancelled.
+            audience.write_deliveries(other, channels=names)  # It writes no row of the publication or the reminder.
         counts.skipped += _clean_up(at or ledger_now())
         if _in_flight(notice).exists():
             return 0
@@ -95,14 +95,14 @@ def fan_out(
 
 def _in_flight(notice: Notice) -> DeliveryQuerySet:
     """Return the waiting deliveries of the other notices about the edition of this notice, claimed or not, in all
-    channels. After :func:`_clean_up` has skipped the others, these are the claimed ones.
+    channels.
     """
     return Delivery.objects.primary().waiting().filter(notice__in=notice.other_notices())
 
 
 def compose_texts(notice: Notice, counts: DeliveryCounts | None = None) -> None:
-    """Compose and seal, in each channel, the texts of the notice that compare the new edition with the one that most
-    users know (:func:`agreement.models.knowledge.base_number`). If there is none, or for a notice of cancellation,
+    """Compose and seal, in each channel, the texts of the notice that compare its edition with the one that
+    :func:`agreement.models.knowledge.base_number` returns. If there is none, or for a notice that describes no changes,
     these texts compare nothing. Texts that are sealed already are kept.
 
     The texts that compare with another edition are composed when they are sent. If a channel raises an error, the error

@@ -56,8 +56,8 @@ def forecast(
     messages sent before, allow a message. The forecast assumes that the deliveries which wait in the channel now are
     sent after that moment, and before those of the new notice. Not counted are those of paused notices, those that are
     to be skipped at ``at``, and those of notices about editions of the agreement with the primary key ``agreement``,
-    which the new notice overtakes; its notices of cancellation are counted. If ``agreement`` is ``None``, no notice is
-    overtaken. ``notice_days`` is used for :attr:`Forecast.before_notice` only.
+    which the new notice overtakes; its notices of cancellations and breaches are counted. If ``agreement`` is ``None``,
+    no notice is overtaken. ``notice_days`` is used for :attr:`Forecast.before_notice` only.
 
     At most 4 queries, and 1 for each notice with deliveries that wait in the channel. None of them counts rows of the
     ledger.

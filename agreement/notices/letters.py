@@ -93,13 +93,12 @@ def letter(notice: Notice, language: str, *, since: int) -> NoticeContent:
     ``since``. 0 means that there is no such edition; the letter then quotes no changes. A letter about a cancellation,
     or about corrections of the wording only, quotes none either.
 
-    The letter names the site, then states what changed, when that takes effect, and what the reader can do. It is
-    written as of now, or as of the moment when the notice is due if that is later. If its edition has not taken effect
-    by then, or was cancelled, the letter also names the edition that is in force, if there is one. The HTML quotes
-    fewer clauses if it would be longer than ``MAX_HTML_BYTES``; the text quotes the same ones. A letter about a breach
-    of personal data contains the words of the breach instead. Raises
-    ``ImproperlyConfigured`` if the site's address is not configured or the app's URLs are not included, and
-    ``ValueError`` for a notice about a draft.
+    The letter states what changed, when that takes effect, and what the reader can do. It is written as of now, or as
+    of the moment when the notice is due if that is later. If its edition has not taken effect by then, or was
+    cancelled, the letter also names the edition that is in force, if there is one. The HTML quotes fewer clauses if it
+    would be longer than ``MAX_HTML_BYTES``; the text quotes the same ones. A letter about a breach of personal data
+    contains the words of the breach instead. Raises ``ImproperlyConfigured`` if the site's address is not configured or
+    the app's URLs are not included, and ``ValueError`` for a notice about a draft.
     """
     if notice.kind == NoticeKind.BREACH:
         return _breach_letter(notice, language)
@@ -235,8 +234,8 @@ def _covered_editions(edition: Edition, covered: Sequence[EditionDates]) -> list
 def _what(notice: Notice, covered: Sequence[Edition], now: datetime, language: str, *, since: int, short: bool) -> str:
     """Return the few words that state what happens and when: the first words of the subject, and the heading.
 
-    A day is in another year than ``now`` only if the words contain its year. Of several editions that change more than
-    the wording, the words state whether some are in force, and the day of the first one that is not.
+    The words contain the year of a day only if it is not that of ``now``. Of several editions that change more than the
+    wording, the words state whether some are in force, and the day of the first one that is not.
     """
     edition, zone = notice.edition, notice.edition.agreement.time_zone
     first = len(covered) == 1 and not since

@@ -27,9 +27,9 @@ def return_path(delivery: Delivery) -> str:
 
 
 def delivery_returned_to(text: str) -> Delivery | None:
-    """The delivery of the first valid token in the text, such as the header of a mail; ``None`` if there is none. The
-    case of letters is ignored, because some mail servers change it. Tokens that were written under one of
-    ``SECRET_KEY_FALLBACKS`` are valid too, those of deleted accounts are not. At most 5 queries.
+    """The delivery of the first valid token in the text, such as the header of a mail; ``None`` if none of the first
+    ``_MOST_TOKENS`` is valid. The case of letters is ignored, because some mail servers change it. Tokens that were
+    written under one of ``SECRET_KEY_FALLBACKS`` are valid too, those of deleted accounts are not. At most 5 queries.
     """
     local = re.escape(conf.get().VERP.rpartition("@")[0])
     tokens = re.findall(rf"{local}\+([0-9]{{1,18}})-([0-9a-f]{{{_SIGNATURE}}})@", text, re.IGNORECASE)

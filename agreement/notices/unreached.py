@@ -1,4 +1,4 @@
-"""Lists the users whom a notice did not reach, and sends it again to those of them who have an address now."""
+"""Lists the users whom a notice did not reach, and sends it again to those of them who can be reached now."""
 
 from __future__ import annotations
 
@@ -49,8 +49,8 @@ class AddressNow(models.TextChoices):
     UNKNOWN = "unknown", _("has one")
 
 
-#: The outcomes of the deliveries of each cause that are sent again if the user has another address now. Those without
-#: an address are left out, because the database finds them.
+#: The outcomes of the deliveries of each cause that are sent again if the user has ``AddressNow.ANOTHER``. Those
+#: without an address are left out, because the database finds them.
 READDRESSED = {
     Cause.INVALID_ADDRESS: DeliveryOutcome.SKIPPED,
     Cause.OTHER: DeliveryOutcome.SKIPPED,
@@ -146,13 +146,14 @@ def all_unreached(notice: Notice, causes: list[Cause]) -> Iterator[Unreached]:
 
 
 def resend_reachable(notice: Notice, *, by: By = None, at: datetime | None = None) -> int:
-    """Make those deliveries of the notice wait again that reached nobody, and whose user has another address now than
-    then: any address, if they had none. Return how many wait again. If there are any, audit entries are added. ``by``
-    is the person, and ``at`` the present moment (``None``: now).
+    """Make deliveries of the notice wait again that should have reached a user and did not, and return how many. They
+    are the skipped ones whose user has a usable address now, and the failed and returned ones whose user has another
+    address now than that to which the message was sent. If there are any, audit entries are added. ``by`` is the
+    person, and ``at`` the present moment (``None``: now).
 
-    The users are in the audience. Failed and returned deliveries count only if the site has keys of pseudonyms, because
-    otherwise the ledger does not tell to which address a message was sent. The site's ``ENQUEUE`` is called after the
-    commit. If the deliveries of the notice are to be skipped, 0 is returned and nothing is done.
+    Users who are not in the audience are left out. So are failed and returned deliveries if the ledger has no digest of
+    the address, for which the site needs a key of pseudonyms. The site's ``ENQUEUE`` is called after the commit. If the
+    deliveries of the notice are to be skipped, 0 is returned and nothing is done.
 
     Users without an address are found by the database, and may be many. Other deliveries are read in chunks.
     """
@@ -175,7 +176,7 @@ def resend_reachable(notice: Notice, *, by: By = None, at: datetime | None = Non
 
 
 def _with_another_address(notice: Notice, cause: Cause, channel: Channel, alias: str) -> Iterator[list[int]]:
-    """Yield the keys, in chunks, of the deliveries of that cause and channel whose user has another address now."""
+    """Yield the keys, in chunks, of the deliveries of that cause and channel whose user has ``AddressNow.ANOTHER``."""
     rows, after = deliveries_by_cause(notice, cause).using(alias).filter(channel=channel.name), 0
     while chunk := list(rows.filter(pk__gt=after)[:ROWS_PER_CHUNK]):
         after = chunk[-1].pk

@@ -162,8 +162,8 @@ def _add_deliveries(found: Status) -> None:
 
 def _add_unreached(found: Status) -> None:
     """Add a problem for each notice and channel that did not reach somebody, the newest notice first. The notices are
-    those with a batch in the last ``UNREACHED_WITHIN``, except those whose deliveries are to be skipped: another notice
-    reaches their users, or is to. At most 2 queries.
+    those with a batch in the last ``UNREACHED_WITHIN``, except those whose deliveries are to be skipped now. At most 2
+    queries.
     """
     recent = Progress.objects.filter(latest_at__gt=found.at - UNREACHED_WITHIN).order_by("-notice", "channel")
     notices = Notice.objects.filter(pk__in=recent.order_by().values("notice")).with_edition()
@@ -202,8 +202,8 @@ def _add_delay(found: Status, waiting: ProgressQuerySet) -> None:
 
 
 def _add_breaches(found: Status) -> None:
-    """Add a problem for each breach of personal data that is not announced, or whose letters are not all sent. Its
-    level is ``ACT`` after the deadline.
+    """Add a problem for each breach of personal data that has no notice yet, or whose notice has deliveries that are
+    not written or still wait. Its level is ``ACT`` after the deadline.
     """
     for breach in Breach.objects.open().select_related("agreement"):
         level = Level.ACT if found.at > breach.deadline else Level.LOOK

@@ -98,8 +98,8 @@ def agreement_grace(context: Context) -> dict[str, Any]:
     while an earlier acceptance still counts. It names the last day and links to the page on which they can accept.
     Nothing if there is no such edition, if nobody is signed in, or if the context has no ``request``.
 
-    Caches must not store a page with this tag, because it depends on the user. No query while no edition gives days to
-    agree; otherwise at most 2, besides those by which Django loads the user.
+    Caches must not store a page with this tag, because it depends on the user. No query of its own while no edition
+    gives days to agree; otherwise at most 2, besides those by which Django loads the user.
     """
     request = context.get("request")
     return {"editions": grace.of_request(request) if request else [], "app": _app(context)}

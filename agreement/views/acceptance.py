@@ -60,7 +60,9 @@ class AcceptanceQuestion:
     withdraw after that.
     """
     grace: str = ""
-    """Sentences which state until when an earlier acceptance of the user still counts; ``""`` if none does."""
+    """Sentences which state until when an earlier acceptance still counts, although the user has not accepted the
+    edition in force; ``""`` if that is not so.
+    """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +75,9 @@ class DeclinedEdition:
     grace: str = ""
     """As in :class:`AcceptanceQuestion`."""
     must_accept: bool = False
-    """Whether the middleware stops the user until they accept it."""
+    """Whether it is in force and accepted by confirmation, and no earlier acceptance counts: then the user must accept
+    it before they go on.
+    """
     by_use: bool = False
     """Whether using the site is acceptance of it now."""
 
@@ -94,8 +98,8 @@ class PostedAnswer:
 @account_page("GET", "HEAD", "POST")
 def accept(visit: Visit, slug: str) -> HttpResponse:
     """The page that asks a user to accept an agreement, and the others that they have not accepted, may accept and must
-    accept by confirmation. A POST records an acceptance of each posted edition and the ticked consents, all or
-    nothing, and redirects to ``next`` or, without it, to the record. What was recorded before is not recorded again.
+    accept by confirmation. A POST records an acceptance of each posted edition and the ticked consents, all or nothing,
+    and redirects to ``next`` or, without it, to the record. What was recorded before is not recorded again.
 
     If a new acceptance is not possible now (for example, another edition has taken effect since the page was
     displayed), if the posted digest is not that of the edition, or if the words of a consent have changed, nothing is
@@ -103,8 +107,9 @@ def accept(visit: Visit, slug: str) -> HttpResponse:
     accept again without an officer, nothing is recorded, and the response is a redirect to the withdrawal page.
 
     If the user declines, a decline of each posted edition is recorded that they have not accepted, all or nothing, and
-    the response is a page that states the effect. An edition that can't be accepted now can't be declined either: then
-    nothing is recorded, and the response is the page with the new question and the status 409.
+    the response is a page that states the effect. If one of them can't be declined now, for example because another
+    edition has taken effect, nothing is recorded, and the response is the page with the new question and the status
+    409.
 
     Raises ``Http404`` if the agreement, or another one of which an edition is accepted, does not exist or has no public
     edition, and if a question is to be displayed but no edition can be accepted. Raises ``BadRequest`` if a posted
@@ -174,7 +179,8 @@ def _record(visit: Visit, answer: PostedAnswer) -> None:
 
 def _decline(visit: Visit, answer: PostedAnswer) -> DeclinedEdition:
     """Record that the user declines the edition in this answer, unless they have accepted it or declined it before.
-    Return the edition with their decline. Raises ``Http404`` and ``StaleEditionError`` as :func:`_record` does.
+    Return the edition with their decline. Raises ``Http404`` if the agreement does not exist or has no public edition,
+    and ``StaleEditionError`` if the edition does not exist, has another digest or can't be declined now.
     """
     edition, timeline = _edition(visit, answer), visit.timeline(answer.slug)
     rows = user_acceptances(visit)[timeline.key]
@@ -225,8 +231,9 @@ def _edition(visit: Visit, answer: PostedAnswer) -> Edition:
 
 
 def _grace(timeline: Timeline, rows: Iterable[Acceptance], at: datetime) -> str:
-    """Return sentences which state until when one of these acceptances still counts, although it is not sufficient for
-    the edition in force itself; ``""`` if there is none. The acceptances must have the attribute ``current``.
+    """Return sentences which state until when one of these acceptances still counts, although none of them is of an
+    edition that counts for the one in force; ``""`` if that is not so. The acceptances must have the attribute
+    ``current``.
     """
     until = timeline.grace_until({row.edition_id for row in rows if row.current}, at)
     return grace.sentence(until, timeline.time_zone) if until else ""

@@ -32,7 +32,7 @@ class DisplayedNotice:
     """The moment when the notice was due, in words, in the language of the page."""
     since: int = 0
     """The number of the last earlier edition that this user knows (:mod:`agreement.models.knowledge`), or with which
-    the changes begin for them; 0 if there is none, and for a notice of cancellation.
+    the changes begin for them; 0 if there is none, and for a notice that describes no changes.
     """
     also_covered: tuple[DisplayedEdition, ...] = ()
     """The editions after ``since`` and before that of the notice of which the page displays no notice, the latest

@@ -30,7 +30,9 @@ from agreement.views.record import record_page
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AgreementEffect:
-    """An agreement with an edition in force, and the withdrawal that suspended or ended it for this user, if any."""
+    """An agreement with an edition in force, and the withdrawal because of which it is suspended or ended for this
+    user, if any.
+    """
 
     displayed: DisplayedEdition
     """The edition in force."""

@@ -60,9 +60,9 @@ class ReportView(OfficerView):
 
     An acceptance of an earlier edition that differs from it only in wording counts too. The users are those of the
     audience; a user who withdrew after they accepted counts as one who has not accepted. A table counts the acceptances
-    of these editions by month, kind and language; the declines of the edition are counted too, also those of users who
-    have accepted since. It leaves out those that are not linked to an account any more, but
-    counts users outside the audience and acceptances before a withdrawal.
+    of these editions by month, kind and language. It leaves out those that are not linked to an account any more, but
+    contains those of users outside the audience and those before a withdrawal. The declines of the edition are counted
+    too, also those of users who have accepted it.
     """
 
     def get(self, request: HttpRequest, key: int) -> HttpResponse:

@@ -13,8 +13,9 @@ from agreement.text import languages
 
 
 class AmendmentView(EditionView):
-    """``…/<id>/amendment/``: the instrument that amends the edition in force to a draft, or the edition before a
-    published edition to it, in both languages. If there is no such edition, no instrument is displayed.
+    """``…/<id>/amendment/``: the instrument of a draft or an edition, in both languages. That of a draft amends the
+    edition in force to the draft. That of a published edition amends the last edition before it that was not cancelled.
+    If there is no edition to amend, no instrument is displayed.
 
     With ``?file=kk`` or ``?file=ru`` the response is the instrument as a Word file. Raises ``PermissionDenied`` if the
     user may not view editions. Raises ``Http404`` if there is no such edition or draft, and for a file that can't be

@@ -31,9 +31,9 @@ MAX_TEST_RECIPIENTS = 100
 
 
 def staff_with_address(user: AbstractBaseUser) -> dict[str, tuple[AbstractBaseUser, str]]:
-    """Return the active staff users who have an address, each with it, by primary key as text: at most
-    ``MAX_TEST_RECIPIENTS``, this user first. If the user model has no ``is_staff``, only this user can be among them.
-    2 queries.
+    """Return this user and the active staff users, as far as they have an address, each with it, by primary key as
+    text: at most ``MAX_TEST_RECIPIENTS``, this user first. If the user model has no ``is_staff``, there are no other
+    users. At most 2 queries.
     """
     channel, users = EmailChannel(), get_user_model()
     reachable: Any = channel.reachable(users._default_manager.filter(is_active=True))
@@ -79,9 +79,10 @@ def preview(edition: Edition, code: str, kind: NoticeKind) -> tuple[str, str, st
 
 
 class DecisionView(EditionView, ABC):
-    """The base class of a page that asks on GET, and performs the ``action`` (``publish`` or ``cancel``) on POST,
-    unless it is refused. If the user may not perform it or may not view editions, the response is a page with the
-    status 403. If there is no such edition, the response is a redirect to the start page of the admin.
+    """The base class of the page that publishes a draft and of the page that cancels an edition. On GET it asks, and on
+    POST it performs the ``action`` (``publish`` or ``cancel``), unless it is refused. If the user may not perform it or
+    may not view editions, the response is a page with the status 403. If there is no such edition, the response is a
+    redirect to the start page of the admin.
     """
 
     action: str

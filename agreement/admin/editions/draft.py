@@ -43,8 +43,8 @@ REVISIONS_SEARCHED = 20
 
 
 class EditionForm(AdminForm):
-    """The form of a draft in both languages. The title is a line of the text, so it has no field: the form sets
-    it, cut to 255 characters.
+    """The form of a draft in both languages. The title is a line of the text, so it has no field: the form sets it, cut
+    to 255 characters.
 
     ``token`` is the fingerprint of the stored draft when the form was opened; if the form is filled in with an unsaved
     text, when the author began that text; after a conflict, when the save was refused. If the stored draft has another

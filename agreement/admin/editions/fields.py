@@ -22,8 +22,7 @@ if TYPE_CHECKING:
 STATED_FIELDS = ("prevailing_language", "notice_days", "grace_days", "retention_years", "material")
 #: The columns of the texts in both languages.
 TEXT_FIELDS_BY_LANGUAGE = tuple(f"{name}_{code}" for name in TEXT_FIELDS for code in languages.LANGUAGES)
-#: The columns of the texts that an author writes. The title is not one of them, because it is the first line of the
-#: text.
+#: The columns of the texts that an author writes. The title is not one of them, because it is a line of the text.
 WRITTEN_FIELDS = tuple(
     f"{name}_{code}" for name in reversed(TEXT_FIELDS) if name != "title" for code in languages.LANGUAGES
 )

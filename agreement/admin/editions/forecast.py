@@ -116,7 +116,9 @@ class ChannelCancellation:
 
     channel: str
     notified: int
-    """How many users were sent a notice about the edition so far. They get the notice of the cancellation."""
+    """How many users were sent the notice about the edition so far, or its reminder if that is more. They get the
+    notice of the cancellation.
+    """
     waiting: int
     """How many messages about the edition wait. They are not sent."""
     ends: str
@@ -133,10 +135,10 @@ class CancellationForecast:
     """When the first message is due, as a phrase in the language of the page."""
     channels: list[ChannelCancellation]
     notified: int
-    """How many users were notified so far, in all channels."""
+    """The sum of ``notified`` of all channels. A user counts once for each channel."""
     later: int
-    """How many messages about later editions, which cover this one too, were sent so far. Their readers get the notice
-    of the cancellation too.
+    """How many messages about later editions, which may cover this one too, were sent so far. Users who got one that
+    covers it get the notice of the cancellation too.
     """
     revived: int
     """How many messages about earlier editions, which this one overtook, will be sent after all. It is an upper limit:

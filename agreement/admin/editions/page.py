@@ -31,8 +31,8 @@ class UnsavedText(NamedTuple):
 
 
 class EditionView(AdminView):
-    """The base class of the app's own views of editions and drafts. If the URL contains ``object_id``, it is the
-    primary key of the edition, quoted by the admin.
+    """The base class of the app's own views of editions and drafts. ``object_id`` in a URL is the primary key of the
+    edition, quoted by the admin.
     """
 
     model_admin: admin.ModelAdmin[Edition]

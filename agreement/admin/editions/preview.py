@@ -73,8 +73,8 @@ def notice_content(edition: Edition, code: str, kind: NoticeKind = NoticeKind.PU
     """Return the content of the notice of that kind about the edition, in ``kk`` or ``ru``. The edition is published,
     or is a result of :func:`as_published` or :func:`as_cancelled`. No notice is saved.
 
-    The notice compares the edition with the one that most users know (:func:`agreement.models.knowledge.base_number`).
-    If there is none, nothing is compared.
+    The notice compares the edition with the one that :func:`agreement.models.knowledge.base_number` returns. If there
+    is none, nothing is compared.
 
     Raises ``ImproperlyConfigured`` if the site's address is not configured, or if the site does not include the app's
     URLs. Raises ``ValueError`` for a draft.

@@ -122,9 +122,7 @@ def recover(model_admin: EditionModelAdmin, request: HttpRequest, version_id: st
 
 
 def conflict_status(response: HttpResponse) -> int:
-    """Return 409 if the form of the response was refused because of a conflict; otherwise the status
-    of the response.
-    """
+    """Return 409 if the form of the response was refused because of a conflict, else the status of the response."""
     context = getattr(response, "context_data", None) or {}
     form = getattr(context.get("adminform"), "form", None)
     return 409 if form and form.is_bound and form.has_error("__all__", "conflict") else int(response.status_code)

@@ -33,7 +33,9 @@ from agreement.text import dates, languages
 
 
 def ready_words(language: str) -> str:
-    """Return the words with which the notice begins, in ``kk`` or ``ru``: the day of today, and blanks."""
+    """Return the words that the form of a new breach proposes for the notice, in ``kk`` or ``ru``. They contain today's
+    date, and blanks to fill in.
+    """
     known_on = dates.day(timezone.now(), language, conf.time_zone(), case="on")
     return render_to_string(f"agreement/mail/breach_words.{language}.txt", {"known_on": known_on}).strip()
 
@@ -113,7 +115,9 @@ class BreachAdmin(LoggedViews[Breach], SafeFilters[Breach]):
         return super().has_delete_permission(request, obj) and not (obj and obj.notice_id)
 
     def displays_people(self, request: HttpRequest, row: Breach | None = None) -> bool:
-        """Return whether the page of that row names users. The list names none."""
+        """Return whether the page of that row names users to this reader: if the breach does not concern everyone, and
+        they may view or change it. The list names none.
+        """
         return row is not None and not row.everyone and self.has_view_or_change_permission(request, row)
 
     def save_model(self, request: HttpRequest, obj: Breach, form: BreachForm, change: object) -> None:

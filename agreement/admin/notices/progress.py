@@ -1,5 +1,5 @@
-"""The page that displays the sending of a notice. On this page the sending is paused and resumed, and failed deliveries
-are sent again.
+"""The page that displays the sending of a notice. On this page the sending is paused and resumed, and deliveries that
+reached nobody are sent again.
 
 The page counts no deliveries: it uses the :class:`Progress` of the notice, one row for each channel. While
 :attr:`NoticeProgress.running` is true, a script replaces the middle of the page.
@@ -123,7 +123,7 @@ class NoticeProgress:
     channels: list[ChannelProgress]
     state: NoticeState
     overtaken: str
-    """Why the rest of the messages is not needed any more; ``""`` if the state is not ``OVERTAKEN``."""
+    """Why no more messages are needed; ``""`` if the state is not ``OVERTAKEN``, or if that reason is gone."""
     due: str
     seconds_until_due: int
     paused: str
@@ -139,7 +139,7 @@ class NoticeProgress:
 
     @property
     def unreached(self) -> int:
-        """The number of deliveries, in all channels, that reached nobody."""
+        """The number of deliveries, in all channels, that should have reached a user and did not."""
         return sum(channel.row.unreached for channel in self.channels)
 
     @property

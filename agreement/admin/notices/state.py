@@ -1,4 +1,4 @@
-"""The state of notices in lists: a badge, a filter, and the notices of an edition that need a look."""
+"""The state of notices in lists: a badge, a filter, and the notices in the list of editions."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def state_badge(notice: Notice) -> SafeString:
 
 def needs_look(notice: Notice) -> bool:
     """Return whether the list of editions displays the state of a notice: it is under way, or it did not reach
-    everybody and no other notice has overtaken it.
+    everybody and there is no reason to skip its deliveries now.
     """
     state = state_of(notice)
     return state in UNDER_WAY or (state == NoticeState.GAPS and not notice.skip_reason())
@@ -53,8 +53,8 @@ def with_notices(editions: QuerySet[Edition]) -> QuerySet[Edition]:
 
 
 def edition_notices(edition: Edition, admin_name: str) -> SafeString:
-    """Return links to the notices of an edition that need a look, each with its state, as HTML. ``admin_name`` is the
-    name of the admin site.
+    """Return links to the notices of an edition whose state the list of editions displays (:func:`needs_look`), each
+    with its state, as HTML. ``admin_name`` is the name of the admin site.
     """
     links = [
         (reverse(f"{admin_name}:agreement_notice_sending", args=[notice.pk]), state_badge(notice))

@@ -26,7 +26,7 @@ CSV_COLUMNS = ("key", "name", "channel", "cause", "reason", "at", "address_now")
 
 
 class UnreachedView(NoticeView):
-    """``…/<id>/unreached/``: how many users the notice did not reach, by cause, and the users of one cause.
+    """``…/<id>/unreached/``: how many deliveries of the notice reached nobody, by cause, and the users of one cause.
 
     ``?cause=`` selects the cause; without it, it is the first one that occurs. ``?after=`` is the primary key of a
     delivery: the list begins after it. Raises ``PermissionDenied`` for users without the permission ``view_unreached``,

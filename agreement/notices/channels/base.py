@@ -109,10 +109,10 @@ class Channel(ABC):
         :attr:`bilingual`).
 
         ``since`` is the number of the edition with which the changes are compared: the last one that the reader knows;
-        0 if there is none, and for a notice of cancellation. The app seals the first result for each notice, channel,
-        language and ``since``, and sends only that result. After another edition was cancelled, it asks again. An
-        exception of this method is a fault of the notice, which a person must correct. The batch is then not sent, and
-        later calls try again.
+        0 if there is none, and for the notice of a cancellation or of a breach. The app seals the first result for each
+        notice, channel, language and ``since``, and sends only that result. After another edition was cancelled, it
+        asks again. An exception of this method is a fault of the notice, which a person must correct. The batch is then
+        not sent, and later calls try again.
         """
 
     def unreachable(self, address: str) -> str:

@@ -50,7 +50,7 @@ REPLY_TIMEOUT = 10
 
 
 class Letter(mail.EmailMultiAlternatives):
-    """A message whose text is encoded in base64, and each of whose headers begins on its first line
+    """A message whose text is encoded in base64, and whose subject and sender begin on the first line of their headers
     (:func:`begin_headers`). Every mail server may transmit base64, also one that takes no 8-bit text (RFC 6152), and no
     server on the way needs to encode it anew, which would break a signature (DKIM).
     """
@@ -68,8 +68,8 @@ class Letter(mail.EmailMultiAlternatives):
 
 
 class EmailChannel(Channel):
-    """Sends notices by e-mail, over a connection that is opened when a message needs it and stays open for the rest of
-    the batch, unless it breaks. Over the connection of Django's own SMTP backend, messages are sent by
+    """Sends notices by e-mail, over a connection that is opened when a message needs it and used for the next ones too,
+    until it breaks or is closed. Over the connection of Django's own SMTP backend, messages are sent by
     :class:`Conversation`; any other backend sends each message itself. If a setting is wrong (:meth:`faults`),
     ``Unavailable`` is raised before a connection is opened.
 
