@@ -28,7 +28,9 @@ def with_fonts(tmp_path, monkeypatch) -> Callable[[str], None]:
         found = sorted(Path("/usr/share/fonts").rglob(f"{prefix}*.[ot]tf")) if prefix else []
         if prefix and not found:
             pytest.skip(f"needs the fonts {prefix}: see CONTRIBUTING.md")
-        for name, file in {file.name: file for file in found}.items():  # Two packages may have the same fonts.
+        for name, file in {
+            file.name: file for file in reversed(found)
+        }.items():  # Two packages may have the same fonts.
             (tmp_path / "fonts" / name).symlink_to(file)
         (tmp_path / "fonts.conf").write_text(CONFIGURATION.format(folder=tmp_path), encoding="utf-8")
         monkeypatch.setenv("FONTCONFIG_FILE", str(tmp_path / "fonts.conf"))

@@ -18,6 +18,8 @@ from typing import Any
 from urllib.parse import unquote
 
 import pytest
+from django.apps import apps
+from django.contrib import admin
 from django.contrib.auth import get_user_model
 from django.core import mail
 from django.core.management import call_command
@@ -1259,5 +1261,12 @@ def test_a_site_of_contrib_sites_names_the_site_once_it_is_set_up(settings, name
     settings.AGREEMENT = {"BASE_URL": "https://portal.example.kz"}
     from django.contrib.sites.models import SITE_CACHE, Site
 
-    SITE_CACHE[1] = Site(pk=1, domain="portal.example.kz", name=name)
-    assert conf.site_name("kk") == expected
+    try:
+        SITE_CACHE[1] = Site(pk=1, domain="portal.example.kz", name=name)
+        assert conf.site_name("kk") == expected
+    finally:  # The other tests do not know this app.
+        SITE_CACHE.clear()
+        if admin.site.is_registered(Site):
+            admin.site.unregister(Site)
+        apps.all_models.pop("sites", None)
+        apps.clear_cache()

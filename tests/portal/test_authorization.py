@@ -158,6 +158,12 @@ def hold(world: World, row: str) -> dict[str, Any]:
     } | moment
 
 
+def breach(world: World, row: str) -> dict[str, Any]:
+    moment = {"known_at_0": "2026-01-15", "known_at_1": "10:00"}
+    words = {"text_kk": "Не болды: жаңа.", "text_ru": "Что произошло: новое."}
+    return {"agreement": world.terms.pk, "everyone": "on", "users": ""} | moment | words
+
+
 RULES: dict[str, Rule] = {
     # The portal.
     "home": Rule(kind="site", read=EVERYONE - {UNDECIDED}),
@@ -361,6 +367,16 @@ RULES: dict[str, Rule] = {
     "admin:agreement_acceptance_csv": Rule(
         kind="desk", read=OFFICERS, logs="agreement_auditentry", states=(SUPERSEDED, IN_FORCE, SCHEDULED)
     ),
+    **register(
+        "agreement",
+        "breach",
+        view=OFFICERS,
+        add=OFFICERS,
+        change=OFFICERS,
+        delete=OFFICERS,
+        bodies={"add": breach, "change": breach},
+    ),
+    "admin:agreement_breach_notify": Rule(kind="desk", read=OFFICERS, write=OFFICERS),
     **register("agreement", "decline", view=OFFICERS, logs="agreement_auditentry"),
     "admin:agreement_decline_csv": Rule(kind="desk", read=OFFICERS, logs="agreement_auditentry"),
     **register(

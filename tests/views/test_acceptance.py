@@ -392,7 +392,7 @@ def test_the_record_lists_withdrawals_and_links_to_the_form(reader, user, settin
     page = reader.get("/en/agreements/record/").content.decode()
 
     assert row.reference in page
-    assert f'<time datetime="{row.effective_at.isoformat()}">' in page
+    assert f'<time datetime="{timezone.localtime(row.effective_at):%Y-%m-%dT%H:%M:%S%z}">' in page
     assert others.reference not in page
     assert f'href="/en/agreements/withdraw/">{words}' in page
 
