@@ -26,7 +26,7 @@ from django.http.multipartparser import MultiPartParserError
 from django.http.response import HttpResponseBase
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy as _lazy
+from django.utils.translation import gettext_lazy
 from django.views.decorators.csrf import csrf_exempt
 
 from agreement import memory
@@ -49,7 +49,7 @@ MAX_UNPACKED = 8_000_000
 #: With what PDF files and Word files begin.
 PDF, ZIP = b"%PDF-", b"PK\x03\x04"
 #: The names of the texts of an edition, for a sentence.
-TEXT_NAMES = {"kk": _lazy("in Kazakh"), "ru": _lazy("in Russian")}
+TEXT_NAMES = {"kk": gettext_lazy("in Kazakh"), "ru": gettext_lazy("in Russian")}
 #: How much of the metadata of a PDF file is read, in bytes.
 MAX_METADATA = 100_000
 #: How many bytes a posted form may have in addition to the text.

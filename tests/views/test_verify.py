@@ -234,6 +234,7 @@ def test_words_copied_from_a_page_are_recognised(client):
     factories.published(kk=LONG_KK, ru=LONG_RU)
     whole = client.post(HERE, {"text": PAGE_RU})
     assert (whole.status_code, likeness(whole)) == (200, [(1, "same")])
+    assert "Это слова редакции № 1 (русский текст), без отличий." in whole.text
     around = client.post(HERE, {"text": f"Меню\n{PAGE_RU}\nНа главную"})
     assert likeness(around) == [(1, "around")]
     changed = client.post(HERE, {"text": PAGE_RU.replace("не передаёт", "передаёт")})
