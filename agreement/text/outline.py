@@ -54,12 +54,11 @@ _UNIT = re.compile(
 class Start:
     """A unit that begins at ``line``, counted from 0.
 
-    ``kind``, ``number``, ``label`` and ``parent`` are those of ``clauses.Clause``: ``number`` is ``""`` if the unit has
-    none, ``label`` is the number as it is printed or the first word of a note, and ``parent`` is the number of the unit
-    that contains this one. ``rest`` are the words of the line or of the whole heading, without the label and without
-    the marks of a heading; ``""`` for a text. ``tag`` is the HTML element of the unit. ``last`` is the index of the
-    last line of its heading. ``words`` are its lines of text; :func:`outline` leaves them empty, and ``clauses`` fills
-    them.
+    ``kind``, ``number``, ``label`` and ``parent`` are those of ``clauses.Clause``: ``label`` is the number as it is
+    printed or the first word of a note, and ``parent`` is the number of the unit that contains this one. ``rest`` are
+    the words of the line or of the whole heading, without the label and without the marks of a heading; ``""`` for a
+    text. ``tag`` is the HTML element of the unit. ``last`` is the index of the last line of its heading, or ``line``.
+    ``words`` are its lines of text; :func:`outline` leaves them empty, and ``clauses`` fills them.
 
     ``doubt`` is ``clauses`` if the numbers that begin here were read as clauses and might be a list, ``list`` if
     numbers in this unit were read as a list and might be clauses, ``glued`` if no space follows the number,
@@ -114,8 +113,8 @@ class _Reading:
         self.item = ""  # The number of the last item.
 
     def _without_anchor(self, index: int, line: str) -> str:
-        """The line without the anchor of HTML around or before the words of its heading, which is remembered. In a
-        heading in a list, such as ``1. ## Words``, the marks are put before the number.
+        """The line without an anchor of HTML around or before the words of its heading. The tags of the anchor are
+        stored in ``anchors``. In a heading in a list, such as ``1. ## Words``, the marks are put before the number.
         """
         if "#" in line[2:16] and (match := _LISTED.match(line)):
             return f"{match['hashes']} {match['number']} {match['rest']}"
@@ -165,8 +164,7 @@ class _Reading:
 
     def _number(self, start: Start) -> None:
         """Set the number and the parent of the unit, which depend on the units before it, and remember them for the
-        units after it. The number of an appendix is already set. ``2)`` before the first number has the parent ``0``,
-        and so has ``ә)`` if it follows no ``2)``.
+        units after it. The number of an appendix is already set.
         """
         if start.kind == "heading" and start.number:
             self.appendix, self.scope, self.section, self.clause, self.sub = start.number, "", "", "", ""
@@ -225,11 +223,11 @@ class _Reading:
         self.item = start.number
 
     def _item(self, index: int, label: str) -> tuple[bool, int]:
-        """Is the label of an item a Roman numeral, and what is its value? The value of a letter is 1 for ``a``, 2 for
-        the second letter of either language, 8 for the one before ``i`` or ``і``, and 0 for other Cyrillic letters.
+        """Is the label of an item read as a Roman numeral, and what is its value?
 
-        One letter is a numeral if it is the next one of an open list of numerals, or a later one and no list of letters
-        is open, or if it is ``i`` and no list of letters has come to ``h``.
+        The value of a letter is 1 for the first one of an alphabet, and 8 for the one before ``i`` or ``і``; most
+        Cyrillic letters have 0. What one letter such as ``i`` is depends on the lists that are open, and after ``h`` on
+        the next labels. ``index`` is the index of the line.
         """
         value = numeral(label.upper())
         letter = _LETTERS.get(label, 0)
@@ -336,11 +334,8 @@ class _Reading:
         return begins and label.isdigit() and self.sub == f"{self._here() or '0'}-{int(label) - 1}"
 
     def _opens(self, index: int, label: str, rest: str, previous: str) -> bool:
-        """Does a label in brackets begin a sub-clause or item? ``rest`` and ``previous`` are those of ``_begins``.
-
-        It does if it is the first one of its kind or the next one. Another one does in a paragraph of its own, unless
-        it is a letter: ``(c)`` is also the sign of copyright. Within a paragraph the line before must end a sentence or
-        a part of it, or begin the item before this one.
+        """Does a label in brackets, such as ``(2)`` or ``(a)``, begin a sub-clause or item? ``rest`` and ``previous``
+        are those of ``_begins``. Some cannot: ``(c)`` is also the sign of copyright.
         """
         if not rest or (label in "cс" and rest[:4].isdigit()):
             return False
@@ -407,7 +402,7 @@ class _Reading:
         return number in following
 
     def _section(self) -> str:
-        """The number of the section, ``""`` if there is none or if it has an address such as ``ch1``."""
+        """The number of the section; ``""`` if there is none, or if its address is not a plain number (``ch1``)."""
         return self.section if self.section.isdigit() else ""
 
 
