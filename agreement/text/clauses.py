@@ -115,7 +115,7 @@ class Clause:
     include the addresses of links."""
     label: str = ""
     """The number as it is printed: ``1.1.``, ``2)``, ``ә)``; of a note its first word, such as ``Примечание.``; ``""``
-    for a title, text or heading. That of an appendix has a ``number`` all the same, and so may a section."""
+    for a title, a text, a heading or an appendix, and for a section whose ``number`` is its place."""
     parent: str = ""
     """The number of the unit that contains this one; ``""`` if none does. ``2)`` before the first section, clause or
     appendix has the parent ``"0"``, and so has ``ә)`` there if no ``2)`` precedes it. The number ``1.1`` has the parent
@@ -130,7 +130,8 @@ class Clause:
     beginning of the body."""
     doubt: Doubt = ""
     """``clauses`` if the numbers that begin here were read as clauses and might be a list; ``list`` if numbers in this
-    unit were read as a list and might be clauses; ``glued`` if no space follows the number; otherwise ``""``."""
+    unit were read as a list and might be clauses; ``glued`` if no space follows the number; ``repeated`` if the line
+    after a heading begins with its number again; otherwise ``""``."""
 
     @property
     def anchor(self) -> str:

@@ -143,7 +143,7 @@ class _Head:
     last: int
     """The index of the last line of the heading."""
     separate: bool = True
-    """Does it follow an empty line or a heading?"""
+    """Does it begin a paragraph, for example after an empty line or a heading?"""
     ended: bool = True
     """Is it separate, or does the line before it end a sentence or begin with a number too?"""
     continues: bool = False
@@ -151,7 +151,7 @@ class _Head:
     colon: bool = False
     """Does the last line before it that is not empty end with a colon?"""
     marked: int = 0
-    """How many marks ``#`` does it have as a heading of Markdown? 0 if it is none."""
+    """How many marks ``#`` does it have as a heading of Markdown? 2 if it is underlined, and 0 if it is no heading."""
     bold: bool = False
     """Is its number alone emphasised?"""
     dot: bool = True
@@ -160,15 +160,15 @@ class _Head:
     """``_1`` for the chapter or article 12.1, which was inserted after the one with the number 12."""
     indent: bool = False
     wrapped: bool = False
-    """Does the next line continue the sentence?"""
+    """Does the next line begin with a small letter?"""
     below: bool = False
     """Do other lines follow before the next line of this kind?"""
     closes: bool = False
-    """Is it the last item of a list whose other items end with a semicolon?"""
+    """Does it end with a full stop, and the item before it with a semicolon or a comma?"""
     glued: bool = False
     """Does no space follow the number?"""
     repeated: bool = False
-    """Does the line after the heading begin with its number again, and is it a clause?"""
+    """Is it a heading whose number begins the line after it again?"""
     taken: bool = False
 
     @property

@@ -81,7 +81,7 @@ class Texts:
 
     @cached_property
     def further(self) -> dict[str, list[Further]]:
-        """The second and each further document in a text."""
+        """The second and each further document in each text."""
         return {
             language: list(_further(document, self.bodies[language], self.repeated[language]))
             for language, document in self.documents.items()
@@ -116,7 +116,7 @@ _TOP = re.compile(r"(?P<kind>(?:a\d+\.)?(?:ch|pt|bk|vo)?)(?P<number>\d+)(?:\.|$)
 
 
 def _further(document: Document, body: str, repeated: Mapping[Clause, int]) -> Iterator[Further]:
-    """Yield the places at which numbers that were used begin again with 1, 2."""
+    """Yield the further documents of a text: the places at which numbers that were used begin again with 1, 2."""
     lines, numbered = clauses.LINE_END.split(body), {unit.line for unit in document.clauses}
     tops: dict[str, list[tuple[int, Clause]]] = {}  # Chapters, sections and those of each appendix: number and unit.
     for unit in document.clauses:

@@ -31,7 +31,7 @@ _NOUNS = {
 
 
 class Names:
-    """The names of the units of one edition, which are given in the order of the text."""
+    """The names of the units of one edition. ``units`` are in the order of the text."""
 
     def __init__(self, units: Sequence[Clause]) -> None:
         self.by_number: dict[str, Clause] = {}
@@ -118,7 +118,7 @@ def printed(unit: Clause) -> str:
 
 
 def _appendix(unit: Clause) -> str:
-    """The number of the appendix that contains the unit or is the unit; ``""`` if there is none."""
+    """The address of the appendix with which the number of the unit begins; ``""`` if it begins with none."""
     return re.split(r"[.-]", unit.number)[0] if unit.number.startswith("a") else ""
 
 
