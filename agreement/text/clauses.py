@@ -30,8 +30,8 @@ text        what follows a title,   none; also a first line that can be no title
             begins no other unit
 =========== ======================= ===========================================================================
 
-A year, a date such as ``01.03.2024`` or an address (``192.168.0.1``) begins no unit. A number under a line that does
-not end a sentence may belong to that sentence: then it begins a unit under more conditions.
+A year, a date such as ``01.03.2024`` or an address (``192.168.0.1``) is no number of a unit. A number under a line that
+does not end a sentence may belong to that sentence: then it begins a unit under more conditions.
 
 HTML tags other than ``<br>``, HTML comments and link definitions inside an agreement are text. They are displayed as
 written, so that nothing that binds a reader is invisible. A character reference (``&copy;``) outside code is displayed

@@ -419,7 +419,7 @@ def _is_agreements(before: str) -> bool:
 def link(block: ET.Element, here: str, numbers: AbstractSet[str], labels: Mapping[tuple[str, str], str]) -> None:
     """Turn the references in a block of the unit ``here`` into links, in place. ``here`` is the number of the unit, or
     that of its parent if it has none. References to no unit remain text. So do those in links and in code, those whose
-    number is only partly emphasised, and the heading of an appendix.
+    number is only partly emphasised, and the number of an appendix in its own heading.
 
     ``numbers`` are all numbers of the document, and ``labels`` is ``Document.labels``.
     """

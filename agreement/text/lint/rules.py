@@ -295,8 +295,8 @@ def dangling_references(texts: Texts) -> Iterator[Message]:
     """L012: references to a number that does not exist. L032: references to an appendix that is not in the text. One
     message for each missing number.
 
-    A reference that may mean another document is not reported, and neither is one to a number that another message
-    names: a gap (L010), or a number in the middle of a line (L034). A reference to an item is not reported if its
+    A reference that may mean another document is not reported. Neither is one to a number that another message names,
+    such as a gap (L010) or a number in the middle of a line (L034). A reference to an item is not reported if its
     clause does not exist, or if the words of the clause contain the label of the item. In a text without sections and
     clauses (L018), only references to appendices are checked.
     """

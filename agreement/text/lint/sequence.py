@@ -157,7 +157,7 @@ _BEGINS = re.compile(r"(?:<[^<>]{0,100}>|[^\w<])*(?:[^\W\d_]{3,9}\s+№?\s*)?(?:
 
 
 def _copied(document: Document, repeated: Container[Clause]) -> Iterator[Clause]:
-    """Yield the clauses of repeated sections whose own numbers are not repeated."""
+    """Yield the units in repeated sections whose own numbers are not repeated."""
     inside = False
     for unit in document.clauses:
         if unit.kind in {"section", "heading"}:

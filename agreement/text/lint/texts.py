@@ -65,7 +65,7 @@ class Texts:
 
     @cached_property
     def references(self) -> dict[str, dict[Clause, list[Reference]]]:
-        """The units of each text that refer to other units, with their references."""
+        """The units of each text that contain references, with these references."""
         return {
             language: {unit: found for unit in document.units if (found := list(references.find(unit.text)))}
             for language, document in self.documents.items()
@@ -94,7 +94,9 @@ class Texts:
 
     @cached_property
     def swallowed(self) -> dict[str, dict[str, tuple[Clause, int, str]]]:
-        """The numbers of each text that begin in the middle of a line, with the unit, the line and the words."""
+        """The numbers of the clauses of each text that begin in the middle of a line, with the unit, the line and the
+        words.
+        """
         return {language: swallowed(document, self.bodies[language]) for language, document in self.documents.items()}
 
     @cached_property

@@ -67,7 +67,7 @@ class Names:
         return next((parent.number for parent in self.parents(unit)), "")
 
     def path(self, unit: Clause) -> Path:
-        """The name of the unit."""
+        """The name of the unit, as the operations contain it."""
         name, parents = noun(unit), self.parents(unit)
         if name in {"title", "heading"}:
             return (Step(name, _shortened(unit.text) if name == "heading" else ""),)

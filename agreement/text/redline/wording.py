@@ -149,8 +149,9 @@ def edition_name(number: int | None, at: datetime | None, language: str, zone: s
 
 
 def effect(number: int | None, at: datetime | None, language: str, zone: str, *, cancelled: bool = False) -> str:
-    """The sentence after the points: when the new edition takes effect. The parameters are those of
-    :func:`edition_name`; without ``at``, it takes effect when it is published. ``cancelled``: was it cancelled?
+    """The sentence after the points: when the new edition takes effect, or, if ``cancelled`` is true, that it does not.
+    The other parameters are those of :func:`edition_name`; without ``at``, the edition takes effect when it is
+    published.
     """
     if language == "kk":
         name = f"{number}-редакция" if number else "Жаңа редакция"
