@@ -328,7 +328,9 @@ class _Reading:
         return Start(index, kind, number, number + dot, parent, rest, tag, doubt=doubt)
 
     def _is_next_item(self, label: str, rest: str, previous: str) -> bool:
-        """Is ``2)`` without a space after it the next sub-clause after ``1)``? ``previous`` is as for ``_begins``."""
+        """Does a label without a space after it, such as ``2)`` in «2)текст», begin the next sub-clause? ``rest`` and
+        ``previous`` are those of ``_begins``.
+        """
         ended = not previous or ENDED.search(previous) is not None
         begins = rest.lstrip('«"“„')[:1].isupper() or ended
         return begins and label.isdigit() and self.sub == f"{self._here() or '0'}-{int(label) - 1}"

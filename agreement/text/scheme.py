@@ -207,7 +207,7 @@ class _Head:
 
     @property
     def opens(self) -> bool:
-        """May the line be the first section, below a preamble that ends with a colon?"""
+        """May the line be the first section, even if a colon precedes it?"""
         return self.dot and self.upper and self.titled and self.separate and self.below
 
     @property
@@ -620,7 +620,9 @@ class Scheme:
         return right * 2 > len(clauses)
 
     def _is_listed(self, head: _Head, before: _Head | None) -> bool:
-        """Is the line an item of a list? ``before`` is the head before this one."""
+        """Is the line an item of a list? ``before`` is the head before this one; it matters for a number other
+        than 1.
+        """
         if head.number == 1:
             return head.colon and self.ahead.clause_before(head.line)
         if before is not None and before.line == head.line - 1 and before.taken:
@@ -629,7 +631,7 @@ class Scheme:
         return line.startswith(f"{head.number - 1}. ")
 
     def _sections(self, bare: list[_Head], end: int) -> list[_Head]:
-        """Take the sections that a heading, capitals or their first clause show. Return them."""
+        """Take the sections that a heading, capitals or their first clause show. Return the sections that are taken."""
         last, before = 0, None
         for head in bare:
             if self._is_section(head, last, before, end):
@@ -986,9 +988,8 @@ def _nested(heads: Sequence[_Head]) -> tuple[list[_Head], dict[int, list[_Head]]
 
 
 def _level(head: _Head, opened: dict[int, _Head], following: int) -> int:
-    """The level of the list that the line continues, by the form of its last line. ``opened`` maps the level to the
-    last line of each list with the number before this one or of a list that would begin here; ``following`` is the
-    number of the next line, 0 for none.
+    """The level of the list that the line continues. ``opened`` maps each possible level to the last line of its list,
+    whose form is compared with that of the line. ``following`` is the number of the next line, 0 if there is none.
     """
     deepest = opened[max(opened)]
     if following == head.number or (deepest.goes_on and not deepest.below):

@@ -225,7 +225,9 @@ def _gap(texts: Texts, language: str, gap: Gap) -> Message:
 
 
 def _place_after(before: Clause | None, words: Mapping[str, tuple[str, str]]) -> Mapping[str, str]:
-    """Language → the place after that numbered unit, or of the first one: the first or the second of ``words``."""
+    """Language → the place in words: after the unit ``before``, or the first place if there is none. ``words``
+    contains, for each language, the words for both.
+    """
     return {code: after.format(printed(before)) if before else first for code, (after, first) in words.items()}
 
 
