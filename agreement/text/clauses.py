@@ -130,8 +130,7 @@ class Clause:
     beginning of the body."""
     doubt: Doubt = ""
     """``clauses`` if the numbers that begin here were read as clauses and might be a list; ``list`` if numbers in this
-    unit were read as a list and might be clauses; ``glued`` if no space follows the number; ``repeated`` if the line
-    after a heading begins with its number again; otherwise ``""``."""
+    unit were read as a list and might be clauses; ``glued`` if no space follows the number; otherwise ``""``."""
 
     @property
     def anchor(self) -> str:

@@ -168,7 +168,7 @@ class _Head:
     glued: bool = False
     """Does no space follow the number?"""
     repeated: bool = False
-    """Is it a heading whose number begins the line after it again?"""
+    """Does the line after the heading begin with its number again, and is it a clause?"""
     taken: bool = False
 
     @property
@@ -238,9 +238,9 @@ class Scheme:
     """The units of a text that begin with a number of one part, a numeral or a word, and its appendices.
 
     ``roles`` and ``appendices`` map the index of a line to the unit that begins there. An appendix is its words and the
-    index of the last line of its heading. ``points`` maps the line of each item of a list ``1.``, ``2.`` to the label,
-    the words and the tag. ``lists`` are the indexes of the lines with which lists begin that might also be clauses.
-    ``contents`` are those of a table of contents with pages.
+    index of the last line of its heading. ``points`` are the lines that begin an item ``1.`` of a list in a unit, with
+    the label, the words and the tag. ``lists`` are the indexes of the lines with which lists begin that might also be
+    clauses. ``contents`` are those of a table of contents with pages. The time is linear in the length of the lines.
     """
 
     def __init__(self, lines: Sequence[str]) -> None:
@@ -571,8 +571,8 @@ class Scheme:
         return False
 
     def _in_unnumbered(self, bare: list[_Head], breaks: list[int]) -> bool:
-        """Take the headings without a number and what is numbered in them, if the numbers begin at 1 in at least two of
-        them and wherever they occur. The number of such a heading is its place. Return whether they were taken.
+        """Take the headings without a number and what is numbered in them, if this begins at 1 in each of them and in
+        at least two. The number of such a heading is its place.
         """
         if breaks and bare and breaks[0] > bare[0].line and not bare[0].marked:
             bare = [head for head in bare if head.line > breaks[0]]  # A list above the first heading.
