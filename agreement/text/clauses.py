@@ -21,7 +21,8 @@ subclause   ``1.1.1.`` ``1)``       ``1.1.1``; ``1.1.1.1`` below it; ``1.1-2`` f
 item        ``а)`` ``(ii)``         ``1.1-b``, ``1.1-2b``: the place of the item, because the second item has the
                                     letter ә in Kazakh and б in Russian; ``1.1-b2`` for ``(ii)`` in ``(b)``
 note        ``Примечание.``         none; also ``Сноска``, ``Ескерту``, ``Ескертпе``
-heading     ``#``                   none; also a line that is underlined with ``=`` or ``-``
+heading     ``#``                   none; also a line that is underlined with ``=`` or ``-``. If numbers from 1 on
+                                    begin under several of them, they may be sections, numbered by their places
 heading     ``ПРИЛОЖЕНИЕ 1``        ``a1``, by its place among the appendices; also ``1-ҚОСЫМША``. If an appendix
                                     starts its own numbering, its numbers get this prefix: ``a1.1``, ``a1.1.1-2b``. It
                                     does so if its first number was used before it, or is behind the last section

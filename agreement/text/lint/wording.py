@@ -53,7 +53,7 @@ _FACT = re.compile(
 
 def placeholders(texts: Texts) -> Iterator[Message]:
     """L031: places that were to be filled in: ``{{name}}``, ``[указать БИН]``, ``<ДОМЕН>``, ``____``, ``XXX``. One
-    message for each text. Lines for signatures are no placeholders.
+    message for each text. Lines for signatures at the end are no placeholders.
     """
     for language, document in texts.documents.items():
         yield from collected("agreement.L031", language, _placeholders(document, texts.bodies[language]), "text")
