@@ -25,7 +25,7 @@ heading     ``#``                   none; also a line that is underlined with ``
                                     begin under several of them, they may be sections, numbered by their places
 heading     ``ПРИЛОЖЕНИЕ 1``        ``a1``, by its place among the appendices; also ``1-ҚОСЫМША``. If an appendix
                                     starts its own numbering, its numbers get this prefix: ``a1.1``, ``a1.1.1-2b``. It
-                                    does so if its first number was used before it, or is less than the last one there
+                                    does so if its first number was used before, or is less than the last one before it
 text        what follows a title,   none; also a first line that can be no title, such as a list
             section or heading and
             begins no other unit
