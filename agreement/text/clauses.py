@@ -21,17 +21,18 @@ subclause   ``1.1.1.`` ``1)``       ``1.1.1``; ``1.1.1.1`` below it; ``1.1-2`` f
 item        ``а)`` ``(ii)``         ``1.1-b``, ``1.1-2b``: the place of the item, because the second item has the
                                     letter ә in Kazakh and б in Russian; ``1.1-b2`` for ``(ii)`` in ``(b)``
 note        ``Примечание.``         none; also ``Сноска``, ``Ескерту``, ``Ескертпе``
-heading     ``#``                   none; also a line that is underlined with ``=`` or ``-``
+heading     ``#``                   none; also a line that is underlined with ``=`` or ``-``. If numbers from 1 on
+                                    begin under several of them, they may be sections, numbered by their places
 heading     ``ПРИЛОЖЕНИЕ 1``        ``a1``, by its place among the appendices; also ``1-ҚОСЫМША``. If an appendix
                                     starts its own numbering, its numbers get this prefix: ``a1.1``, ``a1.1.1-2b``. It
-                                    does so if its first number was used before it, or is behind the last section
+                                    does so if its first number was used before, or is less than the last one before it
 text        what follows a title,   none; also a first line that can be no title, such as a list
             section or heading and
             begins no other unit
 =========== ======================= ===========================================================================
 
-A year, a date such as ``01.03.2024`` or an address (``192.168.0.1``) begins no unit. A number under a line that does
-not end a sentence may belong to that sentence: then it begins a unit under more conditions.
+A year, a date such as ``01.03.2024`` or an address (``192.168.0.1``) is no number of a unit. A number under a line that
+does not end a sentence may belong to that sentence: then it begins a unit under more conditions.
 
 HTML tags other than ``<br>``, HTML comments and link definitions inside an agreement are text. They are displayed as
 written, so that nothing that binds a reader is invisible. A character reference (``&copy;``) outside code is displayed
@@ -115,7 +116,7 @@ class Clause:
     include the addresses of links."""
     label: str = ""
     """The number as it is printed: ``1.1.``, ``2)``, ``ә)``; of a note its first word, such as ``Примечание.``; ``""``
-    for a title, text or heading. That of an appendix has a ``number`` all the same, and so may a section."""
+    for a title, a text, a heading or an appendix, and for a section whose ``number`` is its place."""
     parent: str = ""
     """The number of the unit that contains this one; ``""`` if none does. ``2)`` before the first section, clause or
     appendix has the parent ``"0"``, and so has ``ә)`` there if no ``2)`` precedes it. The number ``1.1`` has the parent
@@ -168,13 +169,14 @@ class Document:
 
     @cached_property
     def labels(self) -> dict[tuple[str, str], str]:
-        """(Number of a clause, label of an item in it) → number of the item: ``("1.1", "2)")`` → ``"1.1-2"``. And
-        (address of an appendix, or ``""``; name) → number of the section, the clause of one number or the appendix with
-        that name: ``("", "article 5")`` → ``"5"``. ``references.name`` describes the names.
+        """Two kinds of entries, for references. (Number of a clause, label of an item in it) → number of the item:
+        ``("1.1", "2)")`` → ``"1.1-2"``. And (address of an appendix, or ``""``; name) → number of the section, the
+        clause of one number or the appendix with that name: ``("", "article 5")`` → ``"5"``. ``references.name``
+        describes the names.
 
-        Items are the units whose numbers contain a dash. Their labels ``(2)`` and ``2.`` are found as ``2)``. An
-        item ``ә)`` in ``1.1-2`` is found under ``1.1-2`` and under ``1.1``. If a clause has a label twice, its first
-        item is found.
+        Items are the units whose numbers contain a dash. Their labels ``(2)`` and ``2.`` are found as ``2)``. An item
+        ``ә)`` in ``1.1-2`` is found under ``1.1-2`` and under ``1.1``. If a clause has a label twice, its first item is
+        found.
         """
         return _labels(self.clauses)
 
@@ -185,15 +187,19 @@ class Document:
 
 
 def named_label(unit: Clause) -> str:
-    """The label of a unit without its final mark, if it has a word («Глава 2», «5-бап»); otherwise ``""``."""
+    """The label of a unit without its final mark, if it has a word («Глава 2», «5-бап»); otherwise, and for a note,
+    ``""``.
+    """
     return unit.label.rstrip(".:) ") if _WORD.search(unit.label) and unit.kind != "note" else ""
 
 
 def title_line(body: str) -> str:
-    """The words of the title line as a page displays them, without Markdown: the first line of the text that is not
-    empty, or the one below an approval, a place or the like (:func:`front_matter`). If that line begins a numbered
-    unit, it is returned as it is written, without the marks of a heading. ``""`` if there is none. Lines end with LF.
-    The text is parsed, as by :func:`parse`.
+    """The words of the title line: the first line of the text that is not empty, or the one below an approval, a place
+    or the like (:func:`front_matter`). ``""`` if there is none. Lines end with LF.
+
+    The words are those that a page displays, without Markdown. A line that is no title, because it begins a clause, a
+    list or the like, is returned as it is written, without the marks of a heading. The text is parsed, as by
+    :func:`parse`.
     """
     return parse(body).title
 
@@ -299,9 +305,8 @@ class _Lines(Preprocessor):
 
     An empty line is put before each line that begins a unit, and one after each line that becomes a heading. A line
     that begins a unit other than a text becomes a mark with the index of the unit in ``starts``, followed by
-    ``Start.rest``. The line of ``=`` or ``-`` under a heading is left out. Some lists and tables directly under a
-    paragraph get an empty line before them (``_apart``). Lines that were not wrapped keep their line break
-    (``_broken``), and costly characters are escaped (``_bounded``).
+    ``Start.rest``. Some lists and tables directly under a paragraph get an empty line before them (``_apart``). Lines
+    that were not wrapped keep their line break (``_broken``), and costly characters are escaped (``_bounded``).
     """
 
     def __init__(self, md: Markdown) -> None:
@@ -373,13 +378,13 @@ def _apart(lines: list[str], number: int) -> bool:
 def _broken(block: list[str]) -> list[str]:
     """The lines of a block, with two spaces, a line break of Markdown, after each line that no program has wrapped.
 
-    Lists, quotations, tables, code and costly paragraphs are not changed. In another paragraph, these lines get a
-    break:
+    Blocks that begin like a list, a quotation or code, tables and costly blocks are not changed. In another block,
+    these lines get a break:
 
     - every line, if one is longer than 120 characters: such a paragraph was not wrapped;
     - a short line, as in a block of requisites: the first word of the next line had room in 50 characters;
-    - a line that ends like a sentence or an item, if after one such line the first word of the next one had room in
-      the longest line of the paragraph.
+    - a line that ends like a sentence or an item, if after one such line the first word of the next one had room in the
+      longest line of the block.
     """
     if len(block) < 2 or len(block) * sum(map(len, block)) > 40_000_000:
         return block

@@ -83,9 +83,9 @@ def offset(at: datetime) -> str:
 
 
 def outdated_zones() -> dict[str, str]:
-    """The zones of Kazakhstan whose offset on 1 March 2024, after the change to UTC+5, is not ``UTC+5`` in the zone
-    data that this process reads, because the data is from before that change. Maps each name to the wrong offset, such
-    as ``UTC+6``. Zones that had UTC+5 already are not found. Empty if the data is right.
+    """The zones of Kazakhstan that do not have ``UTC+5`` on 1 March 2024 in the zone data that this process reads,
+    because the data is from before the change of that day. Maps each name to the wrong offset, such as ``UTC+6``. Zones
+    that had UTC+5 before are not found.
 
     Python reads the files of the system first. It reads the package ``tzdata`` only for a zone that these lack.
     """
@@ -124,9 +124,8 @@ def first_instant(day: date, name: str) -> datetime:
 
 
 def zone(at: datetime, language: str, name: str) -> str:
-    """The zone in words, with its offset at that instant: «Астана уақыты, UTC+5», "Astana time, UTC+5".
-
-    A zone outside Kazakhstan gives its offset alone. All zones of Kazakhstan have the name of the capital.
+    """The zone in words, with its offset at that instant: «Астана уақыты, UTC+5», "Astana time, UTC+5". A zone outside
+    Kazakhstan gives its offset alone.
     """
     local = offset(at.astimezone(ZoneInfo(name)))
     if name not in _KAZAKHSTAN:
@@ -181,8 +180,8 @@ def placeholders(at: datetime, language: str, name: str, case: Case) -> dict[str
 
 
 def last_day(until: datetime, language: str, name: str) -> str:
-    """The last day of a time that ends at the instant ``until``: «2026 жылғы 10 желтоқсан». If the time does not end at
-    midnight in the zone ``name``, it is the :func:`instant` of its last whole minute.
+    """The last day of a period that ends at the instant ``until``: «2026 жылғы 10 желтоқсан». If the period does not
+    end at midnight in the zone ``name``, it is the :func:`instant` of its end without the seconds.
     """
     local = until.astimezone(ZoneInfo(name))
     if local.time() == time.min:

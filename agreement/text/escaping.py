@@ -1,4 +1,4 @@
-"""Writes words as Markdown that displays them: the inverse of the parser for words that contain its marks."""
+"""Writes words as Markdown that displays them, also if they contain marks of Markdown."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _CLOSING = re.compile(r"[\s»”)}.,;:!?…/]|\](?!\()|$")
 
 
 def escaped(words: str, *, start: bool = True) -> str:
-    """Markdown that displays these words, and in which none of their characters is a mark of Markdown.
+    """Markdown that displays these words.
 
     A backslash is written before a character that the parser would read as a mark, and ``&amp;`` for the ``&`` of a
     character reference. All other characters stay: «20__ г.», «_____», «Тариф*», «> 18 лет» and ``[1]`` need nothing.

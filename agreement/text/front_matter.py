@@ -1,7 +1,7 @@
-"""Finds the title of an agreement below what documents print above it: the order that approved it, the place, the date,
-the name of a party, a version, or the front matter of a web site.
+"""Finds the title of an agreement below what documents print above it, such as the order that approved it, the place,
+the date, the name of a party, a version, or the front matter of a web site.
 
-Only the first lines are read, and only if the first line is one of these. Otherwise the first line is the title.
+If the text does not begin with one of these, its first line is the title.
 """
 
 from __future__ import annotations
@@ -92,10 +92,9 @@ class FrontMatter:
 
 
 def front_matter(body: str) -> FrontMatter:
-    """The title line of a text and the approval above it. Lines end with LF. The title line is the first line that
-    is not empty, unless this is an approval, a place, a date, the name of a party, a detail such as a version, a
-    link such as «Назад», a table or front matter between ``---``. Then it is the first line after these, if a line
-    that can be a title follows before the first number. A line of heading marks alone is empty.
+    """The title line of a text and the approval above it. Lines end with LF. The title line is the first line that is
+    not empty, unless this is an approval, a place, a date, the name of a party or the like. Then it is the first line
+    after all of these, if that one can be a title. A line of heading marks alone is empty.
     """
     lines = [(index, line.strip()) for index, line in enumerate(body.split("\n", MAX_LINES)[:MAX_LINES])]
     filled = [(index, text) for index, line in lines if (text := line.strip("#").strip())]
@@ -123,7 +122,7 @@ def front_matter(body: str) -> FrontMatter:
 
 
 def _words(line: str) -> str:
-    """The words of a line of Markdown; those of all cells for a row of a table, and none for a line of signs."""
+    """The words of a line of Markdown; those of all cells for a row of a table, and ``""`` for a line of signs."""
     if _RULE.match(line):
         return ""
     if line.startswith("|"):
@@ -132,7 +131,9 @@ def _words(line: str) -> str:
 
 
 def _after_yaml(lines: list[str]) -> int:
-    """How many lines are front matter such as that of a static site: ``---``, keys, ``---``."""
+    """How many of the lines are front matter such as that of a static site: ``---``, keys, ``---``. There is a first
+    line.
+    """
     if lines[0] != "---":
         return 0
     for place, line in enumerate(lines[1:], start=1):
@@ -144,7 +145,7 @@ def _after_yaml(lines: list[str]) -> int:
 
 
 def _approval(words: list[str], place: int) -> int:
-    """How many lines from ``place`` on are an approval; 0 if it is none."""
+    """How many lines from ``place`` on are an approval («УТВЕРЖДЕНО», «СОГЛАСОВАНО»); 0 if none begins there."""
     size = 0
     if _APPROVED.match(words[place]) or _AGREED.match(words[place]):
         size = 1
@@ -174,7 +175,7 @@ def _continues(line: str) -> bool:
 
 
 def _is_above_title(line: str, words: str) -> bool:
-    """Is this line, whose words are ``words``, one that documents print above the title?"""
+    """Is this line, whose words are ``words``, one that documents print above the title, such as a date or a link?"""
     if not words or line.startswith("|") or (line.startswith("<!--") and line.endswith("-->")):
         return True
     if len(words) > MAX_LINE:
@@ -187,7 +188,9 @@ def _is_above_title(line: str, words: str) -> bool:
 
 
 def _can_be_title(line: str, words: str) -> bool:
-    """Is this line, whose words are ``words``, no paragraph, and does it begin nothing else?"""
+    """Can this line, whose words are ``words``, be a title: is it short, no sentence, and does it begin no clause,
+    list, table or quotation?
+    """
     sentence = words[:1].islower() or (words.endswith((".", ";", ":", ",")) and len(words.split()) > 6)
     return len(words) <= MAX_LINE and not sentence and not _NUMBERED.match(f"{words} ") and line[0] not in "|>-+"
 

@@ -25,7 +25,8 @@ def recognise(text: str) -> str:
     """The language of a text, by the share of the Kazakh letters that Russian lacks: ``kk`` or ``ru``; ``""`` for fewer
     than 40 Cyrillic letters, and for a mixture.
 
-    In Kazakh texts the share is about 0.25. A Russian text has few of these letters, in names and quotations.
+    In Kazakh texts the share is about 0.25. A Russian text has few of these letters, for example in names and
+    quotations.
     """
     kazakh = sum(map(text.count, _KAZAKH))
     cyrillic = kazakh + len(_RUSSIAN.findall(text))

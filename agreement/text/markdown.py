@@ -1,7 +1,7 @@
 """Changes to Python-Markdown, which would hide or change words that bind a reader; and the words of a block as text.
 
-The changes concern links, images, HTML, code, emphasis, tables, lists, headings, quotations and rules: signs of a legal
-text such as «> 18 лет», «+ 7 727 …», «– 5 °C», «#5» or a line of underscores are no marks of Markdown. An ordered list
+The changes concern links, images, HTML, code, emphasis, tables, lists, headings, quotations and rules. Signs of a legal
+text such as «> 18 лет», «+ 7 727 …», «- 5 °C», «#5» or a line of underscores are no marks of Markdown. An ordered list
 keeps its numbers as they are written: Markdown would count from 1, and HTML from the first number. A list that mixes
 numbers and bullets displays its numbers as text.
 """
@@ -195,7 +195,9 @@ class _Break(InlineProcessor):
 
 
 class _Heading(HashHeaderProcessor):
-    """A heading inside a list or a quotation needs a space after ``#``, and so do the marks at its end before them."""
+    """A heading inside a list or a quotation. A space follows its first marks ``#``; marks at its end are left out only
+    if a space is before them.
+    """
 
     RE = re.compile(r"(?:^|\n)(?P<level>#{1,6})(?P<header> +[^ \n][^\n]*)(?:\n|$)")
 
@@ -224,7 +226,7 @@ class _Quotation(BlockQuoteProcessor):
 
 
 class _Table(TableProcessor):
-    """A table in which no row has more cells than the head, and each cell below the head has a hyphen.
+    """A table in which no row has more cells than the head, and each cell of the line under the head has a hyphen.
 
     Python-Markdown would drop the other cells. Therefore a block with a longer row is displayed as written.
     """
@@ -277,7 +279,9 @@ class _Bulleted(_Numbered, UListProcessor):
         return None
 
     def _is_alone(self, parent: ET.Element, blocks: list[str]) -> bool:
-        """Is the first block no part of a list of several items, and not announced by a colon?"""
+        """Does the first block contain only one item, which no colon announces and no other item precedes or
+        follows?
+        """
         last = self.lastChild(parent)
         if parent.tag in {"ul", "ol", "li"} or (last is not None and last.tag in {"ul", "ol"}):
             return False
@@ -311,10 +315,9 @@ def text_lines(block: ET.Element) -> Iterator[str]:
     """Yield the words of a block as a reader sees them: one line for a paragraph, a list item or a row of a table.
 
     Call it after :func:`print_numbers`, and before references become links. A list item of several paragraphs gives
-    several lines, the first with the number of the item. Empty lines are left out. A line break inside a paragraph or a
-    cell is a space. White space within a line becomes single spaces, and cells are separated by ``" | "``. The address
-    of a link, without ``mailto:``, follows its words in brackets, unless the words are this address or the number after
-    ``tel:``.
+    several lines, the first with the number of the item, if it has one. Empty lines are left out. White space within a
+    line, also a line break, becomes single spaces, and cells are separated by ``" | "``. The address of a link, without
+    ``mailto:``, follows its words in brackets, unless the words are this address or the number after ``tel:``.
     """
     if block.tag in {"ul", "ol", "blockquote", "table", "thead", "tbody"}:
         for child in block:

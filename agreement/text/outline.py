@@ -165,8 +165,7 @@ class _Reading:
 
     def _number(self, start: Start) -> None:
         """Set the number and the parent of the unit, which depend on the units before it, and remember them for the
-        units after it. The number of an appendix is already set. ``2)`` before the first number has the parent ``0``,
-        and so has ``ә)`` if it follows no ``2)``.
+        units after it. The number of an appendix is already set.
         """
         if start.kind == "heading" and start.number:
             self.appendix, self.scope, self.section, self.clause, self.sub = start.number, "", "", "", ""
@@ -225,11 +224,11 @@ class _Reading:
         self.item = start.number
 
     def _item(self, index: int, label: str) -> tuple[bool, int]:
-        """Is the label of an item a Roman numeral, and what is its value? The value of a letter is 1 for ``a``, 2 for
-        the second letter of either language, 8 for the one before ``i`` or ``і``, and 0 for other Cyrillic letters.
+        """Is the label of an item read as a Roman numeral, and what is its value?
 
-        One letter is a numeral if it is the next one of an open list of numerals, or a later one and no list of letters
-        is open, or if it is ``i`` and no list of letters has come to ``h``.
+        The value of a letter is 1 for the first one of an alphabet, and 8 for the one before ``i`` or ``і``; most
+        Cyrillic letters have 0. What one letter such as ``i`` is depends on the lists that are open, and after ``h`` on
+        the next labels. ``index`` is the index of the line.
         """
         value = numeral(label.upper())
         letter = _LETTERS.get(label, 0)
@@ -330,17 +329,16 @@ class _Reading:
         return Start(index, kind, number, number + dot, parent, rest, tag, doubt=doubt)
 
     def _is_next_item(self, label: str, rest: str, previous: str) -> bool:
-        """Is ``2)`` without a space after it the next sub-clause after ``1)``? ``previous`` is as for ``_begins``."""
+        """Does a label without a space after it, such as ``2)`` in «2)текст», begin the next sub-clause? ``rest`` and
+        ``previous`` are those of ``_begins``.
+        """
         ended = not previous or ENDED.search(previous) is not None
         begins = rest.lstrip('«"“„')[:1].isupper() or ended
         return begins and label.isdigit() and self.sub == f"{self._here() or '0'}-{int(label) - 1}"
 
     def _opens(self, index: int, label: str, rest: str, previous: str) -> bool:
-        """Does a label in brackets begin a sub-clause or item? ``rest`` and ``previous`` are those of ``_begins``.
-
-        It does if it is the first one of its kind or the next one. Another one does in a paragraph of its own, unless
-        it is a letter: ``(c)`` is also the sign of copyright. Within a paragraph the line before must end a sentence or
-        a part of it, or begin the item before this one.
+        """Does a label in brackets, such as ``(2)`` or ``(a)``, begin a sub-clause or item? ``rest`` and ``previous``
+        are those of ``_begins``. Some cannot: ``(c)`` is also the sign of copyright.
         """
         if not rest or (label in "cс" and rest[:4].isdigit()):
             return False
@@ -407,7 +405,7 @@ class _Reading:
         return number in following
 
     def _section(self) -> str:
-        """The number of the section, ``""`` if there is none or if it has an address such as ``ch1``."""
+        """The number of the section; ``""`` if there is none, or if its address is not a plain number (``ch1``)."""
         return self.section if self.section.isdigit() else ""
 
 

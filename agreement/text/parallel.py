@@ -44,7 +44,7 @@ def pairs(left: Document, right: Document) -> tuple[Pair, ...]:
 def upper_levels(left: Document, right: Document) -> tuple[Pair, ...]:
     """The sections, the clauses and the appendices of both documents, paired by number in the order of :func:`pairs`.
 
-    Each text of a pair is the printed number and the first words of the unit, in plain text.
+    Each text of a pair is the printed number and the first words of the unit, in plain text, or ``""``.
     """
     ours, theirs = _upper_levels(left), _upper_levels(right)
     order = _order({"": "", **ours}, theirs)[1:]

@@ -129,8 +129,8 @@ class Reference:
     """Does the reference name the agreement (``пункт 3.1 Соглашения``)? Then it never means a clause of the appendix
     that contains the text."""
     unit: str = ""
-    """What the number is of, if it has one part: ``clause``, ``section``, ``chapter``, ``article``, ``paragraph``,
-    ``part`` or ``appendix``; ``""`` for a number of two or more parts, and for an item without a number."""
+    """What the number is of: ``clause``, ``section``, ``chapter``, ``article``, ``paragraph``, ``part`` or
+    ``appendix``; ``""`` for an item without a number, and for a number such as 3.1, but not for the article 12.1."""
     within: str = ""
     """What contains the clause: ``article 5``, ``appendix 1``, or ``this article`` for the one that contains the text;
     ``""`` if it is not named."""
@@ -149,8 +149,8 @@ class Reference:
         return next((number for number in found if number and number in numbers), "")
 
     def is_expected(self, here: str, labels: Mapping[tuple[str, str], str], names: AbstractSet[str]) -> bool:
-        """Should the document contain what the reference names? A document without any ``Статья`` need not contain the
-        article 5: another document does. ``names`` are the results of :func:`names` for the document.
+        """Should the document contain what the reference names? A document without any ``Статья``, for example, need
+        not contain the article 5: another document does. ``names`` are the results of :func:`names` for the document.
         """
         if self.within and not self.within.startswith("this "):
             return any((scope, self.within) in labels for scope in self._scopes(here))
@@ -204,7 +204,8 @@ def names(labels: Mapping[tuple[str, str], str]) -> frozenset[str]:
 
 def name(label: str, *, clause: bool = False) -> str:
     """What a label is called in references: ``article 5`` for ``Статья 5.`` and ``5-бап.``; ``section 2`` for ``2.``
-    and ``II.``, or ``clause 2`` if ``clause`` is true; ``""`` for a label of several numbers.
+    and ``II.``, or ``clause 2`` if ``clause`` is true; ``article 12.1`` for ``Статья 12-1``; ``""`` for a label such as
+    ``1.1.``
     """
     if inserted := _LABEL_INSERTED.search(label):
         words = label.replace(inserted[0], " ").strip(" .:)№-–‑").split()
@@ -224,8 +225,8 @@ _LABEL = re.compile(r"(?<![\w.])(?:\d{1,3}(?!\.?\d)|[IVXLІХ]{1,7}(?!\w)|[Ⅰ-�
 
 
 def appendix_name(words: str) -> str:
-    """What an appendix is called in references: ``appendix 1`` for «Приложение № 1 к Договору»; ``""`` if it has no
-    number. ``words`` are those of its heading.
+    """What an appendix is called in references: ``appendix 1`` for «Приложение № 1 к Договору»; ``""`` if no number is
+    found. ``words`` are those of its heading.
     """
     match = re.search(
         r"приложение\s*(?:№|n)?\s*(\d{1,2})|(\d{1,2})\s*[-–‑]?\s*(?:[ыі]?н?ш[ыі]\s+)?қосымша", words, re.I
@@ -240,7 +241,9 @@ def _unit(word: str) -> str:
 
 
 def _numbers(written: str, unit: str) -> Iterator[tuple[int, str]]:
-    """Yield the places and the numbers of a list. ``12-1`` is one number of an article, and otherwise a range."""
+    """Yield the places and the numbers of a list. ``12-1`` may be one number of an article or a chapter; otherwise it
+    is two, the ends of a range.
+    """
     end = 0
     for each in _EACH_NUMBER.finditer(written):
         inserted = _EACH_INSERTED.match(written, each.start()) if unit in _INSERTABLE else None
@@ -251,13 +254,13 @@ def _numbers(written: str, unit: str) -> Iterator[tuple[int, str]]:
 
 
 def _inserted(written: str) -> str:
-    """``12.1`` for 12.1 and 12-1; ``""`` for one number, and for a range such as 4-8."""
+    """``12.1`` for 12.1 and 12-1; ``""`` for anything else, such as one number or a range 4-8."""
     match = re.fullmatch(r"(\d{1,3})(?:\.|([‑-]))(\d{1,2})", written)
     return f"{match[1]}.{match[3]}" if match and not (match[2] and int(match[3]) >= int(match[1])) else ""
 
 
 def _kind(number: str, unit: str) -> str:
-    """What a number is of; ``""`` for a clause of several parts. «Пункт II» is the section II."""
+    """What a number is of: ``unit``, but ``section`` for «пункт II»; ``""`` for a number that contains a dot."""
     if "." in number:
         return ""
     return "section" if unit == "clause" and number and not number[0].isdigit() else unit
@@ -268,11 +271,12 @@ def _value(written: str) -> str:
 
 
 def find(text: str) -> Iterator[Reference]:
-    """Yield the references in a text, in order. The time is linear in its length.
+    """Yield the references in a text, in order.
 
     Each number or item of a list gives one reference, and a range (``4.1–4.3``) gives two, its ends. ``подпункт 2)
-    пункта 3.1`` gives two: to the item and to the clause. A number with a dot is a reference only to a clause. A
-    reference to another document is left out. Whether the clause exists is not checked.
+    пункта 3.1`` gives two: to the item and to the clause. A number with a dot refers to a clause, or to an article or a
+    chapter that was inserted later. A reference that names another document is left out. Whether the unit exists is not
+    checked.
     """
     owner: tuple[str, _Named] | None = None  # A Kazakh "3.1-тармақтың": its items may follow.
     for match in _LIST.finditer(text):
@@ -330,8 +334,8 @@ class _Named(NamedTuple):
 
 
 def _named(text: str, before: str, start: int, end: int) -> _Named | None:
-    """What the word before or after a number makes of it. ``None`` if no word makes the number a reference, if it means
-    another document, or for ``2-тармақша``.
+    """What the word before or after a number makes of it. ``None`` if no word makes the number a reference, or if it
+    means another document.
 
     ``start`` and ``end`` are the place of the number, or of a list of numbers, in the text. ``before`` is the text
     directly before it.
@@ -383,8 +387,9 @@ def _russian(unit: str, text: str, end: int) -> _Named | None:
 def _is_here(text: str, start: int, *, owned: bool = True, of_law: bool = False) -> bool:
     """Does a Kazakh reference mean this agreement, because no other document precedes it (``Заңның 8-бабының``)?
 
-    ``owned``: does the reference belong to the word before it (``Қағиданың 3.1-тармағы``)? If not, that word belongs to
-    a later word (``деректердің 3.1-тармақта көрсетілген түрлері``), unless it names a law.
+    ``owned``: does the reference belong to the word before it (``Қағиданың 3.1-тармағы``)? If not, that word may belong
+    to a later word (``деректердің 3.1-тармақта көрсетілген түрлері``). ``of_law``: is it an article with such an
+    ending, which usually belongs to a law?
     """
     before = text[max(0, start - 120) : start]
     while previous := _KK_PREVIOUS.search(before):
@@ -413,8 +418,8 @@ def _is_agreements(before: str) -> bool:
 
 def link(block: ET.Element, here: str, numbers: AbstractSet[str], labels: Mapping[tuple[str, str], str]) -> None:
     """Turn the references in a block of the unit ``here`` into links, in place. ``here`` is the number of the unit, or
-    that of its parent if it has none. References to no unit remain text, and so do those in links and in code, and
-    those whose number is only partly emphasised.
+    that of its parent if it has none. References to no unit remain text. So do those in links and in code, those whose
+    number is only partly emphasised, and the number of an appendix in its own heading.
 
     ``numbers`` are all numbers of the document, and ``labels`` is ``Document.labels``.
     """

@@ -1,7 +1,7 @@
 """Decides, for a text as a whole, what a number of one part, a Roman numeral or a word such as ``Глава`` begins.
 
 ``1.`` may begin a section, a clause of rules that are numbered from 1 to 57, a clause of an article, or an item of a
-list. One line does not show which. Therefore :class:`Scheme` collects all lines that begin so, and decides by their
+list. One line does not show which. Therefore :class:`Scheme` collects the lines that begin so, and decides by their
 order, by their form and by what follows them. Numbers of two and more parts (``1.1``) are read by ``outline``.
 
 Addresses of the units found here:
@@ -12,7 +12,8 @@ Addresses of the units found here:
 - Clauses that are numbered on through all headings have their number: ``15``. The innermost headings then are ``ch2``.
 - Clauses that are numbered anew in each heading have the number of the heading before their own: ``5.2``.
 - A heading that was inserted after the heading 12 (``Статья 12.1``, ``12-1-бап``) has the number ``12_1``.
-- A heading that is numbered anew in each outer heading has the number of the outer one before its own: ``ch1.2``.
+- Headings that are numbered anew in each outer heading have the number of the outer one before their own: ``1.2``, or
+  ``ch1.2`` if they contain other headings.
 """
 
 from __future__ import annotations
@@ -113,7 +114,9 @@ class Role:
     """What a line begins: a section or a clause.
 
     ``number`` and ``parent`` are those of the text or of its appendix, without the address of the appendix. ``label``
-    is the number as it is printed, ``rest`` the words after it, and ``last`` the index of the last line of the heading.
+    is the number as it is printed, with its word (``Глава 2.``); ``""`` for a heading without a number. ``rest`` are
+    the other words of the line or of the heading. ``tag`` is the HTML element. ``last`` is the index of the last line
+    of the heading.
     """
 
     kind: Literal["section", "clause"]
@@ -128,8 +131,8 @@ class Role:
 
 @dataclass(slots=True)
 class _Head:
-    """A line that may begin a section or a clause. ``level`` is that of ``_LEVELS``, and ``source`` says what numbers
-    it: a ``number``, a ``word``, a ``roman`` numeral or a ``letter``.
+    """A line that may begin a section or a clause. ``level`` is smaller for a heading that contains others. ``source``
+    says what numbers it: a ``number``, a ``word``, a ``roman`` numeral or a ``letter``.
     """
 
     line: int
@@ -140,7 +143,7 @@ class _Head:
     last: int
     """The index of the last line of the heading."""
     separate: bool = True
-    """Does it follow an empty line or a heading?"""
+    """Does it begin a paragraph, for example after an empty line or a heading?"""
     ended: bool = True
     """Is it separate, or does the line before it end a sentence or begin with a number too?"""
     continues: bool = False
@@ -148,7 +151,7 @@ class _Head:
     colon: bool = False
     """Does the last line before it that is not empty end with a colon?"""
     marked: int = 0
-    """How many marks ``#`` does it have as a heading of Markdown? 0 if it is none."""
+    """How many marks ``#`` does it have as a heading of Markdown? 2 if it is underlined, and 0 if it is no heading."""
     bold: bool = False
     """Is its number alone emphasised?"""
     dot: bool = True
@@ -157,11 +160,11 @@ class _Head:
     """``_1`` for the chapter or article 12.1, which was inserted after the one with the number 12."""
     indent: bool = False
     wrapped: bool = False
-    """Does the next line continue the sentence?"""
+    """Does the next line begin with a small letter?"""
     below: bool = False
     """Do other lines follow before the next line of this kind?"""
     closes: bool = False
-    """Is it the last item of a list whose other items end with a semicolon?"""
+    """Does it end with a full stop, and the item before it with a semicolon or a comma?"""
     glued: bool = False
     """Does no space follow the number?"""
     repeated: bool = False
@@ -178,7 +181,9 @@ class _Head:
 
     @property
     def upper(self) -> bool:
-        """Do the words begin with a capital letter or a quotation?"""
+        """Do the words begin with a capital letter, perhaps after a quotation mark? After an emphasised number, a digit
+        counts too.
+        """
         first = self.rest.lstrip('*_«"“„([ ')[:1]
         return first.isupper() or (first.isdigit() and self.bold)
 
@@ -192,7 +197,7 @@ class _Head:
 
     @property
     def titled(self) -> bool:
-        """Do the words look like a heading, and not like a sentence?"""
+        """Is the line a heading of Markdown, or do its words look like a heading and not like a sentence?"""
         return bool(self.marked) or (self.short and self.words[-1:] != "." and not self.wrapped)
 
     @property
@@ -202,28 +207,30 @@ class _Head:
 
     @property
     def opens(self) -> bool:
-        """May the line be the first section, below a preamble that ends with a colon?"""
+        """May the line be the first section, even if a colon precedes it?"""
         return self.dot and self.upper and self.titled and self.separate and self.below
 
     @property
     def goes_on(self) -> bool:
-        """Does the line end like an item of a list that another one follows?"""
+        """Does the line end with a semicolon or a comma, like an item of a list that another one follows?"""
         return self.words[-1:] in (";", ",")
 
     @property
     def listed(self) -> bool:
-        """Do the words look like the first item of a list after a colon, and not like a sentence?"""
+        """Does the line look like the first item of a list: does it follow a colon, and end without a full stop?"""
         return self.colon and not self.bold and self.words[-1:] != "."
 
     @property
     def shape(self) -> tuple[object, ...]:
-        """What lines of one kind have in common."""
+        """The form of the line, for comparison with other lines: ``looks``, and how the line ends."""
         ending = "" if self.titled else ";" if self.goes_on else "."
         return *self.looks, ending
 
     @property
     def looks(self) -> tuple[bool, ...]:
-        """The shape without the end of the line."""
+        """The form of the line without its end: is it separate, indented, emphasised, and does it begin with a capital
+        letter?
+        """
         return self.separate, self.indent, self.rest.startswith(("*", "_")) or self.bold, self.upper
 
 
@@ -278,7 +285,7 @@ class Scheme:
 
     @property
     def has_section_1(self) -> bool:
-        """Does a section with the number 1 begin in the text itself?"""
+        """Is the first section or clause that was found a section with the number 1?"""
         first = next(iter(self.roles.values()), None)
         return first is not None and first.kind == "section" and first.number == "1"
 
@@ -404,8 +411,8 @@ class Scheme:
         )  # fmt: skip
 
     def _appendix(self, index: int, bare: str, *, separate: bool) -> int:
-        """Store the appendix that begins at this line or at the line before it. Return the index of the last line of
-        its heading; -1 if no appendix begins here.
+        """Store the appendix that begins at this line, or at a line above that names its document («Келісімге»). Return
+        the index of the last line of its heading; -1 if no appendix begins here.
         """
         words = _GLUED.sub(" ", bare.strip("#*_ "))
         heads = bare[0] == "#" or words.isupper() or (separate and underlined(self.lines, index))
@@ -440,9 +447,7 @@ class Scheme:
         return last
 
     def _is_in_list(self, index: int, words: str) -> bool:
-        """Is this line of an appendix in a list of appendices whose lines are paragraphs? A list follows a colon, or
-        contains an appendix that begins on a later line.
-        """
+        """Is this line, which names an appendix, in a list of appendices whose lines are separate paragraphs?"""
         number = _first_number(words)
         before = next((at for at in range(index - 1, max(index - 4, -1), -1) if self.lines[at].strip()), -1)
         last, its = self._list
@@ -462,8 +467,8 @@ class Scheme:
         return False
 
     def _dative_before(self, index: int) -> int:
-        """The index of the line before an appendix that names the document it belongs to («Пайдаланушы келісіміне»);
-        -1 if there is none.
+        """The index of the line above an appendix that names the document it belongs to («Пайдаланушы келісіміне»); -1
+        if there is none.
         """
         at = next((at for at in range(index - 1, max(index - 3, 0), -1) if self.lines[at].strip()), 0)
         line = self.lines[at].strip()
@@ -474,8 +479,8 @@ class Scheme:
         return -1 if self._heads and self._heads[-1].last >= at else at
 
     def _without_contents(self) -> list[_Head]:
-        """The lines without those of a table of contents: the first lines, under each other and from the number 1 on,
-        that come again with their words, but not under each other.
+        """The lines that may begin a unit, without those of a table of contents: lines under each other, from the
+        number 1 on, whose words come again below.
         """
         heads, kept = self._heads, list[_Head]()
         if len({(head.level, head.number) for head in heads}) == len(heads):
@@ -503,8 +508,8 @@ class Scheme:
     # The decision
 
     def _decide(self, heads: list[_Head], breaks: list[int], start: int, end: int) -> None:
-        """Decide what the lines of the agreement itself or of one appendix begin. The lines are from ``start`` up to
-        ``end``; ``breaks`` are the headings without a number among them.
+        """Decide what the lines of the agreement itself or of one appendix begin. ``heads`` are these lines, all from
+        the index ``start`` up to ``end``, and ``breaks`` are the headings without a number in that range.
         """
         worded = _series(head for head in heads if head.level < _ARABIC)
         bare = [head for head in heads if head.level >= _ARABIC]
@@ -555,7 +560,9 @@ class Scheme:
         self._free(bare, breaks, start, end)
 
     def _are_inner(self, outer: list[_Head], inner: list[_Head]) -> bool:
-        """Take headings and those of more marks in them, if these are numbered on or numbered anew in each of them."""
+        """Take the headings ``outer`` and ``inner``, which have more marks, if the inner ones are numbered on through
+        all outer ones or anew in each. Return whether they were taken.
+        """
         for anew in (False, True):
             points = [head for group in _runs(outer, inner, anew=anew) for head in group]
             if len(points) == len(inner):
@@ -590,7 +597,7 @@ class Scheme:
         return True
 
     def _are_clauses(self, bare: list[_Head], start: int, end: int) -> bool:
-        """Are the lines clauses from 1 on, a few of which have clauses such as 5.1 in them?"""
+        """Are the lines clauses that are numbered from 1 on, at most half of which contain clauses such as 5.1?"""
         outer, _ = _nested(bare)
         if len(outer) < 4 or sum(head.titled for head in outer) * 2 > len(outer):
             return False
@@ -613,8 +620,8 @@ class Scheme:
         return right * 2 > len(clauses)
 
     def _is_listed(self, head: _Head, before: _Head | None) -> bool:
-        """Is the line an item of a list: ``1.`` in a clause, after a line that ends with a colon, or an item directly
-        under the one before it, which begins no section? ``before`` is the head before this one.
+        """Is the line an item of a list? ``before`` is the head before this one; it matters for a number other
+        than 1.
         """
         if head.number == 1:
             return head.colon and self.ahead.clause_before(head.line)
@@ -624,7 +631,7 @@ class Scheme:
         return line.startswith(f"{head.number - 1}. ")
 
     def _sections(self, bare: list[_Head], end: int) -> list[_Head]:
-        """Take the sections that a heading, capitals or their first clause show. Return them."""
+        """Take the sections that a heading, capitals or their first clause show. Return the sections that are taken."""
         last, before = 0, None
         for head in bare:
             if self._is_section(head, last, before, end):
@@ -661,8 +668,8 @@ class Scheme:
         return next_in_order or (head.separate and head.titled)
 
     def _fill(self, bare: list[_Head], end: int) -> None:
-        """Take the sections without clauses whose numbers are missing between the sections that are taken, and the last
-        one, before which one or two numbers may be missing.
+        """Take lines that may be sections without clauses: those whose numbers are missing among the sections that are
+        taken, and the last line, if it may be a section after them.
         """
         self._fill_before(bare)
         following: list[_Head | None] = []
@@ -699,7 +706,7 @@ class Scheme:
                 listed = head.number
 
     def _fill_before(self, bare: list[_Head]) -> None:
-        """Take two and more paragraphs whose numbers lead to that of a section: ``4.``, ``5.``, ``6.`` before ``7.``"""
+        """Take two or more paragraphs whose numbers lead to that of a section: ``4.``, ``5.``, ``6.`` before ``7.``"""
         last, run = 0, list[_Head]()
         for head in bare:
             follows = run and head.number == run[-1].number + 1
@@ -738,7 +745,7 @@ class Scheme:
         return points if sum(map(bool, found)) > 1 and len(points) > anew else []
 
     def _free(self, bare: list[_Head], breaks: list[int], start: int, end: int) -> None:
-        """Decide what numbers are in a text without any other numbers."""
+        """Decide what numbers of one part begin in a text in which nothing else shows sections or clauses."""
         outer, inner = _nested(bare)
         count, first = len(outer), outer[0] if outer else None
         if first is None or count < 2 or _restarts(bare, breaks):
@@ -773,9 +780,8 @@ class Scheme:
         self._doubt(bare)
 
     def _find_points(self, heads: list[_Head]) -> None:
-        """Find the lists ``1.``, ``2.`` in a section, a clause or an appendix, or before them: at least two lines that
-        begin no other unit. A list is left out if an item ``1)`` stands in its unit, because both would have the same
-        addresses.
+        """Find the lists ``1.``, ``2.``: at least two lines in one unit, or before the first, that begin no other unit.
+        A list is left out if an item such as ``1)`` stands in its unit, because both would have the same addresses.
         """
         edges = sorted({*self.roles, *self.appendices, *self._written, *self._breaks})
         units: dict[int, list[_Head]] = defaultdict(list)
@@ -800,8 +806,8 @@ class Scheme:
             self.lists.add(outer[0].line)
 
     def _assign(self, heads: list[_Head], points: list[_Head], *, anew: bool, doubt: Doubt = "") -> None:
-        """Give the headings and the clauses in them their numbers. ``anew``: do the clauses begin again at 1 under each
-        heading? ``doubt`` is that of the first clause.
+        """Store the roles of the headings and of the clauses in them, with their numbers. ``anew``: do the clauses
+        begin again at 1 under each heading? ``doubt`` is that of the first clause.
         """
         levels = sorted({head.level for head in heads})
         outer = levels if points and not anew else levels[:-1]
@@ -857,9 +863,9 @@ class Scheme:
 
 
 class Ahead:
-    """The lines that begin with each number. They answer what follows a line, when the line alone does not show whether
-    it begins a unit. Only the beginnings of lines are compared, so a reference that a line break moved there counts
-    too. Numbers of two parts, such as 3.1, count as clauses if they follow a finished sentence or an empty line.
+    """The lines that begin with each number. They help to decide whether a line begins a unit, by what precedes and
+    follows it. Only the beginnings of lines are compared, so a reference that a line break moved there may count too.
+    The clauses are the numbers of two parts, such as 3.1, at places where a unit may begin.
     """
 
     def __init__(self) -> None:
@@ -868,7 +874,9 @@ class Ahead:
         self._clauses: list[tuple[int, int, int]] = []  # (line, section, clause) after finished sentences.
 
     def add(self, number: str, index: int, *, ended: bool) -> None:
-        """Add a line. ``ended``: does it follow a finished sentence or an empty line?"""
+        """Add a line. ``ended``: may a unit begin there, because the line before it is empty, a heading or the end of a
+        sentence, or begins with a number?
+        """
         self._lines[number].append(index)
         if ended:
             self._last[number] = index
@@ -877,27 +885,31 @@ class Ahead:
                 self._clauses.append((index, int(section), int(clause)))
 
     def stands(self, number: str, index: int) -> bool:
-        """Does the number begin a line after ``index`` that follows a finished sentence or an empty line?"""
+        """Does the number begin a line after ``index`` at which a unit may begin?"""
         return self._last.get(number, -1) > index
 
     def opens(self, number: int, index: int, end: int) -> bool:
-        """Does a line from ``index`` to ``end`` begin with the number of the first clause of this section (``3.1`` for
-        ``3``), before another line begins with the number of the section itself?
+        """Does a line after ``index`` and before ``end`` begin with the number of the first clause of this section
+        (``3.1`` for ``3``), before another line begins with the number of the section itself?
         """
         first, again = self._after(f"{number}.1", index), self._after(str(number), index)
         return first is not None and first < end and (again is None or first < again)
 
     def comes_again(self, number: int, index: int) -> bool:
-        """Is this number of a section repeated after ``index``, before its first clause, as in a table of contents?"""
+        """Does this number of a section begin another line after ``index``, before its first clause, as in a table of
+        contents?
+        """
         first, again = self._after(f"{number}.1", index), self._after(str(number), index)
         return first is not None and again is not None and again < first
 
     def clauses(self, start: int, end: int) -> list[tuple[int, int, int]]:
-        """The clauses from the line ``start`` up to ``end``, without it: the line, and the two parts of the number."""
+        """The clauses from the line ``start`` up to ``end``, without ``end``: the line, and the two parts of the
+        number.
+        """
         return self._clauses[bisect_left(self._clauses, (start,)) : bisect_left(self._clauses, (end,))]
 
     def has_clauses(self, start: int, end: int) -> bool:
-        """Does one of these lines begin with the number of a first clause, such as 3.1?"""
+        """Is one of the clauses from ``start`` up to ``end`` the first one of a section, such as 3.1?"""
         return any(clause == 1 for _, _, clause in self.clauses(start, end))
 
     def clause_before(self, index: int) -> bool:
@@ -916,8 +928,8 @@ class Ahead:
 
 
 def _contents(lines: Sequence[str]) -> set[int]:
-    """The indexes of the lines with a number that end with a page and come again below without it. One line alone needs
-    dots, a tab or the word «стр.» before or after the page.
+    """The indexes of the lines of a table of contents: they end with a page, and come again below without it. If there
+    is only one, it needs dots, a tab or a word such as «стр.» at the page.
     """
     entries: dict[str, int] = {}
     for index, line in enumerate(lines):
@@ -933,7 +945,7 @@ def _contents(lines: Sequence[str]) -> set[int]:
 
 
 def _bare(line: str) -> str:
-    """The words of a line in small letters, without the marks around them."""
+    """The words of a line in small letters, without marks, dots and colons at the ends of the line."""
     return " ".join(line.strip("#*_ 	.:").lower().split())
 
 
@@ -943,9 +955,7 @@ def _depth(line: str) -> int:
 
 def _nested(heads: Sequence[_Head]) -> tuple[list[_Head], dict[int, list[_Head]]]:
     """The lines whose numbers run on from 1, and by the line of each of them those that begin again at 1 after it.
-
-    Where a number continues several, the line belongs to those that it resembles most. A list that begins again at 1
-    after those belongs to none.
+    Lines of a third list, inside those, are in neither.
     """
     outer: list[_Head] = []
     inner: dict[int, list[_Head]] = {}
@@ -978,9 +988,8 @@ def _nested(heads: Sequence[_Head]) -> tuple[list[_Head], dict[int, list[_Head]]
 
 
 def _level(head: _Head, opened: dict[int, _Head], following: int) -> int:
-    """The level whose last line resembles the line most. In doubt it is the outermost level if the next number is 1,
-    and the innermost one otherwise. If the next number is the same, that line is the outer one. After a semicolon
-    the innermost list goes on, and after its item with a full stop it does not.
+    """The level of the list that the line continues. ``opened`` maps each possible level to the last line of its list,
+    whose form is compared with that of the line. ``following`` is the number of the next line, 0 if there is none.
     """
     deepest = opened[max(opened)]
     if following == head.number or (deepest.goes_on and not deepest.below):
@@ -993,7 +1002,9 @@ def _level(head: _Head, opened: dict[int, _Head], following: int) -> int:
 
 
 def _outermost(heads: Sequence[_Head]) -> list[_Head]:
-    """The headings of Markdown with the fewest marks, if they count from 1 without the others; otherwise none."""
+    """The headings of Markdown with the fewest marks, if they are at least two and count from 1 without the others;
+    otherwise none.
+    """
     fewest = min((head.marked for head in heads if head.marked), default=0)
     found = [head for head in heads if head.marked == fewest] if fewest else []
     return found if [head.number for head in found] == list(range(1, len(found) + 1)) and len(found) > 1 else []
@@ -1013,7 +1024,7 @@ def _runs(heads: Sequence[_Head], bare: Sequence[_Head], *, anew: bool) -> list[
 
 
 def _from_first(heads: Sequence[_Head]) -> list[_Head]:
-    """The lines without the list that they begin with."""
+    """The lines from the first one that has the number 1 and does not look like the beginning of a list."""
     return list(dropwhile(lambda head: head.number > 1 or head.listed, heads))
 
 
@@ -1026,7 +1037,7 @@ def _restarts(bare: list[_Head], breaks: list[int]) -> bool:
 
 
 def _renewed(heads: Sequence[_Head]) -> set[int]:
-    """The levels of headings that are numbered anew in each heading around them."""
+    """The levels of headings whose numbers begin again at 1 under another outer heading."""
     found: set[int] = set()
     around: dict[int, int] = {}  # Level → place of the last heading of a smaller level when it had the number 1.
     place: dict[int, int] = {}
@@ -1041,8 +1052,9 @@ def _renewed(heads: Sequence[_Head]) -> set[int]:
 
 
 def _series(heads: Iterable[_Head]) -> list[_Head]:
-    """The headings of each kind, if they begin with the number 1 or two of them follow each other. A Roman numeral or a
-    letter alone (``I.``) needs a second one. An inserted heading such as ``Статья 12.1`` follows ``Статья 12``.
+    """The headings, without those that belong to no series. Headings with a word are kept if they begin with the number
+    1 or if two follow each other; a Roman numeral or a letter alone (``I.``) needs both. An inserted heading such as
+    ``Статья 12.1`` is kept only after ``Статья 12``.
     """
     kinds: dict[tuple[int, str], list[_Head]] = defaultdict(list)
     for head in heads:
@@ -1064,12 +1076,14 @@ def _series(heads: Iterable[_Head]) -> list[_Head]:
 
 
 def _kind_of_points(points: Sequence[_Head]) -> Literal["section", "clause"]:
-    """Are most of these lines headings or sentences?"""
+    """``section`` if more than two thirds of the lines look like headings, otherwise ``clause``."""
     return "section" if points and sum(head.titled for head in points) * 3 > len(points) * 2 else "clause"
 
 
 def numeral(written: str) -> int:
-    """The number that is written in digits or as a Roman numeral; 0 for a wrong numeral, and for one of 90 or more."""
+    """The number that is written in digits or as a Roman numeral in capital letters, Latin or Cyrillic; 0 for anything
+    else, and for a numeral of 90 or more.
+    """
     if written.isdigit():
         return int(written)
     if "Ⅰ" <= written <= "Ⅻ":
@@ -1087,7 +1101,7 @@ def _roman(value: int) -> str:
 
 
 def _is_title(line: str) -> bool:
-    """Is the line the title of the heading before it («ГЛАВА 1», «ОБЩИЕ ПОЛОЖЕНИЯ»)?"""
+    """May the line be the title of the heading above it («ОБЩИЕ ПОЛОЖЕНИЯ» under «ГЛАВА 1»)?"""
     words = line.strip("#*_ ")
     return (
         words[:1].isupper()
@@ -1110,9 +1124,9 @@ def _is_appendix(line: str) -> bool:
 
 
 def unmarked(match: re.Match[str], rest: str, *, whole: bool = True) -> str:
-    """The words after a number, without the marks of a heading. Emphasis that is closed directly after the number is
-    left out. So is, if ``whole`` is true, emphasis of the number and all words, because a heading needs none; otherwise
-    the words begin with its mark.
+    """``rest``, the words after a number that ``match`` found, without the marks ``#`` at the end of a heading and
+    without emphasis that surrounds the number alone. Emphasis that begins before the number and does not end directly
+    after it is put before the words. If ``whole`` is true, and it covers the number and all words, it is left out.
     """
     strong, closed = match["strong"], match["closed"]
     if strong and not closed:

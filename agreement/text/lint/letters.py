@@ -82,8 +82,7 @@ def odd_characters(texts: Texts) -> Iterator[Message]:
     L023: characters that are invisible or have no meaning. L024: characters that change the direction. L025: odd
     spaces. L026: several spaces between words. L028: HTML tags and comments.
 
-    One message for each text and id; of L023, L024 and L025 one for each character. At most one place on each line
-    counts for each pattern.
+    One message for each text and id; of L023, L024 and L025 one for each character.
     """
     for language, body in texts.bodies.items():
         document = texts.documents[language]
@@ -153,8 +152,8 @@ def _as_letters(word: str) -> str:
 
 
 def _strange_letters(word: str) -> str:
-    """The characters of other scripts and styles in a word, if each of them looks like one of the alphabet, and all
-    others are of the alphabet; else ``""``. Also ``""`` for a Latin word with other Latin letters (``Yıldız``).
+    """The characters of other scripts and styles in a word, if each of them looks like one of the alphabet; else
+    ``""``. Also ``""`` for a Latin word with other Latin letters (``Yıldız``).
     """
     strange = [char for char in word if char not in _ALPHABET]
     if not strange or not all(char in SKELETONS for char in strange):

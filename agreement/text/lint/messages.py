@@ -62,7 +62,7 @@ class Message:
         return self._words(language)[1]
 
     def place(self, language: str) -> str:
-        """Where the place is, in words of that language; the number if the message has no words for it."""
+        """Where the place is, in words of that language; else in English, or else the number."""
         return self.places.get(language) or self.places.get("en") or self.clause
 
     def _words(self, language: str) -> tuple[str, str]:
@@ -631,10 +631,10 @@ def make_message(
     ``""`` if it is about both texts.
 
     The message has the line of ``unit`` and its number, or the number of its parent if it has none. A ``line`` other
-    than 0 replaces the line. Without ``unit``, the number is ``""``. ``lines`` are the lines of all places of a message
-    about several; the sentence then ends with their count. ``units`` are units in a row, at least one, which the
-    sentence names as ``{numbers}``; they replace ``unit``. ``values`` replace the ``{…}`` of the sentences and hints: a
-    mapping contains a value for each language. The value ``clause`` replaces the number of the unit.
+    than 0 replaces the line. ``lines`` are the lines of all places of a message about several; the sentence then ends
+    with their count. ``units`` are units in a row, which the sentence names as ``{numbers}``; the first of them
+    replaces ``unit``. ``values`` replace the ``{…}`` of the sentences and hints: a mapping contains a value for each
+    language. The value ``clause`` replaces the number of the unit.
     """
     text = MESSAGES[id]
     if units:
@@ -673,7 +673,8 @@ def collected(
     **values: Any,
 ) -> Iterator[Message]:
     """Yield one message about all places, if there are any. Each place is a unit, a line and what is wrong there, in
-    the order of the lines. The sentence names the first few different words as ``{name}``, and counts the lines.
+    the order of the lines. The sentence names the first few different words as ``{name}``. If the places are in several
+    lines, it counts these.
     """
     first: Clause | None = None
     lines, written = list[int](), dict[str, None]()

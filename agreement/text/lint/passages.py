@@ -39,7 +39,8 @@ _OWN = frozenset(_KAZAKH + _KAZAKH.upper())
 
 
 def foreign_passages(texts: Texts) -> Iterator[Message]:
-    """L021: titles, headings and sentences that seem to be in another language. One message for each language.
+    """L021: titles, headings and sentences that seem to be in another language. One message for each text and each
+    other language.
 
     Kazakh is recognised by its own letters and frequent words, Russian in a Kazakh text by short words and endings, and
     English by frequent words. Quotations, words in brackets and addresses are ignored, and so is a sentence of one or
@@ -58,7 +59,9 @@ def foreign_passages(texts: Texts) -> Iterator[Message]:
 
 
 def _foreign(document: Document, language: str) -> Iterator[tuple[str, int, Clause, str]]:
-    """Yield the language, the line, the unit and the words of each sentence in another language."""
+    """Yield the language, the line, the unit and the words of each heading or sentence that seems to be in another
+    language.
+    """
     for unit in document.units:
         if language == "ru" and _OWN.isdisjoint(unit.text) and _SIGNS.isdisjoint(unit.text.lower().split()):
             continue

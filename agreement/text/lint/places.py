@@ -25,8 +25,8 @@ def printed(unit: Clause) -> str:
 
 
 def readable(number: str) -> str:
-    """The number as people read it, if its unit is unknown or does not exist: ``3.1``, ``3.1 2)``; ``3.1 (a1)`` in an
-    appendix. The address ``ch2`` of a chapter gives ``2``. The place of an item with a letter is left out. Of ``0``,
+    """The number as people read it, for a unit that is unknown or does not exist: ``3.1``, ``3.1 2)``; ``3.1 (a1)`` in
+    an appendix. The address ``ch2`` of a chapter gives ``2``. The place of an item with a letter is left out. Of ``0``,
     the parent of what stands before the first number, nothing remains.
     """
     head, dash, tail = number.partition("-")

@@ -195,8 +195,8 @@ def number_sequence(texts: Texts) -> Iterator[Message]:
     section is the gap. Items with letters are not checked. A list in a clause may begin again at 1.
 
     One message for each gap, and one for the units in a row that are out of order. As few units as possible are out of
-    order: of 1.1, 1.5, 1.2, 1.3 it is 1.5. A number that is used twice is not reported here, and neither is a gap where
-    another number is out of order.
+    order: of 1.1, 1.5, 1.2, 1.3 it is 1.5. A number that is used twice is not reported here. Neither is a gap that
+    wrong numbers in the same place may explain.
     """
     for language, document in texts.documents.items():
         sequence = texts.sequences[language]
@@ -225,7 +225,9 @@ def _gap(texts: Texts, language: str, gap: Gap) -> Message:
 
 
 def _place_after(before: Clause | None, words: Mapping[str, tuple[str, str]]) -> Mapping[str, str]:
-    """Language → the place after that numbered unit, or of the first one: the first or the second of ``words``."""
+    """Language → the place in words: after the unit ``before``, or the first place if there is none. ``words``
+    contains, for each language, the words for both.
+    """
     return {code: after.format(printed(before)) if before else first for code, (after, first) in words.items()}
 
 
@@ -248,8 +250,9 @@ def repeated_items(texts: Texts) -> Iterator[Message]:
 
 
 def unrecognised_numbers(texts: Texts) -> Iterator[Message]:
-    """L029: lines that look like the beginning of a numbered unit, but are not recognised as one, such as a
-    line that repeats the number of the heading before it; and numbers without a space after them, which are recognised.
+    """L029: lines that look like the beginning of a numbered unit, but are not recognised as one, such as ``1-1.
+    Words`` or a line that repeats the number of the heading before it; and numbers that are recognised without a space
+    after them.
     """
     for language, body in texts.bodies.items():
         begun = {unit.line: unit for unit in texts.documents[language].units}
@@ -277,9 +280,7 @@ def _unusual_lines(body: str, begun: Mapping[int, Clause], unread: Container[int
 
 
 def doubtful_numbers(texts: Texts) -> Iterator[Message]:
-    """L050: numbers such as ``1.`` that were read as clauses and might be a list, or the other way round. At most one
-    message for each text and each of its appendices.
-    """
+    """L050: numbers such as ``1.`` that were read as clauses and might be a list, or the other way round."""
     readings = {
         "clauses": {"kk": "тармақтар", "ru": "пункты", "en": "clauses"},
         "list": {"kk": "тізім", "ru": "список", "en": "a list"},
@@ -293,13 +294,13 @@ def doubtful_numbers(texts: Texts) -> Iterator[Message]:
 
 
 def dangling_references(texts: Texts) -> Iterator[Message]:
-    """L012: references to a number that does not exist. L032: references to an appendix that is not in the text.
+    """L012: references to a number that does not exist. L032: references to an appendix that is not in the text. One
+    message for each missing number.
 
-    A reference to an item is not reported if its clause does not exist, or if the words of the clause contain the label
-    of the item. A reference to a number in a gap is not reported: the message about the gap (L010) names it. Neither is
-    one to a number in the middle of a line (L034), or to an appendix of a document that is named neither by the title
-    nor by «далее – Договор» or the like. In a text without sections and clauses (L018), only references to
-    appendices are checked. One message for each missing number.
+    A reference that may mean another document is not reported. Neither is one to a number that another message names,
+    such as a gap (L010) or a number in the middle of a line (L034). A reference to an item is not reported if its
+    clause does not exist, or if the words of the clause contain the label of the item. In a text without sections and
+    clauses (L018), only references to appendices are checked.
     """
     for language, document in texts.documents.items():
         present, names = set(document.numbers), references.names(document.labels)
@@ -350,8 +351,8 @@ def dangling_references(texts: Texts) -> Iterator[Message]:
 
 
 def _owner(text: str, start: int, end: int) -> set[str]:
-    """The first letters of the document that an appendix belongs to, and of the word that tells it from others:
-    «к Договору поставки» gives ``дого`` and ``пост``; empty if it is not named.
+    """The first letters of the document that an appendix belongs to, and of the word that tells it from others: «к
+    Договору поставки» gives ``дого`` and ``пост``. Empty if it is not named, or is «настоящий».
     """
     if of := _OF.match(text, end):
         return set() if of["this"] else _parts(of)
@@ -375,8 +376,8 @@ def _section(number: str) -> str:
 
 def different_references(texts: Texts) -> Iterator[Message]:
     """L035: a clause refers to different numbers in the two languages. A language that has fewer references is not
-    reported, and neither is a reference to a number that does not exist. Nothing is checked if the numbers of the two
-    texts differ.
+    reported, and a clause with a reference to a number that does not exist is not checked. Nothing is checked if the
+    numbers of the two texts differ.
     """
     if len(texts.documents) < 2:
         return
@@ -397,8 +398,8 @@ def different_references(texts: Texts) -> Iterator[Message]:
 
 
 def _targets(texts: Texts, language: str) -> dict[str, set[str]]:
-    """The number of each unit that occurs once → the numbers that its references lead to; ``""`` for a reference that
-    leads nowhere.
+    """The number of each unit with references → the numbers that these lead to; ``""`` for a reference that leads
+    nowhere. A unit whose number is used earlier is left out.
     """
     document = texts.documents[language]
     present, found = set(document.numbers), dict[str, set[str]]()

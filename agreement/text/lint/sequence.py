@@ -20,12 +20,12 @@ class Gap(NamedTuple):
 
 
 class Sequence:
-    """The gaps in the numbers of one text, and the units that are out of order.
+    """The gaps in the numbers of one text, and the units that are out of order (``misplaced``).
 
     ``repeated`` are the units whose numbers are used earlier. They are ignored, and so are the other clauses of a
     repeated section: they are ``copied``. ``swallowed`` are numbers that begin in the middle of a line; they are no
-    gaps. Units from the line ``end`` on are not checked. ``lines`` are the lines of the text: a line that begins with a
-    missing number is ``unread``, and the number is no gap.
+    gaps. Units from the line ``end`` on are not checked. ``lines`` are the lines of the text. A line that begins with a
+    missing number may be ``unread``: then the number is no gap.
     """
 
     def __init__(
@@ -70,7 +70,9 @@ class Sequence:
         return self.units[place - 1] if place else None
 
     def _collect(self) -> None:
-        """Sort the units into the groups that count together, and find those that are in a foreign section."""
+        """Sort the units into the groups that count together, and find those that are in a section with another
+        number.
+        """
         owners = set[str]()  # The numbers of the units that the next clause may belong to.
         clause = ""  # The last clause of two numbers, which the next sub-clause such as 1.1.1 belongs to.
         for unit, following in zip_longest(self.units, self.units[1:]):
@@ -127,7 +129,9 @@ class Sequence:
             expected, last = number + 1, place
 
     def _truly_missing(self, missing: list[str], last: int, unit: Clause) -> list[str]:
-        """The missing numbers with which no line begins between the unit at the place ``last`` and this one."""
+        """The missing numbers, without those with which a line begins between the unit at the place ``last`` and this
+        one. Such lines are added to ``unread``. Many numbers, or many lines, are not examined.
+        """
         place = self.place[unit.start]
         before = self.units[last if last >= 0 else max(place - 1, 0)]
         if unit.line - before.line > 200 or len(missing) > 20:
@@ -142,7 +146,7 @@ class Sequence:
         return [number for number, line in lines.items() if not line]
 
     def _follows_heading(self, unit: Clause) -> bool:
-        """Is the unit before it a heading without a number? That is reported by itself."""
+        """Is the unit before it a heading without a number?"""
         place = bisect_left(self.document.units, unit.start, key=lambda one: one.start)
         before = self.document.units[place - 1] if place else None
         return before is not None and before.kind == "heading" and not before.number
@@ -153,7 +157,7 @@ _BEGINS = re.compile(r"(?:<[^<>]{0,100}>|[^\w<])*(?:[^\W\d_]{3,9}\s+№?\s*)?(?:
 
 
 def _copied(document: Document, repeated: Container[Clause]) -> Iterator[Clause]:
-    """Yield the clauses of repeated sections whose own numbers are not repeated."""
+    """Yield the units in repeated sections whose own numbers are not repeated."""
     inside = False
     for unit in document.clauses:
         if unit.kind in {"section", "heading"}:

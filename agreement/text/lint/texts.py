@@ -65,7 +65,7 @@ class Texts:
 
     @cached_property
     def references(self) -> dict[str, dict[Clause, list[Reference]]]:
-        """The units of each text that refer to other units, with their references."""
+        """The units of each text that contain references, with these references."""
         return {
             language: {unit: found for unit in document.units if (found := list(references.find(unit.text)))}
             for language, document in self.documents.items()
@@ -81,7 +81,7 @@ class Texts:
 
     @cached_property
     def further(self) -> dict[str, list[Further]]:
-        """The second and each further document in a text."""
+        """The second and each further document in each text."""
         return {
             language: list(_further(document, self.bodies[language], self.repeated[language]))
             for language, document in self.documents.items()
@@ -94,7 +94,9 @@ class Texts:
 
     @cached_property
     def swallowed(self) -> dict[str, dict[str, tuple[Clause, int, str]]]:
-        """The numbers of each text that begin in the middle of a line, with the unit, the line and the words."""
+        """The numbers of the clauses of each text that begin in the middle of a line, with the unit, the line and the
+        words.
+        """
         return {language: swallowed(document, self.bodies[language]) for language, document in self.documents.items()}
 
     @cached_property
@@ -116,7 +118,7 @@ _TOP = re.compile(r"(?P<kind>(?:a\d+\.)?(?:ch|pt|bk|vo)?)(?P<number>\d+)(?:\.|$)
 
 
 def _further(document: Document, body: str, repeated: Mapping[Clause, int]) -> Iterator[Further]:
-    """Yield the places at which numbers that were used begin again with 1, 2."""
+    """Yield the further documents of a text: the places at which numbers that were used begin again with 1, 2."""
     lines, numbered = clauses.LINE_END.split(body), {unit.line for unit in document.clauses}
     tops: dict[str, list[tuple[int, Clause]]] = {}  # Chapters, sections and those of each appendix: number and unit.
     for unit in document.clauses:

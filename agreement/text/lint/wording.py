@@ -89,7 +89,7 @@ def _placeholders(document: Document, body: str) -> Iterator[tuple[Clause | None
 
 
 def _is_signature(line: str, before: str) -> bool:
-    """Is the blank in this line, after ``before``, for a signature? The line names a signature, or has a few words."""
+    """Is the blank in this line, after ``before``, likely to be for a signature?"""
     if _FACT.search(before):
         return False
     words = re.findall(r"[^\W\d_]{2,}", line)
@@ -109,7 +109,7 @@ _DOUBLED = frozenset(
 
 def repeated_words(texts: Texts) -> Iterator[Message]:
     """L033: a word is repeated: ``не не``. One message for each text. Doubled words such as ``еле еле`` or ``тез тез``,
-    long words of which one has a capital letter (``стороны Стороны``), names in quotes, and abbreviations (``ПО по``)
+    names in quotes, abbreviations (``ПО по``), and long words of which one has a capital letter (``стороны Стороны``)
     are no fault.
     """
     for language, document in texts.documents.items():
@@ -121,7 +121,7 @@ def repeated_words(texts: Texts) -> Iterator[Message]:
 
 
 def _may_repeat(body: str) -> bool:
-    """Does a word follow itself? Marks before the first of them are ignored."""
+    """Does a word seem to follow itself somewhere in the text? A quick test before the slower pattern."""
     last = "\0"
     for word in body.lower().split():
         if word.startswith(last) and not word[len(last) : len(last) + 1].isalnum():
@@ -151,8 +151,8 @@ _ABBREVIATION = re.compile(r"(?<!\w)(?:пп?|ст|гл|разд|подп|т|г|�
 
 
 def swallowed(document: Document, body: str) -> dict[str, tuple[Clause, int, str]]:
-    """Number → unit, line and words of each clause that begins in the middle of a line: ``1.1. Текст. 1.2. Ещё.`` It is
-    the next number after the one before it on the line, no unit has it, and a capital letter follows.
+    """Number → unit, line and words of each clause that begins in the middle of a line: ``1.1. Текст. 1.2. Ещё.`` Its
+    number may follow the one before it, no unit has it, and a capital letter follows.
     """
     present, found = set(document.numbers), dict[str, tuple[Clause, int, str]]()
     last: dict[int, str] = {}  # The last number that was found in a line.
@@ -235,5 +235,7 @@ _SENTENCE = re.compile(
 
 
 def unlike_a_title(line: str) -> bool:
-    """Is the line no title, but an approval («УТВЕРЖДЕНО»), a place, a date, a party, a row or a sentence?"""
+    """Does the line look like something other than a title, such as an approval («УТВЕРЖДЕНО»), a place, a date, a
+    party, a row or a sentence?
+    """
     return _NO_TITLE.match(line.strip("*_ ")) is not None or _SENTENCE.match(line) is not None

@@ -73,8 +73,9 @@ class _Drafting:
         self.done: set[int] = set()
 
     def _appendices_by_contents(self, changes: Sequence[Change]) -> list[Change]:
-        """The changes, in which the headings of two appendices are one change if most of what the appendices contain is
-        the same, and the headings differ only in the number. The redline pairs equal headings, whatever is below them.
+        """The changes, with the headings of appendices paired anew: two headings that differ only in the number are one
+        change if the contents of the two appendices are mostly paired. The redline pairs equal headings, whatever is
+        below them.
         """
         heads = [one for one in changes if all(noun(unit) == "appendix" for unit in (one.old, one.new) if unit)]
         old = {one.old.number: one.old for one in heads if one.old}
@@ -112,9 +113,9 @@ class _Drafting:
         return [*found, *(Change(unit, None) for unit in reversed(gone))]
 
     def _rewritten(self, changes: Sequence[Change]) -> tuple[list[Change], set[int]]:
-        """The changes, in which a deleted and an inserted unit with one name are one change, because a lawyer restates
-        that unit; and the starts of the new units that have no word of the old one, of these changes and of others. The
-        redline does not pair units with other words, unless they are short.
+        """The changes, and the offsets of the new units that are rewritten. A deleted and an inserted unit with one
+        name become one change, because a lawyer restates that unit. Rewritten units are those, and changed units that
+        share no word with the old ones.
         """
         places: dict[object, tuple[list[int], list[int]]] = {}
         for index, change in enumerate(changes):
@@ -466,7 +467,7 @@ class _Drafting:
 
 
 def _alike(last: Path, path: Path) -> bool:
-    """Can the two names be one: is only the last number different?"""
+    """Can the two names be one: do they differ at most in the last number?"""
     return last[0].noun == path[0].noun and last[1:] == path[1:]
 
 
@@ -493,9 +494,9 @@ def _joined(last: _Draft, draft: _Draft) -> bool:
 
 
 def _hunks(before: Sequence[str], after: Sequence[str]) -> list[tuple[range, range]]:
-    """The indexes of the lines that differ, in both; empty if the whole unit is to be restated, because too many lines
-    differ, a line is a row of a table, or no line stays. If no line stays, but a few words or the same words differ in
-    all, the lines are one passage.
+    """The ranges of the lines that differ, in both; empty if the whole unit is to be restated, for example because too
+    many lines differ or a line is a row of a table. If no line stays, but few words or the same words differ in all,
+    the range is all lines.
     """
     if len(before) * len(after) > MAX_LINE_PAIRS or any(" | " in line for line in (*before, *after)):
         return []

@@ -6,7 +6,8 @@ reworded, inserted, deleted, renumbered or moved, and in which words. ``amendmen
 and ``wording`` writes their sentences.
 
 A sentence can't say everything that an edit does. White space, Markdown and the dot after a number are in the edits
-alone. Edits that no sentence mentions are the operation ``formatting``, which comes last.
+alone. The edits of units in which nothing else changed are the operation ``formatting``, which comes last and has no
+sentence.
 """
 
 from __future__ import annotations

@@ -24,9 +24,9 @@ _PART = re.compile(r"\w+|[^\w\s]")
 def phrases(old: str, new: str, runs: Sequence[Run] = ()) -> tuple[Phrase, ...]:
     """The replacements of words that make one line of another; empty if they would be too many, too long or ambiguous.
 
-    The old words of each phrase occur once in the old line, or it is the only phrase. The result is checked: replaced
-    one after the other, the phrases give the new line, apart from white space. ``runs`` turn the old line into the new
-    one, if they are known.
+    One phrase may replace words wherever they occur in the line. If there are several, the old words of each occur
+    once. Replaced one after the other, the phrases give the new line, apart from white space. ``runs`` turn the old
+    line into the new one, if they are known.
     """
     runs = runs or compare(old, new)
     if found := _same_everywhere(old, new, runs):
@@ -61,8 +61,8 @@ def phrases(old: str, new: str, runs: Sequence[Run] = ()) -> tuple[Phrase, ...]:
 
 
 def _same_everywhere(old: str, new: str, runs: Sequence[Run]) -> Phrase | None:
-    """The one replacement that makes the new line wherever its words occur in the old one; ``None`` if there is none,
-    or if they occur once. ``runs`` turn the old line into the new one.
+    """The one replacement that makes the new line wherever its words occur in the old one, at least twice; ``None`` if
+    there is none. ``runs`` turn the old line into the new one.
     """
     pairs = {
         (one.text.strip(), other.text.strip())
@@ -82,8 +82,7 @@ def _same_everywhere(old: str, new: str, runs: Sequence[Run]) -> Phrase | None:
 
 def _phrase(old: str, start: int, end: int, inserted: str) -> Phrase | None:
     """The replacement of ``old[start:end]`` by ``inserted`` as a lawyer states it; ``None`` if it can't be stated
-    shortly. The fewest words around it are added that make it unique, and give it both marks of each quotation. It
-    begins with a comma or another closing sign only if the new words do too.
+    shortly. The fewest words around it are added that make it unique, and give it both marks of each quotation.
     """
     ahead = [start, *(match.start() for match in reversed([*_TOKEN.finditer(old, 0, start)][-_CONTEXT:]))]
     behind = [end, *(match.end() for match in islice(_TOKEN.finditer(old, end), _CONTEXT))]

@@ -31,7 +31,7 @@ _NOUNS = {
 
 
 class Names:
-    """The names of the units of one edition, which are given in the order of the text."""
+    """The names of the units of one edition. ``units`` are in the order of the text."""
 
     def __init__(self, units: Sequence[Clause]) -> None:
         self.by_number: dict[str, Clause] = {}
@@ -67,7 +67,7 @@ class Names:
         return next((parent.number for parent in self.parents(unit)), "")
 
     def path(self, unit: Clause) -> Path:
-        """The name of the unit."""
+        """The name of the unit, as the operations contain it."""
         name, parents = noun(unit), self.parents(unit)
         if name in {"title", "heading"}:
             return (Step(name, _shortened(unit.text) if name == "heading" else ""),)
@@ -118,7 +118,7 @@ def printed(unit: Clause) -> str:
 
 
 def _appendix(unit: Clause) -> str:
-    """The number of the appendix that contains the unit or is the unit; ``""`` if there is none."""
+    """The address of the appendix with which the number of the unit begins; ``""`` if it begins with none."""
     return re.split(r"[.-]", unit.number)[0] if unit.number.startswith("a") else ""
 
 

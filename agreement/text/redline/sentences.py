@@ -160,9 +160,9 @@ def _plural(count: int, language: str) -> int:
 def describe(change: Change, fact: str, language: str) -> str:
     """One of the ``facts()`` about a change in words: "reworded", "formerly 4.1.". ``language`` is kk, ru or en.
 
-    For ``renumbered`` the words contain the old label, or the old number of an appendix, which has no label. Of any
-    other unit without an old label they are "formerly without a number". If the label is the same, because only what
-    contains the unit was renumbered, they contain the old place: "formerly at 2.3, 1)".
+    For ``renumbered`` the words contain the old label, or the old number of a unit without a label; of a unit that had
+    neither they are "formerly without a number". If the label is the same, they contain the old place: "formerly at
+    2.3, 1)".
     """
     was = (change.old.label or change.old.number.removeprefix("a")) if change.old else ""
     if fact == "renumbered" and not was:

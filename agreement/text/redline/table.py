@@ -45,7 +45,7 @@ class Row:
 
     @property
     def last(self) -> str:
-        """The last of the numbers that name these units; ``""`` if there is only one."""
+        """The last of the numbers that name these units; ``""`` if there are fewer than two."""
         return self._numbers[-1] if len(self._numbers) > 1 else ""
 
     @property

@@ -149,8 +149,9 @@ def edition_name(number: int | None, at: datetime | None, language: str, zone: s
 
 
 def effect(number: int | None, at: datetime | None, language: str, zone: str, *, cancelled: bool = False) -> str:
-    """The sentence after the points: when the new edition takes effect. The parameters are those of
-    :func:`edition_name`; without ``at``, it takes effect when it is published. ``cancelled``: was it cancelled?
+    """The sentence after the points: when the new edition takes effect, or, if ``cancelled`` is true, that it does not.
+    The other parameters are those of :func:`edition_name`; without ``at``, the edition takes effect when it is
+    published.
     """
     if language == "kk":
         name = f"{number}-редакция" if number else "Жаңа редакция"
@@ -238,7 +239,9 @@ def _say_russian_insertion(one: Operation) -> str:
 
 
 def _russian_part(one: Operation, case: Case, *, alone: bool = False) -> str:
-    """The units of the operation or the part of the one unit that it is about."""
+    """The units of the operation or the part of the one unit that it is about, in that case. ``alone`` leaves out the
+    unit that contains the part.
+    """
     if not one.part:
         return _russian(one.old, case)
     whole = () if alone else (one.old or (one.container,))[0]
@@ -248,7 +251,9 @@ def _russian_part(one: Operation, case: Case, *, alone: bool = False) -> str:
 
 
 def _russian(paths: Sequence[Path], case: Case, *, inner: bool = False) -> str:
-    """Several units of one container: «пункты 4.1–4.5 приложения 1». ``inner`` leaves the container out."""
+    """One or several units of one container, in that case: «пункты 4.1–4.5 приложения 1». ``inner`` leaves the
+    container out.
+    """
     paths = [path for path in paths if path]
     if not paths:
         return ""
@@ -368,8 +373,8 @@ def _kazakh_part(one: Operation, case: Case = "accusative", *, alone: bool = Fal
 
 
 def _kazakh_units(paths: Sequence[Path], case: Case = "accusative", *, inner: bool = False) -> str:
-    """Several units of one container: «1-қосымшаның 4.1–4.5-тармақтары». The case ``accusative`` stands for the
-    nominative, which the passive verbs need. ``inner`` leaves the container out.
+    """One or several units of one container, in that case: «1-қосымшаның 4.1–4.5-тармақтары». The case ``accusative``
+    stands for the nominative, which the passive verbs need. ``inner`` leaves the container out.
     """
     paths = [path for path in paths if path]
     if not paths:
@@ -403,8 +408,8 @@ def _kazakh_number(steps: Sequence[Step], word: str) -> str:
 
 
 def _kazakh(word: str, case: Case, *, plural: bool = False, owned: bool = False) -> str:
-    """The form of a Kazakh noun: by the harmony of vowels, and by the sound that the form before the ending ends with.
-    ``accusative`` stands for the nominative. ``owned`` adds the ending of the third person: тармағы.
+    """The form of a Kazakh noun in that case, by the harmony of vowels and by its last sound. ``accusative`` stands for
+    the nominative. ``owned`` adds the ending of the third person: тармағы.
     """
     back = next(letter for letter in reversed(word) if letter in _BACK | _FRONT) in _BACK
     if plural:
@@ -458,7 +463,7 @@ def _kazakh_phrase(phrase: Phrase) -> str:
 
 
 def _only_adds(one: Operation) -> bool:
-    """Are words only added to the line? Then its unit is what the sentence supplements: «тармақ … толықтырылсын»."""
+    """Are words only added? Then their unit is what the sentence supplements: «тармақ … толықтырылсын»."""
     return all(phrase.after for phrase in one.phrases)
 
 

@@ -112,7 +112,9 @@ def _common_ends(old: str, new: str) -> tuple[int, int]:
 
 
 def _is_boundary(text: str, place: int) -> bool:
-    """Does white space end before this place, other than a single one between two digits, as in ``1 000``?"""
+    """Does white space end before this place? A single white space between two digits, as in ``1 000``, does not
+    count.
+    """
     if not text[place - 1].isspace() or text[place].isspace():
         return False
     return place < 2 or not (text[place].isdigit() and text[place - 2].isdigit())
@@ -198,7 +200,9 @@ def _words_of(block: _Block) -> int:
 
 
 def _trimmed(blocks: list[_Block]) -> Iterator[_Block]:
-    """Separate from a change what both sides begin or end with: a word that only lost its comma did not change."""
+    """Separate from a change the words and signs that both sides begin or end with: a word that only lost its comma did
+    not change.
+    """
     for equal, old, new in blocks:
         if equal or not old or not new:
             yield equal, old, new
