@@ -63,7 +63,8 @@ class Start:
 
     ``doubt`` is ``clauses`` if the numbers that begin here were read as clauses and might be a list, ``list`` if
     numbers in this unit were read as a list and might be clauses, ``glued`` if no space follows the number,
-    ``repeated`` if the line after a heading begins with its number again, and ``""`` otherwise.
+    ``repeated`` if the line after a heading begins with its number again, ``counted`` if the number of a heading is its
+    place among headings of which the title may be the first, and ``""`` otherwise.
     """
 
     line: int
@@ -97,7 +98,7 @@ class _Reading:
         self.anchors: dict[int, tuple[str, str]] = {}  # Line → the tags before and after the words of its heading.
         self.lines = lines = [self._without_anchor(index, line) for index, line in enumerate(lines)]
         self.title = front_matter("\n".join(lines[:MAX_LINES])).line  # No unit but a text begins before it.
-        self.scheme = Scheme(lines)
+        self.scheme = Scheme(lines, self.title)
         self.current: Start | None = None  # The last unit. The next line belongs to it, unless it begins a unit.
         self.in_list = self.blank = False
         self.section = self.clause = ""  # As printed: in an appendix without the prefix.

@@ -217,6 +217,22 @@ def test_headings_without_a_number_are_counted_if_numbers_begin_anew_in_them():
     assert numbers(above) == "0-1 0-2 1 1.1 2 2-1 2-2"
 
 
+@pytest.mark.parametrize(
+    ("first", "target"),
+    [
+        ("### Слова\n\n1. Портал – сайт.", "Два."),
+        ("## Правила\n\n### Слова\n\n1. Портал – сайт.", "Два."),
+        ("### Слова\n\nПортал – сайт.", ""),
+        ("УТВЕРЖДЕНО\n\n### Правила\n\nПортал – сайт.", ""),
+    ],
+)
+def test_a_reference_never_leads_to_another_section_because_the_first_heading_is_the_title(first, target):
+    rest = ["### Чтение", "1. Раз, кроме п. 3.2.", "### Сроки", "1. Раз.", "2. Два.", "### Споры", "1. Раз.", "2. Суд."]
+    document = parse(spaced(first, *rest))
+    linked = [unit.text for unit in document.clauses if f'class="reference" href="#{unit.number}"' in document.html]
+    assert linked == [target] * bool(target)
+
+
 def test_the_first_section_may_follow_a_preamble_that_ends_with_a_colon():
     assert (
         numbers(spaced("Стороны договорились:", "1. Термины", "Портал – сайт.", "2. Права", "2.1. Раз.")) == "1 2 2.1"
