@@ -16,6 +16,7 @@ MAX_APPROVAL, MAX_LINE = 255, 200
 
 _ESCAPE = re.compile(r"\\([!-/:-@\[-`{-~])")
 _RULE = re.compile(r"[-=*_—–.\s|:]{3,}$")
+_BOLD = re.compile(r"\*\*|</?(?:b|strong)>", re.I)
 _KEY = re.compile(r"[\w-]{1,40}\s*:(?:\s|$)|\s|[-#]")
 _NUMBERED = re.compile(r"[#*_\s]*(?:§|\d{1,3}(?:\.\d{1,3}){0,2}[.)]\s|[IVX]{1,4}\.\s|\d{1,3}(?:\.\d{1,3}){1,2}\s)")
 _MONTH = (
@@ -128,7 +129,7 @@ def _words(line: str) -> str:
         return ""
     if line.startswith("|"):
         line = re.sub(r"(?<!\\)\||<br\s*/?>", " ", line)
-    return " ".join(_ESCAPE.sub(r"\1", line.replace("**", "").strip("*_ ")).split())
+    return " ".join(_ESCAPE.sub(r"\1", _BOLD.sub("", line).strip("*_ ")).split())
 
 
 def _after_yaml(lines: list[str]) -> int:

@@ -41,6 +41,11 @@ _ANCHORED = re.compile(
     r"(?:(?P<close></a>)\s*(?P<behind>[^\s<].*)|(?P<inside>[^<]+)</a>(?P<end>[\s#]*)$)",
     re.IGNORECASE,
 )
+#: A line or heading that is bold by HTML. The tags remain text, and its words begin a unit.
+_BOLD = re.compile(
+    r"(?P<hashes>\s*(?:#{1,6}\s+)?)(?P<open><(?P<tag>b|strong)>)\s*(?P<words>[^\s<][^<]*)(?P<close></(?P=tag)>)\s*$",
+    re.IGNORECASE,
+)
 #: A heading in a list of Markdown.
 _LISTED = re.compile(r" {0,3}(?P<number>[1-9]\d{0,2}(?:\.\d{1,3}){0,3}\.?) +(?P<hashes>#{1,6}) +(?P<rest>\S.*)")
 #: Before such a unit of measurement, a number without a final dot is a quantity. It begins no unit of the text.
@@ -95,8 +100,8 @@ class _Reading:
     """
 
     def __init__(self, lines: list[str]) -> None:
-        self.anchors: dict[int, tuple[str, str]] = {}  # Line → the tags before and after the words of its heading.
-        self.lines = lines = [self._without_anchor(index, line) for index, line in enumerate(lines)]
+        self.anchors: dict[int, tuple[str, str]] = {}  # Line → the tags around its words.
+        self.lines = lines = [self._without_tags(index, line) for index, line in enumerate(lines)]
         self.title = front_matter("\n".join(lines[:MAX_LINES])).line  # No unit but a text begins before it.
         self.scheme = Scheme(lines, self.title)
         self.current: Start | None = None  # The last unit. The next line belongs to it, unless it begins a unit.
@@ -114,12 +119,16 @@ class _Reading:
         self.lists: list[tuple[bool, int, str]] = []
         self.item = ""  # The number of the last item.
 
-    def _without_anchor(self, index: int, line: str) -> str:
-        """The line without the anchor of HTML around or before the words of its heading, which is remembered. In a
-        heading in a list, such as ``1. ## Words``, the marks are put before the number.
+    def _without_tags(self, index: int, line: str) -> str:
+        """The line without the anchor of HTML around or before the words of its heading, and without the tags that make
+        the whole line bold, which are remembered. In a heading in a list, such as ``1. ## Words``, the marks are put
+        before the number.
         """
         if "#" in line[2:16] and (match := _LISTED.match(line)):
             return f"{match['hashes']} {match['number']} {match['rest']}"
+        if line.rstrip()[-1:] == ">" and (match := _BOLD.match(line)):
+            self.anchors[index] = match["open"], match["close"]
+            return match["hashes"] + match["words"].rstrip()
         match = _ANCHORED.match(line) if line[:1] == "#" else None
         if match is None:
             return line
@@ -156,8 +165,8 @@ class _Reading:
             if (current is None or index == self.title) and start.kind == "heading" and not start.number:
                 start.kind = "title"
         start.last = max(start.last, index)
-        if start.kind != "text" and index in self.anchors:
-            start.rest = start.rest.join(self.anchors[index])
+        for at in range(start.last, index - 1, -1) if start.kind != "text" else ():
+            start.rest = start.rest.join(self.anchors.get(at, ("", "")))
         if index in self.scheme.lists:
             start.doubt = "list"
         self._number(start)

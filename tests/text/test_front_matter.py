@@ -164,3 +164,8 @@ def test_a_link_of_a_web_page_above_the_title_is_not_the_title(above):
 @pytest.mark.parametrize("title", ["Назад в будущее", "Главная книга", "Меню портала", "Home Rules"])
 def test_a_title_that_begins_with_the_word_of_a_link_is_a_title(title):
     assert front_matter(f"{title}\n\nУсловия\n\n1. ОБЩЕЕ\n").title == title
+
+
+def test_an_approval_that_is_bold_by_html_is_above_the_title():
+    body = "<b>УТВЕРЖДЕНО</b>\nприказом № 7\n\nУсловия\n\n1.1. А.\n"
+    assert front_matter(body).title == clauses.parse(body).title == "Условия"

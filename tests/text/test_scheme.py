@@ -926,8 +926,32 @@ def test_a_heading_in_an_anchor_begins_what_its_words_begin(heading, words):
     assert not {"L016", "L018"} & ids(body)
 
 
+@pytest.mark.parametrize("between", ["\n", "\n\n"])
 @pytest.mark.parametrize(
-    "line", ["### <b>1. Срок</b>", '### <a href="/x">1. Срок</a>', '### <a name="x">1. Срок', "### <a>1. Срок</a>"]
+    ("line", "words"),
+    [
+        ("<b>{n}. Срок</b>", "<b>Срок</b>"),
+        ("<STRONG> {n}. Срок </STRONG> ", "<STRONG>Срок</STRONG>"),
+        ("## <b>{n}. Срок</b>", "<b>Срок</b>"),
+        ("<b>Статья {n}</b>\n<b>Срок</b>", "<b><b>Срок</b></b>"),
+    ],
+)
+def test_a_line_that_is_bold_by_html_begins_what_its_words_begin(line, words, between):
+    body = between.join((line.format(n=1), "1.1. Раз.", line.format(n=2), "Текст."))
+    document = parse(f"Т\n\n{body}\n")
+    assert [(unit.number, unit.text) for unit in document.clauses] == [("1", words), ("1.1", "Раз."), ("2", words)]
+    assert document.source == f"Т\n\n{body}\n"
+    assert "<b>" not in document.html
+    assert "L028" in ids(body)
+
+
+def test_a_line_that_is_bold_by_html_and_begins_nothing_stays_text():
+    (clause,) = parse("Т\n\n1.1. Раз.\n\n<b>Важно</b>\n").clauses
+    assert clause.text == "Раз.\n<b>Важно</b>"
+
+
+@pytest.mark.parametrize(
+    "line", ["### <i>1. Срок</i>", '### <a href="/x">1. Срок</a>', '### <a name="x">1. Срок', "### <a>1. Срок</a>"]
 )
 def test_a_heading_in_another_tag_begins_no_section(line):
     assert numbers(line) == ""
