@@ -41,6 +41,7 @@ _CONTINUED = re.compile(
     r"|жалпы жиналыс|құрылтайшы|м\.?\s?[пo]\.?$|қолы|подпись)"
     rf"|.*(?:(?i:{_ORDER_KK})(?:ғы|і|сы)|(?:ның|нің|дың|дің|тың|тің)$)"
     r"|.*[А-ЯӘҒҚҢӨҰҮҺІ]\.\s?(?:[А-ЯӘҒҚҢӨҰҮҺІ]\.\s?)?[А-ЯӘ]\w+$"
+    r"|[А-ЯЁӘҒҚҢӨҰҮҺІ][а-яёәғқңөұүһі-]+(?:\s[А-ЯЁӘҒҚҢӨҰҮҺІ][а-яёәғқңөұүһі-]+){2}$"
 )
 _DOCUMENT = re.compile(
     r"соглашени|договор|оферт|политик|правил[аоы]?\b|услови|положени|регламент|согласи|порядок|кодекс|инструкци"
@@ -64,10 +65,11 @@ _DATE = re.compile(
     re.I,
 )
 _DETAIL = re.compile(
-    r"(?:редакция|версия|нұсқа\w*|дата|күні|опубликован\w*|жарияланған|обновлен\w*|последн\w+\s(?:обновлен|измен|редакц)\w+"
-    r"|соңғы\s(?:жаңарт|өзгер)\w+|действует\sс|вступ\w+\sв\sсилу|күшіне\sен\w+|version|published|last\supdated|effective"
-    r"|бин|иин|бсн|жсн|тел\.?|адрес|мекенжай\w*|e-?mail|https?|www)(?!\w)"
-    r"|(?:№|N)\s*\S{1,20}$|(?:проект|жоба|образец|үлгі|форма|типовая\sформа|нысан|draft)$|!\[|\[!\[",
+    r"(?:ред(?:акция|\.)|версия|нұсқа\w*|дата|күні|опубликован\w*|жарияланған|обновлен\w*"
+    r"|последн\w+\s(?:обновлен|измен|редакц)\w+|соңғы\s(?:жаңарт|өзгер)\w+|действует\sс|вступ\w+\sв\sсилу|күшіне\sен\w+|version|published"
+    r"|last\supdated|effective|бин|иин|бсн|жсн|тел\.?|адрес|мекенжай\w*|e-?mail|https?|www)(?!\w)"
+    r"|(?:№|N)\s*\S{1,20}$|(?:проект|жоба|образец|үлгі|форма|типовая\sформа|нысан|draft)$"
+    r"|\((?:подпись|қолы|ф\.?\s?и\.?\s?о|дата|күні|м\.?\s?[пo])\.?\)$|!\[|\[!\[",
     re.I,
 )
 #: The links that a page of a web site prints above its text: «← Назад», «Главная / Документы».
@@ -83,8 +85,9 @@ class FrontMatter:
     """What stands at the beginning of an agreement.
 
     ``title`` is the text of the title line without the marks of a heading; ``""`` if the text has no words. ``line`` is
-    the index of this line, from 0; -1 without one. ``approval`` are the words of the approval above the title, at most
-    ``MAX_APPROVAL`` characters; ``""`` if there is none.
+    the index of this line, from 0; -1 without one, and if the first line is a date or a detail and no title follows.
+    ``approval`` are the words of the approval above the title, at most ``MAX_APPROVAL`` characters; ``""`` if there is
+    none.
     """
 
     title: str = ""
@@ -119,7 +122,8 @@ def front_matter(body: str) -> FrontMatter:
             break
         place += size
     if place and (place == len(words) or not _can_be_title(filled[place][1], words[place])):
-        return FrontMatter(filled[0][1], filled[0][0])
+        detail = _DATE.match(words[0]) or _DETAIL.match(words[0])
+        return FrontMatter(filled[0][1], -1 if detail and not _DOCUMENT.search(words[0]) else filled[0][0])
     return FrontMatter(filled[place][1], filled[place][0], _sentence(approval))
 
 

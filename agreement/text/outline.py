@@ -148,10 +148,10 @@ class _Reading:
         self.blank = False
         if current and current.last + 1 == index and current.tag != "p" and underlined(self.lines, index - 1):
             return None
+        first = index == self.title or (current is None and index > self.title >= 0)
         start = self._begin(index, bare, separate=separate) if index >= self.title else None
         if start is None:
             self.in_list = (self.in_list and (not separate or line[:1] == " ")) or _BULLET.match(line) is not None
-            first = index == self.title or (current is None and index > self.title)
             if first and not self.in_list and line[:4].strip() and bare[0] not in ">|":
                 start = Start(index, "title", rest=bare.strip("#").strip(), tag="h1")
             elif current is None or current.kind in {"title", "section", "heading"}:
@@ -162,7 +162,7 @@ class _Reading:
                 return None
         else:
             self.in_list = False
-            if (current is None or index == self.title) and start.kind == "heading" and not start.number:
+            if first and start.kind == "heading" and not start.number:
                 start.kind = "title"
         start.last = max(start.last, index)
         for at in range(start.last, index - 1, -1) if start.kind != "text" else ():
