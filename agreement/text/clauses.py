@@ -392,7 +392,10 @@ def _broken(block: list[str]) -> list[str]:
     ends = [ENDED.search(line[-9:]) is not None for line in words[:-1]]
     parted = any(end and needed <= width for end, needed in zip(ends, room, strict=True))
     kept = [width > 120 or needed <= 50 or (parted and end) for end, needed in zip(ends, room, strict=True)]
-    return [line.rstrip() + "  " if keep else line for line, keep in zip(block, [*kept, False], strict=True)]
+    return [
+        line.rstrip() + "  " if keep and not _LIST.fullmatch(f"{line.rstrip()} ") else line  # It would begin a list.
+        for line, keep in zip(block, [*kept, False], strict=True)
+    ]
 
 
 def _bounded(lines: list[str]) -> Iterator[str]:
