@@ -342,6 +342,13 @@ def test_one_wrong_number_in_a_row_is_one_message(wrong):
     assert message.id == ("agreement.L003" if wrong == "1" else "agreement.L011")
 
 
+@pytest.mark.parametrize("heading", ["1. 2. СРОК", "1. СРОК"])
+def test_a_section_with_a_wrong_number_repeats_only_its_own_number(heading):
+    body = f"Т\n\n1. ОБЩЕЕ\n\n1.1. Раз.\n\n{heading}\n\n2.1. Два.\n\n2.2. Три.\n"
+    message = next(message for message in lint({"ru": body}) if message.id == "agreement.L003")
+    assert (message.clause, message.last_clause, message.count) == ("1", "", 1)
+
+
 def test_a_section_whose_heading_has_no_number_is_one_gap():
     body = "Т\n\n1. ОБЩЕЕ\n\n1.1. Раз.\n\nСРОК\n\n2.1. Два.\n\n2.2. Три.\n\n3. ИТОГ\n\n3.1. Четыре.\n"
     message = only({"ru": body})
