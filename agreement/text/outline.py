@@ -326,7 +326,9 @@ class _Reading:
         if not depth or not (heads or self._begins(index, number, dot, rest, previous)):
             return None
         glued = match["glued"] is not None
-        if glued and not (rest.lstrip('«"“„')[:1].isupper() and self._follows(number)):
+        if glued and not (
+            self._follows(number) and (rest.lstrip('«"“„')[:1].isupper() or self._is_in_row(index, number))
+        ):
             return None
         kind = "clause" if depth == 1 else "subclause"
         if depth == 1 and self.point and number.startswith(f"{self.point}."):
@@ -338,6 +340,12 @@ class _Reading:
         doubt: Doubt = "glued" if glued else ""
         parent, tag = number.rpartition(".")[0], "h3" if heads else "p"
         return Start(index, kind, number, number + dot, parent, rest, tag, doubt=doubt)
+
+    def _is_in_row(self, index: int, number: str) -> bool:
+        """Does this number of three or more parts follow the sub-clause before it, or stand before the next one?"""
+        parent, _, last = number.rpartition(".")
+        before, after = f"{parent}.{int(last) - 1}", f"{parent}.{int(last) + 1}"
+        return "." in parent and (self.clause == before or self.scheme.ahead.stands(after, index))
 
     def _is_next_item(self, label: str, rest: str, previous: str) -> bool:
         """Is ``2)`` without a space after it the next sub-clause after ``1)``? ``previous`` is as for ``_begins``."""
