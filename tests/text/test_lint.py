@@ -371,6 +371,23 @@ def test_a_number_in_the_middle_of_a_line_is_neither_a_gap_nor_a_dangling_refere
 
 
 @pytest.mark.parametrize(
+    ("clause", "ids"),
+    [
+        ('3. Раз - "Да". 4. Два.', {"agreement.L034"}),
+        ("3. Раз. 4. Два. 5. Три.", {"agreement.L034"}),
+        ("3. Раз, ст. 4. Два.", {"agreement.L010"}),
+        ("3. Раз: 3. Два. 4. Три.", {"agreement.L010"}),
+    ],
+)
+def test_a_rule_in_the_middle_of_a_line_is_named(clause, ids):
+    rules = ["1. Раз.", "2. Два.", clause, "6. Пять." if "5." in clause else "5. Пять.", "7. Семь." * ("5." in clause)]
+    body = "\n\n".join(["Т", *rules])
+    messages = lint({"ru": body})
+    assert {message.id for message in messages} == ids
+    assert messages[0].id != "agreement.L034" or "«4. Два" in messages[0].sentence("ru")
+
+
+@pytest.mark.parametrize(
     "words",
     ["по п. 1.2. Закона", "версия TLS 1.2. Текст", "в 2026 г. 1.2. Текст", "см. 1.2. Текст", "тариф. 7.4. Иной"],
 )
