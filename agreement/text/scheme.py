@@ -56,6 +56,11 @@ _CLOSING = re.compile(
     r"|қол(?:дары|ы)?(?!\w))",
     re.IGNORECASE,
 )
+#: How a preamble ends whose contract consists of the points below it, also if they end with semicolons.
+_CONCLUDED = re.compile(
+    r"\bо\s+(?:нижеследующем|следующем)\s*:\s*$|\b(?:төмендегі|мына)\w*\s+(?:туралы|жөнінде|жайында)[^\n]{0,60}:\s*$",
+    re.IGNORECASE,
+)
 _UNDERLINE = re.compile(r"(?:=+|-+) *$")
 _CONTENTS = re.compile(r"[1-9]\d?\.?\s")
 #: The page at the end of a line of a table of contents, and the signs before it. Also ``""`` at the end of any line.
@@ -779,12 +784,17 @@ class Scheme:
         covered = self._filled[outer[-1].last + 1] - self._filled[first.line] + min(lines[-1], max(lines[:-1]))
         marked = any(head.bold for head in outer)
         uppers = sum(head.upper for head in outer)
-        listed = first.colon and sum(head.goes_on for head in outer) * 2 >= count
+        listed = first.colon and sum(head.goes_on for head in outer) * 2 >= count and not self._concludes(first.line)
         if marked or (count >= 3 and covered * 2 >= whole and uppers * 2 > count and not listed):
             adjacent = sum(not head.separate for head in outer[1:]) * 2 > count
             self._assign([], outer, anew=False, doubt="clauses" if adjacent and not marked else "")
             return
         self._doubt(bare)
+
+    def _concludes(self, index: int) -> bool:
+        """Do the parties agree on what begins at this line: does the line above it say «о нижеследующем:»?"""
+        above = next((line for line in reversed(self.lines[max(0, index - 3) : index]) if line.strip()), "")
+        return _CONCLUDED.search(above[-150:]) is not None
 
     def _find_points(self, heads: list[_Head]) -> None:
         """Find the lists ``1.``, ``2.`` in a section, a clause or an appendix, or before them: at least two lines that

@@ -176,6 +176,16 @@ def test_a_preamble_may_end_with_a_colon():
     assert numbers(spaced("Стороны договорились о нижеследующем:", *RULES)) == "1 2 3"
 
 
+@pytest.mark.parametrize(
+    "preamble",
+    ["Стороны заключили соглашение о нижеследующем:", "Тараптар төмендегілер туралы осы келісімді жасасты:"],
+)
+def test_points_below_a_preamble_are_clauses_also_if_they_end_with_a_semicolon(preamble):
+    points = ["1. Внести изменения;", "2. Исключить слова;", "3. Соглашение вступает в силу."]
+    assert numbers(spaced(preamble, *points)) == "1 2 3"
+    assert numbers(spaced("Портал хранит:", *points)) == "0-1 0-2 0-3"
+
+
 def test_a_missing_and_a_repeated_rule_are_reported():
     rules = [f"{place}. Читатель молчит." for place in range(1, 9)]
     assert ids(spaced(*rules[:4], *rules[5:])) == {"L010"}
