@@ -575,12 +575,12 @@ class Scheme:
     def _in_unnumbered(self, bare: list[_Head], breaks: list[int], start: int) -> bool:
         """Take the headings without a number and what is numbered in them, if this begins at 1 in each of them and in
         at least two. The number of such a heading is its place. The title is one of these headings if a list from 1
-        on follows it.
+        on follows it directly.
         """
         first = self.lines[self._title] if bare and self._title >= 0 and not start else ""
         title = _depth(first) if HEADING.match(first) else 0
         like_title = bool(breaks) and title == _depth(self.lines[breaks[0]])
-        if like_title and self._title < bare[0].line < breaks[0] and bare[0].number == 1 and not bare[0].colon:
+        if like_title and self.next_line(self._title) == bare[0].line and bare[0].number == 1:
             breaks, like_title = [self._title, *breaks], False
         if breaks and bare and breaks[0] > bare[0].line and not bare[0].marked:
             bare = [head for head in bare if head.line > breaks[0]]  # A list above the first heading.
@@ -784,8 +784,9 @@ class Scheme:
         covered = self._filled[outer[-1].last + 1] - self._filled[first.line] + min(lines[-1], max(lines[:-1]))
         marked = any(head.bold for head in outer)
         uppers = sum(head.upper for head in outer)
-        listed = first.colon and sum(head.goes_on for head in outer) * 2 >= count and not self._concludes(first.line)
-        if marked or (count >= 3 and covered * 2 >= whole and uppers * 2 > count and not listed):
+        listed = first.colon and sum(head.goes_on for head in outer) * 2 >= count
+        rules = self._concludes(first.line) or (covered * 2 >= whole and not listed)
+        if marked or (count >= 3 and uppers * 2 > count and rules):
             adjacent = sum(not head.separate for head in outer[1:]) * 2 > count
             self._assign([], outer, anew=False, doubt="clauses" if adjacent and not marked else "")
             return

@@ -184,5 +184,5 @@ def test_a_date_of_the_text_is_no_title_and_the_lint_reports_that_there_is_none(
 
 def test_the_name_of_a_person_who_approved_a_text_is_not_its_title():
     lines = ["УТВЕРЖДЕНО", "Индивидуальный предприниматель", "Имя Отчество Фамилия", "____", "(подпись)"]
-    found = front_matter("\n".join([*lines, "", "Политика данных", "", "1.1. Раз.\n"]))
+    found = front_matter("\n".join([*lines, "«__» _____ 2026 г.", "Политика данных", "", "1.1. Раз.\n"]))
     assert (found.title, found.approval) == ("Политика данных", f"Утверждено {lines[1]} {lines[2]}")

@@ -387,6 +387,11 @@ def test_a_rule_in_the_middle_of_a_line_is_named(clause, ids):
     assert messages[0].id != "agreement.L034" or "«4. Два" in messages[0].sentence("ru")
 
 
+def test_a_clause_in_the_middle_of_a_line_is_named_in_sections_that_number_anew():
+    body = "Т\n\n## 1. Общее\n\n1. Раз.\n\n2. Два. 3. Три.\n\n## 2. Срок\n\n1. Раз.\n\n## 3. Итог\n\n1. Два.\n"
+    assert only({"ru": body}).id == "agreement.L034"
+
+
 @pytest.mark.parametrize(
     "words",
     ["по п. 1.2. Закона", "версия TLS 1.2. Текст", "в 2026 г. 1.2. Текст", "см. 1.2. Текст", "тариф. 7.4. Иной"],

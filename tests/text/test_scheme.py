@@ -183,6 +183,7 @@ def test_a_preamble_may_end_with_a_colon():
 def test_points_below_a_preamble_are_clauses_also_if_they_end_with_a_semicolon(preamble):
     points = ["1. Внести изменения;", "2. Исключить слова;", "3. Соглашение вступает в силу."]
     assert numbers(spaced(preamble, *points)) == "1 2 3"
+    assert numbers(spaced("Астана", f"Портал и читатель.\n{preamble}", *points, "Портал", "Читатель")) == "1 2 3"
     assert numbers(spaced("Портал хранит:", *points)) == "0-1 0-2 0-3"
 
 
@@ -233,6 +234,7 @@ def test_headings_without_a_number_are_counted_if_numbers_begin_anew_in_them():
         ("### Слова\n\n1. Портал – сайт.", "Два."),
         ("## Правила\n\n### Слова\n\n1. Портал – сайт.", "Два."),
         ("### Слова\n\nПортал – сайт.", ""),
+        ("### Правила\n\nПравила обязательны.\n\n1. Портал – сайт.", ""),
         ("УТВЕРЖДЕНО\n\n### Правила\n\nПортал – сайт.", ""),
     ],
 )

@@ -180,15 +180,15 @@ def swallowed(document: Document, body: str) -> dict[str, tuple[Clause, int, str
         prefix = scope[0] if scope else ""
         address, before = prefix + number, last.get(line, unit.number.removeprefix(prefix))
         heads = body[max(0, match.start() - 12) : match.start()].rstrip(" \xa0")[-1].isalpha()
-        if "." not in number and f"{address}.1" not in present:  # No section: its first clause would follow.
-            own = unit.label.rstrip(".")
-            if unit.kind != "clause" or not own.isdigit():
-                continue
+        own = unit.label.rstrip(".") if unit.kind == "clause" and "." not in number else ""
+        if own.isdigit():
             if unit.start not in counting:
                 counting[unit.start] = _counts_in(unit, own)
             if counting[unit.start]:
                 continue
             address, before, heads = unit.number.removesuffix(own) + number, last.get(line, own), False
+        elif "." not in number and f"{address}.1" not in present:
+            continue  # A section: its first clause follows.
         if address in present or not (heads or number in _following(before)):
             continue
         last[line] = number
