@@ -131,7 +131,8 @@ class Clause:
     beginning of the body."""
     doubt: Doubt = ""
     """``clauses`` if the numbers that begin here were read as clauses and might be a list; ``list`` if numbers in this
-    unit were read as a list and might be clauses; ``glued`` if no space follows the number; otherwise ``""``."""
+    unit were read as a list and might be clauses; ``glued`` if no space follows the number; ``repeated`` and
+    ``counted`` as in ``outline.Start``; otherwise ``""``."""
 
     @property
     def anchor(self) -> str:
@@ -396,7 +397,10 @@ def _broken(block: list[str]) -> list[str]:
     ends = [ENDED.search(line[-9:]) is not None for line in words[:-1]]
     parted = any(end and needed <= width for end, needed in zip(ends, room, strict=True))
     kept = [width > 120 or needed <= 50 or (parted and end) for end, needed in zip(ends, room, strict=True)]
-    return [line.rstrip() + "  " if keep else line for line, keep in zip(block, [*kept, False], strict=True)]
+    return [
+        line.rstrip() + "  " if keep and not _LIST.fullmatch(f"{line.rstrip()} ") else line  # It would begin a list.
+        for line, keep in zip(block, [*kept, False], strict=True)
+    ]
 
 
 def _bounded(lines: list[str]) -> Iterator[str]:
@@ -510,7 +514,9 @@ class _Units(Treeprocessor):
                 continue
             if start.number or start.label:
                 self._number(block, start, seen)
-        numbers = {start.number for start in starts}
+        # Nobody can know whether a reference to such a number counts the title too.
+        counted = {start.number for start in starts if start.doubt == "counted"}
+        numbers = {start.number for start in starts if re.split(r"[.-]", start.number)[0] not in counted}
         labels = _labels(
             tuple(Clause(start.kind, start.number, start.rest, start.label, start.parent) for start in starts)
         )

@@ -16,6 +16,7 @@ MAX_APPROVAL, MAX_LINE = 255, 200
 
 _ESCAPE = re.compile(r"\\([!-/:-@\[-`{-~])")
 _RULE = re.compile(r"[-=*_—–.\s|:]{3,}$")
+_BOLD = re.compile(r"\*\*|</?(?:b|strong)>", re.I)
 _KEY = re.compile(r"[\w-]{1,40}\s*:(?:\s|$)|\s|[-#]")
 _NUMBERED = re.compile(r"[#*_\s]*(?:§|\d{1,3}(?:\.\d{1,3}){0,2}[.)]\s|[IVX]{1,4}\.\s|\d{1,3}(?:\.\d{1,3}){1,2}\s)")
 _MONTH = (
@@ -40,6 +41,7 @@ _CONTINUED = re.compile(
     r"|жалпы жиналыс|құрылтайшы|м\.?\s?[пo]\.?$|қолы|подпись)"
     rf"|.*(?:(?i:{_ORDER_KK})(?:ғы|і|сы)|(?:ның|нің|дың|дің|тың|тің)$)"
     r"|.*[А-ЯӘҒҚҢӨҰҮҺІ]\.\s?(?:[А-ЯӘҒҚҢӨҰҮҺІ]\.\s?)?[А-ЯӘ]\w+$"
+    r"|[А-ЯЁӘҒҚҢӨҰҮҺІ][а-яёәғқңөұүһі-]+(?:\s[А-ЯЁӘҒҚҢӨҰҮҺІ][а-яёәғқңөұүһі-]+){2}$"
 )
 _DOCUMENT = re.compile(
     r"соглашени|договор|оферт|политик|правил[аоы]?\b|услови|положени|регламент|согласи|порядок|кодекс|инструкци"
@@ -58,15 +60,16 @@ _PLACE = re.compile(
     re.I,
 )
 _DATE = re.compile(
-    rf"(?:от\s|с\s)?[«\"“]?[_\d]{{0,10}}[»\"”]?\s*(?:\d{{1,2}}[./]\d{{1,2}}[./]\d{{2,4}}|{_MONTH}\s*[_\d]{{2,4}}"
+    rf"(?:от\s|с\s)?[«\"“]?[_\d]{{0,10}}[»\"”]?\s*(?:\d{{1,2}}[./]\d{{1,2}}[./]\d{{2,4}}|(?:{_MONTH}|_{{2,20}})\s*[_\d]{{2,4}}"
     rf"|[_\d]{{4}}\s*(?:жылғы|жыл|ж\.)\s*[«\"“]?[_\d]{{0,10}}[»\"”]?\s*(?:{_MONTH}|_+))\W*(?:г(?:ода|\.)?|ж\.?|жыл)?.{{0,20}}$",
     re.I,
 )
 _DETAIL = re.compile(
-    r"(?:редакция|версия|нұсқа\w*|дата|күні|опубликован\w*|жарияланған|обновлен\w*|последн\w+\s(?:обновлен|измен|редакц)\w+"
-    r"|соңғы\s(?:жаңарт|өзгер)\w+|действует\sс|вступ\w+\sв\sсилу|күшіне\sен\w+|version|published|last\supdated|effective"
-    r"|бин|иин|бсн|жсн|тел\.?|адрес|мекенжай\w*|e-?mail|https?|www)(?!\w)"
-    r"|(?:№|N)\s*\S{1,20}$|(?:проект|жоба|образец|үлгі|форма|типовая\sформа|нысан|draft)$|!\[|\[!\[",
+    r"(?:ред(?:акция|\.)|версия|нұсқа\w*|дата|күні|опубликован\w*|жарияланған|обновлен\w*"
+    r"|последн\w+\s(?:обновлен|измен|редакц)\w+|соңғы\s(?:жаңарт|өзгер)\w+|действует\sс|вступ\w+\sв\sсилу|күшіне\sен\w+|version|published"
+    r"|last\supdated|effective|бин|иин|бсн|жсн|тел\.?|адрес|мекенжай\w*|e-?mail|https?|www)(?!\w)"
+    r"|(?:№|N)\s*\S{1,20}$|(?:проект|жоба|образец|үлгі|форма|типовая\sформа|нысан|draft)$"
+    r"|\((?:подпись|қолы|ф\.?\s?и\.?\s?о|дата|күні|м\.?\s?[пo])\.?\)$|!\[|\[!\[",
     re.I,
 )
 #: The links that a page of a web site prints above its text: «← Назад», «Главная / Документы».
@@ -82,8 +85,9 @@ class FrontMatter:
     """What stands at the beginning of an agreement.
 
     ``title`` is the text of the title line without the marks of a heading; ``""`` if the text has no words. ``line`` is
-    the index of this line, from 0; -1 without one. ``approval`` are the words of the approval above the title, at most
-    ``MAX_APPROVAL`` characters; ``""`` if there is none.
+    the index of this line, from 0; -1 without one, and if the first line is a date or a detail and no title follows.
+    ``approval`` are the words of the approval above the title, at most ``MAX_APPROVAL`` characters; ``""`` if there is
+    none.
     """
 
     title: str = ""
@@ -117,7 +121,8 @@ def front_matter(body: str) -> FrontMatter:
             break
         place += size
     if place and (place == len(words) or not _can_be_title(filled[place][1], words[place])):
-        return FrontMatter(filled[0][1], filled[0][0])
+        detail = _DATE.match(words[0]) or _DETAIL.match(words[0])
+        return FrontMatter(filled[0][1], -1 if detail and not _DOCUMENT.search(words[0]) else filled[0][0])
     return FrontMatter(filled[place][1], filled[place][0], _sentence(approval))
 
 
@@ -127,7 +132,7 @@ def _words(line: str) -> str:
         return ""
     if line.startswith("|"):
         line = re.sub(r"(?<!\\)\||<br\s*/?>", " ", line)
-    return " ".join(_ESCAPE.sub(r"\1", line.replace("**", "").strip("*_ ")).split())
+    return " ".join(_ESCAPE.sub(r"\1", _BOLD.sub("", line).strip("*_ ")).split())
 
 
 def _after_yaml(lines: list[str]) -> int:

@@ -41,6 +41,11 @@ _ANCHORED = re.compile(
     r"(?:(?P<close></a>)\s*(?P<behind>[^\s<].*)|(?P<inside>[^<]+)</a>(?P<end>[\s#]*)$)",
     re.IGNORECASE,
 )
+#: A line or heading that is bold by HTML. The tags remain text, and its words begin a unit.
+_BOLD = re.compile(
+    r"(?P<hashes>\s*(?:#{1,6}\s+)?)(?P<open><(?P<tag>b|strong)>)\s*(?P<words>[^\s<][^<]*)(?P<close></(?P=tag)>)\s*$",
+    re.IGNORECASE,
+)
 #: A heading in a list of Markdown.
 _LISTED = re.compile(r" {0,3}(?P<number>[1-9]\d{0,2}(?:\.\d{1,3}){0,3}\.?) +(?P<hashes>#{1,6}) +(?P<rest>\S.*)")
 #: Before such a unit of measurement, a number without a final dot is a quantity. It begins no unit of the text.
@@ -63,7 +68,8 @@ class Start:
 
     ``doubt`` is ``clauses`` if the numbers that begin here were read as clauses and might be a list, ``list`` if
     numbers in this unit were read as a list and might be clauses, ``glued`` if no space follows the number,
-    ``repeated`` if the line after a heading begins with its number again, and ``""`` otherwise.
+    ``repeated`` if the line after a heading begins with its number again, ``counted`` if the number of a heading is its
+    place among headings of which the title may be the first, and ``""`` otherwise.
     """
 
     line: int
@@ -94,10 +100,10 @@ class _Reading:
     """
 
     def __init__(self, lines: list[str]) -> None:
-        self.anchors: dict[int, tuple[str, str]] = {}  # Line → the tags before and after the words of its heading.
-        self.lines = lines = [self._without_anchor(index, line) for index, line in enumerate(lines)]
+        self.anchors: dict[int, tuple[str, str]] = {}  # Line → the tags around its words.
+        self.lines = lines = [self._without_tags(index, line) for index, line in enumerate(lines)]
         self.title = front_matter("\n".join(lines[:MAX_LINES])).line  # No unit but a text begins before it.
-        self.scheme = Scheme(lines)
+        self.scheme = Scheme(lines, self.title)
         self.current: Start | None = None  # The last unit. The next line belongs to it, unless it begins a unit.
         self.in_list = self.blank = False
         self.section = self.clause = ""  # As printed: in an appendix without the prefix.
@@ -113,12 +119,16 @@ class _Reading:
         self.lists: list[tuple[bool, int, str]] = []
         self.item = ""  # The number of the last item.
 
-    def _without_anchor(self, index: int, line: str) -> str:
-        """The line without the anchor of HTML around or before the words of its heading, which is remembered. In a
-        heading in a list, such as ``1. ## Words``, the marks are put before the number.
+    def _without_tags(self, index: int, line: str) -> str:
+        """The line without the anchor of HTML around or before the words of its heading, and without the tags that make
+        the whole line bold, which are remembered. In a heading in a list, such as ``1. ## Words``, the marks are put
+        before the number.
         """
         if "#" in line[2:16] and (match := _LISTED.match(line)):
             return f"{match['hashes']} {match['number']} {match['rest']}"
+        if line.rstrip()[-1:] == ">" and (match := _BOLD.match(line)):
+            self.anchors[index] = match["open"], match["close"]
+            return match["hashes"] + match["words"].rstrip()
         match = _ANCHORED.match(line) if line[:1] == "#" else None
         if match is None:
             return line
@@ -138,10 +148,10 @@ class _Reading:
         self.blank = False
         if current and current.last + 1 == index and current.tag != "p" and underlined(self.lines, index - 1):
             return None
+        first = index == self.title or (current is None and index > self.title >= 0)
         start = self._begin(index, bare, separate=separate) if index >= self.title else None
         if start is None:
             self.in_list = (self.in_list and (not separate or line[:1] == " ")) or _BULLET.match(line) is not None
-            first = index == self.title or (current is None and index > self.title)
             if first and not self.in_list and line[:4].strip() and bare[0] not in ">|":
                 start = Start(index, "title", rest=bare.strip("#").strip(), tag="h1")
             elif current is None or current.kind in {"title", "section", "heading"}:
@@ -152,11 +162,11 @@ class _Reading:
                 return None
         else:
             self.in_list = False
-            if (current is None or index == self.title) and start.kind == "heading" and not start.number:
+            if first and start.kind == "heading" and not start.number:
                 start.kind = "title"
         start.last = max(start.last, index)
-        if start.kind != "text" and index in self.anchors:
-            start.rest = start.rest.join(self.anchors[index])
+        for at in range(start.last, index - 1, -1) if start.kind != "text" else ():
+            start.rest = start.rest.join(self.anchors.get(at, ("", "")))
         if index in self.scheme.lists:
             start.doubt = "list"
         self._number(start)
@@ -315,7 +325,9 @@ class _Reading:
         if not depth or not (heads or self._begins(index, number, dot, rest, previous)):
             return None
         glued = match["glued"] is not None
-        if glued and not (rest.lstrip('«"“„')[:1].isupper() and self._follows(number)):
+        if glued and not (
+            self._follows(number) and (rest.lstrip('«"“„')[:1].isupper() or self._is_in_row(index, number))
+        ):
             return None
         kind = "clause" if depth == 1 else "subclause"
         if depth == 1 and self.point and number.startswith(f"{self.point}."):
@@ -327,6 +339,12 @@ class _Reading:
         doubt: Doubt = "glued" if glued else ""
         parent, tag = number.rpartition(".")[0], "h3" if heads else "p"
         return Start(index, kind, number, number + dot, parent, rest, tag, doubt=doubt)
+
+    def _is_in_row(self, index: int, number: str) -> bool:
+        """Does this number of three or more parts follow the sub-clause before it, or stand before the next one?"""
+        parent, _, last = number.rpartition(".")
+        before, after = f"{parent}.{int(last) - 1}", f"{parent}.{int(last) + 1}"
+        return "." in parent and (self.clause == before or self.scheme.ahead.stands(after, index))
 
     def _is_next_item(self, label: str, rest: str, previous: str) -> bool:
         """Does a label without a space after it, such as ``2)`` in «2)текст», begin the next sub-clause? ``rest`` and

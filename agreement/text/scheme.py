@@ -27,7 +27,7 @@ from itertools import dropwhile, pairwise
 from typing import Literal
 
 #: What is doubtful about a unit; ``outline.Start`` describes it.
-Doubt = Literal["", "clauses", "list", "glued", "repeated"]
+Doubt = Literal["", "clauses", "list", "glued", "repeated", "counted"]
 
 BLANK = "[ \u00a0\u2000-\u200b\u202f\u2060\ufeff]"  # Word and web pages indent with all of these.
 #: What may begin a unit. It excludes four digits (a year), a leading zero (a date) and more than six parts. A letter
@@ -55,6 +55,11 @@ HEADING = re.compile(r"(?P<hashes>\#{1,6})(?P<rest>\s+\S.*)$")
 _CLOSING = re.compile(
     r"(?:(?:юридические\s)?адреса|(?:банковские\s)?реквизиты|подпис[ьи]|(?:заңды\s)?мекен-?жай|деректемелер|тараптардың\s"
     r"|қол(?:дары|ы)?(?!\w))",
+    re.IGNORECASE,
+)
+#: How a preamble ends whose contract consists of the points below it, also if they end with semicolons.
+_CONCLUDED = re.compile(
+    r"\bо\s+(?:нижеследующем|следующем)\s*:\s*$|\b(?:төмендегі|мына)\w*\s+(?:туралы|жөнінде|жайында)[^\n]{0,60}:\s*$",
     re.IGNORECASE,
 )
 _UNDERLINE = re.compile(r"(?:=+|-+) *$")
@@ -169,6 +174,8 @@ class _Head:
     """Does no space follow the number?"""
     repeated: bool = False
     """Does the line after the heading begin with its number again, and is it a clause?"""
+    counted: bool = False
+    """Is its number its place among headings, of which the title may be the first?"""
     taken: bool = False
 
     @property
@@ -241,10 +248,12 @@ class Scheme:
     index of the last line of its heading. ``points`` are the lines that begin an item ``1.`` of a list in a unit, with
     the label, the words and the tag. ``lists`` are the indexes of the lines with which lists begin that might also be
     clauses. ``contents`` are those of a table of contents with pages. The time is linear in the length of the lines.
+    ``title`` is the index of the title line, -1 if there is none.
     """
 
-    def __init__(self, lines: Sequence[str]) -> None:
+    def __init__(self, lines: Sequence[str], title: int) -> None:
         self.lines = lines
+        self._title = title
         self.roles: dict[int, Role] = {}
         self.appendices: dict[int, tuple[str, int]] = {}
         self.points: dict[int, tuple[str, str, str]] = {}
@@ -341,7 +350,7 @@ class Scheme:
                 heading = bool(found.marked) or found.level < _ARABIC or found.capitals
             elif first == "#" and line[0] == "#" and (match := HEADING.match(line)) and not NUMBERED.match(line):
                 heading = True
-                if begun and index not in self.appendices:
+                if index > self._title and index not in self.appendices:
                     self._breaks.append(index)
             heading = heading or not begun
             begun, blank, previous, colon = True, False, line, bare[-1]
@@ -548,7 +557,7 @@ class Scheme:
         if worded:
             self._points(worded, bare)
             return
-        if not clauses and self._in_unnumbered(bare, breaks):
+        if not clauses and self._in_unnumbered(bare, breaks, start):
             return
         if any(head.marked or (head.capitals and head.dot and not self._is_listed(head, None)) for head in bare):
             sections = self._sections(bare, end)
@@ -570,10 +579,16 @@ class Scheme:
                 return True
         return False
 
-    def _in_unnumbered(self, bare: list[_Head], breaks: list[int]) -> bool:
+    def _in_unnumbered(self, bare: list[_Head], breaks: list[int], start: int) -> bool:
         """Take the headings without a number and what is numbered in them, if this begins at 1 in each of them and in
-        at least two. The number of such a heading is its place.
+        at least two. The number of such a heading is its place. The title is one of these headings if a list from 1
+        on follows it directly.
         """
+        first = self.lines[self._title] if bare and self._title >= 0 and not start else ""
+        title = _depth(first) if HEADING.match(first) else 0
+        like_title = bool(breaks) and title == _depth(self.lines[breaks[0]])
+        if like_title and self.next_line(self._title) == bare[0].line and bare[0].number == 1:
+            breaks, like_title = [self._title, *breaks], False
         if breaks and bare and breaks[0] > bare[0].line and not bare[0].marked:
             bare = [head for head in bare if head.line > breaks[0]]  # A list above the first heading.
         at = bisect_left(breaks, bare[0].line) - 1 if bare else -1
@@ -581,10 +596,14 @@ class Scheme:
             return False
         depth = _depth(self.lines[breaks[at]])
         found = [line for line in breaks if _depth(self.lines[line]) == depth]
+        counted = like_title and title == depth
         heads = [
-            _Head(line, _PLAIN_LEVEL, place, "", heading_words(self.lines[line].lstrip("#")), line, marked=depth)
+            _Head(
+                line, _PLAIN_LEVEL, place, "", heading_words(self.lines[line].lstrip("#")), line, marked=depth,
+                counted=counted,
+            )
             for place, line in enumerate(found, start=1)
-        ]
+        ]  # fmt: skip
         edges = [bisect_right(found, head.line) for head in bare]
         begins = [head for head, before, here in zip(bare, [0, *edges], edges, strict=False) if before != here]
         points = [head for group in _runs(heads, bare, anew=True) for head in group]
@@ -773,11 +792,17 @@ class Scheme:
         marked = any(head.bold for head in outer)
         uppers = sum(head.upper for head in outer)
         listed = first.colon and sum(head.goes_on for head in outer) * 2 >= count
-        if marked or (count >= 3 and covered * 2 >= whole and uppers * 2 > count and not listed):
+        rules = self._concludes(first.line) or (covered * 2 >= whole and not listed)
+        if marked or (count >= 3 and uppers * 2 > count and rules):
             adjacent = sum(not head.separate for head in outer[1:]) * 2 > count
             self._assign([], outer, anew=False, doubt="clauses" if adjacent and not marked else "")
             return
         self._doubt(bare)
+
+    def _concludes(self, index: int) -> bool:
+        """Do the parties agree on what begins at this line: does the line above it say «о нижеследующем:»?"""
+        above = next((line for line in reversed(self.lines[max(0, index - 3) : index]) if line.strip()), "")
+        return _CONCLUDED.search(above[-150:]) is not None
 
     def _find_points(self, heads: list[_Head]) -> None:
         """Find the lists ``1.``, ``2.``: at least two lines in one unit, or before the first, that begin no other unit.
@@ -858,7 +883,7 @@ class Scheme:
                 head.rest,
                 tag,
                 head.last,
-                "glued" if head.glued else "repeated" if head.repeated else doubt,
+                "glued" if head.glued else "repeated" if head.repeated else "counted" if head.counted else doubt,
             )
 
 

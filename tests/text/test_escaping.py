@@ -120,6 +120,7 @@ def test_escaped_words_are_one_cell_of_a_table(words):
 
 
 @given(NUMBERED.map("".join))
+@example("+\n\\")
 @settings(max_examples=examples(1000))
 def test_numbers_are_displayed_as_they_are(words):
     document = parse(f"Т\n\nСөз.\n\n{escaped(words)}\n")

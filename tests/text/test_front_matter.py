@@ -6,6 +6,7 @@ import pytest
 
 from agreement.text import clauses
 from agreement.text.front_matter import MAX_APPROVAL, front_matter
+from agreement.text.lint.rules import lint
 
 TITLES = {"kk": "Қызмет көрсету шарттары", "ru": "Условия оказания услуг"}
 
@@ -164,3 +165,24 @@ def test_a_link_of_a_web_page_above_the_title_is_not_the_title(above):
 @pytest.mark.parametrize("title", ["Назад в будущее", "Главная книга", "Меню портала", "Home Rules"])
 def test_a_title_that_begins_with_the_word_of_a_link_is_a_title(title):
     assert front_matter(f"{title}\n\nУсловия\n\n1. ОБЩЕЕ\n").title == title
+
+
+def test_an_approval_that_is_bold_by_html_is_above_the_title():
+    body = "<b>УТВЕРЖДЕНО</b>\nприказом № 7\n\nУсловия\n\n1.1. А.\n"
+    assert front_matter(body).title == clauses.parse(body).title == "Условия"
+
+
+@pytest.mark.parametrize(
+    "line", ["ред. от 06.08.2025", "Соңғы жаңартылған: 20 наурыз, 2025 жыл", "Последнее обновление: 20 марта 2025 г."]
+)
+def test_a_date_of_the_text_is_no_title_and_the_lint_reports_that_there_is_none(line):
+    body = f"{line}\n\n1. Общее\n\n1.1. Раз.\n"
+    assert [unit.kind for unit in clauses.parse(body).units] == ["text", "section", "clause"]
+    assert "agreement.L019" in {message.id for message in lint({"ru": body})}
+    assert clauses.parse(f"{line}\n\nУсловия\n\n1.1. Раз.\n").title == "Условия"
+
+
+def test_the_name_of_a_person_who_approved_a_text_is_not_its_title():
+    lines = ["УТВЕРЖДЕНО", "Индивидуальный предприниматель", "Имя Отчество Фамилия", "____", "(подпись)"]
+    found = front_matter("\n".join([*lines, "«__» _____ 2026 г.", "Политика данных", "", "1.1. Раз.\n"]))
+    assert (found.title, found.approval) == ("Политика данных", f"Утверждено {lines[1]} {lines[2]}")

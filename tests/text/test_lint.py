@@ -342,6 +342,13 @@ def test_one_wrong_number_in_a_row_is_one_message(wrong):
     assert message.id == ("agreement.L003" if wrong == "1" else "agreement.L011")
 
 
+@pytest.mark.parametrize("heading", ["1. 2. СРОК", "1. СРОК"])
+def test_a_section_with_a_wrong_number_repeats_only_its_own_number(heading):
+    body = f"Т\n\n1. ОБЩЕЕ\n\n1.1. Раз.\n\n{heading}\n\n2.1. Два.\n\n2.2. Три.\n"
+    message = next(message for message in lint({"ru": body}) if message.id == "agreement.L003")
+    assert (message.clause, message.last_clause, message.count) == ("1", "", 1)
+
+
 def test_a_section_whose_heading_has_no_number_is_one_gap():
     body = "Т\n\n1. ОБЩЕЕ\n\n1.1. Раз.\n\nСРОК\n\n2.1. Два.\n\n2.2. Три.\n\n3. ИТОГ\n\n3.1. Четыре.\n"
     message = only({"ru": body})
@@ -360,6 +367,28 @@ def test_a_reference_to_a_missing_number_is_named_by_the_gap():
 
 def test_a_number_in_the_middle_of_a_line_is_neither_a_gap_nor_a_dangling_reference():
     body = "Т\n\n1. ОБЩЕЕ\n\n1.1. Раз. 1.2. Два.\n\n1.3. По пункту 1.2 платят.\n"
+    assert only({"ru": body}).id == "agreement.L034"
+
+
+@pytest.mark.parametrize(
+    ("clause", "ids"),
+    [
+        ('3. Раз - "Да". 4. Два.', {"agreement.L034"}),
+        ("3. Раз. 4. Два. 5. Три.", {"agreement.L034"}),
+        ("3. Раз, ст. 4. Два.", {"agreement.L010"}),
+        ("3. Раз: 3. Два. 4. Три.", {"agreement.L010"}),
+    ],
+)
+def test_a_rule_in_the_middle_of_a_line_is_named(clause, ids):
+    rules = ["1. Раз.", "2. Два.", clause, "6. Пять." if "5." in clause else "5. Пять.", "7. Семь." * ("5." in clause)]
+    body = "\n\n".join(["Т", *rules])
+    messages = lint({"ru": body})
+    assert {message.id for message in messages} == ids
+    assert messages[0].id != "agreement.L034" or "«4. Два" in messages[0].sentence("ru")
+
+
+def test_a_clause_in_the_middle_of_a_line_is_named_in_sections_that_number_anew():
+    body = "Т\n\n## 1. Общее\n\n1. Раз.\n\n2. Два. 3. Три.\n\n## 2. Срок\n\n1. Раз.\n\n## 3. Итог\n\n1. Два.\n"
     assert only({"ru": body}).id == "agreement.L034"
 
 

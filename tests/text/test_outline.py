@@ -279,6 +279,14 @@ def test_a_number_in_two_brackets_begins_what_it_begins_with_one(items, numbers,
     assert "agreement.L029" not in {message.id for message in lint({"ru": LIST + between.join(items)})}
 
 
+@pytest.mark.parametrize("between", ["\n", "\n\n"])
+def test_a_subclause_in_small_letters_needs_no_space_after_its_number_in_a_row(between):
+    rows = between.join(["3.1. Раз.", "3.2. Стороны:", "3.2.1.платят;", "3.2.2. хранят;", "3.2.3.ждут."])
+    assert parse(f"Т\n\n{rows}\n").numbers == ("3.1", "3.2", "3.2.1", "3.2.2", "3.2.3")
+    assert "agreement.L029" in {message.id for message in lint({"ru": f"Т\n\n{rows}\n"})}
+    assert parse(f"Т\n\n3.2. Программа{between}3.2.1.beta.{between}3.3. Раз.\n").numbers == ("3.2", "3.3")
+
+
 @pytest.mark.parametrize(
     "line",
     [

@@ -176,6 +176,17 @@ def test_a_preamble_may_end_with_a_colon():
     assert numbers(spaced("Стороны договорились о нижеследующем:", *RULES)) == "1 2 3"
 
 
+@pytest.mark.parametrize(
+    "preamble",
+    ["Стороны заключили соглашение о нижеследующем:", "Тараптар төмендегілер туралы осы келісімді жасасты:"],
+)
+def test_points_below_a_preamble_are_clauses_also_if_they_end_with_a_semicolon(preamble):
+    points = ["1. Внести изменения;", "2. Исключить слова;", "3. Соглашение вступает в силу."]
+    assert numbers(spaced(preamble, *points)) == "1 2 3"
+    assert numbers(spaced("Астана", f"Портал и читатель.\n{preamble}", *points, "Портал", "Читатель")) == "1 2 3"
+    assert numbers(spaced("Портал хранит:", *points)) == "0-1 0-2 0-3"
+
+
 def test_a_missing_and_a_repeated_rule_are_reported():
     rules = [f"{place}. Читатель молчит." for place in range(1, 9)]
     assert ids(spaced(*rules[:4], *rules[5:])) == {"L010"}
@@ -215,6 +226,23 @@ def test_headings_without_a_number_are_counted_if_numbers_begin_anew_in_them():
     assert "1.1" not in numbers(spaced("## Общее", "Т.", "## Права", "1. Раз.\n2. Два."))
     above = spaced("1. Раз.\n2. Два.", "## Общее", "1. Три.", "## Права", "Портал хранит:", "1. имя;\n2. адрес.")
     assert numbers(above) == "0-1 0-2 1 1.1 2 2-1 2-2"
+
+
+@pytest.mark.parametrize(
+    ("first", "target"),
+    [
+        ("### Слова\n\n1. Портал – сайт.", "Два."),
+        ("## Правила\n\n### Слова\n\n1. Портал – сайт.", "Два."),
+        ("### Слова\n\nПортал – сайт.", ""),
+        ("### Правила\n\nПравила обязательны.\n\n1. Портал – сайт.", ""),
+        ("УТВЕРЖДЕНО\n\n### Правила\n\nПортал – сайт.", ""),
+    ],
+)
+def test_a_reference_never_leads_to_another_section_because_the_first_heading_is_the_title(first, target):
+    rest = ["### Чтение", "1. Раз, кроме п. 3.2.", "### Сроки", "1. Раз.", "2. Два.", "### Споры", "1. Раз.", "2. Суд."]
+    document = parse(spaced(first, *rest))
+    linked = [unit.text for unit in document.clauses if f'class="reference" href="#{unit.number}"' in document.html]
+    assert linked == [target] * bool(target)
 
 
 def test_the_first_section_may_follow_a_preamble_that_ends_with_a_colon():
@@ -910,8 +938,32 @@ def test_a_heading_in_an_anchor_begins_what_its_words_begin(heading, words):
     assert not {"L016", "L018"} & ids(body)
 
 
+@pytest.mark.parametrize("between", ["\n", "\n\n"])
 @pytest.mark.parametrize(
-    "line", ["### <b>1. Срок</b>", '### <a href="/x">1. Срок</a>', '### <a name="x">1. Срок', "### <a>1. Срок</a>"]
+    ("line", "words"),
+    [
+        ("<b>{n}. Срок</b>", "<b>Срок</b>"),
+        ("<STRONG> {n}. Срок </STRONG> ", "<STRONG>Срок</STRONG>"),
+        ("## <b>{n}. Срок</b>", "<b>Срок</b>"),
+        ("<b>Статья {n}</b>\n<b>Срок</b>", "<b><b>Срок</b></b>"),
+    ],
+)
+def test_a_line_that_is_bold_by_html_begins_what_its_words_begin(line, words, between):
+    body = between.join((line.format(n=1), "1.1. Раз.", line.format(n=2), "Текст."))
+    document = parse(f"Т\n\n{body}\n")
+    assert [(unit.number, unit.text) for unit in document.clauses] == [("1", words), ("1.1", "Раз."), ("2", words)]
+    assert document.source == f"Т\n\n{body}\n"
+    assert "<b>" not in document.html
+    assert "L028" in ids(body)
+
+
+def test_a_line_that_is_bold_by_html_and_begins_nothing_stays_text():
+    (clause,) = parse("Т\n\n1.1. Раз.\n\n<b>Важно</b>\n").clauses
+    assert clause.text == "Раз.\n<b>Важно</b>"
+
+
+@pytest.mark.parametrize(
+    "line", ["### <i>1. Срок</i>", '### <a href="/x">1. Срок</a>', '### <a name="x">1. Срок', "### <a>1. Срок</a>"]
 )
 def test_a_heading_in_another_tag_begins_no_section(line):
     assert numbers(line) == ""

@@ -133,6 +133,8 @@ def duplicate_numbers(texts: Texts) -> Iterator[Message]:
         repeated, end = texts.repeated[language].items(), texts.ends[language]
         first = {unit: line for unit, line in repeated if "-" not in unit.number and unit.line < end}
         for units in _stretches(document, first.keys() | texts.sequences[language].copied if first else first):
+            while units and units[-1] not in first:
+                units.pop()  # A copied unit joins the ones around it; it repeats no number itself.
             if line := next((first[unit] for unit in units if unit in first), 0):
                 yield make_message("agreement.L003", language, units=units, first=line)
 

@@ -151,11 +151,13 @@ _ABBREVIATION = re.compile(r"(?<!\w)(?:пп?|ст|гл|разд|подп|т|г|�
 
 
 def swallowed(document: Document, body: str) -> dict[str, tuple[Clause, int, str]]:
-    """Number → unit, line and words of each clause that begins in the middle of a line: ``1.1. Текст. 1.2. Ещё.`` Its
-    number may follow the one before it, no unit has it, and a capital letter follows.
+    """Number → unit, line and words of each clause that begins in the middle of a line: ``1.1. Текст. 1.2. Ещё.`` It may
+    be the next number after the one before it on the line, no unit has it, and a capital letter follows. A number of one
+    part is that of a section whose first clause follows, or follows the clause of one number on its line.
     """
     present, found = set(document.numbers), dict[str, tuple[Clause, int, str]]()
     last: dict[int, str] = {}  # The last number that was found in a line.
+    counting: dict[int, bool] = {}  # Offset of a clause → does its number begin a list in it?
 
     def counts(match: re.Match[str]) -> bool:
         whole = body[max(0, match.start() - 200) : match.start()]
@@ -176,17 +178,28 @@ def swallowed(document: Document, body: str) -> dict[str, tuple[Clause, int, str
         # In an appendix that starts its own numbering, the address has a prefix, and the text has none.
         number, scope = match["number"], _SCOPE.match(unit.number)
         prefix = scope[0] if scope else ""
-        before = last.get(line, unit.number.removeprefix(prefix))
-        if "." not in number and f"{prefix}{number}.1" not in present:
-            continue  # A section: its first clause follows.
+        address, before = prefix + number, last.get(line, unit.number.removeprefix(prefix))
         heads = body[max(0, match.start() - 12) : match.start()].rstrip(" \xa0")[-1].isalpha()
-        follows = heads or number in _following(before)
-        if prefix + number in present or not follows:
+        own = unit.label.rstrip(".") if unit.kind == "clause" and "." not in number else ""
+        if own.isdigit():
+            if unit.start not in counting:
+                counting[unit.start] = _counts_in(unit, own)
+            if counting[unit.start]:
+                continue
+            address, before, heads = unit.number.removesuffix(own) + number, last.get(line, own), False
+        elif "." not in number and f"{address}.1" not in present:
+            continue  # A section: its first clause follows.
+        if address in present or not (heads or number in _following(before)):
             continue
         last[line] = number
         text = body[match.start("number") : match.start("number") + 80].partition("\n")[0]
-        found.setdefault(prefix + number, (unit, line, excerpt(text)))
+        found.setdefault(address, (unit, line, excerpt(text)))
     return found
+
+
+def _counts_in(unit: Clause, number: str) -> bool:
+    """Does the clause contain its own number again, as a list in it does that counts up to the next number?"""
+    return re.search(rf"\s{number}\.\s", unit.text) is not None
 
 
 _HEADING = re.compile(r"(?m:^)[#*\s]*(?P<number>\d{1,3})\.[ \xa0][^\n]*\Z")
