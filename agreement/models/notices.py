@@ -93,6 +93,10 @@ class NoticeKind(models.TextChoices):
     BREACH = "breach", _("breach of personal data")
 
 
+#: The kinds of notices that describe the changes of an edition.
+DESCRIBING = (NoticeKind.PUBLISHED, NoticeKind.REMINDER)
+
+
 class NoticeQuerySet(models.QuerySet["Notice"]):
     def unfinished(self, at: datetime | None = None) -> Self:
         """Notices that are due at that instant (now) and whose deliveries are not all written yet, the oldest first.
@@ -270,15 +274,15 @@ class Notice(models.Model):
         return overtaken_by(number) if number else ""
 
     def other_notices(self) -> NoticeQuerySet:
-        """The other notices of this edition."""
-        return Notice.objects.filter(edition=self.edition_id).exclude(pk=self.pk)
+        """The other notices that describe this edition: that of its publication and its reminder."""
+        return Notice.objects.filter(edition=self.edition_id, kind__in=DESCRIBING).exclude(pk=self.pk)
 
     def covering(self) -> NoticeQuerySet:
-        """For a notice of cancellation: the notices of later editions that were created before it, except those of
-        cancellations. Their texts may cover this edition too.
+        """For a notice of cancellation: the notices that describe later editions and were created before it. Their
+        texts may cover this edition too.
         """
         later = Notice.objects.filter(edition__agreement=self.edition.agreement_id, created_at__lt=self.created_at)
-        return later.filter(edition__number__gt=self.edition.number).exclude(kind=NoticeKind.CANCELLED)
+        return later.filter(edition__number__gt=self.edition.number, kind__in=DESCRIBING)
 
     def pause(self, *, by: By = None, at: datetime | None = None) -> bool:
         """Pause the notice at that instant (now), and add an audit entry: no deliveries are claimed until it is

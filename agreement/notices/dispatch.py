@@ -94,8 +94,8 @@ def fan_out(
 
 
 def _in_flight(notice: Notice) -> DeliveryQuerySet:
-    """Return the waiting deliveries of the other notices about the edition of this notice, claimed or not, in all
-    channels.
+    """Return the waiting deliveries of the other notices that describe the edition of this notice, claimed or not, in
+    all channels.
     """
     return Delivery.objects.primary().waiting().filter(notice__in=notice.other_notices())
 

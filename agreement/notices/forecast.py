@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from agreement import conf
 from agreement.models import ChannelState, Notice, NoticeKind, Progress, channel_state, rate_limits
-from agreement.models.notices import INVALID_ADDRESS, NO_ADDRESS, notice_due_at
+from agreement.models.notices import DESCRIBING, INVALID_ADDRESS, NO_ADDRESS, notice_due_at
 from agreement.models.rate_limits import RateLimit
 from agreement.notices.audience import count_by_language
 from agreement.notices.channels import Channel
@@ -64,11 +64,10 @@ def forecast(
     """
     at = at or timezone.now()
     limits, speed = channel_state.limits_for(channel), _channel_speed(channel)
-    replaced = {NoticeKind.PUBLISHED, NoticeKind.REMINDER}
     first = (
         notice
         for notice in _sendable_notices(channel, at)
-        if notice.edition.agreement_id != agreement or notice.kind not in replaced
+        if notice.edition.agreement_id != agreement or notice.kind not in DESCRIBING
     )
     ahead = _waiting(channel, first)
     start = _start(channel, limits, notice_due_at(at, effective_from))

@@ -114,3 +114,53 @@ def test_a_breach_announced_before_the_account_is_not_on_its_page():
     type(later).objects.filter(pk=later.pk).update(date_joined=timezone.now() + timedelta(seconds=1))
     later.refresh_from_db()
     assert not Notice.objects.for_user(later).filter(kind=NoticeKind.BREACH).exists()
+
+
+def scheduled(**stated) -> tuple[Edition, Notice]:
+    edition = factories.published(effective_from=timezone.now() + timedelta(days=9), **stated)
+    return edition, edition.notices.get(kind=NoticeKind.PUBLISHED)
+
+
+def outcomes(notice: Notice) -> list[str]:
+    return list(Delivery.objects.filter(notice=notice).order_by("user").values_list("outcome", flat=True))
+
+
+def test_a_breach_before_the_first_effect_does_not_stand_for_the_notice_of_the_edition():
+    factories.users(2)
+    edition, publication = scheduled()
+    publication.pause()
+    breach = announced()
+    dispatch.work()
+    assert outcomes(breach) == ["sent", "sent"]
+    edition.cancel()
+    dispatch.work()
+    assert outcomes(edition.notices.get(kind=NoticeKind.CANCELLED)) == []
+
+
+def test_after_a_cancellation_the_earlier_notice_goes_also_to_those_whom_a_breach_concerned():
+    one, _two = factories.users(2)
+    _first, notice = scheduled()
+    notice.pause()
+    second = factories.published(effective_from=timezone.now() + timedelta(days=10))
+    second.notices.get(kind=NoticeKind.PUBLISHED).pause()
+    announced(one)
+    dispatch.work()
+    assert outcomes(notice) == ["skipped", "skipped"]
+    second.cancel()
+    notice.resume()
+    dispatch.work()
+    assert outcomes(notice) == ["sent", "sent"]
+
+
+def test_a_paused_breach_delays_no_cancellation():
+    factories.users(1)
+    edition, _publication = scheduled()
+    dispatch.work()
+    breach = announced()
+    breach.pause()
+    dispatch.work()
+    edition.cancel()
+    dispatch.work()
+    assert outcomes(edition.notices.get(kind=NoticeKind.CANCELLED)) == ["sent"]
+    assert outcomes(breach) == ["waiting"]
+    assert dispatch.next_due_at() is None
