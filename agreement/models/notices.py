@@ -273,6 +273,11 @@ class Notice(models.Model):
             number = newer.first()
         return overtaken_by(number) if number else ""
 
+    @property
+    def goes_first(self) -> bool:
+        """Whether its deliveries are sent before those of all other notices: it announces a breach."""
+        return self.kind == NoticeKind.BREACH
+
     def other_notices(self) -> NoticeQuerySet:
         """The other notices that describe this edition: that of its publication and its reminder."""
         return Notice.objects.filter(edition=self.edition_id, kind__in=DESCRIBING).exclude(pk=self.pk)

@@ -17,10 +17,11 @@ from agreement.models import (
     Edition,
     Notice,
     NoticeKind,
+    Progress,
     Withdrawal,
     WithdrawalOutcome,
 )
-from agreement.notices import dispatch
+from agreement.notices import audience, dispatch, forecast
 from agreement.notices.letters import letter
 from tests.support import factories
 
@@ -164,3 +165,28 @@ def test_a_paused_breach_delays_no_cancellation():
     assert outcomes(edition.notices.get(kind=NoticeKind.CANCELLED)) == ["sent"]
     assert outcomes(breach) == ["waiting"]
     assert dispatch.next_due_at() is None
+
+
+def test_the_letters_about_a_breach_go_before_those_of_older_notices(settings):
+    users = factories.users(2)
+    settings.AGREEMENT = {**settings.AGREEMENT, "RATE_LIMITS": {"email": ("2/h",)}}
+    _edition, older = scheduled()
+    breach = announced()
+    dispatch.work()
+    assert outcomes(breach) == ["sent"] * len(users)
+    assert outcomes(older) == ["waiting"] * len(users)
+
+
+def test_the_expected_end_of_a_breach_counts_only_breaches(settings):
+    users = factories.users(2)
+    settings.AGREEMENT = {**settings.AGREEMENT, "RATE_LIMITS": {"email": ("1/h",)}}
+    at = timezone.now()
+    _edition, older = scheduled()
+    breach = announced()
+    for notice in (older, breach):
+        audience.write_deliveries(notice, channels=["email"])
+    ends = {row.notice: forecast.expected_end(row, at=at) for row in Progress.objects.select_related("notice")}
+    assert ends[breach] < ends[older]
+    # One more breach for as many users waits for the first one, and not for the older notice.
+    end = forecast.breach_end(channel="email", recipients=len(users), at=at)
+    assert abs(end - ends[older]) < timedelta(minutes=1)
