@@ -10,7 +10,8 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone, translation
 
-from agreement.models import AuditEntry, Breach, NoticeKind
+from agreement.models import AuditEntry, Breach, Delivery, NoticeKind
+from agreement.notices import audience
 from agreement.status import status
 from agreement.status.report import Level
 from tests.support import factories
@@ -133,3 +134,14 @@ def test_the_status_names_a_breach_until_it_is_announced(ago, level):
     assert before.level == max(level, before.level)
     row.delete()
     assert not any("breach" in problem for problem in status().problems)
+
+
+def test_the_status_names_a_breach_whose_letters_reached_nobody():
+    factories.published()
+    factories.users(1)
+    known_at = timezone.now() - timedelta(days=30)
+    row = Breach.objects.create(agreement=factories.agreement(), known_at=known_at, text_kk="Не болды", text_ru="Что")
+    notice = row.notify()
+    audience.write_deliveries(notice, channels=["email"])
+    Delivery.objects.skip(notice=notice, reason="no address", at=known_at)
+    assert [problem for problem in status().problems if problem.endswith("sent to nobody")]
