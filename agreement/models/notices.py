@@ -172,9 +172,9 @@ class NoticeQuerySet(models.QuerySet["Notice"]):
         that is paused since before it was due is left out, and so is that of a breach that does not concern this user.
         Of the publication, the reminder and the cancellation of a cancelled edition, at most one notice is included:
         that of the cancellation or that of the publication. If the site does not display scheduled editions
-        (``SHOW_SCHEDULED``), notices of editions that are cancelled or have not taken effect are left out. If the user
-        model records when the account was created (``date_joined``), so are notices of editions that took effect or
-        were cancelled by then, and of breaches that were announced by then.
+        (``SHOW_SCHEDULED``), notices about editions that are cancelled or have not taken effect are left out, except
+        those of breaches. If the user model records when the account was created (``date_joined``), so are notices of
+        editions that took effect or were cancelled by then, and of breaches that were announced by then.
         """
         at, never_sent = at or timezone.now(), Q(paused_at__lt=F("due_at"))
         cancellation = Notice.objects.filter(edition=OuterRef("edition"), kind=NoticeKind.CANCELLED, due_at__lte=at)
@@ -184,9 +184,9 @@ class NoticeQuerySet(models.QuerySet["Notice"]):
         unannounced = Notice.objects.filter(never_sent | Q(due_at__gt=OuterRef("edition__cancelled_at")))
         unannounced = unannounced.filter(edition=OuterRef("edition"), kind=NoticeKind.PUBLISHED)
         found = found.exclude(Exists(unannounced), kind=NoticeKind.CANCELLED).exclude(never_sent)
-        if not conf.get().SHOW_SCHEDULED:  # Then scheduled and cancelled editions have no page.
-            found = found.filter(edition__effective_from__lte=at, edition__cancelled_at=None)
         about_breach = Q(kind=NoticeKind.BREACH)
+        if not conf.get().SHOW_SCHEDULED:  # Then scheduled and cancelled editions have no page.
+            found = found.filter(about_breach | Q(edition__effective_from__lte=at, edition__cancelled_at=None))
         concerned = Notice.objects.filter(Q(breach__everyone=True) | Q(breach__affected__user=user.pk))
         found = found.filter(~about_breach | Q(pk__in=concerned.values("pk")))
         if created := getattr(user, "date_joined", None):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.core import mail
 from django.test import Client
-from django.utils import timezone
+from django.utils import timezone, translation
+from django.utils.translation import gettext
 
 from agreement.models import (
     Acceptance,
@@ -55,6 +56,38 @@ def test_the_letter_has_the_words_of_the_breach_in_the_language_of_the_reader():
     assert "&lt;b&gt;жаптық&lt;/b&gt;" in kazakh.html
     assert "Кітапхана" in kazakh.subject
     assert notice.edition.digest in kazakh.text
+    with translation.override("ru"):
+        below = gettext("The English text is below.")
+    assert both.text.count(below) == both.html.count(below) == 1
+    assert below not in kazakh.text
+
+
+def test_the_letter_states_the_day_on_which_the_breach_became_known():
+    factories.published()
+    known_at = datetime(2026, 11, 28, 20, tzinfo=UTC)  # In Astana it is the next day.
+    row = Breach.objects.create(agreement=factories.agreement(), text_kk=KK, text_ru=RU, known_at=known_at)
+    both = letter(row.notify(), "mul", since=0)
+    for content in (both.text, both.html):
+        assert "2026 жылғы 29 қараша" in content
+        assert "29 ноября 2026" in content
+
+
+def test_a_hidden_edition_is_not_named_in_the_letter_about_a_breach(settings):
+    settings.AGREEMENT = {**settings.AGREEMENT, "SHOW_SCHEDULED": False}
+    (user,) = factories.users(1)
+    edition, _publication = scheduled()
+    notice = announced()
+    russian = letter(notice, "ru", since=0)
+    address = f"/{edition.agreement.slug}/{edition.number}/"
+    for content in (russian.text, russian.html):
+        assert address not in content
+        assert edition.digest not in content
+    assert notice in Notice.objects.for_user(user)
+    client = Client()
+    client.force_login(user)
+    page = client.get("/kk/agreements/notices/").text
+    assert "тіркелгілер көшірілді" in page
+    assert address not in page
 
 
 def test_the_letter_goes_to_each_affected_user_once():
