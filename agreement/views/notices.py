@@ -48,6 +48,14 @@ class DisplayedNotice:
         return self.notice.breach.text(self.displayed.language) if self.notice.kind == NoticeKind.BREACH else ""
 
     @property
+    def breach_known(self) -> str:
+        """The day on which the breach became known, in the language of the page; ``""`` for any other notice."""
+        if self.notice.kind != NoticeKind.BREACH:
+            return ""
+        zone = self.notice.edition.agreement.time_zone
+        return dates.day(self.notice.breach.known_at, active_language(), zone)
+
+    @property
     def is_new(self) -> bool:
         """Whether the notice had not been marked as read for this user before this page."""
         return getattr(self.notice, "read_at", None) is None

@@ -24,6 +24,7 @@ from agreement.models import (
 )
 from agreement.notices import audience, dispatch, forecast
 from agreement.notices.letters import letter
+from agreement.text import dates
 from tests.support import factories
 
 pytestmark = pytest.mark.django_db
@@ -140,6 +141,8 @@ def test_only_the_affected_users_find_the_notice_on_their_page():
     page = client.get("/kk/agreements/notices/").text
     assert "тіркелгілер көшірілді" in page
     assert "<b>жаптық" not in page
+    known_on = dates.day(notice.breach.known_at, "kk", notice.breach.agreement.time_zone)
+    assert known_on in page
 
 
 def test_a_breach_announced_before_the_account_is_not_on_its_page():
