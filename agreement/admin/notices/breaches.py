@@ -8,7 +8,8 @@ from zoneinfo import ZoneInfo
 from django import forms
 from django.conf import settings
 from django.contrib import admin, messages
-from django.contrib.admin.utils import quote, unquote
+from django.contrib.admin.sites import AdminSite
+from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -184,7 +185,9 @@ class BreachAdmin(LoggedViews[Breach], SafeFilters[Breach]):
         if row.notice is None:
             return gettext("not yet")
         return format_html(
-            '<a href="{}">{}</a>', self.sending_url(row), moment(row.notice.created_at, row.agreement.time_zone)
+            '<a href="{}">{}</a>',
+            sending_url(row, self.admin_site),
+            moment(row.notice.created_at, row.agreement.time_zone),
         )
 
     @admin.display(description=_("concerns"))
@@ -193,9 +196,10 @@ class BreachAdmin(LoggedViews[Breach], SafeFilters[Breach]):
             return gettext("all users")
         return names_of(row.affected.select_related("user").order_by("pk"))
 
-    def sending_url(self, row: Breach) -> str:
-        """Return the address of the page with the sending of the notice of an announced breach."""
-        return reverse(f"{self.admin_site.name}:agreement_notice_sending", args=[quote(row.notice_id)])
+
+def sending_url(breach: Breach, admin_site: AdminSite) -> str:
+    """Return the address of the page with the sending of the notice of an announced breach."""
+    return reverse(f"{admin_site.name}:agreement_notice_sending", args=[breach.notice_id])
 
 
 class BreachNotifyView(AdminView):
@@ -232,7 +236,7 @@ class BreachNotifyView(AdminView):
         return found
 
     def _sending(self, breach: Breach) -> HttpResponse:
-        return HttpResponseRedirect(self.model_admin.sending_url(breach))
+        return HttpResponseRedirect(sending_url(breach, self.model_admin.admin_site))
 
     def _page(self, breach: Breach, error: ValidationError | None = None, *, status: int = 200) -> HttpResponse:
         try:
