@@ -78,7 +78,7 @@ def notices(visit: Visit) -> HttpResponse:
         (row, timeline) for row, timeline in found if row.kind != NoticeKind.BREACH and not row.edition.cancelled_at
     ]
     covered = {row.pk: _covered(row, timeline, since[row.pk]) for row, timeline in binding}
-    own = {row.edition_id for row, _timeline in found}
+    own = {row.edition_id for row, _timeline in found if row.kind != NoticeKind.BREACH}
     others = {dated.pk: (timeline, dated) for row, timeline in binding for dated in covered[row.pk]}
     texts = {
         one.edition.pk: one for one in visit.display_without_texts(pair for pk, pair in others.items() if pk not in own)
