@@ -243,6 +243,7 @@ class BreachNotifyView(AdminView):
             breach.require_complete()
         except ValidationError as incomplete:
             error = incomplete
+        digest = breach.digest  # It is read first, so that it never covers more than the page displays.
         zone, deadline = breach.agreement.time_zone, breach.deadline
         changed = getattr(error, "code", None) == "changed"
         left_out = breach.left_out()
@@ -260,7 +261,7 @@ class BreachNotifyView(AdminView):
             deadline=moment(deadline, zone),
             is_late=timezone.now() > deadline,
             texts=[(language, breach.text(language)) for language in languages.LANGUAGES],
-            digest=breach.digest,
+            digest=digest,
         )
 
     def _channels(self, breach: Breach) -> list[dict[str, object]]:
