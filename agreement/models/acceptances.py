@@ -29,7 +29,7 @@ from agreement.models.deliveries import Delivery
 from agreement.models.editions import Edition
 from agreement.models.fields import InstantField, UserKey
 from agreement.models.membership import Membership, overtaken
-from agreement.models.notices import Notice
+from agreement.models.notices import DESCRIBING, Notice
 from agreement.models.personal import Personal, PersonalQuerySet
 from agreement.models.succession import EDITION_DATES_FIELDS, EditionDates, State
 from agreement.models.withdrawals import Withdrawal, WithdrawalQuerySet
@@ -523,7 +523,7 @@ _IN_FORCE_OR_NEXT = """e.published_at <= %s AND NOT EXISTS (
 )"""
 _NOTICE_SENT = """EXISTS (
   SELECT 1 FROM {deliveries} d JOIN {notices} n ON n.id = d.notice_id
-  WHERE n.edition_id = e.id AND d.user_id = %s AND d.outcome = 'sent' AND d.outcome_at <= %s
+  WHERE n.edition_id = e.id AND n.kind IN ({kinds}) AND d.user_id = %s AND d.outcome = 'sent' AND d.outcome_at <= %s
 )"""
 
 
@@ -536,8 +536,8 @@ class Acceptance(Personal):
     ``at`` is the moment of the acceptance. ``recorded_at`` is the same moment, except for imported history, which is
     recorded later. ``round`` is one more than the number of the user's withdrawals from the agreement that were
     registered when the row was written and had taken effect by ``at``. ``notice_sent`` is null unless the acceptance is
-    deemed; then it says whether a notice of the edition had been sent to the user by then. Only an acceptance that an
-    officer recorded has a ``reason`` and an ``officer``.
+    deemed; then it says whether the notice of the edition or its reminder had been sent to the user by then. Only an
+    acceptance that an officer recorded has a ``reason`` and an ``officer``.
     """
 
     # The index of the unique key begins with the edition, so the column needs no index of its own.
@@ -775,6 +775,7 @@ def _insert_sql(connection: BaseDatabaseWrapper, names: Iterable[str], *, deemed
         "notices": quote(Notice._meta.db_table),
         "deliveries": quote(Delivery._meta.db_table),
         "withdrawals": quote(Withdrawal._meta.db_table),
+        "kinds": ", ".join(f"'{kind.value}'" for kind in DESCRIBING),
         "columns": ", ".join(columns),
         "marks": ", ".join(["%s"] * len(columns)),
         "conflict": "ON CONFLICT DO NOTHING" if connection.vendor == "postgresql" else "",

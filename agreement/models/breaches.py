@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 from collections.abc import Iterable
 from datetime import datetime, timedelta
@@ -14,14 +16,18 @@ from django.db import models, router, transaction
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from agreement import conf
 from agreement.models.agreements import Agreement
 from agreement.models.audit import AuditAction, AuditEntry, By
 from agreement.models.fields import InstantField, UserKey
 from agreement.models.notices import Notice, NoticeKind, enqueue_on_commit, notice_due_at
+from agreement.models.progress import Progress
 from agreement.text.languages import LANGUAGES
 
 #: A blank that was left to be filled in.
 BLANK = re.compile(r"_{3,}")
+#: The most characters that the words of a notice may have in one language. Mail programs cut long letters off.
+MAX_WORDS = 10_000
 _SATURDAY = 5
 
 
@@ -35,13 +41,19 @@ def one_working_day_after(at: datetime, zone: str) -> datetime:
     return later
 
 
+def _already_notified() -> ValidationError:
+    return ValidationError(_("Users were notified of this breach already."), code="already_notified")
+
+
 class BreachQuerySet(models.QuerySet["Breach"]):
     def open(self) -> Self:
-        """Breaches that have no notice yet, or whose notice has deliveries that are not written or still wait, the
-        longest known first.
+        """Breaches that have no notice yet, whose notice has deliveries that are not written or still wait, or whose
+        notice was sent to nobody, the longest known first.
         """
-        waiting = models.Q(notice__fanned_out_at=None) | models.Q(notice__progress__waiting__gt=0)
-        return self.filter(models.Q(notice=None) | waiting).order_by("known_at").distinct()
+        rows = Progress.objects.filter(notice=models.OuterRef("notice"))
+        waiting, sent = (models.Exists(rows.filter(**{f"{name}__gt": 0})) for name in ("waiting", "sent"))
+        unfinished = models.Q(notice=None) | models.Q(notice__fanned_out_at=None) | models.Q(waiting)
+        return self.filter(unfinished | ~models.Q(sent)).order_by("known_at")
 
 
 BreachManager = models.Manager.from_queryset(BreachQuerySet)
@@ -49,7 +61,8 @@ BreachManager = models.Manager.from_queryset(BreachQuerySet)
 
 class Breach(models.Model):
     """A breach of personal data. It is recorded when it becomes known, completed, and then announced by :meth:`notify`.
-    After that the database refuses to change or delete the row.
+    After that the database refuses to change or delete the row, and :meth:`set_affected` refuses to change whom it
+    concerns.
 
     ``known_at`` is when the site learned of it. If ``everyone`` is false, the notice concerns only the users in
     ``affected``. ``text_kk`` and ``text_ru`` are the words of the notice.
@@ -106,20 +119,51 @@ class Breach(models.Model):
         return words.strip()
 
     def set_affected(self, user_keys: Iterable[UserKey]) -> None:
-        """Replace the users whom the breach concerns by those with these primary keys."""
-        self.affected.all().delete()
-        AffectedUser.objects.bulk_create(AffectedUser(breach=self, user_id=key) for key in dict.fromkeys(user_keys))
+        """Replace the users whom the breach concerns by those with these primary keys. Raises ``ValidationError`` if
+        users were notified of the breach. The database itself does not refuse it.
+        """
+        alias = router.db_for_write(Breach)
+        with transaction.atomic(using=alias):
+            self.agreement.lock(using=alias)
+            if Breach.objects.using(alias).filter(pk=self.pk, notice__isnull=False).exists():
+                raise _already_notified()
+            self.affected.all().delete()
+            AffectedUser.objects.bulk_create(AffectedUser(breach=self, user_id=key) for key in dict.fromkeys(user_keys))
+
+    def users(self) -> models.QuerySet[models.Model]:
+        """Those of the site's audience whom the breach concerns. The queryset is not evaluated."""
+        audience = conf.audience()
+        return audience if self.everyone else audience.filter(pk__in=self.affected.values("user"))
+
+    def left_out(self) -> models.QuerySet[AffectedUser]:
+        """The named users who are not in the site's audience and therefore are not notified. The queryset is not
+        evaluated.
+        """
+        return self.affected.exclude(user__in=conf.audience().values("pk")).select_related("user").order_by("pk")
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of what :meth:`notify` would announce: the words, whom they concern, and the moment at which the
+        breach became known. 1 query.
+        """
+        users = [str(key) for key in self.affected.order_by("user").values_list("user", flat=True)]
+        stated = [self.known_at.timestamp(), self.everyone, self.text_kk, self.text_ru, users]
+        return hashlib.sha256(json.dumps([self.agreement_id, *stated]).encode()).hexdigest()
 
     def require_complete(self) -> None:
-        """Raise ``ValidationError``, with all the reasons, if users can't be notified: a language has no words, or its
-        words contain a blank that is not filled in; no user is named in a breach that does not concern everyone; the
-        agreement has no published edition; or the breach has a notice already.
+        """Raise ``ValidationError``, with all the reasons, if users can't be notified: a language has no words, more
+        than ``MAX_WORDS`` characters, or a blank that is not filled in; a breach that does not concern everyone names
+        no user, or none who is in the site's audience; the agreement has no published edition; or the breach has a
+        notice already.
         """
         faults: dict[str, list[ValidationError]] = {}
         for language in LANGUAGES:
             words = self.text(language)
             if not words:
                 fault = ValidationError(_("Write the notice in this language."), code="no_words")
+            elif len(words) > MAX_WORDS:
+                message = _("Shorten the notice: it has %(length)s characters, and at most %(max)s are sent.")
+                fault = ValidationError(message, code="too_long", params={"length": len(words), "max": MAX_WORDS})
             elif found := BLANK.search(words):
                 line = words[: found.start()].rpartition("\n")[2] + found[0]
                 message = _("Fill in the blank after “%(line)s”.")
@@ -129,9 +173,12 @@ class Breach(models.Model):
             faults[f"text_{language}"] = [fault]
         others = []
         if self.notice_id:
-            others.append(ValidationError(_("Users were notified of this breach already."), code="already_notified"))
+            others.append(_already_notified())
         if not self.everyone and not self.affected.exists():
             others.append(ValidationError(_("Name at least one user, or choose all users."), code="nobody"))
+        elif not self.everyone and not self.users().exists():
+            message = _("None of the named users is among the users whom the site notifies.")
+            others.append(ValidationError(message, code="nobody_notified"))
         if not self.agreement.editions.published().exists():
             message = _("The agreement has no published edition, so there is nobody to notify.")
             others.append(ValidationError(message, code="no_edition"))
@@ -140,19 +187,23 @@ class Breach(models.Model):
         if faults:
             raise ValidationError(faults)
 
-    def notify(self, *, by: By = None, at: datetime | None = None) -> Notice:
+    def notify(self, *, by: By = None, at: datetime | None = None, digest: str | None = None) -> Notice:
         """Announce the breach as it is stored: create its notice at that instant (now), which is due ``NOTICE_DELAY``
         later, and add an audit entry. Changes of this object that are not saved are lost. After the commit the site's
         ``ENQUEUE`` is called. The notice belongs to the edition in force; if none is in force, to the last published
         one.
 
         Raises ``ValidationError`` as :meth:`require_complete` does, also if another request has announced it meanwhile.
+        If a ``digest`` is given, it raises one with the code ``changed`` unless it is that of the stored breach.
         """
         at, alias = at or timezone.now(), router.db_for_write(Breach)
         with transaction.atomic(using=alias):
             self.agreement.lock(using=alias)
             self.refresh_from_db(using=alias)
             self.require_complete()
+            if digest is not None and digest != self.digest:
+                message = _("The breach was changed after this page was displayed. Read it again.")
+                raise ValidationError(message, code="changed")
             editions = self.agreement.editions.using(alias)
             edition = editions.in_force(at).first() or editions.published().order_by("-number")[0]
             self.notice = Notice.objects.using(alias).create(

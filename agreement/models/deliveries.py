@@ -228,9 +228,9 @@ class DeliveryQuerySet(PersonalQuerySet["Delivery"]):
         an audit entry for each notice and channel (and each ``CHUNK_ROWS`` of its rows). When they are due is not
         changed.
 
-        ``cancelled`` is the notice of that cancellation. A delivery is left out if its channel sent the user another
-        notice of the cancelled edition. Call this when no delivery of the cancelled edition is claimed, because only
-        then it is known who was sent one. It may be repeated. Returns how many deliveries wait again.
+        ``cancelled`` is the notice of that cancellation. A delivery is left out if its channel sent the user a notice
+        that describes the cancelled edition. Call this when no delivery of the cancelled edition is claimed, because
+        only then it is known who was sent one. It may be repeated. Returns how many deliveries wait again.
         """
         edition, primary, total = cancelled.edition, self.primary(), 0
         received = self.filter(notice__in=cancelled.other_notices(), user=OuterRef("user"), channel=OuterRef("channel"))

@@ -25,11 +25,8 @@ from agreement.models.acceptances import Acceptance, AcceptanceKind
 from agreement.models.deliveries import Delivery, DeliveryOutcome
 from agreement.models.editions import Edition
 from agreement.models.fields import UserKey
-from agreement.models.notices import Notice, NoticeKind, NoticeRead
+from agreement.models.notices import DESCRIBING, Notice, NoticeRead
 from agreement.models.progress import Progress
-
-#: The kinds of notices that describe the changes of an edition.
-DESCRIBING = (NoticeKind.PUBLISHED, NoticeKind.REMINDER)
 
 
 class SealedEdition(NamedTuple):

@@ -93,6 +93,10 @@ class NoticeKind(models.TextChoices):
     BREACH = "breach", _("breach of personal data")
 
 
+#: The kinds of notices that describe the changes of an edition.
+DESCRIBING = (NoticeKind.PUBLISHED, NoticeKind.REMINDER)
+
+
 class NoticeQuerySet(models.QuerySet["Notice"]):
     def unfinished(self, at: datetime | None = None) -> Self:
         """Notices that are due at that instant (now) and whose deliveries are not all written yet, the oldest first.
@@ -168,9 +172,9 @@ class NoticeQuerySet(models.QuerySet["Notice"]):
         that is paused since before it was due is left out, and so is that of a breach that does not concern this user.
         Of the publication, the reminder and the cancellation of a cancelled edition, at most one notice is included:
         that of the cancellation or that of the publication. If the site does not display scheduled editions
-        (``SHOW_SCHEDULED``), notices of editions that are cancelled or have not taken effect are left out. If the user
-        model records when the account was created (``date_joined``), so are notices of editions that took effect or
-        were cancelled by then, and of breaches that were announced by then.
+        (``SHOW_SCHEDULED``), notices about editions that are cancelled or have not taken effect are left out, except
+        those of breaches. If the user model records when the account was created (``date_joined``), so are notices of
+        editions that took effect or were cancelled by then, and of breaches that were announced by then.
         """
         at, never_sent = at or timezone.now(), Q(paused_at__lt=F("due_at"))
         cancellation = Notice.objects.filter(edition=OuterRef("edition"), kind=NoticeKind.CANCELLED, due_at__lte=at)
@@ -180,9 +184,9 @@ class NoticeQuerySet(models.QuerySet["Notice"]):
         unannounced = Notice.objects.filter(never_sent | Q(due_at__gt=OuterRef("edition__cancelled_at")))
         unannounced = unannounced.filter(edition=OuterRef("edition"), kind=NoticeKind.PUBLISHED)
         found = found.exclude(Exists(unannounced), kind=NoticeKind.CANCELLED).exclude(never_sent)
-        if not conf.get().SHOW_SCHEDULED:  # Then scheduled and cancelled editions have no page.
-            found = found.filter(edition__effective_from__lte=at, edition__cancelled_at=None)
         about_breach = Q(kind=NoticeKind.BREACH)
+        if not conf.get().SHOW_SCHEDULED:  # Then scheduled and cancelled editions have no page.
+            found = found.filter(about_breach | Q(edition__effective_from__lte=at, edition__cancelled_at=None))
         concerned = Notice.objects.filter(Q(breach__everyone=True) | Q(breach__affected__user=user.pk))
         found = found.filter(~about_breach | Q(pk__in=concerned.values("pk")))
         if created := getattr(user, "date_joined", None):
@@ -269,16 +273,21 @@ class Notice(models.Model):
             number = newer.first()
         return overtaken_by(number) if number else ""
 
+    @property
+    def goes_first(self) -> bool:
+        """Whether its deliveries are sent before those of all other notices: it announces a breach."""
+        return self.kind == NoticeKind.BREACH
+
     def other_notices(self) -> NoticeQuerySet:
-        """The other notices of this edition."""
-        return Notice.objects.filter(edition=self.edition_id).exclude(pk=self.pk)
+        """The other notices that describe this edition: that of its publication and its reminder."""
+        return Notice.objects.filter(edition=self.edition_id, kind__in=DESCRIBING).exclude(pk=self.pk)
 
     def covering(self) -> NoticeQuerySet:
-        """For a notice of cancellation: the notices of later editions that were created before it, except those of
-        cancellations. Their texts may cover this edition too.
+        """For a notice of cancellation: the notices that describe later editions and were created before it. Their
+        texts may cover this edition too.
         """
         later = Notice.objects.filter(edition__agreement=self.edition.agreement_id, created_at__lt=self.created_at)
-        return later.filter(edition__number__gt=self.edition.number).exclude(kind=NoticeKind.CANCELLED)
+        return later.filter(edition__number__gt=self.edition.number, kind__in=DESCRIBING)
 
     def pause(self, *, by: By = None, at: datetime | None = None) -> bool:
         """Pause the notice at that instant (now), and add an audit entry: no deliveries are claimed until it is

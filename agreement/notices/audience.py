@@ -34,7 +34,7 @@ from agreement.models import (
     Progress,
 )
 from agreement.models.deliveries import NEVER_ACTIVE_RANK
-from agreement.models.notices import PERHAPS_SENT
+from agreement.models.notices import DESCRIBING, PERHAPS_SENT
 from agreement.text.languages import LANGUAGES, notice_language
 
 logger = logging.getLogger("agreement")
@@ -143,7 +143,7 @@ def _write_next(notice: Notice, channels: tuple[str, ...]) -> tuple[int, bool]:
         if notice.fanned_out_at:
             return 0, True
         cancelled = Edition.objects.using(alias).filter(pk=notice.edition_id, cancelled_at__isnull=False)
-        if notice.kind in {NoticeKind.PUBLISHED, NoticeKind.REMINDER} and cancelled.exists():
+        if notice.kind in DESCRIBING and cancelled.exists():
             # No more users are notified of this edition. Those who were notified get the notice of the cancellation.
             Notice.objects.filter(pk=notice.pk).update(fan_out_cursor="", fanned_out_at=timezone.now())
             return 0, True
@@ -171,12 +171,12 @@ def _recipients(users: QuerySet[Model], notice: Notice, channel: str) -> QuerySe
     users whom the channel notified of the cancelled edition, and that of a breach the users whom the breach concerns.
     Every other notice concerns all of the users.
 
-    A user counts as notified if the channel sent them another notice of the cancelled edition, or perhaps sent it
-    (skipped with the reason ``PERHAPS_SENT``, or failed with ``perhaps_sent``). They also count as notified if a notice
-    about a later edition was sent to them, was perhaps sent, or is being sent, with a text that was composed before the
-    cancellation and covers the cancelled edition. It covers it unless it is known to compare with that edition or a
-    later one. A user who opened one of these notices on the site before the cancellation, or accepted the cancelled
-    edition by confirmation, counts as notified in every channel.
+    A user counts as notified if the channel sent them the notice of the publication of the cancelled edition or its
+    reminder, or perhaps sent it (skipped with the reason ``PERHAPS_SENT``, or failed with ``perhaps_sent``). They also
+    count as notified if a notice about a later edition was sent to them, was perhaps sent, or is being sent, with a
+    text that was composed before the cancellation and covers the cancelled edition. It covers it unless it is known to
+    compare with that edition or a later one. A user who opened one of these notices on the site before the
+    cancellation, or accepted the cancelled edition by confirmation, counts as notified in every channel.
     """
     if notice.kind == NoticeKind.BREACH:
         affected = AffectedUser.objects.filter(breach__notice=notice, user=OuterRef("pk"))

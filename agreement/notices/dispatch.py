@@ -94,8 +94,8 @@ def fan_out(
 
 
 def _in_flight(notice: Notice) -> DeliveryQuerySet:
-    """Return the waiting deliveries of the other notices about the edition of this notice, claimed or not, in all
-    channels.
+    """Return the waiting deliveries of the other notices that describe the edition of this notice, claimed or not, in
+    all channels.
     """
     return Delivery.objects.primary().waiting().filter(notice__in=notice.other_notices())
 
@@ -347,9 +347,10 @@ def _skip_overtaken(at: datetime) -> int:
 
 def _claim_oldest(channel: Channel, worker: Worker, size: int, at: datetime) -> list[Delivery]:
     """Claim up to ``size`` deliveries of one notice, and return them; ``[]`` if none is due at ``at``, the present
-    moment. First attempts come before later attempts. Within each group, older notices come before newer ones. A
-    delivery whose lease ran out comes with the later attempts. Paused notices, notices whose deliveries are to be
-    skipped, and notices about which this worker met an error in this channel are left out.
+    moment. Deliveries about breaches come before all others. First attempts come before later attempts. Within each
+    group, older notices come before newer ones. A delivery whose lease ran out comes with the later attempts. Paused
+    notices, notices whose deliveries are to be skipped, and notices about which this worker met an error in this
+    channel are left out.
     """
     while True:
         snapshot = worker.snapshot(channel)
@@ -359,6 +360,7 @@ def _claim_oldest(channel: Channel, worker: Worker, size: int, at: datetime) -> 
         # first.
         if len(turns) > 1:
             turns = [(notice, min(at, notice.due_at)) for notice in notices] + turns
+            turns.sort(key=lambda turn: not turn[0].goes_first)
         for notice, due in turns:
             if claimed := Delivery.objects.claim(notice=notice, channel=channel.name, size=size, at=at, due=due):
                 snapshot.unclaimed = False

@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from agreement import conf
 from agreement.models import ChannelState, Notice, NoticeKind, Progress, channel_state, rate_limits
-from agreement.models.notices import INVALID_ADDRESS, NO_ADDRESS, notice_due_at
+from agreement.models.notices import DESCRIBING, INVALID_ADDRESS, NO_ADDRESS, notice_due_at
 from agreement.models.rate_limits import RateLimit
 from agreement.notices.audience import count_by_language
 from agreement.notices.channels import Channel
@@ -64,11 +64,10 @@ def forecast(
     """
     at = at or timezone.now()
     limits, speed = channel_state.limits_for(channel), _channel_speed(channel)
-    replaced = {NoticeKind.PUBLISHED, NoticeKind.REMINDER}
     first = (
         notice
         for notice in _sendable_notices(channel, at)
-        if notice.edition.agreement_id != agreement or notice.kind not in replaced
+        if notice.edition.agreement_id != agreement or notice.kind not in DESCRIBING
     )
     ahead = _waiting(channel, first)
     start = _start(channel, limits, notice_due_at(at, effective_from))
@@ -104,30 +103,31 @@ class Recipients:
         return self.total + self.unreachable
 
 
-def recipients(channel: Channel) -> Recipients:
-    """Return how many users the channel would notify now.
+def recipients(channel: Channel, *, users: QuerySet[Model] | None = None) -> Recipients:
+    """Return how many users the channel would notify now: of these users, or of the audience.
 
     Up to ``COUNTED_UP_TO`` users are read, and the channel checks each address. If there are more, the numbers are
     those of the last notice of a new edition, of any agreement, that was sent completely in this channel, so that the
     cost does not depend on the number of users. At most 2 queries in both cases. Notices of editions that were
-    cancelled are not used. If there is no such notice yet, all users are counted: 4 queries, two of which read all
-    users. An address then counts if ``channel.reachable()`` finds it, although the channel may not accept its form.
+    cancelled are not used. If there is no such notice yet, or if ``users`` are given, all users are counted: 4 queries,
+    two of which read all users. An address then counts if ``channel.reachable()`` finds it, although the channel may
+    not accept its form.
     """
-    audience = conf.audience().order_by()
-    users = audience[: COUNTED_UP_TO + 1].count()
-    if users > COUNTED_UP_TO:
+    audience = (conf.audience() if users is None else users).order_by()
+    count = audience[: COUNTED_UP_TO + 1].count()
+    if count > COUNTED_UP_TO:
         complete = {"notice__fanned_out_at__isnull": False, "notice__edition__cancelled_at": None, "waiting": 0}
         last = Progress.objects.filter(channel=channel.name, notice__kind=NoticeKind.PUBLISHED, sent__gt=0, **complete)
-        if row := last.order_by("-notice_id").first():
+        if users is None and (row := last.order_by("-notice_id").first()):
             skipped: dict[str, int] = row.reasons.get("skipped", {})
             unreachable = skipped.get(NO_ADDRESS, 0) + skipped.get(INVALID_ADDRESS, 0)
             return Recipients(total=row.audience - unreachable, unreachable=unreachable, by_language={})
-        users = audience.count()
+        count = audience.count()
         counts = count_by_language(channel.reachable(audience))
     else:
         counts = _checked_by_language(channel, audience)
     total = sum(counts.values())
-    return Recipients(total=total, unreachable=users - total, by_language=counts)
+    return Recipients(total=total, unreachable=count - total, by_language=counts)
 
 
 def _checked_by_language(channel: Channel, audience: QuerySet[Model]) -> dict[str, int]:
@@ -141,19 +141,35 @@ def _checked_by_language(channel: Channel, audience: QuerySet[Model]) -> dict[st
 
 def expected_end(row: Progress, *, at: datetime | None = None) -> datetime:
     """Return when the last waiting delivery of a notice in a channel will be sent, as estimated at ``at`` (``None``:
-    now). ``row`` is the progress of the notice in that channel. The deliveries of older notices are sent first.
-    Deliveries of paused notices, and deliveries that are to be skipped, take no time, even if they are those of this
-    notice.
+    now). ``row`` is the progress of the notice in that channel. The deliveries of older notices and of breaches are
+    sent first; those of a breach wait only for those of older breaches. Deliveries of paused notices, and deliveries
+    that are to be skipped, take no time, even if they are those of this notice.
 
     At most 4 queries, if the notice of the row is loaded, and 1 for each notice with deliveries that wait in the
     channel.
     """
     at = at or timezone.now()
     limits = channel_state.limits_for(row.channel)
-    first = (notice for notice in _sendable_notices(row.channel, at) if notice.pk <= row.notice_id)
-    waiting = _waiting(row.channel, first)
+    turn = _turn(row.notice)
+    waiting = _waiting(row.channel, (one for one in _sendable_notices(row.channel, at) if _turn(one) <= turn))
     start = _start(row.channel, limits, max(at, row.notice.due_at))
     return start + timedelta(seconds=rate_limits.sending_seconds(waiting, limits, _channel_speed(row.channel)))
+
+
+def breach_end(*, channel: str, recipients: int, at: datetime | None = None) -> datetime:
+    """Return when the last message about a breach that is announced at ``at`` (``None``: now) will be sent in the
+    channel to so many users. Only the deliveries of other breaches are sent before. The queries are those of
+    :func:`expected_end`.
+    """
+    at = at or timezone.now()
+    limits = channel_state.limits_for(channel)
+    ahead = _waiting(channel, (notice for notice in _sendable_notices(channel, at) if notice.goes_first))
+    start = _start(channel, limits, notice_due_at(at))
+    return start + timedelta(seconds=rate_limits.sending_seconds(ahead + recipients, limits, _channel_speed(channel)))
+
+
+def _turn(notice: Notice) -> tuple[bool, int]:
+    return not notice.goes_first, notice.pk
 
 
 def _sendable_notices(channel: str, at: datetime) -> list[Notice]:

@@ -105,9 +105,7 @@ def letter(notice: Notice, language: str, *, since: int) -> NoticeContent:
     now = max(notice.due_at, timezone.now())
     parts = [_part(notice, code, since, now) for code in (languages.LANGUAGES if language == "mul" else (language,))]
     subject = _subject(parts)
-    for part, following in pairwise(parts):
-        with translation.override(following["language"]):
-            part["below"] = {"language": following["language"], "text": _("The English text is below.")}
+    _add_below(parts)
     context = {"parts": parts, "language": parts[0]["language"], "title": subject}
     html, room = "", MAX_QUOTED_CHARACTERS
     while not html or (room and len(html.encode()) > MAX_HTML_BYTES):
@@ -123,9 +121,20 @@ def letter(notice: Notice, language: str, *, since: int) -> NoticeContent:
     )
 
 
+def _add_below(parts: Sequence[dict[str, Any]]) -> None:
+    """Add to each part of a letter that another language follows the sentence that states this."""
+    for part, following in pairwise(parts):
+        with translation.override(following["language"]):
+            part["below"] = {"language": following["language"], "text": _("The English text is below.")}
+
+
 def _breach_letter(notice: Notice, language: str) -> NoticeContent:
-    """Return the letter about a breach of personal data. Its words are those of the breach."""
-    edition = notice.edition
+    """Return the letter about a breach of personal data. It contains the day on which the breach became known, and the
+    words of the breach. It names the edition of the notice if that was in force when the breach was announced.
+    """
+    edition, breach = notice.edition, notice.breach
+    at, cancelled_at = edition.effective_from, edition.cancelled_at
+    in_force = at is not None and at <= notice.created_at and cancelled_at is None
     parts: list[dict[str, Any]] = []
     for code in languages.LANGUAGES if language == "mul" else (language,):
         with translation.override(code):
@@ -135,7 +144,10 @@ def _breach_letter(notice: Notice, language: str) -> NoticeContent:
                     "site": conf.site_name(code),
                     "what": _("Breach of personal data"),
                     "title": " ".join(edition.text(code).title.split()),
-                    "words": notice.breach.text(code),
+                    "known": _("Became known: %(day)s")
+                    % {"day": dates.day(breach.known_at, code, breach.agreement.time_zone)},
+                    "words": breach.text(code),
+                    "in_force": in_force,
                     "edition": edition,
                     "number": edition.number,
                     "edition_url": absolute("agreement:edition", edition.agreement.slug, edition.number),
@@ -144,6 +156,7 @@ def _breach_letter(notice: Notice, language: str) -> NoticeContent:
             )
     what, site = (" / ".join(dict.fromkeys(part[key] for part in parts)) for key in ("what", "site"))
     subject = f"{what} — {site}" if site else what
+    _add_below(parts)
     context = {"parts": parts, "language": parts[0]["language"], "title": subject}
     texts = [_without_extra_blank_lines(render_to_string("agreement/mail/breach.txt", part)) for part in parts]
     html = render_to_string("agreement/mail/breach.html", context)

@@ -203,11 +203,16 @@ def _add_delay(found: Status, waiting: ProgressQuerySet) -> None:
 
 def _add_breaches(found: Status) -> None:
     """Add a problem for each breach of personal data that has no notice yet, or whose notice has deliveries that are
-    not written or still wait. Its level is ``ACT`` after the deadline.
+    not written or still wait: its level is ``ACT`` after the deadline. Add one of the level ``LOOK`` for each other
+    breach whose notice was sent to nobody.
     """
-    for breach in Breach.objects.open().select_related("agreement"):
+    for breach in Breach.objects.open().select_related("agreement", "notice"):
         level = Level.ACT if found.at > breach.deadline else Level.LOOK
-        state = "not all of its letters are sent" if breach.notice_id else "users are not notified"
+        state = "users are not notified"
+        if breach.notice:
+            state = "not all of its letters are sent"
+            if breach.notice.fanned_out_at and not breach.notice.progress.filter(waiting__gt=0).exists():
+                level, state = Level.LOOK, "its letters were sent to nobody"
         by = breach.deadline.isoformat(timespec="minutes")
         found.add_problem(level, f"breach {breach.pk}, to be announced by {by}: {state}")
 

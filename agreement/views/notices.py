@@ -48,6 +48,14 @@ class DisplayedNotice:
         return self.notice.breach.text(self.displayed.language) if self.notice.kind == NoticeKind.BREACH else ""
 
     @property
+    def breach_known(self) -> str:
+        """The day on which the breach became known, in the language of the page; ``""`` for any other notice."""
+        if self.notice.kind != NoticeKind.BREACH:
+            return ""
+        zone = self.notice.edition.agreement.time_zone
+        return dates.day(self.notice.breach.known_at, active_language(), zone)
+
+    @property
     def is_new(self) -> bool:
         """Whether the notice had not been marked as read for this user before this page."""
         return getattr(self.notice, "read_at", None) is None
@@ -70,7 +78,7 @@ def notices(visit: Visit) -> HttpResponse:
         (row, timeline) for row, timeline in found if row.kind != NoticeKind.BREACH and not row.edition.cancelled_at
     ]
     covered = {row.pk: _covered(row, timeline, since[row.pk]) for row, timeline in binding}
-    own = {row.edition_id for row, _timeline in found}
+    own = {row.edition_id for row, _timeline in found if row.kind != NoticeKind.BREACH}
     others = {dated.pk: (timeline, dated) for row, timeline in binding for dated in covered[row.pk]}
     texts = {
         one.edition.pk: one for one in visit.display_without_texts(pair for pk, pair in others.items() if pk not in own)

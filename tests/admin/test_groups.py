@@ -49,7 +49,7 @@ def test_migrate_makes_three_groups_and_a_second_time_changes_nothing():
         *("view_agreement", "view_edition", "add_edition", "change_edition", "delete_edition", "view_auditentry")
     }
     assert {"publish_edition", "cancel_edition"} <= before[PUBLISHERS]
-    both = {"view_notice", "view_noticetext", "view_unreached"}
+    both = {"view_notice", "view_noticetext", "pause_notice", "resume_notice", "view_unreached"}
     assert before[OFFICERS] & (before[AUTHORS] | before[PUBLISHERS]) == both
     make_groups(using="default")
     assert codenames() == before

@@ -17,6 +17,7 @@ from agreement import signals
 from agreement.models import (
     Acceptance,
     AcceptanceKind,
+    Breach,
     Delivery,
     Edition,
     Notice,
@@ -192,6 +193,15 @@ def test_a_deemed_acceptance_claims_no_more_than_happened(outcome, recorded, not
         False,
         notice_sent,
     )
+
+
+def test_the_letter_about_a_breach_is_no_notice_of_the_edition():
+    edition, (user,) = factories.published(), factories.users(1)
+    row = Breach.objects.create(agreement=edition.agreement, text_kk="Не болды.", text_ru="Что случилось.")
+    at = timezone.now()
+    Delivery.objects.create(notice=row.notify(), user=user, channel="email", outcome="sent", due_at=at, outcome_at=at)
+    Acceptance.objects.record_deemed(user=user, requirements=requirements(edition), language="kk")
+    assert Acceptance.objects.get().notice_sent is False
 
 
 def test_a_deemed_acceptance_costs_one_query_and_one_insert_once():

@@ -7,7 +7,7 @@ from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from agreement.models import AuditAction, AuditEntry, Breach, Delivery, Notice, NoticeKind
+from agreement.models import AuditAction, AuditEntry, Breach, Delivery, Notice, NoticeKind, Progress
 from agreement.models.breaches import one_working_day_after
 from agreement.notices import audience
 from tests.support import factories
@@ -50,6 +50,7 @@ def test_the_working_day_is_that_of_the_zone():
         ({"text_ru": "  "}, "no_words"),
         ({"text_kk": "Не болды: ____"}, "blank"),
         ({"everyone": False}, "nobody"),
+        ({"text_kk": "а" * 10_001}, "too_long"),
     ],
 )
 def test_notify_refuses_what_is_not_complete_and_changes_nothing(values, code):
@@ -59,6 +60,53 @@ def test_notify_refuses_what_is_not_complete_and_changes_nothing(values, code):
         row.notify()
     assert codes(refused.value) == {code}
     assert not Notice.objects.filter(kind=NoticeKind.BREACH).exists()
+
+
+@pytest.mark.django_db
+def test_notify_refuses_a_breach_whose_users_are_all_outside_the_audience():
+    factories.published()
+    one, two = factories.users(2)
+    type(one).objects.filter(pk=one.pk).update(is_active=False)
+    row = breach(everyone=False)
+    row.set_affected([one.pk])
+    with pytest.raises(ValidationError) as refused:
+        row.notify()
+    assert codes(refused.value) == {"nobody_notified"}
+    row.set_affected([one.pk, two.pk])
+    assert [left.user for left in row.left_out()] == [one]
+    row.notify()
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("changed", ["text_kk", "known_at", "affected"])
+def test_notify_refuses_what_was_changed_since_its_digest_was_read(changed):
+    factories.published()
+    one, two = factories.users(2)
+    row = breach(everyone=False)
+    row.set_affected([one.pk])
+    digest, other = row.digest, Breach.objects.get(pk=row.pk)
+    if changed == "affected":
+        other.set_affected([one.pk, two.pk])
+    else:
+        setattr(other, changed, "Басқа." if changed == "text_kk" else other.known_at - timedelta(hours=1))
+        other.save()
+    with pytest.raises(ValidationError) as refused:
+        row.notify(digest=digest)
+    assert refused.value.code == "changed"
+    assert row.notify(digest=row.digest)
+
+
+@pytest.mark.django_db
+def test_the_affected_users_of_an_announced_breach_stay():
+    factories.published()
+    one, two = factories.users(2)
+    row = breach(everyone=False)
+    row.set_affected([one.pk])
+    row.notify()
+    with pytest.raises(ValidationError) as refused:
+        row.set_affected([two.pk])
+    assert refused.value.code == "already_notified"
+    assert row.affected.get().user == one
 
 
 @pytest.mark.django_db
@@ -124,13 +172,18 @@ def test_every_user_gets_a_delivery_of_a_breach_that_concerns_all():
 
 
 @pytest.mark.django_db
-def test_a_breach_is_open_until_its_letters_are_sent():
+def test_a_breach_is_open_until_its_letters_are_sent_and_while_they_reached_nobody():
     factories.published()
-    factories.users(1)
+    factories.users(2)
     row = breach()
     assert Breach.objects.open().get() == row
     notice = row.notify()
     audience.write_deliveries(notice, channels=["email"])
     assert Breach.objects.open().get() == row
-    Delivery.objects.filter(notice=notice).skip(notice=notice, reason="no address")
+    one, other = Delivery.objects.filter(notice=notice)
+    Delivery.objects.filter(pk=one.pk).skip(notice=notice, reason="no address")
+    assert Breach.objects.open().get() == row
+    Delivery.objects.filter(pk=other.pk).skip(notice=notice, reason="no address")
+    assert Breach.objects.open().get() == row
+    Progress.objects.filter(notice=notice).update(sent=1, skipped=1)
     assert not Breach.objects.open().exists()

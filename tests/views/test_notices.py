@@ -11,7 +11,7 @@ from django.test import RequestFactory
 from django.utils import timezone
 
 from agreement.editions.timeline import current_timelines
-from agreement.models import Acceptance, AcceptanceKind, Notice
+from agreement.models import Acceptance, AcceptanceKind, Breach, Notice
 from agreement.models.notices import NoticeRead
 from tests.support import factories
 from tests.support.site import KK, RU
@@ -114,6 +114,18 @@ def test_a_notice_paused_before_its_due_time_is_not_on_the_page_until_it_is_resu
     Notice.objects.update(due_at=now - timedelta(minutes=1), paused_at=now - timedelta(minutes=2))
     edition.cancel()
     assert found() == [], "nobody was notified of the cancelled edition"
+
+
+def test_the_notice_of_a_breach_does_not_display_its_edition(reader, settings):
+    settings.AGREEMENT = {**settings.AGREEMENT, "NOTICE_DELAY": timedelta(0)}
+    older = published("ескі", summary_ru="Старое.")
+    notice = older.notices.get()
+    Notice.objects.filter(pk=notice.pk).update(paused_at=notice.due_at - timedelta(minutes=1))
+    Breach.objects.create(agreement=older.agreement, text_kk="Не болды.", text_ru="Что случилось.").notify()
+    published("жаңа")
+    page = reader.get(HERE).text
+    assert "Что случилось." in page
+    assert "Старое." in page
 
 
 def test_the_notice_of_a_cancelled_edition_stays_until_that_of_the_cancellation_is_due(reader, user, settings):

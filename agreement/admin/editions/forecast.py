@@ -11,8 +11,8 @@ from django.utils import timezone
 
 from agreement.admin.base import moment
 from agreement.admin.notices.progress import CHANNEL_LABELS
-from agreement.models import Edition, NoticeKind, Progress
-from agreement.models.notices import NOTICE_LANGUAGES, notice_due_at, overtaken_by
+from agreement.models import Edition, Progress
+from agreement.models.notices import DESCRIBING, NOTICE_LANGUAGES, notice_due_at, overtaken_by
 from agreement.notices.channels import Channel, site_channels
 from agreement.notices.forecast import forecast, recipients
 from agreement.text.languages import LANGUAGES
@@ -74,9 +74,7 @@ def sending_forecast(edition: Edition, effective_from: datetime | None, binding:
     now, zone = timezone.now(), edition.agreement.time_zone
     languages = dict(NOTICE_LANGUAGES)
     days = binding.notice_days if binding and effective_from else 0
-    unsent = Progress.objects.filter(
-        notice__edition__agreement=edition.agreement_id, notice__kind__in=[NoticeKind.PUBLISHED, NoticeKind.REMINDER]
-    )
+    unsent = Progress.objects.filter(notice__edition__agreement=edition.agreement_id, notice__kind__in=DESCRIBING)
 
     def channel_forecast(channel: Channel) -> ChannelForecast:
         found = recipients(channel)
@@ -152,8 +150,8 @@ def cancellation_forecast(edition: Edition) -> CancellationForecast:
     """
     now, zone = timezone.now(), edition.agreement.time_zone
     of_agreement = Progress.objects.filter(notice__edition__agreement=edition.agreement_id)
-    own = of_agreement.filter(notice__edition=edition.pk, notice__kind__in=[NoticeKind.PUBLISHED, NoticeKind.REMINDER])
-    later = of_agreement.filter(notice__edition__number__gt=edition.number).exclude(notice__kind=NoticeKind.CANCELLED)
+    own = of_agreement.filter(notice__edition=edition.pk, notice__kind__in=DESCRIBING)
+    later = of_agreement.filter(notice__edition__number__gt=edition.number, notice__kind__in=DESCRIBING)
     overtaken = of_agreement.filter(notice__edition__number__lt=edition.number, skipped__gt=0)
     reason = overtaken_by(edition.number or 0)
     effective = edition.effective_from or now

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from django import forms
+from django.conf import settings
 from django.contrib import admin, messages
-from django.contrib.admin.utils import quote, unquote
+from django.contrib.admin.sites import AdminSite
+from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied, ValidationError
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.defaultfilters import filesizeformat
 from django.template.loader import render_to_string
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
@@ -16,7 +21,6 @@ from django.utils.html import format_html
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from agreement import conf
 from agreement.admin.base import (
     DATETIME_FIELDS,
     AdminForm,
@@ -26,18 +30,37 @@ from agreement.admin.base import (
     moment,
     redirect_missing,
 )
+from agreement.admin.notices.progress import CHANNEL_LABELS
 from agreement.evidence import find_user_keys
-from agreement.models import AuditAction, AuditEntry, Breach
+from agreement.models import AffectedUser, AuditAction, AuditEntry, Breach
 from agreement.models.audit import name_of
-from agreement.text import dates, languages
+from agreement.notices.channels import site_channels
+from agreement.notices.forecast import breach_end, recipients
+from agreement.text import languages
+
+#: The columns of a breach in its form.
+STATED = ("agreement", "known_at", "everyone", "text_kk", "text_ru")
+#: How many faults in the list of users the form names, and how many users a page names.
+MAX_FAULTS, MAX_USERS = 20, 100
 
 
 def ready_words(language: str) -> str:
-    """Return the words that the form of a new breach proposes for the notice, in ``kk`` or ``ru``. They contain today's
-    date, and blanks to fill in.
+    """Return the words that the form of a new breach proposes for the notice, in ``kk`` or ``ru``. They contain blanks
+    to fill in.
     """
-    known_on = dates.day(timezone.now(), language, conf.time_zone(), case="on")
-    return render_to_string(f"agreement/mail/breach_words.{language}.txt", {"known_on": known_on}).strip()
+    return render_to_string(f"agreement/mail/breach_words.{language}.txt").strip()
+
+
+def _written(row: AffectedUser) -> str:
+    """Return the line of the form that names this user: by key if the name does not fit on one line."""
+    name = row.user.get_username()
+    return f"name:{name}" if [line.strip() for line in name.splitlines()] == [name] else f"key:{row.user_id}"
+
+
+def names_of(rows: QuerySet[AffectedUser]) -> str:
+    """Return the names of the first ``MAX_USERS`` of these users, and ``…`` if there are more."""
+    names = [row.user.get_username() for row in rows[: MAX_USERS + 1]]
+    return ", ".join(names[:MAX_USERS]) + (" …" if len(names) > MAX_USERS else "")
 
 
 class BreachForm(AdminForm):
@@ -50,19 +73,22 @@ class BreachForm(AdminForm):
         required=False,
         strip=False,
         widget=forms.Textarea(attrs={"rows": 6, "class": "vLargeTextField"}),
-        help_text=_("One user in each line, by name or key. Leave this field empty if the breach concerns all users."),
+        help_text=_("One user in each line, by name or key. Clear the mark above to name users."),
     )
 
     class Meta:
         model = Breach
-        fields = ["agreement", "known_at", "everyone", "text_kk", "text_ru"]
+        fields = STATED
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        if limit := settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
+            sentence = _("The site refuses a form of more than %(size)s.") % {"size": filesizeformat(limit)}
+            self.fields["users"].help_text = f"{self.fields['users'].help_text} {sentence}"
         if self.instance.pk:
             self.initial["known_at"] = self.instance.known_at
             rows = self.instance.affected.select_related("user").order_by("pk")
-            self.initial["users"] = "\n".join(f"name:{row.user.get_username()}" for row in rows)
+            self.initial["users"] = "\n".join(map(_written, rows))
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean()
@@ -70,9 +96,17 @@ class BreachForm(AdminForm):
         if cleaned.get("everyone") and written:
             self.add_error("everyone", _("Users are named below. Name nobody, or clear this mark."))
         found = find_user_keys(written)
-        for fault in (value for value in found.values() if isinstance(value, ValidationError)):
+        faults = [value for value in found.values() if isinstance(value, ValidationError)]
+        for fault in faults[:MAX_FAULTS]:
             self.add_error("users", fault)
+        if more := len(faults[MAX_FAULTS:]):
+            message = _("Further lines with faults: %(count)s.")
+            self.add_error("users", ValidationError(message, code="more", params={"count": more}))
         cleaned["user_keys"] = [key for key in found.values() if not isinstance(key, ValidationError)]
+        if not (self.instance.pk or self.errors):  # Perhaps the button was clicked twice.
+            same = Breach.objects.filter(notice=None, **{name: cleaned[name] for name in STATED})
+            if same.exists():
+                self.add_error(None, ValidationError(_("This breach is recorded already."), code="recorded"))
         return cleaned
 
 
@@ -123,9 +157,16 @@ class BreachAdmin(LoggedViews[Breach], SafeFilters[Breach]):
     def save_model(self, request: HttpRequest, obj: Breach, form: BreachForm, change: object) -> None:
         """Save the breach and whom it concerns, and log it. The first officer who saves it is stored by name."""
         obj.recorded_by = obj.recorded_by or name_of(request.user)
+        note = "saved" if change else "recorded"
+        if change:
+            zone = ZoneInfo(obj.agreement.time_zone)
+            moments = (Breach.objects.get(pk=obj.pk).known_at, obj.known_at)
+            before, after = (at.astimezone(zone).isoformat(timespec="seconds") for at in moments)
+            if before != after:
+                note = f"saved, became known {after} instead of {before}"
         obj.save()
         obj.set_affected(form.cleaned_data["user_keys"])
-        AuditEntry.objects.log(AuditAction.BREACH, on=obj, by=request.user, note="saved" if change else "recorded")
+        AuditEntry.objects.log(AuditAction.BREACH, on=obj, by=request.user, note=note)
 
     def delete_model(self, request: HttpRequest, obj: Breach) -> None:
         AuditEntry.objects.log(AuditAction.BREACH, on=obj, by=request.user, note="deleted")
@@ -143,41 +184,50 @@ class BreachAdmin(LoggedViews[Breach], SafeFilters[Breach]):
     def announced(self, row: Breach) -> str:
         if row.notice is None:
             return gettext("not yet")
-        url = reverse(f"{self.admin_site.name}:agreement_notice_sending", args=[row.notice.pk])
-        return format_html('<a href="{}">{}</a>', url, moment(row.notice.created_at, row.agreement.time_zone))
+        return format_html(
+            '<a href="{}">{}</a>',
+            sending_url(row, self.admin_site),
+            moment(row.notice.created_at, row.agreement.time_zone),
+        )
 
     @admin.display(description=_("concerns"))
     def whom(self, row: Breach) -> str:
         if row.everyone:
             return gettext("all users")
-        names = [one.user.get_username() for one in row.affected.select_related("user").order_by("pk")[:100]]
-        return ", ".join(names) + (" …" if len(names) == 100 else "")
+        return names_of(row.affected.select_related("user").order_by("pk"))
+
+
+def sending_url(breach: Breach, admin_site: AdminSite) -> str:
+    """Return the address of the page with the sending of the notice of an announced breach."""
+    return reverse(f"{admin_site.name}:agreement_notice_sending", args=[breach.notice_id])
 
 
 class BreachNotifyView(AdminView):
     """``…/<id>/notify/``: whom the notice concerns and the letters, and on POST the announcement.
 
     Raises ``PermissionDenied`` for users without the permission ``notify_breach``. If there is no breach with that key,
-    the response is a redirect to the start page of the admin, with a warning. If the breach can't be announced, the
-    response to POST is the page with the reasons, with the status 409.
+    the response is a redirect to the start page of the admin, with a warning. If it is announced already, it is a
+    redirect to the page of the sending. If the breach can't be announced, or was changed since the page was displayed,
+    the response to POST is the page with the reasons, with the status 409.
     """
 
     def get(self, request: HttpRequest, object_id: str) -> HttpResponse:
         breach = self._find(object_id)
-        return self._page(breach) if breach else redirect_missing(self.model_admin, request, object_id)
+        if breach is None:
+            return redirect_missing(self.model_admin, request, object_id)
+        return self._sending(breach) if breach.notice_id else self._page(breach)
 
     def post(self, request: HttpRequest, object_id: str) -> HttpResponse:
         breach = self._find(object_id)
         if breach is None:
             return redirect_missing(self.model_admin, request, object_id)
         try:
-            notice = breach.notify(by=request.user)
-        except ValidationError:
+            breach.notify(by=request.user, digest=request.POST.get("digest", ""))
+        except ValidationError as error:
             breach.refresh_from_db()
-            return self._page(breach, status=409)
+            return self._sending(breach) if breach.notice_id else self._page(breach, error, status=409)
         messages.success(request, gettext("The breach is announced. The letters are sent from the time below."))
-        name = f"{self.model_admin.admin_site.name}:agreement_notice_sending"
-        return HttpResponseRedirect(reverse(name, args=[quote(notice.pk)]))
+        return self._sending(breach)
 
     def _find(self, object_id: str) -> Breach | None:
         if not self.request.user.has_perm("agreement.notify_breach"):
@@ -185,24 +235,49 @@ class BreachNotifyView(AdminView):
         found: Breach | None = self.model_admin.get_object(self.request, unquote(object_id))
         return found
 
-    def _page(self, breach: Breach, *, status: int = 200) -> HttpResponse:
-        problems: list[str] = []
+    def _sending(self, breach: Breach) -> HttpResponse:
+        return HttpResponseRedirect(sending_url(breach, self.model_admin.admin_site))
+
+    def _page(self, breach: Breach, error: ValidationError | None = None, *, status: int = 200) -> HttpResponse:
         try:
             breach.require_complete()
-        except ValidationError as error:
-            problems = error.messages
-        users = conf.audience()
-        concerned = breach.affected.count()
-        count = users.count() if breach.everyone else users.filter(pk__in=breach.affected.values("user")).count()
+        except ValidationError as incomplete:
+            error = incomplete
+        digest = breach.digest  # It is read first, so that it never covers more than the page displays.
+        zone, deadline = breach.agreement.time_zone, breach.deadline
+        changed = getattr(error, "code", None) == "changed"
+        left_out = breach.left_out()
         return self.render(
             "breach/notify",
             status=status,
             title=gettext("Announce: %(breach)s") % {"breach": breach},
             original=breach,
-            problems=problems,
-            count=count,
-            left_out=0 if breach.everyone else concerned - count,
-            deadline=moment(breach.deadline, breach.agreement.time_zone),
-            is_late=timezone.now() > breach.deadline,
+            problems=error.messages if error else [],
+            changed=changed,
+            channels=[] if error and not changed else self._channels(breach),
+            left_out=0 if breach.everyone else left_out.count(),
+            left_out_names="" if breach.everyone else names_of(left_out),
+            known=moment(breach.known_at, zone),
+            deadline=moment(deadline, zone),
+            is_late=timezone.now() > deadline,
             texts=[(language, breach.text(language)) for language in languages.LANGUAGES],
+            digest=digest,
         )
+
+    def _channels(self, breach: Breach) -> list[dict[str, object]]:
+        """Return for each channel how many users it would notify, and when the sending is expected to end."""
+        found: list[dict[str, object]] = []
+        for channel in site_channels():
+            counted = recipients(channel, users=None if breach.everyone else breach.users())
+            ends_at = breach_end(channel=channel.name, recipients=counted.total)
+            found.append(
+                {
+                    "channel": CHANNEL_LABELS.get(channel.name, channel.name),
+                    "recipients": counted.total,
+                    "unreachable": counted.unreachable,
+                    "users": counted.users,
+                    "ends": moment(ends_at, breach.agreement.time_zone) if counted.total else "",
+                    "late": bool(counted.total) and ends_at > breach.deadline,
+                }
+            )
+        return found
