@@ -14,11 +14,14 @@ import pytest
 import reversion
 from django.contrib.auth import get_user_model
 from django.core import mail
+from django.core.exceptions import FieldDoesNotExist
 from django.db import connection
+from django.db.models.options import Options
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from reversion.models import Version
 
+from agreement.admin.editions.decision import staff_with_address
 from agreement.models import (
     Acceptance,
     AcceptanceKind,
@@ -439,6 +442,19 @@ def test_the_page_of_cancellation_counts_who_read_of_the_edition_before_any_lett
     cancellation = edition.notices.get(kind="cancelled")
     dispatch.fan_out(cancellation)
     assert cancellation.deliveries.count() == 3
+
+
+def test_test_mails_are_offered_if_users_have_no_field_is_active(django_user_model, monkeypatch):
+    user = django_user_model.objects.create_user("editor", email="editor@example.kz", is_staff=True)
+    found = Options.get_field
+
+    def get_field(options, name):
+        if options.model is django_user_model and name == "is_active":
+            raise FieldDoesNotExist
+        return found(options, name)
+
+    monkeypatch.setattr(Options, "get_field", get_field)
+    assert staff_with_address(user) == {str(user.pk): (user, "editor@example.kz")}
 
 
 def test_after_a_test_mail_the_page_still_publishes(publisher):
