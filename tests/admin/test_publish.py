@@ -78,7 +78,7 @@ def test_the_page_names_the_last_day_to_accept_if_the_draft_gives_days(publisher
     settings.AGREEMENT = {**settings.AGREEMENT, "EXEMPT_STAFF": True}
     factories.published()
     edition = factories.draft(grace_days=10)
-    sentence = "Their last day to accept it:"
+    sentence = "Their time to accept it ends:"
     assert sentence not in words(publisher.get(at("edition_publish", edition.pk)))
     Agreement.objects.update(acceptance_mode=AcceptanceMode.BY_CONFIRMATION)
     assert sentence in words(publisher.get(at("edition_publish", edition.pk)))
