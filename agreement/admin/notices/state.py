@@ -14,15 +14,15 @@ from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext_lazy as _
 
 from agreement.admin.notices.progress import reason_in_words
-from agreement.models import Edition, Notice
+from agreement.models import Edition, Notice, Progress
 from agreement.models.notices import NoticeQuerySet
 from agreement.models.progress import UNDER_WAY, NoticeState, notice_state
 
 
 def notices_with_state() -> NoticeQuerySet:
     """Return all notices with what :func:`state_of` needs. 2 queries, however many there are."""
-    notices: NoticeQuerySet = Notice.objects.with_edition().with_overtaking().prefetch_related("progress")
-    return notices
+    notices: NoticeQuerySet = Notice.objects.with_edition().with_overtaking()
+    return notices.prefetch_related(Prefetch("progress", Progress.objects.with_gone()))
 
 
 def state_of(notice: Notice) -> NoticeState:
