@@ -204,7 +204,8 @@ def test_it_counts_no_delivery_and_asks_the_same_for_many(publisher):
     Progress.objects.update(waiting=53)
     many = asked()
     assert len(few) == len(many)
-    assert not [sql for sql in many if "agreement_delivery" in sql]
+    # Only deleted accounts are counted, which an index finds.
+    assert not [sql for sql in many if "agreement_delivery" in sql and 'user_id" IS NULL' not in sql]
 
 
 def test_without_the_permission_there_is_no_link_to_deliveries(publisher):
