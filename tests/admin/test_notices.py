@@ -76,7 +76,7 @@ def test_a_notice_is_paused_with_one_click_during_the_notice_delay(publisher):
     assert "Sending continues." in words(publisher.post(at("notice_resume", made.pk), follow=True))
     dispatch.work()
     ended = words(publisher.get(at("notice_sending", made.pk)))
-    assert "Sending has ended, but 1 message reached nobody." in ended, "the publisher has no address"
+    assert "Sending has ended, but 1 user was not reached." in ended, "the publisher has no address"
     logged = AuditEntry.objects.about(made).values_list("action", "by")
     assert list(logged) == [("resumed", "publisher"), ("paused", "publisher")]
 

@@ -248,7 +248,7 @@ def test_the_lists_name_the_state_of_each_notice_and_select_by_it(publisher, dja
     newer = factories.published(slug="overtaken", effective_from=later + timedelta(days=1)).notices.get()
     with django_assert_max_num_queries(9):
         page = publisher.get(at("notice_changelist"))
-    assert "no longer needed: overtaken by edition 2" in words(page)
+    assert "not sent: overtaken by edition 2" in words(page)
     for slug, notice in made.items():
         chosen = publisher.get(at("notice_changelist"), {"state": slug}).context["cl"].result_list
         also = [newer] if slug == "sending" else []
