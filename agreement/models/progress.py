@@ -120,8 +120,7 @@ class Progress(models.Model):
         """
         if not (self.failed or self.bounced or self.missed):
             return 0
-        found: int = Progress.objects.with_gone().values_list("gone", flat=True).get(pk=self.pk)
-        return found
+        return Progress.objects.with_gone().get(pk=self.pk).gone
 
     @property
     def missed(self) -> int:

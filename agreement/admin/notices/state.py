@@ -34,7 +34,7 @@ def state_of(notice: Notice) -> NoticeState:
 def state_badge(notice: Notice) -> SafeString:
     """Return the state of a notice as HTML, for one that is no longer needed with the reason."""
     state, reason = state_of(notice), ""
-    label = state.label
+    label = str(state.label)
     if state == NoticeState.OVERTAKEN:
         reason = reason_in_words(notice.skip_reason(timezone.now()))
         label = label if any(row.sent for row in notice.progress.all()) else gettext("not sent")
