@@ -33,11 +33,11 @@ class Grace:
 
 
 def sentence(until: datetime, time_zone: str) -> str:
-    """Sentences in the active language for a user who may go on until that moment: the last day to accept, and that the
-    earlier acceptance still counts until then. No query.
+    """Sentences in the active language for a user who may go on until that moment: when the time to accept ends, and
+    that the earlier acceptance still counts until then. No query.
     """
     day = dates.last_day(until, active_language(), time_zone)
-    return _("Last day to accept: %(day)s. Until then, your earlier acceptance still counts.") % {"day": day}
+    return _("The time to accept ends: %(day)s. Until then, your earlier acceptance still counts.") % {"day": day}
 
 
 def of_request(request: HttpRequest) -> list[Grace]:

@@ -24,6 +24,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import NoReverseMatch, URLPattern, reverse
+from django.utils import translation
 from django.utils.functional import cached_property
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
@@ -68,7 +69,27 @@ class SafeChangeList(ChangeList):
         return super().get_ordering_field(field_name)
 
 
-class OwnName(admin.ModelAdmin[ModelT]):
+class TranslatedHistory(admin.ModelAdmin[ModelT]):
+    """An admin whose history names changed fields in the language of the reader. Django stores their labels with a
+    capital letter, with which the catalogues do not contain them.
+    """
+
+    def construct_change_message(self, *arguments: Any, **options: Any) -> Any:
+        message: Any = super().construct_change_message(*arguments, **options)
+        for part in message:
+            if fields := part.get("changed", {}).get("fields"):
+                part["changed"]["fields"] = [_in_catalogue(name) for name in fields]
+        return message
+
+
+def _in_catalogue(label: str) -> str:
+    """Return the label with a small letter if the Russian catalogue contains it only so, else unchanged."""
+    small = label[:1].lower() + label[1:]
+    with translation.override("ru"):
+        return small if gettext(label) == label and gettext(small) != small else label
+
+
+class OwnName(TranslatedHistory[ModelT]):
     """An admin whose pages refuse every request of a person who acts in the name of another user, because its records
     name the person who is signed in. The status is 403. Each refusal adds an audit entry, which names the person who
     acts, if they are known.

@@ -51,9 +51,11 @@ class Comparison:
     @property
     def summary(self) -> str:
         """The changes in one sentence in the language of the page, such as "4 clauses changed, 2 added."; "Nothing
-        changed." if there are none. It is in English if the page is not in Kazakh, Russian or English.
+        changed." if there are none. If only the text in the other language changed, it says so. It is in English if the
+        page is not in Kazakh, Russian or English.
         """
-        return sentences.summary(self.redline, message_language())
+        old, new = self.old.edition, self.new.edition
+        return redlines.sealed_summary(old, new, self.new.language, language=message_language())
 
     @property
     def html(self) -> SafeString:

@@ -12,7 +12,8 @@ from threading import Lock
 
 from agreement import memory
 from agreement.models import Edition
-from agreement.text import clauses
+from agreement.text import clauses, languages
+from agreement.text.redline import sentences
 from agreement.text.redline.changes import Redline
 from agreement.text.redline.changes import redline as compare
 
@@ -86,6 +87,20 @@ def sealed_redline(old: Edition, new: Edition, language: str) -> Redline:
         msg = "Only sealed editions can be compared here: a draft has no digest."
         raise ValueError(msg)
     return _cache.get(old, new, language)
+
+
+def sealed_summary(old: Edition, new: Edition, text_language: str, *, language: str) -> str:
+    """The changes from ``old`` to ``new`` in one sentence in ``language`` (``kk``, ``ru`` or ``en``). They are those of
+    the texts in ``text_language``. If only the texts in the other language differ, two sentences say so, and what
+    changed there. Otherwise as :func:`sealed_redline`.
+    """
+    redline = sealed_redline(old, new, text_language)
+    if not redline.changed:
+        (other,) = set(languages.LANGUAGES) - {text_language}
+        if (elsewhere := sealed_redline(old, new, other)).changed:
+            changes = sentences.summary(elsewhere, language)
+            return sentences.PHRASES[language][f"only_{other}"].format(changes=changes[0].lower() + changes[1:])
+    return sentences.summary(redline, language)
 
 
 def _compare(old: Edition, new: Edition, language: str) -> tuple[Redline, int]:

@@ -45,8 +45,11 @@ class Bundle:
 
     def add(self, name: str, content: bytes | Iterable[bytes]) -> None:
         """Add a file with that name, and record its SHA-256. ``content`` may be given in chunks. The bundle must not
-        contain the name yet.
+        contain the name yet. Raises ``ValueError`` if it does: programs that unpack the ZIP keep only one of two files.
         """
+        if name in self.digests:
+            msg = f"The bundle contains {name!r} already."
+            raise ValueError(msg)
         info = zipfile.ZipInfo(name, _NO_DATE)
         info.compress_type = zipfile.ZIP_DEFLATED
         info.create_system, info.external_attr = 3, 0o100644 << 16  # An ordinary file on every system.

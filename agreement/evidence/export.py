@@ -8,7 +8,7 @@ data for the same instant can be compared.
 from __future__ import annotations
 
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -43,6 +43,7 @@ from agreement.models import (
     DeliveryOutcome,
     Edition,
     Notice,
+    NoticeKind,
     NoticeText,
     Withdrawal,
     pseudonyms,
@@ -296,17 +297,26 @@ def _add_notices(bundle: Bundle, deliveries: QuerySet[Delivery]) -> None:
     deliveries = deliveries.filter(outcome=DeliveryOutcome.SENT).order_by()
     sent = set(deliveries.values_list("notice", "channel", "language", "since", "cancelled").distinct())
     notices = Notice.objects.with_edition().in_bulk({notice for notice, *_ in sent})
-    texts = NoticeText.objects.filter(notice__in=notices)
-    for text in texts.order_by("notice_id", "channel", "language", "since", "cancelled").iterator(chunk_size=10):
+    columns = ("notice_id", "channel", "language", "since", "cancelled")
+    texts = NoticeText.objects.filter(notice__in=notices).order_by(*columns)
+    included: dict[int, tuple[Any, ...]] = {}
+    for pk, notice_id, channel, language, *versions in texts.values_list("pk", *columns):
         # If a delivery has no "since", any text of its notice in its channel and language may have been sent. If it has
         # no language either, any text in its channel may have been.
-        known = ((text.language, text.since, text.cancelled), (text.language, None, None), ("", None, None))
-        if sent.isdisjoint((text.notice_id, text.channel, *which) for which in known):
-            continue
+        known = ((language, *versions), (language, None, None), ("", None, None))
+        if not sent.isdisjoint((notice_id, channel, *which) for which in known):
+            included[pk] = (notice_id, channel, language, versions[0])
+    alike = Counter(included.values())
+    for text in texts.filter(pk__in=included).iterator(chunk_size=10):
         notice = notices[text.notice_id]
-        differing = (("since", text.since), ("cancelled", text.cancelled))
-        kind = "".join((notice.kind, *(f"-{word}-{number}" for word, number in differing if number)))
-        name = f"{_folder(notice.edition)}/notices/{kind}.{text.channel}.{text.language}"
+        parts = [notice.kind]
+        if notice.kind == NoticeKind.BREACH:  # An edition may have several.
+            parts.append(str(notice.uuid))
+        if text.since:
+            parts.append(f"since-{text.since}")
+        if text.cancelled and alike[included[text.pk]] > 1:
+            parts.append(f"with-{text.cancelled}-cancelled")
+        name = f"{_folder(notice.edition)}/notices/{'-'.join(parts)}.{text.channel}.{text.language}"
         words = [text.subject, text.text, text.html]
         bundle.add(f"{name}.json", json.dumps(words, ensure_ascii=False, separators=(",", ":")).encode())
         bundle.add(f"{name}.txt", f"{text.subject}\n\n{text.text}".encode())

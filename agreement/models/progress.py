@@ -6,17 +6,25 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Self
 
+from django.apps import apps
 from django.db import models
-from django.db.models import F, Sum
+from django.db.models import Count, F, Model, OuterRef, Q, QuerySet, Subquery, Sum
 from django.db.models.functions import Coalesce
 from django.utils import timezone
+from django.utils.functional import cached_property
 from django.utils.translation import gettext_lazy as _
 
 from agreement import conf
-from agreement.models.notices import CANCELLED, IN_EFFECT, OVERTAKEN, PERHAPS_SENT, Notice, is_excused
+from agreement.models.notices import CANCELLED, EXCUSED, IN_EFFECT, OVERTAKEN, PERHAPS_SENT, Notice, is_excused
 
+#: The deliveries that should have reached a user and did not.
+UNREACHED = (
+    Q(outcome="failed")
+    | Q(outcome="sent", returns__gt=F("returns_before"))
+    | Q(~Q(reason__in=EXCUSED) & ~Q(reason__startswith=OVERTAKEN), outcome="skipped")
+)
 #: How many reasons of one outcome are counted separately. Any others are counted together.
 MAX_REASONS = 40
 
@@ -29,6 +37,13 @@ class ProgressQuerySet(models.QuerySet["Progress"]):
         names = ("waiting", *Progress.FINAL)
         sums = self.aggregate(**{f"total_{name}": Coalesce(Sum(name), 0) for name in names})
         return {name: sums[f"total_{name}"] for name in names}
+
+    def with_gone(self) -> Self:
+        """The same rows with :attr:`Progress.gone`, so that it makes no query."""
+        rows: QuerySet[Model] = apps.get_model("agreement.Delivery")._default_manager.all()
+        rows = rows.filter(UNREACHED, notice=OuterRef("notice"), channel=OuterRef("channel"), user=None).order_by()
+        counts = rows.values("notice").annotate(count=Count("pk")).values("count")
+        return self.annotate(gone=Coalesce(Subquery(counts), 0))
 
     def lock(self, *, notice: Notice | int, channel: str) -> Progress:
         """The row of a notice in a channel, locked until the transaction ends. If there is no such row,
@@ -94,9 +109,18 @@ class Progress(models.Model):
     @property
     def unreached(self) -> int:
         """The number of deliveries that should have reached a user and did not: the sum of ``failed``, ``bounced`` and
-        :attr:`missed`.
+        :attr:`missed`, without those of deleted accounts.
         """
-        return self.failed + self.bounced + self.missed
+        return max(0, self.failed + self.bounced + self.missed - self.gone)
+
+    @cached_property
+    def gone(self) -> int:
+        """The number of deliveries that reached nobody and whose account was deleted since. 1 query, if there may be
+        any; none after ``with_gone()``.
+        """
+        if not (self.failed or self.bounced or self.missed):
+            return 0
+        return Progress.objects.with_gone().get(pk=self.pk).gone
 
     @property
     def missed(self) -> int:

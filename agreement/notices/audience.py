@@ -76,6 +76,14 @@ def count_by_language(users: QuerySet[Model]) -> dict[str, int]:
     return counts
 
 
+def count_recipients(notice: Notice, channel: str, *, up_to: int) -> int:
+    """Return how many users of the audience the notice concerns in this channel, counting at most ``up_to``. The notice
+    need not be saved; its edition may be changed in memory, for example to a cancelled one. 2 queries, one of which may
+    read the whole audience.
+    """
+    return _recipients(conf.audience().order_by(), notice, channel)[:up_to].count()
+
+
 class IdleHours(Func):
     """The number of whole hours from a moment to ``at``, at least 0 and at most ``NEVER_ACTIVE_RANK``. A null moment
     gives ``NEVER_ACTIVE_RANK``, and a moment after ``at`` gives 0. On databases other than SQLite and PostgreSQL the
@@ -196,9 +204,10 @@ def _recipients(users: QuerySet[Model], notice: Notice, channel: str) -> QuerySe
         cancelled = Edition.objects.using(users.db).filter(
             agreement=edition.agreement_id, cancelled_at__lte=edition.cancelled_at
         )
+        cancelled = cancelled.exclude(pk=edition.pk)  # It counts as cancelled, also if this is not saved yet.
         # A delivery that was found in the mail log after a restore has neither "since" nor "cancelled". It is included.
         # A delivery that waits may have those of a text that was refused.
-        sent = Q(outcome=outcomes.SENT) & (Q(cancelled__isnull=True) | Q(cancelled__lt=cancelled.count()))
+        sent = Q(outcome=outcomes.SENT) & (Q(cancelled__isnull=True) | Q(cancelled__lte=cancelled.count()))
         sent &= Q(since__isnull=True) | Q(since__lt=edition.number)
         unanswered = ~Q(lease="") | Q(perhaps_sent=True)
         covering = deliveries.filter(sent | Q(unanswered, outcome=outcomes.WAITING), notice__in=later)

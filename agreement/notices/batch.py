@@ -209,7 +209,7 @@ class Batch:
             self.send_messages()
         finally:
             for message, reason in self.doubtful:
-                self.postpone(message.delivery, message.language, reason)
+                self.postpone(message, reason)
 
     def send_messages(self) -> None:
         """Send or skip the deliveries of the batch in their order, and call ``on_outcome`` after each. Stop at the
@@ -335,7 +335,7 @@ class Batch:
                 self.fail(message, str(error))
         except Unavailable as error:
             if error.tried:
-                self.postpone(delivery, message.language, str(error))
+                self.postpone(message, str(error))
             else:
                 self.used -= 1
             raise
@@ -346,7 +346,7 @@ class Batch:
                 reason, personal, perhaps_sent = str(error), error.personal, error.perhaps_sent
             else:
                 reason, personal, perhaps_sent = type(error).__name__, False, error is not message.fault
-            self.postpone(delivery, message.language, reason, perhaps_sent=perhaps_sent)
+            self.postpone(message, reason, perhaps_sent=perhaps_sent)
             if not personal:
                 self.count_deferral(reason)
         else:
@@ -406,15 +406,18 @@ class Batch:
         if not connection.in_atomic_block:  # The caller that opened the transaction needs the connection.
             connection.close_if_unusable_or_obsolete()
 
-    def postpone(self, delivery: Delivery, language: str, reason: str, *, perhaps_sent: bool = False) -> None:
+    def postpone(self, message: PreparedMessage, reason: str, *, perhaps_sent: bool = False) -> None:
         """Count a failed attempt and schedule the next one, after the pause of ``retry_pause()``. If this was attempt
-        number ``MAX_ATTEMPTS``, record instead that the delivery failed, with this language and reason. If another
-        worker has claimed the delivery, nothing is changed. ``perhaps_sent`` means that the attempt ended without an
-        answer.
+        number ``MAX_ATTEMPTS``, record instead that the delivery failed, with this reason and the digest of the
+        address. If another worker has claimed the delivery, nothing is changed. ``perhaps_sent`` means that the attempt
+        ended without an answer.
         """
+        delivery = message.delivery
         logger.warning("N104 delivery %s, attempt %s: %s", delivery.pk, delivery.attempts + 1, reason)
         if delivery.attempts + 1 >= MAX_ATTEMPTS:
-            columns = {"language": language, "reason": reason, "perhaps_sent": perhaps_sent}
+            digest = pseudonyms.address_digest(message.address)
+            columns = {"language": message.language, "reason": reason, "perhaps_sent": perhaps_sent}
+            columns["address_digest"] = digest
             self.worker.counts.failed += self.record(delivery, DeliveryOutcome.FAILED, **columns)
             return
         due_at = self.worker.clock() + retry_pause(delivery.attempts)

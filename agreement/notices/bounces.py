@@ -76,10 +76,12 @@ def record_bounce(sender: object, event: Any, **kwargs: object) -> None:
     unmatched(service, f"no notice has the id {str(event.message_id or '')[:255]!r}")
 
 
-def record_mail(mail: bytes, *, source: str, dry_run: bool = False) -> MailOutcome:
+def record_mail(mail: bytes, *, source: str, rehearsed: set[int] | None = None) -> MailOutcome:
     """Record the returned letter that this mail reports, if it is a notice that was sent, and return what became of the
-    mail. The outcome of the delivery is not changed. ``source`` names the mail in the log. With ``dry_run``, nothing is
-    recorded or logged.
+    mail. The outcome of the delivery is not changed. ``source`` names the mail in the log.
+
+    With ``rehearsed``, nothing is recorded or logged. It is the same set for all mails of a dry run, and contains the
+    keys of the deliveries that would have been recorded as returned so far.
 
     A mail that can't be read raises no error; it is ``UNMATCHED``. Errors of the database are raised.
 
@@ -87,6 +89,7 @@ def record_mail(mail: bytes, *, source: str, dry_run: bool = False) -> MailOutco
     the letter was returned counts. Without it, the ``Message-ID`` of the returned letter counts, if the mail also names
     the address to which the letter was sent.
     """
+    dry_run = rehearsed is not None
     try:
         report = read_report(mail)
         if report is None:
@@ -114,7 +117,10 @@ def record_mail(mail: bytes, *, source: str, dry_run: bool = False) -> MailOutco
     with transaction.atomic(using=router.db_for_write(Bounce)):
         bounce, created = delivery.record_bounce(at=at, reason=report.reason)
         transaction.set_rollback(dry_run, using=router.db_for_write(Bounce))
-    if created and not dry_run:
+    if rehearsed is not None:
+        created = created and delivery.pk not in rehearsed
+        rehearsed.add(delivery.pk)
+    elif created:
         _log_bounce(bounce)
     return MailOutcome.RECORDED if created else MailOutcome.KNOWN
 

@@ -23,8 +23,9 @@ from agreement.models.deliveries import bounce_code
 
 #: How much of a mail is read. The fields of the report and the header of the returned letter are near its beginning.
 MAX_BYTES = 1_000_000
-#: Limits of one mail: characters of a header, parts, recipients, and addresses or ids in one place.
-_MAX_HEADER, _MAX_PARTS, _MAX_RECIPIENTS, _MAX_FOUND = 65_536, 20, 50, 20
+#: Limits of one mail: characters of a header, parts, recipients, addresses in one place, and ids of letters, each
+#: of which is looked up.
+_MAX_HEADER, _MAX_PARTS, _MAX_RECIPIENTS, _MAX_FOUND, _MAX_IDS = 65_536, 20, 50, 20, 5
 #: The media types of a returned letter, or of its header (RFC 6522 §3–4, RFC 6533).
 _RETURNED = frozenset({"message/rfc822", "text/rfc822-headers", "message/global", "message/global-headers"})
 _STATUS = frozenset({"message/delivery-status", "message/global-delivery-status"})
@@ -94,7 +95,7 @@ def read_report(mail: bytes) -> DeliveryReport | None:
     return DeliveryReport(
         failed=failed,
         reason=reason,
-        message_ids=tuple(dict.fromkeys(" ".join(str(value).split()) for value in ids))[:_MAX_FOUND],
+        message_ids=tuple(dict.fromkeys(" ".join(str(value).split()) for value in ids))[:_MAX_IDS],
         addresses=tuple(dict.fromkeys(_ADDRESS.findall("\n".join(map(str, to))[:_MAX_HEADER])))[:_MAX_FOUND],
         list_ids=tuple(value for letter in letters for value in letter.get_all("List-Id", []))[:_MAX_FOUND],
         returned_to="\n".join(map(str, returned_to)),
@@ -147,17 +148,20 @@ def _outcome(blocks: list[Message]) -> tuple[bool | None, str]:
     somewhere, for example because one of the addresses to which it was forwarded accepted it.
 
     The field ``Action`` decides (RFC 3464 §2.3.3): a server that gives up after days of trying writes ``failed`` beside
-    a status of 4.x.x. Only if it is missing, the class of the status decides. Raises ``UnreadableReportError`` if no
-    field tells.
+    a status of 4.x.x. Only if it is missing, the class of the status decides. A failure with a code of success (2.x.x)
+    tells nothing. Raises ``UnreadableReportError`` if no field tells.
     """
     failures, actions = [], set()
     for block in blocks:
         status = bounce_code(str(block.get("Status", "")))
         word = re.match(r"\s*([a-z]+)", str(block.get("Action", "")).lower())
         action = word[1] if word else {"5": "failed", "4": "delayed"}.get(status[:1], "")
+        code = bounce_code(str(block.get("Diagnostic-Code", ""))[:2000]) or status
+        if action == "failed" and (status or code).startswith("2"):
+            continue
         actions.add(action)
         if action == "failed":
-            failures.append(bounce_code(str(block.get("Diagnostic-Code", ""))[:2000]) or status)
+            failures.append(code)
     if actions & _ARRIVED:
         return None, ""
     if failures:

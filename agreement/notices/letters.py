@@ -215,7 +215,7 @@ def _part(notice: Notice, language: str, since: int, now: datetime) -> dict[str,
             "in_force": at <= now,
             **_covered(covered, language, since),
             "redline": redline,
-            "counted": sentences.summary(redline, language) if redline else "",
+            "counted": redlines.sealed_summary(base, edition, language, language=language) if base else "",
             "edition_url": absolute("agreement:edition", slug, edition.number),
             "changes_url": f"{changes_url}?{urlencode({'from': since})}" if base else "",
             "editions_url": absolute("agreement:editions", slug),
@@ -226,12 +226,16 @@ def _part(notice: Notice, language: str, since: int, now: datetime) -> dict[str,
         when = _when(notice, now, language, binding, upcoming)
         if notice.kind != NoticeKind.CANCELLED and not short and grace_ends_at and grace_ends_at > now:
             last_day = dates.last_day(grace_ends_at, language, edition.agreement.time_zone)
-            sentence = _("If you accepted an earlier edition, the last day to accept this one is: %(accept_by)s.")
+            sentence = _("If you accepted an earlier edition, the time to accept this one ends: %(accept_by)s.")
             when.append(sentence % {"accept_by": last_day})
+        else:
+            grace_ends_at = None
         return {
             **part,
             "when": when,
-            **_what_to_do(notice, now, language, binding, short=short, next_one=not upcoming),
+            **_what_to_do(
+                notice, now, language, binding, short=short, next_one=not upcoming, grace=bool(grace_ends_at)
+            ),
         }
 
 
@@ -376,11 +380,12 @@ def _upcoming(notice: Notice, now: datetime) -> list[Edition]:
 
 
 def _what_to_do(
-    notice: Notice, now: datetime, language: str, binding: int | None, *, short: bool, next_one: bool
+    notice: Notice, now: datetime, language: str, binding: int | None, *, short: bool, next_one: bool, grace: bool
 ) -> dict[str, Any]:
     """Return the part of the context that states what the reader can do: ``steps``, and ``button``, the label and the
     address of the page to open first. ``binding`` is the number of the other edition in force (``None``: none), and
-    ``next_one`` states whether no other edition takes effect before this one.
+    ``next_one`` states whether no other edition takes effect before this one, and ``grace`` whether users who accepted
+    an earlier edition still have time to accept it.
     """
     edition, agreement, site = notice.edition, notice.edition.agreement, conf.get()
     nothing = [Step(_("You do not have to do anything."))]
@@ -403,12 +408,28 @@ def _what_to_do(
         )
     elif agreement.acceptance_mode == AcceptanceMode.ELSEWHERE:
         sentence = _("If your confirmation is needed, the site asks for it.")
+    elif in_force and grace:
+        button = accept
+        sentence = _(
+            "If you have not accepted this edition yet, the site asks you on your next visit. If you accepted an"
+            " earlier edition, it asks you only when the time to accept ends."
+        )
     elif in_force:
         sentence, button = _("If you have not accepted this edition yet, the site asks you on your next visit."), accept
     elif site.ACCEPT_ANNOUNCED and site.SHOW_SCHEDULED and next_one:
-        sentence, button = (
-            _("You can accept this edition now. After that moment the site asks you to accept it."),
-            accept,
+        button = accept
+        sentence = (
+            _(
+                "You can accept this edition now. After it takes effect the site asks you to accept it; if you"
+                " accepted an earlier edition, only when the time to accept ends."
+            )
+            if grace
+            else _("You can accept this edition now. After that moment the site asks you to accept it.")
+        )
+    elif grace:
+        sentence = _(
+            "After this edition takes effect the site asks you to accept it, and does not let you go on before you"
+            " answer. If you accepted an earlier edition, it asks you only when the time to accept ends."
         )
     else:
         sentence = _(

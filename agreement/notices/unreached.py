@@ -73,11 +73,11 @@ class Unreached:
     address: AddressNow
 
 
-def deliveries_by_cause(notice: Notice, cause: Cause) -> DeliveryQuerySet:
-    """Return the deliveries of the notice that reached nobody for this cause, in the order of their primary keys. The
-    queryset is not evaluated.
+def deliveries_by_cause(notice: Notice, cause: Cause, *, deleted: bool = False) -> DeliveryQuerySet:
+    """Return the deliveries of the notice that reached nobody for this cause, in the order of their primary keys: those
+    whose account exists or, with ``deleted``, those of deleted accounts. The queryset is not evaluated.
     """
-    rows = Delivery.objects.filter(notice=notice).order_by("pk")
+    rows = Delivery.objects.filter(notice=notice, user__isnull=deleted).order_by("pk")
     failed, skipped = rows.filter(outcome=DeliveryOutcome.FAILED), rows.filter(outcome=DeliveryOutcome.SKIPPED)
     given_up = Q(attempts__gte=MAX_ATTEMPTS - 1)  # The last attempt is not counted.
     match cause:
@@ -96,10 +96,11 @@ def deliveries_by_cause(notice: Notice, cause: Cause) -> DeliveryQuerySet:
 
 
 def count_by_cause(notice: Notice) -> dict[Cause, int]:
-    """Return how many deliveries of the notice reached nobody, by cause; the causes with 0 are left out. 1 query, and 1
-    more, which reads the failed deliveries, if there are any. No other rows of the ledger are counted.
+    """Return how many deliveries of the notice reached nobody, by cause; the causes with 0 are left out, and so are
+    deleted accounts. 1 query, and 1 more, which reads the failed deliveries, if there are any. If accounts were
+    deleted, 1 more for each cause. No other rows of the ledger are counted.
     """
-    rows = list(Progress.objects.filter(notice=notice))
+    rows = list(Progress.objects.filter(notice=notice).with_gone())
     counts = dict.fromkeys(Cause, 0)
     for row in rows:
         skipped: dict[str, int] = row.reasons.get("skipped", {})
@@ -112,6 +113,9 @@ def count_by_cause(notice: Notice) -> dict[Cause, int]:
     if counts[Cause.REFUSED]:
         counts[Cause.GIVEN_UP] = deliveries_by_cause(notice, Cause.GIVEN_UP).count()
         counts[Cause.REFUSED] -= counts[Cause.GIVEN_UP]
+    for cause in Cause if any(row.gone for row in rows) else ():
+        gone = deliveries_by_cause(notice, cause, deleted=True).count()
+        counts[Cause.REFUSED if cause == Cause.GIVEN_UP else cause] -= gone
     return {cause: count for cause, count in counts.items() if count > 0}
 
 

@@ -165,13 +165,16 @@ def _add_unreached(found: Status) -> None:
     those with a batch in the last ``UNREACHED_WITHIN``, except those whose deliveries are to be skipped now. At most 2
     queries.
     """
-    recent = Progress.objects.filter(latest_at__gt=found.at - UNREACHED_WITHIN).order_by("-notice", "channel")
+    recent = (
+        Progress.objects.filter(latest_at__gt=found.at - UNREACHED_WITHIN).with_gone().order_by("-notice", "channel")
+    )
     notices = Notice.objects.filter(pk__in=recent.order_by().values("notice")).with_edition()
     relevant = {notice.pk for notice in notices.with_overtaking(at=found.at) if not notice.skip_reason(found.at)}
     for row in recent:
         if row.unreached and row.notice_id in relevant:
             sentence = f"notice {row.notice_id}: {row.unreached} of {row.audience} were not reached by {row.channel}"
             details = f"failed {row.failed}, returned {row.bounced}, skipped {row.missed}"
+            details += f", accounts deleted since {row.gone}" if row.gone else ""
             found.add_problem(Level.LOOK, f"{sentence} ({details})")
 
 

@@ -82,12 +82,12 @@ _NAVIGATION = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class FrontMatter:
-    """What stands at the beginning of an agreement.
+    """The title line of an agreement, and the approval above it.
 
     ``title`` is the text of the title line without the marks of a heading; ``""`` if the text has no words. ``line`` is
     the index of this line, from 0; -1 without one, and if the first line is a date or a detail and no title follows.
-    ``approval`` are the words of the approval above the title, at most ``MAX_APPROVAL`` characters; ``""`` if there is
-    none.
+    ``approval`` are the words of an approval that was found above the title, at most ``MAX_APPROVAL`` characters;
+    ``""`` if none was.
     """
 
     title: str = ""

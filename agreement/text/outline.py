@@ -59,12 +59,11 @@ _UNIT = re.compile(
 class Start:
     """A unit that begins at ``line``, counted from 0.
 
-    ``kind``, ``number``, ``label`` and ``parent`` are those of ``clauses.Clause``: ``number`` is ``""`` if the unit has
-    none, ``label`` is the number as it is printed or the first word of a note, and ``parent`` is the number of the unit
-    that contains this one. ``rest`` are the words of the line or of the whole heading, without the label and without
-    the marks of a heading; ``""`` for a text. ``tag`` is the HTML element of the unit. ``last`` is the index of the
-    last line of its heading. ``words`` are its lines of text; :func:`outline` leaves them empty, and ``clauses`` fills
-    them.
+    ``kind``, ``number``, ``label`` and ``parent`` are those of ``clauses.Clause``: ``label`` is the number as it is
+    printed or the first word of a note, and ``parent`` is the number of the unit that contains this one. ``rest`` are
+    the words of the line or of the whole heading, without the label and without the marks of a heading; ``""`` for a
+    text. ``tag`` is the HTML element of the unit. ``last`` is the index of the last line of its heading, or ``line``.
+    ``words`` are its lines of text; :func:`outline` leaves them empty, and ``clauses`` fills them.
 
     ``doubt`` is ``clauses`` if the numbers that begin here were read as clauses and might be a list, ``list`` if
     numbers in this unit were read as a list and might be clauses, ``glued`` if no space follows the number,
@@ -120,9 +119,9 @@ class _Reading:
         self.item = ""  # The number of the last item.
 
     def _without_tags(self, index: int, line: str) -> str:
-        """The line without the anchor of HTML around or before the words of its heading, and without the tags that make
-        the whole line bold, which are remembered. In a heading in a list, such as ``1. ## Words``, the marks are put
-        before the number.
+        """The line without an anchor of HTML around or before the words of its heading, and without tags that make the
+        whole line bold. The tags are stored in ``anchors``. In a heading in a list, such as ``1. ## Words``, the marks
+        are put before the number.
         """
         if "#" in line[2:16] and (match := _LISTED.match(line)):
             return f"{match['hashes']} {match['number']} {match['rest']}"

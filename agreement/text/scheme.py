@@ -245,10 +245,10 @@ class Scheme:
     """The units of a text that begin with a number of one part, a numeral or a word, and its appendices.
 
     ``roles`` and ``appendices`` map the index of a line to the unit that begins there. An appendix is its words and the
-    index of the last line of its heading. ``points`` are the lines that begin an item ``1.`` of a list in a unit, with
-    the label, the words and the tag. ``lists`` are the indexes of the lines with which lists begin that might also be
-    clauses. ``contents`` are those of a table of contents with pages. The time is linear in the length of the lines.
-    ``title`` is the index of the title line, -1 if there is none.
+    index of the last line of its heading. ``points`` maps the line of each item of a list ``1.``, ``2.`` to the label,
+    the words and the tag. ``lists`` are the indexes of the lines with which lists begin that might also be clauses.
+    ``contents`` are those of a table of contents with pages. ``title`` is the index of the title line, -1 if there is
+    none.
     """
 
     def __init__(self, lines: Sequence[str], title: int) -> None:
@@ -580,9 +580,9 @@ class Scheme:
         return False
 
     def _in_unnumbered(self, bare: list[_Head], breaks: list[int], start: int) -> bool:
-        """Take the headings without a number and what is numbered in them, if this begins at 1 in each of them and in
-        at least two. The number of such a heading is its place. The title is one of these headings if a list from 1
-        on follows it directly.
+        """Take the headings without a number and what is numbered in them, if the numbers begin at 1 in at least two of
+        them and wherever they occur. The number of such a heading is its place. The title is one of these headings if a
+        list from 1 on follows it. Return whether they were taken.
         """
         first = self.lines[self._title] if bare and self._title >= 0 and not start else ""
         title = _depth(first) if HEADING.match(first) else 0

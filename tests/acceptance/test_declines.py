@@ -143,7 +143,7 @@ def test_within_the_days_to_agree_a_user_who_declined_goes_on(reader, user, edit
 
     page = words(decline(reader, edition=second))
 
-    assert "Last day to accept:" in page
+    assert "The time to accept ends:" in page
     assert "You can't use the pages" not in page
     assert reader.get("/en/mailbox/", headers={"Accept": "text/html"}).status_code != 302
 

@@ -11,6 +11,7 @@ from django.template import Context, Template
 from django.test import RequestFactory
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone, translation
+from django.utils.translation import gettext
 
 from agreement.acceptance import known
 from agreement.editions import timeline
@@ -226,7 +227,7 @@ def test_the_banner_names_the_last_day_until_the_user_accepts(user):
     shown = banner(user)
     accept(user, second)
 
-    assert f"Last day to accept: {day}." in shown
+    assert f"The time to accept ends: {day}." in shown
     assert 'href="/en/agreements/terms/accept/"' in shown
     assert banner(user) == ""
 
@@ -249,10 +250,10 @@ def test_the_pages_of_the_user_say_until_when_the_earlier_acceptance_counts(read
     day = dates.last_day(second.effective_from + 10 * DAY, "en", "Asia/Almaty")
 
     for address in ("/en/agreements/terms/accept/", "/en/agreements/record/"):
-        assert f"Last day to accept: {day}." in reader.get(address).content.decode()
+        assert f"The time to accept ends: {day}." in reader.get(address).content.decode()
     end_days(second)
     for address in ("/en/agreements/terms/accept/", "/en/agreements/record/"):
-        assert "Last day to accept" not in reader.get(address).content.decode()
+        assert "The time to accept ends" not in reader.get(address).content.decode()
 
 
 @pytest.mark.django_db
@@ -264,6 +265,9 @@ def test_the_notice_names_the_last_day_if_the_edition_gives_days():
 
     assert day in content.text
     assert day in content.html
+    with translation.override("ru"):
+        asks = gettext("If you have not accepted this edition yet, the site asks you on your next visit.")
+    assert asks not in content.text, "who accepted the first edition is not asked"
     Agreement.objects.update(acceptance_mode=AcceptanceMode.BY_USE)
     timeline.clear()
     assert day not in letter(Notice.objects.get(edition=second), "ru", since=1).text

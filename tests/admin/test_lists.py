@@ -6,10 +6,13 @@ import logging
 
 import pytest
 from django.contrib.admin import site
+from django.contrib.admin.models import LogEntry
 from django.db.models import DateTimeField
 from django.urls import reverse
+from django.utils import translation
 
 from agreement.admin.base import LongList
+from agreement.models import Breach
 from tests.support import factories
 
 pytestmark = pytest.mark.django_db
@@ -59,3 +62,22 @@ def test_no_log_record_of_a_refused_filter_names_what_was_searched_for(admin_cli
     assert answer.status_code == 400
     assert "The list can't be filtered by these values" in caplog.text
     assert "q7" not in caplog.text
+
+
+def test_a_list_is_counted_without_a_plural_that_depends_on_the_number(admin_client):
+    for _number in range(2):
+        factories.published()
+    page = admin_client.get(reverse("admin:agreement_edition_changelist"))
+    assert "Редакциялар: 2" in " ".join(page.content.decode().split())
+
+
+def test_the_history_names_fields_in_the_language_of_the_reader(admin_client):
+    breach = Breach.objects.create(agreement=factories.agreement(), text_kk="Бір.", text_ru="Один.")
+    answer = {"agreement": breach.agreement_id, "everyone": "on", "text_kk": "Екі.", "text_ru": "Один."}
+    moment = {"known_at_0": "2026-01-01", "known_at_1": "10:00"}
+    saved = admin_client.post(reverse("admin:agreement_breach_change", args=[breach.pk]), answer | moment)
+    assert saved.status_code == 302
+    with translation.override("ru"):
+        message = LogEntry.objects.get().get_change_message()
+    assert "стало известно" in message
+    assert "Became known" not in message

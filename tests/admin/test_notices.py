@@ -76,7 +76,7 @@ def test_a_notice_is_paused_with_one_click_during_the_notice_delay(publisher):
     assert "Sending continues." in words(publisher.post(at("notice_resume", made.pk), follow=True))
     dispatch.work()
     ended = words(publisher.get(at("notice_sending", made.pk)))
-    assert "Sending has ended, but 1 message reached nobody." in ended, "the publisher has no address"
+    assert "Sending has ended, but 1 user was not reached." in ended, "the publisher has no address"
     logged = AuditEntry.objects.about(made).values_list("action", "by")
     assert list(logged) == [("resumed", "publisher"), ("paused", "publisher")]
 
@@ -204,7 +204,8 @@ def test_it_counts_no_delivery_and_asks_the_same_for_many(publisher):
     Progress.objects.update(waiting=53)
     many = asked()
     assert len(few) == len(many)
-    assert not [sql for sql in many if "agreement_delivery" in sql]
+    # Only deleted accounts are counted, which an index finds.
+    assert not [sql for sql in many if "agreement_delivery" in sql and 'user_id" IS NULL' not in sql]
 
 
 def test_without_the_permission_there_is_no_link_to_deliveries(publisher):

@@ -14,12 +14,24 @@ import pytest
 import reversion
 from django.contrib.auth import get_user_model
 from django.core import mail
+from django.core.exceptions import FieldDoesNotExist
 from django.db import connection
+from django.db.models.options import Options
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from reversion.models import Version
 
-from agreement.models import AcceptanceMode, Agreement, AuditEntry, Edition, Notice, Progress
+from agreement.admin.editions.decision import staff_with_address
+from agreement.models import (
+    Acceptance,
+    AcceptanceKind,
+    AcceptanceMode,
+    Agreement,
+    AuditEntry,
+    Edition,
+    Notice,
+    Progress,
+)
 from agreement.models.audit import AuditAction
 from agreement.models.succession import State
 from agreement.notices import dispatch
@@ -66,7 +78,7 @@ def test_the_page_names_the_last_day_to_accept_if_the_draft_gives_days(publisher
     settings.AGREEMENT = {**settings.AGREEMENT, "EXEMPT_STAFF": True}
     factories.published()
     edition = factories.draft(grace_days=10)
-    sentence = "Their last day to accept it:"
+    sentence = "Their time to accept it ends:"
     assert sentence not in words(publisher.get(at("edition_publish", edition.pk)))
     Agreement.objects.update(acceptance_mode=AcceptanceMode.BY_CONFIRMATION)
     assert sentence in words(publisher.get(at("edition_publish", edition.pk)))
@@ -389,11 +401,11 @@ def test_the_page_of_cancellation_says_who_is_told_when_and_what(publisher, djan
     dispatch.work()
     first_notice, notice = first.notices.get(), edition.notices.get()
     assert first_notice.progress.get().reasons == {"skipped": {"overtaken by edition 2": 5}}
-    Progress.objects.filter(notice=notice).update(sent=3, waiting=2)
+    Progress.objects.filter(notice=notice).update(sent=5, waiting=2)
 
     answer = publisher.get(there)
     page = words(answer)
-    assert "e-mail 3 2 If you cancel the edition now, the first message about it will be sent on" in page
+    assert "e-mail 5 2 If you cancel the edition now, the first message about it will be sent on" in page
     assert "Messages about earlier editions that this one replaced: 5." in page
     assert "This can't be undone." in page
     (_code, subject, text), (_ru, _subject, russian) = answer.context["previews"]
@@ -412,6 +424,37 @@ def test_the_page_of_cancellation_says_who_is_told_when_and_what(publisher, djan
     assert tested.context["form"]["reason"].value() == "Қате."
     edition.refresh_from_db()
     assert edition.cancelled_at is None
+
+
+def test_the_page_of_cancellation_counts_who_read_of_the_edition_before_any_letter(publisher, settings):
+    settings.AGREEMENT = {**settings.AGREEMENT, "ACCEPT_ANNOUNCED": True}
+    reader, one, two, _other = factories.users(4)
+    factories.published()
+    edition = factories.published(effective_from=timezone.now() + timedelta(days=30))
+    Notice.objects.mark_read(reader, [edition.notices.get()], at=timezone.now() - timedelta(seconds=1))
+    for user in (one, two):
+        Acceptance.objects.record(
+            user=user, edition=edition, digest=edition.digest, language="ru", kind=AcceptanceKind.EXPLICIT
+        )
+    page = words(publisher.get(at("edition_cancel", edition.pk)))
+    assert "e-mail 3 0 If you cancel the edition now" in page
+    edition.cancel()
+    cancellation = edition.notices.get(kind="cancelled")
+    dispatch.fan_out(cancellation)
+    assert cancellation.deliveries.count() == 3
+
+
+def test_test_mails_are_offered_if_users_have_no_field_is_active(django_user_model, monkeypatch):
+    user = django_user_model.objects.create_user("editor", email="editor@example.kz", is_staff=True)
+    found = Options.get_field
+
+    def get_field(options, name):
+        if options.model is django_user_model and name == "is_active":
+            raise FieldDoesNotExist
+        return found(options, name)
+
+    monkeypatch.setattr(Options, "get_field", get_field)
+    assert staff_with_address(user) == {str(user.pk): (user, "editor@example.kz")}
 
 
 def test_after_a_test_mail_the_page_still_publishes(publisher):

@@ -184,6 +184,16 @@ def test_a_message_that_is_returned_again_after_another_address_is_counted_again
     assert list(row_faults("default")) == []
 
 
+def test_a_deleted_account_is_not_one_that_was_not_reached(notice, publisher, django_user_model):
+    django_user_model.objects.filter(username__in=["user0", "user1", "user3", "user4", "user5"]).delete()
+    assert count_by_cause(notice) == {Cause.REFUSED: 1, Cause.OTHER: 1}
+    assert Progress.objects.get().unreached == Progress.objects.with_gone().get().unreached == 2
+    assert "deleted account" not in words(publisher.get(at("notice_unreached", notice.pk)))
+    django_user_model.objects.filter(username__in=["user2", "=1+1"]).delete()
+    assert count_by_cause(notice) == {}
+    assert notice_state(notice, notice.progress.all()) == NoticeState.DONE
+
+
 def test_a_notice_that_is_overtaken_is_not_sent_again_to_anybody(notice, publisher, django_user_model):
     django_user_model.objects.filter(username="user0").update(email="new0@example.kz")
     factories.published()
@@ -238,7 +248,7 @@ def test_the_lists_name_the_state_of_each_notice_and_select_by_it(publisher, dja
     newer = factories.published(slug="overtaken", effective_from=later + timedelta(days=1)).notices.get()
     with django_assert_max_num_queries(9):
         page = publisher.get(at("notice_changelist"))
-    assert "no longer needed: overtaken by edition 2" in words(page)
+    assert "not sent: overtaken by edition 2" in words(page)
     for slug, notice in made.items():
         chosen = publisher.get(at("notice_changelist"), {"state": slug}).context["cl"].result_list
         also = [newer] if slug == "sending" else []

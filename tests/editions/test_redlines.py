@@ -50,6 +50,21 @@ def test_a_pair_is_compared_once_in_each_language(computed):
     assert computed == ["kk", "ru", "kk"]
 
 
+@pytest.mark.parametrize(
+    ("language", "says"),
+    [
+        ("ru", "Текст на русском языке не изменился. В тексте на казахском языке: 1 пункт изменён."),
+        ("kk", "1 тармақ өзгертілді."),
+    ],
+)
+def test_the_summary_states_that_only_the_text_in_the_other_language_changed(language, says):
+    old, new = edition("a"), edition("b")
+    new.body_kk = "Т\n\n1.1. Бір екі.\n"
+    assert redlines.sealed_summary(old, new, language, language=language) == says
+    same = redlines.sealed_summary(old, edition("c"), language, language="en")
+    assert same == "Nothing changed."
+
+
 def test_threads_that_need_the_same_redline_wait_for_one_comparison(computed):
     old, new = edition("a"), edition("b")
     found: list[object] = []

@@ -21,7 +21,7 @@ from django.utils import timezone, translation
 from django.utils.translation import gettext
 
 from agreement.evidence.bundle import Bundle, csv_cell
-from agreement.models import Acceptance, Edition, Withdrawal
+from agreement.models import Acceptance, Breach, Edition, NoticeText, Withdrawal
 from agreement.models.acceptances import RequestDetails
 from agreement.notices import dispatch
 from agreement.retention import erasure
@@ -389,6 +389,49 @@ def test_a_users_bundle_has_the_notices_sent_to_them_and_no_others(notified):
     assert (folder / "terms/editions/2/manifest.json").exists()
     assert not (folder / "terms/editions/2.ru.md").exists()
     assert sums(folder).returncode == 0
+
+
+def test_the_letters_of_two_breaches_under_one_edition_are_two_files(tmp_path, settings):
+    settings.AGREEMENT = {**settings.AGREEMENT, "NOTICE_DELAY": timedelta(0)}
+    (user,) = factories.users(1, languages=("ru",))
+    factories.published(effective_from=timezone.now() + timedelta(days=30)).cancel()
+    factories.published()
+    breaches = [
+        Breach.objects.create(agreement=factories.agreement(), text_kk=words, text_ru=words, everyone=True).notify()
+        for words in ("Первое.", "Второе.")
+    ]
+    dispatch.work()
+
+    export(tmp_path / "user.zip", "--user", user.username)
+
+    found = {name.rpartition("/")[2] for name in names(tmp_path / "user.zip") if "/breach" in name}
+    kinds = ("json", "txt", "html")
+    assert found == {f"breach-{notice.uuid}.email.ru.{kind}" for notice in breaches for kind in kinds}
+    assert sums(unpacked(tmp_path / "user.zip", tmp_path / "u")).returncode == 0
+
+
+def test_a_text_composed_again_after_a_cancellation_has_a_file_of_its_own(tmp_path):
+    factories.users(1, languages=("ru",))
+    notice = factories.published().notices.get()
+    dispatch.fan_out(notice)
+    dispatch.reconcile([f"<{notice.deliveries.get().message_id_local_part}@portal.example.kz>"])
+    for times in (0, 2):
+        digest = manifest.notice_digest("Снова", "Снова", "")
+        kept = {"subject": "Снова", "text": "Снова", "digest": digest, "since": 0}
+        NoticeText.objects.get_or_create(notice=notice, channel="email", language="ru", cancelled=times, defaults=kept)
+
+    export(tmp_path / "edition.zip", "--edition", "terms", "1")
+
+    found = {name.rpartition("/")[2] for name in names(tmp_path / "edition.zip") if name.endswith("email.ru.json")}
+    assert found == {"published.email.ru.json", "published-with-2-cancelled.email.ru.json"}
+
+
+def test_a_bundle_refuses_a_second_file_with_the_same_name():
+    with zipfile.ZipFile(io.BytesIO(), "w") as archive:
+        bundle = Bundle(archive)
+        bundle.add("a.txt", b"1")
+        with pytest.raises(ValueError, match="contains 'a.txt' already"):
+            bundle.add("a.txt", b"2")
 
 
 def test_a_users_bundle_has_every_text_that_bound_them_until_they_withdrew(tmp_path):

@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 from django.core import mail
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from agreement.models import Bounce, Delivery, Progress
@@ -70,6 +72,29 @@ def test_a_status_decides_where_the_server_names_no_action(letter):
     without = report(letter).replace(b"Action: failed\r\n", b"")
     assert recorded(without.replace(b"Status: 5.1.1", b"Status: 4.1.1")) == MailOutcome.DELAYED
     assert recorded(without) == MailOutcome.RECORDED
+
+
+def test_a_failure_with_a_status_of_success_is_not_recorded(letter, caplog):
+    assert recorded(report(letter, status="2.0.0", diagnostic="smtp; 250 2.0.0 ok")) == MailOutcome.UNMATCHED
+    assert "it names no outcome" in caplog.text
+    assert not Bounce.objects.exists()
+
+
+def test_a_mail_that_quotes_many_ids_costs_few_queries(letter):
+    many = "".join(f"Message-ID: <{'0' * 31}{number:x}.email.{number}@x>\n" for number in range(15))
+    mail = report(letter).replace(b"Message-ID: ", many.encode() + b"Message-ID: ", 1)
+    with CaptureQueriesContext(connection) as queries:
+        assert recorded(mail) == MailOutcome.UNMATCHED
+    assert len(queries) <= 6
+
+
+def test_a_dry_run_counts_a_second_report_as_the_real_run_does(letter, tmp_path):
+    twice = tmp_path / "mbox"
+    mail = report(letter)
+    twice.write_bytes(b"From a@b\n" + mail.rstrip() + b"\n\nFrom a@b\n" + mail)
+    rehearsed = run("record_bounces", str(twice), dry_run=True)
+    assert not Bounce.objects.exists()
+    assert rehearsed.replace("Would process", "Processed") == run("record_bounces", str(twice))
 
 
 def test_a_letter_that_one_of_two_forwarded_addresses_accepted_was_not_returned(letter):

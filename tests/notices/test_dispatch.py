@@ -19,7 +19,16 @@ from django.db import connection
 from django.test import override_settings
 from django.utils import timezone
 
-from agreement.models import ChannelState, Delivery, DeliveryOutcome, Notice, NoticeText, Progress, deliveries
+from agreement.models import (
+    ChannelState,
+    Delivery,
+    DeliveryOutcome,
+    Notice,
+    NoticeText,
+    Progress,
+    deliveries,
+    pseudonyms,
+)
 from agreement.models.backoff import MAX_ATTEMPTS
 from agreement.notices import audience, batch, dispatch, lease
 from agreement.notices.audience import _write_next
@@ -243,7 +252,8 @@ def test_a_fault_of_the_whole_server_fails_no_recipient(mailbox, address, reply,
 
 
 @pytest.mark.django_db
-def test_attempts_end(mailbox):
+def test_attempts_end_and_the_ledger_knows_the_address_that_failed(mailbox, settings):
+    settings.AGREEMENT = {**settings.AGREEMENT, "PSEUDONYM_KEYS": {"k": "s" * 50}}
     mailbox.replies = {"user0@example.kz": "451 try later"}
     factories.users(1)
     factories.published()
@@ -252,6 +262,7 @@ def test_attempts_end(mailbox):
         Delivery.objects.waiting().update(due_at=timezone.now())
 
     assert outcomes() == {Outcome.FAILED: 1}
+    assert Delivery.objects.get().address_digest == pseudonyms.address_digest("user0@example.kz")
     mailbox.replies = {}
     assert dispatch.work().sent == 0
 

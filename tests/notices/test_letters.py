@@ -178,6 +178,16 @@ def rewritten(old: str, new: str, **stated: Any) -> Notice:
     return edition.notices.get()
 
 
+@pytest.mark.django_db
+def test_a_letter_states_that_only_the_text_in_the_other_language_changed():
+    factories.published()
+    notice = factories.published(kk=KK.replace("Екінші тармақ.", "Басқа тармақ.")).notices.get()
+    content = letter(notice, "ru", since=1)
+    for words in (content.text, content.html):
+        assert "Текст на русском языке не изменился. В тексте на казахском языке: 1 пункт изменён." in words
+        assert "Текст не изменился." not in words
+
+
 def numbered(words: list[str]) -> str:
     """A clause of each, from 1.2 on, the number of the first left out."""
     return "\n\n".join(f"1.{number}. {word}" for number, word in enumerate(words, start=2)).removeprefix("1.2. ")

@@ -60,6 +60,14 @@ def test_the_page_displays_what_changed_since_the_edition_the_user_confirmed(rea
     assert page.count("/changes/?from=1") == 2
 
 
+def test_the_notice_of_an_edition_states_that_its_change_is_material(reader):
+    published("первый")
+    published("второй", material=False)
+    assert "существенное изменение" not in reader.get(HERE).content.decode()
+    published("третий", material=True)
+    assert reader.get(HERE).content.decode().count("существенное изменение") == 1
+
+
 def test_a_user_without_acceptance_finds_the_editions_and_no_comparison(reader):
     published("первый")
     published("второй")

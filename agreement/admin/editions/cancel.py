@@ -65,6 +65,7 @@ class CancelView(DecisionView):
             sentence = gettext("%(edition)s can't be cancelled: it is %(state)s.")
             hint = gettext("Only an edition that is published and has not taken effect can be cancelled.")
             return self.refuse(edition, sentence % {"edition": edition, "state": state.label}, hint)
+        cancelled = as_cancelled(edition)
         return self.render(
             "cancel",
             status=400 if form.is_bound else 200,
@@ -73,6 +74,6 @@ class CancelView(DecisionView):
             title=gettext("Cancel: %(edition)s") % {"edition": edition},
             effective=moment(edition.effective_from, edition.agreement.time_zone),
             binding=Edition.objects.in_force().filter(agreement=edition.agreement_id).first(),
-            forecast=cancellation_forecast(edition),
-            **self.letter_context(as_cancelled(edition), tests),
+            forecast=cancellation_forecast(cancelled),
+            **self.letter_context(cancelled, tests),
         )

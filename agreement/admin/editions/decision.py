@@ -23,6 +23,7 @@ from agreement.admin.editions.preview import notice_content, send_test_mails
 from agreement.admin.rights import STATE_ACTIONS, explain_denied
 from agreement.models import Edition, NoticeKind
 from agreement.models.audit import name_of
+from agreement.notices.audience import active_users
 from agreement.notices.channels import EmailChannel
 from agreement.text import languages
 
@@ -35,10 +36,10 @@ def staff_with_address(user: AbstractBaseUser) -> dict[str, tuple[AbstractBaseUs
     text: at most ``MAX_TEST_RECIPIENTS``, this user first. If the user model has no ``is_staff``, there are no other
     users. At most 2 queries.
     """
-    channel, users = EmailChannel(), get_user_model()
-    reachable: Any = channel.reachable(users._default_manager.filter(is_active=True))
+    channel = EmailChannel()
+    reachable: Any = channel.reachable(active_users())
     try:
-        users._meta.get_field("is_staff")
+        get_user_model()._meta.get_field("is_staff")
         staff = reachable.filter(is_staff=True).exclude(pk=user.pk).order_by("pk")[: MAX_TEST_RECIPIENTS - 1]
     except FieldDoesNotExist:
         staff = reachable.none()

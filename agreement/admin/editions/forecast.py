@@ -11,10 +11,11 @@ from django.utils import timezone
 
 from agreement.admin.base import moment
 from agreement.admin.notices.progress import CHANNEL_LABELS
-from agreement.models import Edition, Progress
+from agreement.models import Edition, Notice, NoticeKind, Progress
 from agreement.models.notices import DESCRIBING, NOTICE_LANGUAGES, notice_due_at, overtaken_by
+from agreement.notices.audience import count_recipients
 from agreement.notices.channels import Channel, site_channels
-from agreement.notices.forecast import forecast, recipients
+from agreement.notices.forecast import COUNTED_UP_TO, forecast, recipients
 from agreement.text.languages import LANGUAGES
 
 
@@ -114,8 +115,8 @@ class ChannelCancellation:
 
     channel: str
     notified: int
-    """How many users were sent the notice about the edition so far, or its reminder if that is more. They get the
-    notice of the cancellation.
+    """How many users get the notice of the cancellation in this channel: those who were notified of the edition so far,
+    opened a notice about it on the site, or accepted it.
     """
     waiting: int
     """How many messages about the edition wait. They are not sent."""
@@ -145,8 +146,9 @@ class CancellationForecast:
 
 
 def cancellation_forecast(edition: Edition) -> CancellationForecast:
-    """Return the forecast of the notice of cancellation, if this scheduled edition is cancelled now. The numbers are
-    the present ones: messages that are being sent now are added later. The cost does not depend on the number of users.
+    """Return the forecast of the notice of cancellation. ``edition`` is a scheduled one as it would be if it were
+    cancelled now. The numbers are the present ones: messages that are being sent now are added later. If more than
+    ``COUNTED_UP_TO`` users were notified in a channel, their number is that of the sent messages.
     """
     now, zone = timezone.now(), edition.agreement.time_zone
     of_agreement = Progress.objects.filter(notice__edition__agreement=edition.agreement_id)
@@ -155,10 +157,13 @@ def cancellation_forecast(edition: Edition) -> CancellationForecast:
     overtaken = of_agreement.filter(notice__edition__number__lt=edition.number, skipped__gt=0)
     reason = overtaken_by(edition.number or 0)
     effective = edition.effective_from or now
+    notice = Notice(edition=edition, kind=NoticeKind.CANCELLED, created_at=now)
 
     def channel_cancellation(channel: Channel) -> ChannelCancellation:
         rows = [row for row in own if row.channel == channel.name]
-        notified = max((row.sent for row in rows), default=0)  # A reminder goes to the same users.
+        notified = count_recipients(notice, channel.name, up_to=COUNTED_UP_TO + 1)
+        if notified > COUNTED_UP_TO:  # A reminder goes to the same users.
+            notified = max([notified, *(row.sent for row in rows)])
         expected = forecast(channel=channel.name, recipients=notified, effective_from=effective, at=now)
         return ChannelCancellation(
             channel=str(CHANNEL_LABELS.get(channel.name, channel.name)),

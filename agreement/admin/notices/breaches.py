@@ -18,6 +18,7 @@ from django.template.loader import render_to_string
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.html import format_html
+from django.utils.text import capfirst
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
@@ -69,7 +70,7 @@ class BreachForm(AdminForm):
     """
 
     users = forms.CharField(
-        label=_("affected users"),
+        label=capfirst(_("affected users")),
         required=False,
         strip=False,
         widget=forms.Textarea(attrs={"rows": 6, "class": "vLargeTextField"}),

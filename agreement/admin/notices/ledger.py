@@ -8,7 +8,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
-from django.db.models import QuerySet
+from django.db.models import Prefetch, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
@@ -30,7 +30,7 @@ from agreement.admin.notices.progress import CHANNEL_LABELS, NoticeActionView, P
 from agreement.admin.notices.state import StateFilter, state_badge
 from agreement.admin.notices.unreached import UnreachedCsvView, UnreachedView
 from agreement.conf import active_language
-from agreement.models import Delivery, Notice, NoticeText
+from agreement.models import Delivery, Notice, NoticeText, Progress
 from agreement.text import dates
 
 
@@ -80,7 +80,9 @@ class NoticeAdmin(ReadOnly, SafeFilters[Notice]):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Notice]:
         notices: Any = super().get_queryset(request)
         rows: QuerySet[Notice] = notices.with_overtaking().select_related("edition__agreement")
-        return rows.prefetch_related("progress").defer(*(f"edition__{name}" for name in TEXT_COLUMNS))
+        return rows.prefetch_related(Prefetch("progress", Progress.objects.with_gone())).defer(
+            *(f"edition__{name}" for name in TEXT_COLUMNS)
+        )
 
     def get_fields(self, request: HttpRequest, obj: Notice | None = None) -> Any:
         """Return the fields of the page of a notice. The link to the list of recipients, which are personal data, is

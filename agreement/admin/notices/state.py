@@ -11,18 +11,19 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from agreement.admin.notices.progress import reason_in_words
-from agreement.models import Edition, Notice
+from agreement.models import Edition, Notice, Progress
 from agreement.models.notices import NoticeQuerySet
 from agreement.models.progress import UNDER_WAY, NoticeState, notice_state
 
 
 def notices_with_state() -> NoticeQuerySet:
     """Return all notices with what :func:`state_of` needs. 2 queries, however many there are."""
-    notices: NoticeQuerySet = Notice.objects.with_edition().with_overtaking().prefetch_related("progress")
-    return notices
+    notices: NoticeQuerySet = Notice.objects.with_edition().with_overtaking()
+    return notices.prefetch_related(Prefetch("progress", Progress.objects.with_gone()))
 
 
 def state_of(notice: Notice) -> NoticeState:
@@ -33,9 +34,11 @@ def state_of(notice: Notice) -> NoticeState:
 def state_badge(notice: Notice) -> SafeString:
     """Return the state of a notice as HTML, for one that is no longer needed with the reason."""
     state, reason = state_of(notice), ""
+    label = str(state.label)
     if state == NoticeState.OVERTAKEN:
         reason = reason_in_words(notice.skip_reason(timezone.now()))
-    sentence = f"{state.label}: {reason}" if reason else state.label
+        label = label if any(row.sent for row in notice.progress.all()) else gettext("not sent")
+    sentence = f"{label}: {reason}" if reason else label
     return format_html('<span class="agreement-notice-{} agreement-state">{}</span>', state.value, sentence)
 
 

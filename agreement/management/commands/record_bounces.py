@@ -34,7 +34,7 @@ class Command(BaseCommand):
     @no_translations
     def handle(self, *, source: str, dry_run: bool, **options: Any) -> None:
         try:
-            counts = Counter(_process(source, dry_run=dry_run))
+            counts = Counter(_process(source, set() if dry_run else None))
         except (OSError, ValueError) as error:
             raise unreadable(source, error) from None
         self.stdout.write(f"{'Would process' if dry_run else 'Processed'} {counts.total()} mails.")
@@ -48,23 +48,24 @@ class Command(BaseCommand):
             )
 
 
-def _process(source: str, *, dry_run: bool) -> Iterator[MailOutcome]:
-    """Process the mails of the source, and yield the outcome of each."""
+def _process(source: str, rehearsed: set[int] | None) -> Iterator[MailOutcome]:
+    """Process the mails of the source, and yield the outcome of each. ``rehearsed`` is as in :func:`record_mail`."""
     if source == "-":
-        yield from _process_stream(sys.stdin.buffer, "standard input", dry_run=dry_run)
+        yield from _process_stream(sys.stdin.buffer, "standard input", rehearsed)
     elif (folder := Path(source)).is_dir():
         if not (folder / "new").is_dir() or not (folder / "cur").is_dir():
             raise command_error(f"{quote(source)} is not a Maildir.", "It has no folders 'new' and 'cur'.")
-        yield from _process_maildir(folder, dry_run=dry_run)
+        yield from _process_maildir(folder, rehearsed)
     else:
         with folder.open("rb") as stream:
-            yield from _process_stream(stream, printable(folder.name), dry_run=dry_run)
+            yield from _process_stream(stream, printable(folder.name), rehearsed)
 
 
-def _process_maildir(folder: Path, *, dry_run: bool) -> Iterator[MailOutcome]:
+def _process_maildir(folder: Path, rehearsed: set[int] | None) -> Iterator[MailOutcome]:
     """Process the mails that have no mark, and mark each report in the name of its file. No mail is deleted. A mail
     that another program moves at the same time is left for the next run.
     """
+    dry_run = rehearsed is not None
     files = [file for name in ("new", "cur") for file in sorted((folder / name).iterdir())]
     for file in files:
         unique, _colon, flags = file.name.partition(":2,")
@@ -79,7 +80,7 @@ def _process_maildir(folder: Path, *, dry_run: bool) -> Iterator[MailOutcome]:
         except OSError as error:  # The other mails are processed nevertheless.
             yield unmatched(name, f"the file can't be read ({type(error).__name__})", dry_run=dry_run)
             continue
-        outcome = record_mail(mail, source=name, dry_run=dry_run)
+        outcome = record_mail(mail, source=name, rehearsed=rehearsed)
         if outcome in MARKED and not dry_run:
             marks = {PROCESSED} if outcome == MailOutcome.UNMATCHED else {PROCESSED, SEEN}
             with suppress(FileNotFoundError):  # The outcome is recorded. The next run finds it recorded before.
@@ -87,9 +88,9 @@ def _process_maildir(folder: Path, *, dry_run: bool) -> Iterator[MailOutcome]:
         yield outcome
 
 
-def _process_stream(stream: BinaryIO, source: str, *, dry_run: bool) -> Iterator[MailOutcome]:
+def _process_stream(stream: BinaryIO, source: str, rehearsed: set[int] | None) -> Iterator[MailOutcome]:
     for number, mail in enumerate(_split(stream), 1):
-        yield record_mail(mail, source=f"{source}, mail {number}", dry_run=dry_run)
+        yield record_mail(mail, source=f"{source}, mail {number}", rehearsed=rehearsed)
 
 
 def _split(stream: BinaryIO) -> Iterator[bytes]:

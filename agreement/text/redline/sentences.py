@@ -27,6 +27,8 @@ PHRASES = {
         "note": "ескерту",
         "heading": "тақырып",
         "none": "Мәтін өзгерген жоқ.",
+        "only_kk": "Орыс тіліндегі мәтін өзгерген жоқ. Қазақ тіліндегі мәтінде: {changes}",
+        "only_ru": "Қазақ тіліндегі мәтін өзгерген жоқ. Орыс тіліндегі мәтінде: {changes}",
     },
     "ru": {
         "reworded": "изменён текст",
@@ -44,6 +46,8 @@ PHRASES = {
         "note": "примечание",
         "heading": "заголовок",
         "none": "Текст не изменился.",
+        "only_kk": "Текст на русском языке не изменился. В тексте на казахском языке: {changes}",
+        "only_ru": "Текст на казахском языке не изменился. В тексте на русском языке: {changes}",
     },
     "en": {
         "reworded": "reworded",
@@ -61,6 +65,8 @@ PHRASES = {
         "note": "note",
         "heading": "heading",
         "none": "Nothing changed.",
+        "only_kk": "The Russian text did not change. In the Kazakh text: {changes}",
+        "only_ru": "The Kazakh text did not change. In the Russian text: {changes}",
     },
 }
 #: The parts of the summary, each in three forms: for 1, for 2–4, for 5 and more (Russian). Only the first part that is
