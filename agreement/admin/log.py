@@ -24,7 +24,9 @@ IMPERSONAL_FIELDS = frozenset({"id", "at", "action", "by", "account", "model", "
 
 
 def may_view_people(request: HttpRequest) -> bool:
-    """Return whether the reader may see personal data in the log."""
+    """Return whether the reader has the permission ``view_acceptance``, without which the log displays no personal
+    data. Whether they may view the log is not checked.
+    """
     return request.user.has_perm("agreement.view_acceptance")
 
 

@@ -116,8 +116,8 @@ class Consent(Personal):
 
 @deconstructible
 class ScanStorage(FileSystemStorage):
-    """Stores scans in the folder ``PRIVATE_ROOT``. They have no address. The files have the mode 0600, and new folders
-    0700: other ordinary accounts of the operating system can't read them.
+    """Stores scans in the folder ``PRIVATE_ROOT``. The storage gives them no URL; a view of the admin sends them. The
+    files have the mode 0600, and new folders 0700: other ordinary accounts of the operating system can't read them.
     """
 
     def __init__(self) -> None:
@@ -132,7 +132,7 @@ class ScanStorage(FileSystemStorage):
         return str(Path(self.base_location).absolute())
 
     def url(self, name: str | None) -> str:
-        """Raise ``ValueError``: a scan has no address."""
+        """Raise ``ValueError``: the storage has no URL for a scan. Only a view of the admin sends it."""
         raise ValueError("A scan has no URL: only the admin sends it.")
 
 

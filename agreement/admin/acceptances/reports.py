@@ -131,7 +131,7 @@ def _edition(key: int) -> tuple[Edition, list[int]]:
 
 def csv_lines(counting: list[int], only: str = "") -> Iterator[bytes]:
     """Yield the bytes, in chunks, of the CSV file of the users of the audience who accepted none of the editions with
-    these keys, or withdrew after they did, in the order of their primary keys.
+    these keys, or withdrew after they last did, in the order of their primary keys.
 
     The columns are the primary key, the name and the stored language of the user; if the site stores no language, the
     rows have only the first two cells. ``only`` selects the users with one language of notices (``kk``, ``ru``,

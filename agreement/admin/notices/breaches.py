@@ -150,8 +150,9 @@ class BreachAdmin(LoggedViews[Breach], SafeFilters[Breach]):
         return super().has_delete_permission(request, obj) and not (obj and obj.notice_id)
 
     def displays_people(self, request: HttpRequest, row: Breach | None = None) -> bool:
-        """Return whether the page of that row names users to this reader: if the breach does not concern everyone, and
-        they may view or change it. The list names none.
+        """Return whether the page of that row may name users to this reader: the breach does not concern everyone, and
+        they may view or change it. Whether any user is recorded is not checked. ``False`` for the list, which names
+        none.
         """
         return row is not None and not row.everyone and self.has_view_or_change_permission(request, row)
 

@@ -144,9 +144,10 @@ class NoticeProgress:
 
     @property
     def failed(self) -> int:
-        """The number of failed deliveries, in all channels, that can be sent again. It is 0 if they would be skipped,
-        because a newer notice has overtaken this one, for example. At most 1 query, if the edition of the notice is
-        loaded.
+        """The number of failed deliveries, in all channels; 0 if the whole notice is to be skipped now
+        (``Notice.skip_reason``), for example because a newer one has overtaken it. Some of them may be skipped when
+        they are sent again, for example because the account is inactive. At most 1 query, if the edition of the notice
+        is loaded.
         """
         failed = sum(channel.row.failed for channel in self.channels)
         return 0 if failed and self.notice.skip_reason() else failed

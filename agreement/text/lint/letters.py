@@ -123,7 +123,10 @@ def _words_of(
 
 
 def _look_alikes(document: Document, body: str, language: str) -> Iterator[tuple[Clause | None, int, str, str]]:
-    """Yield the unit, the line, the word and the look-alike characters of each word that L020 reports."""
+    """Yield the unit, the line, the word and the look-alike characters of the words that L020 reports: of each kind of
+    look-alike, the first on each line. The unit is the one that contains the line, which may be the title or have no
+    number.
+    """
     for unit, line, match in first_matches(document, body, _TWO_SCRIPTS, lambda match: _foreign_letters(match[0])):
         yield unit, line, match[0], _foreign_letters(match[0])
     for unit, line, match in first_matches(document, body, _LATIN_WORD):

@@ -151,9 +151,9 @@ _ABBREVIATION = re.compile(r"(?<!\w)(?:пп?|ст|гл|разд|подп|т|г|�
 
 
 def swallowed(document: Document, body: str) -> dict[str, tuple[Clause, int, str]]:
-    """Number → unit, line and words of each clause that begins in the middle of a line: ``1.1. Текст. 1.2. Ещё.`` It may
-    be the next number after the one before it on the line, no unit has it, and a capital letter follows. A number of one
-    part is that of a section whose first clause follows, or follows the clause of one number on its line.
+    """Number → unit, line and words of each clause that begins in the middle of a line: ``1.1. Текст. 1.2. Ещё.`` It
+    may be the next number after the one before it on the line, no unit has it, and a capital letter follows. A number
+    of one part is that of a section whose first clause follows, or follows the clause of one number on its line.
     """
     present, found = set(document.numbers), dict[str, tuple[Clause, int, str]]()
     last: dict[int, str] = {}  # The last number that was found in a line.
