@@ -26,9 +26,11 @@ def is_away(error: Exception) -> bool:
     connections, a pool has none left, a statement took too long, a file is locked, the process has no file descriptors
     left, or the server does not answer within ``ANSWER_SECONDS``.
 
-    PostgreSQL is away if its server can't be reached, refuses the connection, is starting or is shutting down. This
-    needs psycopg 3. It costs a connection, and none for ``BUSY_SECONDS`` after the answer was no. SQLite is away if its
-    file can't be read and written. Of any other database it is not known: the answer is no.
+    PostgreSQL is away only if the error is that there was no connection or that it broke, and the server, which is then
+    asked, can't be reached, refuses, is starting or is shutting down. An error that the server or a pool reported gives
+    no, without asking. This needs psycopg 3. If the server was asked and may be busy, it is not asked for
+    ``BUSY_SECONDS``, and the answer is no. SQLite is away if its file can't be read and written. Of any other database
+    it is not known: the answer is no.
     """
     aliases = {router.db_for_read(Edition), router.db_for_write(Acceptance)}
     return any(_is_away(connections[alias], error) for alias in aliases)

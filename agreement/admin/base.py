@@ -182,7 +182,8 @@ class UserSearch(admin.ModelAdmin[ModelT]):
     def matching_keys(self, term: str) -> set[int]:
         """Return the keys of the rows about each user whose name or primary key is ``term``, at most a thousand rows
         for each user. Rows of a deleted account are found by its primary key, if the site still has the key of their
-        pseudonym and they are not erased. The set is empty if nothing is found.
+        pseudonym and they are not erased. On SQLite, a number that is larger than a key can be raises
+        ``OverflowError``.
         """
         users = get_user_model()
         keys = list(users._default_manager.filter(**{users.USERNAME_FIELD: term}).values_list("pk", flat=True))

@@ -43,7 +43,7 @@ class Wording:
 
     @property
     def later(self) -> tuple[DisplayedEdition, ...]:
-        """The other editions with this wording."""
+        """``editions`` without the first one: the editions that follow it, up to the next change of the clause."""
         return self.editions[1:]
 
     @property

@@ -288,8 +288,8 @@ _reading = threading.Lock()
 
 def _read(since: datetime | None = None) -> tuple[Timelines, frozenset[Any] | None]:
     """The dates of all sealed editions, and the primary keys of the users whose withdrawal is in effect now and took
-    effect or was registered after ``since``. If ``since`` is ``None``, the second value is ``None`` too. 1 query, and 1
-    more if there is such a user.
+    effect or was registered after ``since``. If ``since`` is ``None``, the second value is ``None`` too. If no edition
+    is sealed, it is empty. 1 query, and 1 more if there is such a user.
     """
     alias = router.db_for_read(Edition)
     withdrawals = Withdrawal.objects.using(alias)

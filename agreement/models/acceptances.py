@@ -725,7 +725,9 @@ class _History:
 
 
 def _key(new: _NewAcceptance) -> tuple[UserKey, int, int]:
-    """The unique key of the row: user, edition and round."""
+    """The unique key of the row: the user, the edition and the round. A user's withdrawal from the agreement begins a
+    new round.
+    """
     return new.user_key, new.edition, new.round
 
 

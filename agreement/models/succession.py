@@ -143,7 +143,7 @@ def covered_editions(
 
 def only_wording_changed(edition: EditionDates, editions: Sequence[EditionDates], *, since: int) -> bool:
     """Did only the wording change between the edition number ``since`` and ``edition``? False if ``since`` is 0 or
-    cancelled. All editions between the two count, except those that were cancelled before the next one was published:
-    see :func:`counting_editions`.
+    cancelled. All editions after ``since`` up to ``edition`` count, except those that were cancelled before the next
+    edition that counts was published: see :func:`counting_editions`.
     """
     return any(other.number == since and not other.cancelled_at for other in counting_editions(edition, editions))

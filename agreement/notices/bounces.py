@@ -60,8 +60,8 @@ def record_bounce(sender: object, event: Any, **kwargs: object) -> None:
     not changed. ``event`` is an ``AnymailTrackingEvent``. Events of types other than ``RETURNED_EVENTS`` are ignored.
     Events about letters that are not found are logged.
 
-    The letter is found by the id in the metadata, by the id of the service, or by a ``Message-ID`` of the app's form in
-    what the service wrote: a service that got the letter by SMTP gives it an id of its own.
+    The letter is found by its ``Message-ID``, which has the app's form: in the metadata, as the id of the event, or in
+    what the service wrote. An id that a service gave to the letter is not known.
     """
     if event.event_type not in RETURNED_EVENTS:
         return

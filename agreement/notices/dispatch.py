@@ -179,7 +179,9 @@ def reconcile(message_ids: Iterable[str], *, at: datetime | None = None) -> int:
 
 @dataclass(slots=True)
 class PendingDeliveries:
-    """How many deliveries wait in the site's channels, and why. ``due`` is the number that can be sent now."""
+    """How many deliveries wait in the site's channels, and why; each is in one of the first four numbers. ``due`` can
+    be sent now, if sending is not suspended. ``unwritten`` counts notices, not deliveries.
+    """
 
     due: int = 0
     later: int = 0
@@ -283,8 +285,8 @@ def _fan_out_from(notice: Notice) -> datetime:
 
 
 def _available_from(channel: Channel, at: datetime) -> datetime:
-    """Return the first moment, ``at`` (the present moment) or later, at which the channel has no outage and its rate
-    limits allow at least one message. Claimed deliveries count as sent at ``at``.
+    """Return the first moment, ``at`` (the present moment) or later, at which the channel may be tried: the pause after
+    an outage is over, and its rate limits allow a message. A delivery that a worker has claimed counts as sent.
     """
     state, limits = ChannelState.objects.filter(channel=channel.name).first(), channel_state.limits_for(channel.name)
     if state is None:

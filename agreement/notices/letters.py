@@ -70,8 +70,9 @@ class ClauseLink:
 
 @dataclass(frozen=True, slots=True)
 class QuotedClause:
-    """A changed clause: its number (or a name for its kind, if it has none), phrases for what happened to it, and its
-    words with the changes marked. Words far from a change may be replaced by ``…``.
+    """A changed clause: its printed label or, if it has none, a name for its kind (``""`` for a section without a
+    printed number); phrases for what happened to it; and its words with the changes marked. Words far from a change may
+    be replaced by ``…``.
     """
 
     label: str

@@ -164,7 +164,9 @@ def resend_reachable(notice: Notice, *, by: By = None, at: datetime | None = Non
     if notice.skip_reason(at):
         return 0
     alias, total = router.db_for_write(Delivery), 0
-    progress = Progress.objects.using(alias).filter(Q(failed__gt=0) | Q(skipped__gt=0), notice=notice)
+    progress = Progress.objects.using(alias).filter(
+        Q(failed__gt=0) | Q(skipped__gt=0) | Q(bounced__gt=0), notice=notice
+    )
     names = set(progress.values_list("channel", flat=True))
     for channel in [channel for channel in site_channels() if channel.name in names]:
         rows = Delivery.objects.using(alias).filter(notice=notice, channel=channel.name, lease="")

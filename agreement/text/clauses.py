@@ -304,8 +304,8 @@ class Numbering(Extension):
 class _Lines(Preprocessor):
     """Prepares the lines for Python-Markdown, and stores the units that begin in them in ``starts``.
 
-    An empty line is put before each line that begins a unit, and one after each line that becomes a heading. A line
-    that begins a unit other than a text becomes a mark with the index of the unit in ``starts``, followed by
+    An empty line is put before each line that begins a unit, and one after the title and after the heading of a unit. A
+    line that begins a unit other than a text becomes a mark with the index of the unit in ``starts``, followed by
     ``Start.rest``. Some lists and tables directly under a paragraph get an empty line before them (``_apart``). Lines
     that were not wrapped keep their line break (``_broken``), and costly characters are escaped (``_bounded``).
     """

@@ -48,7 +48,9 @@ def escaped(words: str, *, start: bool = True) -> str:
 
 
 def _emphasis(run: re.Match[str]) -> str:
-    """The marks of emphasis, each with a backslash if they could emphasise the words after them."""
+    """The marks of emphasis, each with a backslash if they could emphasise the words after them, or if the run has both
+    ``*`` and ``_``.
+    """
     marks, text = run[0], run.string
     before, after = text[max(0, run.start() - 1) : run.start()], text[run.end() : run.end() + 1]
     if len(set(marks)) == 1 and (

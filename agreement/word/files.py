@@ -5,6 +5,7 @@ Known files of other kinds, such as PDF and the old ``.doc``, are refused with a
 
 from __future__ import annotations
 
+import codecs
 import io
 import re
 import zipfile
@@ -19,16 +20,18 @@ from agreement.word.reader import Manuscript
 #: The largest file of any kind that may be read, in bytes.
 MAX_BYTES = max(source.MAX_BYTES, package.MAX_PACKED)
 
+UTF16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _ZIP = (b"PK\x03\x04", b"PK\x05\x06")
 _MARKUP = re.compile(rb"\s*<(?:!doctype\s+html|\?xml|([a-z][a-z0-9]*)(?:\s[^<>]{0,1000})?>)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
 class ReadFile:
-    """A file that was read. A text file has equal texts in its ``manuscript`` and nothing that was left out.
+    """A file that was read. The two texts in the ``manuscript`` of a text file are equal, and nothing was left out of
+    it.
 
     ``encoding`` is the encoding of a text file, and ``""`` for a Word file. ``marked`` says that a byte order mark was
-    removed, and ``line_ends`` that other line ends were replaced by LF.
+    removed, and ``line_ends`` that characters other than LF that end lines or pages became LF.
     """
 
     name: str
@@ -158,7 +161,7 @@ def read_file(
         name,
         Manuscript(accepted=text, rejected=text),
         encoding=recognised,
-        marked=raw.startswith("\ufeff") or recognised == "UTF-16",
+        marked=raw.startswith("\ufeff") or content.startswith(UTF16_MARKS),
         line_ends=source.normalise(raw) != raw.removeprefix("\ufeff"),
     )
 

@@ -184,6 +184,17 @@ def test_a_message_that_is_returned_again_after_another_address_is_counted_again
     assert list(row_faults("default")) == []
 
 
+def test_it_is_sent_again_if_every_delivery_was_sent_and_one_was_returned(django_user_model, settings):
+    settings.AGREEMENT = {**settings.AGREEMENT, "PSEUDONYM_KEYS": {"k": "s" * 50}}
+    factories.users(2)
+    made = factories.published().notices.get()
+    dispatch.work()
+    delivery = Delivery.objects.get(user__username="user1")
+    Delivery.objects.record_bounce(f"<{delivery.message_id_local_part}@x>", reason="5.1.1")
+    django_user_model.objects.filter(username="user1").update(email="new1@example.kz")
+    assert resend_reachable(made) == 1
+
+
 def test_a_deleted_account_is_not_one_that_was_not_reached(notice, publisher, django_user_model):
     django_user_model.objects.filter(username__in=["user0", "user1", "user3", "user4", "user5"]).delete()
     assert count_by_cause(notice) == {Cause.REFUSED: 1, Cause.OTHER: 1}

@@ -12,7 +12,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from agreement.editions import timeline
-from agreement.models import Acceptance, Agreement, Edition, Withdrawal
+from agreement.models import Acceptance, Agreement, Decline, Edition, Withdrawal
 from agreement.models.agreements import AcceptanceMode
 from agreement.notices import dispatch
 from agreement.views import acceptance, record
@@ -260,6 +260,20 @@ def test_several_pending_agreements_are_one_page_one_submit_and_one_record_each(
     assert reader.post(HERE, shown | {"decision": "accept"}).status_code == 302
 
     assert {row.edition for row in Acceptance.objects.all()} == set(editions.values())
+
+
+@pytest.mark.parametrize(("decision", "status", "rows"), [("accept", 302, Acceptance), ("decline", 200, Decline)])
+def test_after_the_agreement_of_the_page_was_accepted_another_one_is_answered_there(
+    reader, user, decision, status, rows
+):
+    by_confirmation("terms", "privacy")
+    accepted, other = (factories.published(slug=slug) for slug in ("terms", "privacy"))
+    Acceptance.objects.record(user=user, edition=accepted, digest=accepted.digest, language="ru", kind="explicit")
+
+    shown = fields(reader.get(HERE).content.decode())
+    assert "edition" not in shown
+    assert reader.post(HERE, shown | {"decision": decision}).status_code == status
+    assert rows.objects.filter(edition=other).count() == 1
 
 
 def test_an_agreement_the_user_may_not_accept_again_does_not_block_the_others(reader, user):

@@ -87,6 +87,15 @@ def test_every_encoding_of_kazakh_and_russian_texts_is_recognised(code, encoding
     assert refused.value.encoding == read.encoding
 
 
+@pytest.mark.parametrize(
+    ("encoding", "stated", "marked"),
+    [("UTF-16", "", True), ("UTF-16LE", "UTF-16", False), ("UTF-16LE", "", False), ("UTF-8-SIG", "", True)],
+)
+def test_a_mark_is_reported_only_if_the_file_has_one(encoding, stated, marked):
+    content = demo.bodies(1)["kk"].encode(encoding)
+    assert files.read_file(content, "a.txt", encoding=stated).marked is marked
+
+
 def test_kazakh_letters_decide_between_the_encodings_of_windows():
     assert source.recognise("Қызмет көрсету шарттары".encode("kz1048")) == "KZ-1048"
     assert source.recognise("Қызмет көрсету шарттары".encode("ptcp154")) == "PT154"

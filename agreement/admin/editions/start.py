@@ -360,8 +360,8 @@ class StartView(EditionView):
         )
 
     def _swap(self, request: HttpRequest) -> HttpResponse:
-        """Return the second page with the two files exchanged, and with everything else as the author left it. Raises
-        ``PermissionDenied`` if no existing agreement is posted.
+        """Return the second page with the two files and their approvals exchanged, and with the other fields as the
+        author left them. Raises ``PermissionDenied`` if no existing agreement is posted.
         """
         posted = {name: str(value) for name, value in request.POST.items()}
         for name in ("name", "report", "accepted", "rejected", "approval"):

@@ -1,5 +1,5 @@
-"""The page that displays the sending of a notice. On this page the sending is paused and resumed, and deliveries that
-reached nobody are sent again.
+"""The page that displays the sending of a notice. On it the sending is paused and resumed, and failed deliveries are
+sent again. The module also has the action of the page of users who were not reached.
 
 The page counts no deliveries: it uses the :class:`Progress` of the notice, one row for each channel. While
 :attr:`NoticeProgress.running` is true, a script replaces the middle of the page.

@@ -312,8 +312,8 @@ def begin_headers(message: Message) -> None:
 
 
 def _codes(code: int, reply: bytes | str) -> tuple[str, str]:
-    """Return the codes of a reply as a reason, such as ``SMTP 550 5.1.1``, and its status code (RFC 3463); ``""`` if it
-    has none.
+    """Return the codes of a reply as a reason, such as ``SMTP 550 5.1.1``, and the status code (RFC 3463) with which
+    its text begins; ``""`` if it begins with none.
     """
     text = reply.decode("ascii", "replace") if isinstance(reply, bytes) else reply
     found = re.match(r"[245]\.\d{1,3}\.\d{1,3}\b", text)

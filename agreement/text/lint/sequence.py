@@ -198,6 +198,8 @@ def _position(unit: Clause) -> tuple[str, int, str]:
 
 
 def _section_number(number: str) -> str:
-    """The number of the section that contains a number: ``1`` for ``1.2-3``, ``a1.2`` for ``a1.2.3``."""
+    """The first part of a number, or in an appendix (``a1.…``) the first two, without what follows a dash: ``1`` for
+    ``1``, ``1.2.3`` and ``1.2-3``; ``a1.2`` for ``a1.2.3.4``; ``a1`` for ``a1``.
+    """
     parts = number.partition("-")[0].split(".")
     return ".".join(parts[: 2 if number.startswith("a") else 1])
