@@ -332,9 +332,14 @@ RULES: dict[str, Rule] = {
     "admin:agreement_notice_unreached": Rule(kind="desk", read=TELLERS, logs="agreement_auditentry"),
     "admin:agreement_notice_unreached_csv": Rule(kind="desk", read=TELLERS, logs="agreement_auditentry"),
     **{
-        f"admin:agreement_notice_{action}": Rule(kind="desk", read=PUBLISHERS, status=(405,), write=write)
+        f"admin:agreement_notice_{action}": Rule(kind="desk", read=read, status=(405,), write=write)
         # The notice is not paused, and no delivery of it failed.
-        for action, write in (("pause", PUBLISHERS), ("resume", NONE), ("resend", NONE), ("resend_reachable", NONE))
+        for action, read, write in (
+            ("pause", TELLERS, TELLERS),
+            ("resume", TELLERS, NONE),
+            ("resend", PUBLISHERS, NONE),
+            ("resend_reachable", PUBLISHERS, NONE),
+        )
     },
     **{
         # The list, and an entry about a user, show them to those who may see personal data.
