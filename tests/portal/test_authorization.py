@@ -15,6 +15,7 @@ from django.conf import LazySettings
 from agreement import memory
 from agreement.acceptance import consents
 from agreement.editions import pdf
+from agreement.models import Breach
 from tests.admin.test_editions import written
 from tests.portal.world import (
     APPLICANT,
@@ -381,7 +382,12 @@ RULES: dict[str, Rule] = {
         delete=OFFICERS,
         bodies={"add": breach, "change": breach},
     ),
-    "admin:agreement_breach_notify": Rule(kind="desk", read=OFFICERS, write=OFFICERS),
+    "admin:agreement_breach_notify": Rule(
+        kind="desk",
+        read=OFFICERS,
+        write=OFFICERS,
+        body=lambda world, row: {"digest": Breach.objects.get().digest},
+    ),
     **register("agreement", "decline", view=OFFICERS, logs="agreement_auditentry"),
     "admin:agreement_decline_csv": Rule(kind="desk", read=OFFICERS, logs="agreement_auditentry"),
     **register(
