@@ -85,8 +85,9 @@ class TranslatedHistory(admin.ModelAdmin[ModelT]):
 def _in_catalogue(label: str) -> str:
     """Return the label with a small letter if the Russian catalogue contains it only so, else unchanged."""
     small = label[:1].lower() + label[1:]
+    look_up = translation.gettext  # These are no strings of this file.
     with translation.override("ru"):
-        return small if gettext(label) == label and gettext(small) != small else label
+        return small if look_up(label) == label and look_up(small) != small else label
 
 
 class OwnName(TranslatedHistory[ModelT]):
