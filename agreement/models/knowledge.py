@@ -162,7 +162,9 @@ def since_by_user(
         rows = Delivery.objects.primary().filter(outcome=DeliveryOutcome.SENT, notice__in=newest, user__in=created_at)
         if history.returned or history.cancelled:
             of_user = Delivery.objects.filter(user=OuterRef("user"), notice__in=list(history.notices))
-            rows = rows.exclude(Exists(of_user.filter(Q(bounces__isnull=False) | Q(since__in=history.cancelled))))
+            rows = rows.exclude(
+                Exists(of_user.filter(Q(returns__gt=F("returns_before")) | Q(since__in=history.cancelled)))
+            )
         informed = set(rows.values_list("user", flat=True))
     told: dict[UserKey, list[Told]] = defaultdict(list)
     for row in read_told({agreement: history}, users=created_at.keys() - informed, before=before):
@@ -202,7 +204,7 @@ def read_told(
         pk for history in histories.values() for pk, number in history.notices.items() if not before or number < before
     ]
     alias, edition = router.db_for_write(Delivery), ("notice__edition__agreement", "notice__edition__number")
-    sent = Delivery.objects.primary().filter(outcome=DeliveryOutcome.SENT, bounces=None)
+    sent = Delivery.objects.primary().filter(outcome=DeliveryOutcome.SENT, returns=F("returns_before"))
     sent = sent.filter(notice__in=notices, user__in=users).annotate(told_since=Coalesce("since", Value(0)))
     # The page describes no changes of an edition that is cancelled already.
     described = Q(notice__edition__cancelled_at=None) | Q(read_at__lt=F("notice__edition__cancelled_at"))

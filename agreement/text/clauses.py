@@ -67,7 +67,8 @@ from agreement.text.outline import Kind, Start, outline
 from agreement.text.scheme import ENDED, Doubt, underlined
 
 ANCHOR = re.compile(
-    r"(?:a\d{1,3}|(?:a\d{1,3}\.)?(?:ch|pt|bk|vo)?\d{1,3}(?:\.\d{1,3}){0,5})(?:-(?:\d{1,3}(?:[a-z]{1,2}\d{0,3})?|[a-z]{1,2}\d{0,3}))?\Z"
+    r"(?:a\d{1,3}|(?:a\d{1,3}\.)?(?:ch|pt|bk|vo)?\d{1,3}(?:_\d{1,3})?(?:\.\d{1,3}){0,5})"
+    r"(?:-(?:\d{1,3}(?:[a-z]{1,2}\d{0,3})?|[a-z]{1,2}\d{0,3}))?\Z"
 )
 TAGS = frozenset(
     "a blockquote br code em h1 h2 h3 h4 h5 h6 hr li ol p pre span strong table tbody td th thead tr ul".split()

@@ -15,7 +15,9 @@ _UNDERLINE = re.compile(r"=+$|(?=[^-]*-)[-|:\s]+$|[*\s]+$")
 _CLOSING_HASHES = re.compile(r"(?<!\S)#(?=#*\Z)")
 _BACKSLASH = re.compile(r"\\(?=[\\`*_{}\[\]()>#+.!|<=-]|$)", re.MULTILINE)
 _LINK = re.compile(r"\](?=\(\s*+<?\s*+(?:https?://|mailto:|tel:|[/#.]))", re.IGNORECASE)
-_ANGLE = re.compile(r"<(?=[a-z][a-z0-9+.-]*://[^<>]*>|(?=[^<>\s@]*+@)[^<>\s]*+>|br\s{0,9}/?>)", re.IGNORECASE)
+# What makes a link or a line break of words in angle brackets.
+_ADDRESS = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
+_LINE_BREAK = re.compile(r"br\s{0,9}/?", re.IGNORECASE)
 _ENTITY = re.compile(r"&(?:#\d+|#x[0-9a-f]+|[0-9a-z]+);", re.IGNORECASE)
 # Emphasis begins with marks that no white space and no closing punctuation follow (``markdown._Blank``).
 _EMPHASIS = re.compile(r"[*_]+")
@@ -38,13 +40,29 @@ def escaped(words: str, *, start: bool = True) -> str:
     lines = [re.sub(r" {2,}", " ", line.strip()) for line in words.split("\n")]
     words = _BACKSLASH.sub(r"\\\\", "\n".join(lines)).replace("`", "\\`")
     words = _EMPHASIS.sub(_emphasis, words)
-    words = _ANGLE.sub(r"\\<", _LINK.sub(r"\\]", words))
+    *bracketed, rest = _LINK.sub(r"\\]", words).split(">")
+    words = "".join(f"{_opening(part)}>" for part in bracketed) + rest
     words = _ENTITY.sub(
         lambda match: match[0] if html.unescape(match[0]) == match[0] else f"&amp;{match[0][1:]}", words
     )
     first, *others = words.split("\n")
     first = _line(first) if start else _CLOSING_HASHES.sub(r"\\#", first)
     return "\n".join([first, *map(_line, others)])
+
+
+def _opening(words: str) -> str:
+    """The words with a backslash before each ``<`` at which a link or a line break would begin if ``>`` followed the
+    words. A ``<`` with a backslash is no bracket to the parser, so that the one before it may begin a link then.
+    """
+    first, *parts = words.split("<")
+    marks, mail, spaced = len(parts), False, False
+    for part in reversed(parts):
+        mail, spaced = mail or "@" in part, spaced or re.search(r"\s", part) is not None
+        line_break = marks == len(parts) and _LINE_BREAK.fullmatch(part)
+        if not (_ADDRESS.match(part) or (mail and not spaced) or line_break):
+            break
+        marks -= 1
+    return "".join([first, *(f"<{part}" for part in parts[:marks]), *(f"\\<{part}" for part in parts[marks:])])
 
 
 def _emphasis(run: re.Match[str]) -> str:

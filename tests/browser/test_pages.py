@@ -57,8 +57,9 @@ def test_the_keyboard_alone_reaches_everything_in_view_and_shows_where_it_is(sit
         "all => all.map((one, place) => (one.dataset.place = place, one))"
         ".filter(one => one.checkVisibility({visibilityProperty: true})).map(one => one.dataset.place)"
     )
-    reached = []
-    for _ in controls:
+    reached: list[str] = []
+    parts = 3 * page.locator("input[type=date]").count()  # Beside the day: the month, the year and the calendar.
+    for _ in range(len(controls) + parts):
         page.keyboard.press("Tab")
         place, outline, seen = page.evaluate(
             """() => {
@@ -68,7 +69,7 @@ def test_the_keyboard_alone_reaches_everything_in_view_and_shows_where_it_is(sit
                 return [one.dataset.place, getComputedStyle(one).outlineStyle, seen];
             }"""
         )
-        reached.append(place)
+        reached += [place] * (place not in reached[-1:])
         assert outline != "none", page.evaluate("document.activeElement.outerHTML")
         assert seen, page.evaluate("document.activeElement.outerHTML")
     assert sorted(reached, key=int) == controls

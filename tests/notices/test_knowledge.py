@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from agreement.models import Acceptance, AcceptanceKind, Delivery, Edition, Notice, knowledge
 from agreement.notices import dispatch
+from agreement.notices.unreached import resend_reachable
 from tests.support import factories
 from tests.support.site import KK, RU
 
@@ -75,6 +76,28 @@ def test_a_letter_that_came_back_told_nothing():
     bodies = {letter.to[0]: letter.body for letter in mail.outbox}
     assert "Суть 2." in bodies["user0@example.kz"]
     assert "Суть 2." not in bodies["user1@example.kz"]
+
+
+@pytest.mark.django_db
+def test_a_letter_that_was_sent_again_after_it_came_back_told(django_user_model, settings):
+    settings.AGREEMENT = {**settings.AGREEMENT, "PSEUDONYM_KEYS": {"k": "s" * 50}}
+    returned, other = factories.users(2, languages=("ru",))
+    published(1)
+    dispatch.work()
+    second = published(2)
+    dispatch.work()
+    for user in (returned, other):
+        delivery = Delivery.objects.get(notice__edition=second, user=user)
+        Delivery.objects.record_bounce(f"{delivery.message_id_local_part}@127.0.0.1")
+    django_user_model.objects.filter(pk=returned.pk).update(email="new@example.kz")
+    assert resend_reachable(second.notices.get()) == 1
+    dispatch.work()
+    mail.outbox.clear()
+    published(3, material=False)
+    dispatch.work()
+    bodies = {letter.to[0]: letter.body for letter in mail.outbox}
+    assert "Суть 2." not in bodies["new@example.kz"]
+    assert "Суть 2." in bodies["user1@example.kz"]
 
 
 @pytest.mark.django_db

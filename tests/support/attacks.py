@@ -293,8 +293,8 @@ def another(row: models.Model, field: Any) -> Any:
         value -= DAY
     elif isinstance(value, datetime):
         value += -DAY if field.name in {"published_at", "at"} else DAY / 2
-    elif field.name == "prevailing_language":
-        value = "kk"
+    elif field.name in {"prevailing_language", "language"}:
+        value = "ru" if value == "kk" else "kk"
     elif field.max_length == 64:
         value = "f" * 64
     else:

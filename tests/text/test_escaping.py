@@ -88,6 +88,9 @@ def displayed(page: str) -> list[str]:
 @example("\\\n*а*")
 @example('"*"а*')
 @example("*](/а*")
+@example("<https://a.kz<https://a.kz>")
+@example("<a@a.kz<https://a.kz<br>")
+@example("<a<a@a.kz>")
 @settings(max_examples=examples(1000))
 def test_escaped_words_are_displayed_as_they_are_and_are_no_marks(words):
     document = parse(f"Т\n\nСөз.\n\n{escaped(words)}\n\nСөз.\n")

@@ -827,6 +827,8 @@ def test_an_inserted_article_is_a_section_whose_address_is_no_clause(inserted):
     first, second = word if "бап" in inserted else ("### Статья 1. Раз", "### Статья 2. Два")
     body = spaced(first, "1. Книги выдают.", "2. Книги хранят.", inserted, "1. Зал открыт.", "2. Зал закрыт.", second)
     assert numbers(body) == "1 1.1 1.2 1_1 1_1.1 1_1.2 2"
+    linked = re.findall(r' id="([^"]+)"', parse(f"Т\n\n{body}\n").html)
+    assert linked == "1 1.1 1.2 1_1 1_1.1 1_1.2 2".split()
     assert not {"L003", "L010", "L016"} & ids(f"{body}\n\nТекст.")
 
 
