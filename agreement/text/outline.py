@@ -375,8 +375,8 @@ class _Reading:
         return label != "1" and current is not None and current.line == index - 1 and current.label[:1] == "("
 
     def _begins(self, index: int, number: str, dot: str, rest: str, previous: str) -> bool:
-        """Does the number, of two or more parts, begin a clause or sub-clause? Otherwise it is a quantity or a date,
-        or it belongs to a sentence that was wrapped before it. Headings are not asked about.
+        """Does the number, of two or more parts, begin a clause or sub-clause? Otherwise it is a quantity, a date or an
+        address, or it belongs to a sentence that was wrapped before it. Headings are not asked about.
 
         ``dot`` is the dot after the number or ``""``, and ``rest`` the text after it. ``previous`` is the end of the
         line before, ``""`` if that line does not belong to the same paragraph.

@@ -22,9 +22,9 @@ class Row:
 
     kind: Literal["change", "heading", "same"]
     changes: tuple[Change, ...]
-    """One; for ``same`` one or more."""
+    """One change; for ``same`` one or more, which are all unchanged."""
     place: int = 0
-    """The place among the changes, from 1; 0 for a row without a change."""
+    """The place among the rows of the kind ``change``, from 1; 0 for a row of another kind."""
 
     @property
     def change(self) -> Change:

@@ -138,7 +138,8 @@ def enacting(operations: Sequence[Operation], language: str, name: str, edition:
 
 def edition_name(number: int | None, at: datetime | None, language: str, zone: str) -> str:
     """The amended edition as the sentence before the points names it: «редакция № 1 от 1 марта 2026 года». Without
-    ``number`` it is a draft. ``at`` is the moment of its effect, in the time zone ``zone``; ``None`` for a draft.
+    ``number`` it is a draft. ``at`` is the moment of its effect, and ``zone`` the time zone of the date. If ``at`` is
+    ``None``, the date is left out.
     """
     if number is None:
         return "жоба" if language == "kk" else "проект"
@@ -150,7 +151,8 @@ def edition_name(number: int | None, at: datetime | None, language: str, zone: s
 
 def effect(number: int | None, at: datetime | None, language: str, zone: str, *, cancelled: bool = False) -> str:
     """The sentence after the points: when the new edition takes effect, or, if ``cancelled`` is true, that it does not.
-    The other parameters are those of :func:`edition_name`; without ``at``, the edition takes effect when it is
+    ``number`` is the number of the new edition, and ``at`` the moment of its effect in the time zone ``zone``. Without
+    ``number`` the sentence says «Новая редакция». Without ``at`` it says that the edition takes effect when it is
     published.
     """
     if language == "kk":
@@ -181,7 +183,7 @@ def inner_quotes(text: str) -> str:
 
 
 def _counts(operations: Iterable[Operation]) -> tuple[int, int]:
-    """How many operations change something, and how many only add something."""
+    """How many operations change something, and how many insert units or lines. ``formatting`` counts as neither."""
     kinds = [operation.kind for operation in operations if operation.kind != "formatting"]
     additions = kinds.count("insert")
     return len(kinds) - additions, additions
@@ -487,7 +489,9 @@ def _is_plural(words: str) -> bool:
 
 
 def _listed(numbers: Sequence[str], conjunction: str) -> str:
-    """The numbers in words, with a conjunction before the last. Three or more that follow each other are a range."""
+    """The numbers, separated by commas, with the conjunction before the last. Three or more that follow each other are
+    a range.
+    """
     runs: list[list[str]] = []
     for number in numbers:
         if runs and _follows(runs[-1][-1], number):
