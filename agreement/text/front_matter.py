@@ -90,7 +90,8 @@ class FrontMatter:
     single word such as «УТВЕРЖДЕНО».
 
     If no title follows what documents print above one, ``title`` is the first line that is not empty, and ``approval``
-    is ``""``. If that line is a date or a detail such as a version, ``line`` is -1.
+    is ``""``. If that line is a date or a detail such as a version, and does not name a kind of document, ``line`` is
+    -1.
     """
 
     title: str = ""

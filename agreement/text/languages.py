@@ -37,8 +37,8 @@ def recognise(text: str) -> str:
 
 
 def swapped(texts: Mapping[str, str]) -> bool:
-    """Is the text under ``kk`` in Russian, and the text under ``ru`` in Kazakh? False if the language of one is not
-    recognised.
+    """Is the text under ``kk`` in Russian, and the text under ``ru`` in Kazakh? False if one of them is missing or its
+    language is not recognised.
     """
     return {code: recognise(text) for code, text in texts.items()} == {"kk": "ru", "ru": "kk"}
 
@@ -49,7 +49,7 @@ def notice_language(value: object) -> str:
     The first word of ``value`` decides. It may be a code of the language, also with a script or a region (``"kk"``,
     ``"kaz"``, ``"ru-RU"``, ``"kk_KZ"``, ``"kk-Cyrl-KZ"``), the code of Kazakhstan (``"kz"``), or a usual name of the
     language in Kazakh, Russian or English. The case of letters is ignored. Returns ``kk``, ``ru``, or ``mul`` (ISO
-    639-2: several languages) for any other word, and for ``None`` and ``""``.
+    639-2: several languages) for any other value, also for ``None`` and ``""``.
     """
     first = re.match(r"\s*([^\W\d_]+)", str(value or ""))
     return _NAMES.get(first[1].casefold(), "mul") if first else "mul"

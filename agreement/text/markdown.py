@@ -210,8 +210,8 @@ class _Heading(HashHeaderProcessor):
 
 
 class _Rule(HRProcessor):
-    """A line of three or more hyphens or asterisks is a horizontal line. A line of underscores is a blank to be filled
-    in.
+    """A line of three or more hyphens or asterisks, perhaps with spaces between them, is a horizontal line. A line of
+    underscores is a blank to be filled in.
     """
 
     SEARCH_RE = re.compile(r"^ {0,3}(?:(?:- {0,2}+){3,}+|(?:\* {0,2}+){3,}+) *$", re.MULTILINE)

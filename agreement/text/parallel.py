@@ -64,7 +64,7 @@ def _upper_levels(document: Document) -> dict[str, str]:
 
 
 def _order(ours: Iterable[str], theirs: Iterable[str]) -> list[str]:
-    """The numbers of both documents, each once. ``ours`` begins with ``""``."""
+    """The numbers of both documents, each once, in the order of :func:`pairs`. ``ours`` begins with ``""``."""
     ours = dict.fromkeys(ours)
     added: dict[str, list[str]] = defaultdict(list)
     last = ""

@@ -138,11 +138,11 @@ class Reference:
         """The number of the unit that a reference in the unit ``here`` leads to; ``""`` if there is none. ``here`` is
         the number of the unit that contains the text, or that of its parent if it has none.
 
-        If ``here`` is in an appendix and ``outer`` is false, a clause of the appendix with this number comes before one
+        If ``here`` is in an appendix and ``outer`` is false, a unit of the appendix with this number comes before one
         of the agreement. A reference without a number means an item of the clause that contains ``here``; that is
         ``here`` up to its dash.
 
-        ``numbers`` are all numbers of the document, and ``labels`` is ``Document.labels``.
+        ``numbers`` are the numbers to which the reference may lead, and ``labels`` is ``Document.labels``.
         """
         found = (labels.get((clause, self.item), "") if self.item else clause for clause in self._clauses(here, labels))
         return next((number for number in found if number and number in numbers), "")
@@ -465,7 +465,9 @@ class _Piece(NamedTuple):
 
 
 def _pieces(block: ET.Element) -> list[_Piece]:
-    """The texts in a block, in order. Between inner blocks, and in place of a printed number, there is ``|``."""
+    """The texts in a block, in order. ``|`` stands before each inner block and each line break, and in place of a
+    printed number.
+    """
     if not len(block):
         return [_Piece(block.text or "", block, linkable=block.tag not in {"code", "pre"})]
     if len(block) == 1 and block[0].get("class") in _LABELS:

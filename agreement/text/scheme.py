@@ -693,7 +693,7 @@ class Scheme:
 
     def _fill(self, bare: list[_Head], end: int) -> None:
         """Take lines that may be sections without clauses: those whose numbers are missing among the sections that are
-        taken, and the last line, if it may be a section after them.
+        taken, and the last one of ``bare``, if it may be a section after them.
         """
         self._fill_before(bare)
         following: list[_Head | None] = []
@@ -810,8 +810,9 @@ class Scheme:
         return _CONCLUDED.search(above[-150:]) is not None
 
     def _find_points(self, heads: list[_Head]) -> None:
-        """Find the lists ``1.``, ``2.``: at least two lines in one unit, or before the first, that begin no other unit.
-        A list is left out if an item such as ``1)`` stands in its unit, because both would have the same addresses.
+        """Find the lists ``1.``, ``2.``: at least two lines in one unit, or before the first unit, that begin no
+        section and no clause. A list is left out if an item such as ``1)`` stands in its unit, because both would have
+        the same addresses.
         """
         edges = sorted({*self.roles, *self.appendices, *self._written, *self._breaks})
         units: dict[int, list[_Head]] = defaultdict(list)
@@ -904,8 +905,8 @@ class Ahead:
         self._clauses: list[tuple[int, int, int]] = []  # (line, section, clause) after finished sentences.
 
     def add(self, number: str, index: int, *, ended: bool) -> None:
-        """Add a line. ``ended``: may a unit begin there, because the line before it is empty, a heading or the end of a
-        sentence, or begins with a number?
+        """Add a line that begins with the number. ``ended``: may a unit begin there, because the line before it is
+        empty, a heading or the end of a sentence, or begins with a number?
         """
         self._lines[number].append(index)
         if ended:
@@ -1043,8 +1044,9 @@ def _outermost(heads: Sequence[_Head]) -> list[_Head]:
 
 
 def _runs(heads: Sequence[_Head], bare: Sequence[_Head], *, anew: bool) -> list[list[_Head]]:
-    """The lines under each heading whose numbers follow each other from 1, in all of them together or in each ``anew``.
-    The first list contains those before the first heading; it is empty if ``anew`` is true.
+    """For each of ``heads``, the lines of ``bare`` below it whose numbers follow each other: from 1 on through all of
+    ``heads``, or, if ``anew`` is true, from 1 on below each. The first list contains the lines before the first of
+    ``heads``; it is empty if ``anew`` is true.
     """
     groups: list[list[_Head]] = [[] for _ in range(len(heads) + 1)]
     place = 0
@@ -1146,7 +1148,7 @@ def _is_title(line: str) -> bool:
 
 
 def _first_number(words: str) -> int:
-    """The first number in the words of an appendix; 0 if they have none."""
+    """The first digits in the words of an appendix, at most three, as a number; 0 if the words have no digit."""
     match = re.search(r"\d{1,3}", words)
     return int(match[0]) if match else 0
 
@@ -1173,8 +1175,8 @@ def unmarked(match: re.Match[str], rest: str, *, whole: bool = True) -> str:
 
 
 def heading_words(line: str) -> str:
-    """The words of a heading: the line without the marks ``#`` at its end, if white space is before them, and without
-    the white space at its ends.
+    """The words of a heading: the line without the marks ``#`` at its end, if white space or nothing is before them,
+    and without the white space at its ends.
     """
     line = line.strip()
     words = line.rstrip("#")

@@ -213,7 +213,9 @@ class _Drafting:
     # Units that are in both editions
 
     def _kept(self, index: int, old: Clause, new: Clause) -> bool:
-        """Add the operation of a unit that is in both editions. False if there is nothing to say about it."""
+        """Add the operation of a unit that is in both editions, or add the unit to an operation before it, and return
+        True. If there is nothing to say about it, return False.
+        """
         reworded = _words(old) != _words(new)
         numbered = bool(printed(old)), bool(printed(new))
         renumbered = all(numbered) and (

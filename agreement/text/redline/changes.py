@@ -72,8 +72,8 @@ class Change:
 
     @property
     def text_changed(self) -> bool:
-        """Do the words differ? A changed reference or address of a link is a difference; the unit's own label and other
-        Markdown are not. False for an inserted or deleted unit.
+        """Do the words differ? A reference to a clause and the address of a link are words; the unit's own label and
+        the marks of Markdown are not. False for an inserted or deleted unit.
         """
         return bool(self.old and self.new) and self._texts[0] != self._texts[1]
 

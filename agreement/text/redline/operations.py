@@ -55,7 +55,9 @@ class Phrase(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operation:
-    """One operation of an amendment."""
+    """One operation of an amendment. ``edits`` are what it changes in the old text. The other fields contain what its
+    sentence says.
+    """
 
     kind: Kind
     old: tuple[Path, ...] = ()
