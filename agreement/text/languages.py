@@ -46,10 +46,10 @@ def swapped(texts: Mapping[str, str]) -> bool:
 def notice_language(value: object) -> str:
     """The language of a notice to a user whose language is stored as ``value``.
 
-    The first word of ``value`` decides. It may be a code of the language, also with a script or a region (``"kk"``,
-    ``"kaz"``, ``"ru-RU"``, ``"kk_KZ"``, ``"kk-Cyrl-KZ"``), the code of Kazakhstan (``"kz"``), or a usual name of the
-    language in Kazakh, Russian or English. The case of letters is ignored. Returns ``kk``, ``ru``, or ``mul`` (ISO
-    639-2: several languages) for any other value, also for ``None`` and ``""``.
+    The letters with which ``value`` begins decide. They may be a code of the language, also if a script or a region
+    follows (``"kk"``, ``"kaz"``, ``"ru-RU"``, ``"kk_KZ"``, ``"kk-Cyrl-KZ"``), the code of Kazakhstan (``"kz"``), or a
+    usual name of the language in Kazakh, Russian or English. The case of letters is ignored. Returns ``kk``, ``ru``, or
+    ``mul`` (ISO 639-2: several languages) for any other value, also for ``None`` and ``""``.
     """
     first = re.match(r"\s*([^\W\d_]+)", str(value or ""))
     return _NAMES.get(first[1].casefold(), "mul") if first else "mul"

@@ -324,7 +324,9 @@ def _is_in_brackets(word: str, before: str, text: str, end: int) -> bool:
 
 
 class _Named(NamedTuple):
-    """What a word makes of a number: the end of the reference with this word, and values of ``Reference``."""
+    """What a word makes of a number: the end of the reference, and values of ``Reference``. The end includes a word
+    that follows the number.
+    """
 
     end: int
     unit: str = ""

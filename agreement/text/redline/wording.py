@@ -241,8 +241,8 @@ def _say_russian_insertion(one: Operation) -> str:
 
 
 def _russian_part(one: Operation, case: Case, *, alone: bool = False) -> str:
-    """The units of the operation or the part of the one unit that it is about, in that case. ``alone`` leaves out the
-    unit that contains the part.
+    """The words, in that grammatical case, for what the operation is about: the part of its one unit, or its units if
+    it has no part. ``alone`` leaves out the unit that contains the part.
     """
     if not one.part:
         return _russian(one.old, case)
@@ -253,8 +253,8 @@ def _russian_part(one: Operation, case: Case, *, alone: bool = False) -> str:
 
 
 def _russian(paths: Sequence[Path], case: Case, *, inner: bool = False) -> str:
-    """One or several units of one container, in that case: «пункты 4.1–4.5 приложения 1». ``inner`` leaves the
-    container out.
+    """The words, in that grammatical case, for one or several units of one container: «пункты 4.1–4.5 приложения 1».
+    ``inner`` leaves the container out. ``""`` if there is no unit.
     """
     paths = [path for path in paths if path]
     if not paths:
@@ -375,8 +375,9 @@ def _kazakh_part(one: Operation, case: Case = "accusative", *, alone: bool = Fal
 
 
 def _kazakh_units(paths: Sequence[Path], case: Case = "accusative", *, inner: bool = False) -> str:
-    """One or several units of one container, in that case: «1-қосымшаның 4.1–4.5-тармақтары». The case ``accusative``
-    stands for the nominative, which the passive verbs need. ``inner`` leaves the container out.
+    """The words, in that grammatical case, for one or several units of one container: «1-қосымшаның
+    4.1–4.5-тармақтары». ``accusative`` stands for the nominative, which the passive verbs need. ``inner`` leaves the
+    container out. ``""`` if there is no unit.
     """
     paths = [path for path in paths if path]
     if not paths:
@@ -410,8 +411,8 @@ def _kazakh_number(steps: Sequence[Step], word: str) -> str:
 
 
 def _kazakh(word: str, case: Case, *, plural: bool = False, owned: bool = False) -> str:
-    """The form of a Kazakh noun in that case, by the harmony of vowels and by its last sound. ``accusative`` stands for
-    the nominative. ``owned`` adds the ending of the third person: тармағы.
+    """The form of a Kazakh noun in that grammatical case, by the harmony of vowels and by its last sound.
+    ``accusative`` stands for the nominative. ``owned`` adds the ending of the third person: тармағы.
     """
     back = next(letter for letter in reversed(word) if letter in _BACK | _FRONT) in _BACK
     if plural:
