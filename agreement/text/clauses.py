@@ -284,9 +284,9 @@ def _attribute(tag: str, name: str, value: str) -> str | None:
 
 
 class Numbering(Extension):
-    """Extension of Python-Markdown: numbers begin blocks. Raw HTML, images and link definitions are switched off, and
-    the changes of ``agreement.text.markdown`` are installed. One instance is for one text. After the conversion
-    ``lines.starts`` are the units of the text.
+    """Extension of Python-Markdown: numbers begin blocks. HTML other than ``<br>``, images and link definitions are
+    switched off, and the changes of ``agreement.text.markdown`` are installed. One instance is for one text. After the
+    conversion ``lines.starts`` are the units of the text.
     """
 
     lines: _Lines

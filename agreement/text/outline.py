@@ -61,11 +61,11 @@ class Start:
 
     ``kind``, ``number``, ``label`` and ``parent`` are those of ``clauses.Clause``. ``label`` is the number as it is
     printed, or the first word of a note; ``""`` if the unit has neither, and for an appendix. ``parent`` is the number
-    of the unit that contains this one; ``0`` for a list before the first numbered unit, and ``""`` for a unit that no
-    other one contains. ``rest`` are the words of the line or of the whole heading, without the label and without the
-    marks of a heading; ``""`` for a text. ``tag`` is the HTML element of the unit. ``last`` is the index of the last
-    line of its heading, or ``line``. ``words`` are its lines of text; :func:`outline` leaves them empty, and
-    ``clauses`` fills them.
+    of the unit that contains this one, which need not be in the text: 1.1 has the parent 1. It is ``0`` for ``2)``
+    before the first section, clause or appendix, and ``""`` for a unit that no other one contains. ``rest`` are the
+    words of the line or of the whole heading, without the label and without the marks of a heading; ``""`` for a text.
+    ``tag`` is the HTML element of the unit. ``last`` is the index of the last line of its heading, or ``line``.
+    ``words`` are its lines of text; :func:`outline` leaves them empty, and ``clauses`` fills them.
 
     ``doubt`` is ``clauses`` if the numbers that begin here were read as clauses and might be a list, ``list`` if
     numbers in this unit were read as a list and might be clauses, ``glued`` if no space follows the number,

@@ -83,7 +83,8 @@ def _same_everywhere(old: str, new: str, runs: Sequence[Run]) -> Phrase | None:
 
 def _phrase(old: str, start: int, end: int, inserted: str) -> Phrase | None:
     """The replacement of ``old[start:end]`` by ``inserted`` as a lawyer states it; ``None`` if it can't be stated
-    shortly. The fewest words around it are added that make it unique, and give it both marks of each quotation.
+    shortly. If nothing is deleted, it may be an insertion after the words before it. The fewest words around it are
+    added that make it unique, and give it both marks of each quotation.
     """
     ahead = [start, *(match.start() for match in reversed([*_TOKEN.finditer(old, 0, start)][-_CONTEXT:]))]
     behind = [end, *(match.end() for match in islice(_TOKEN.finditer(old, end), _CONTEXT))]

@@ -152,8 +152,8 @@ def edition_name(number: int | None, at: datetime | None, language: str, zone: s
 def effect(number: int | None, at: datetime | None, language: str, zone: str, *, cancelled: bool = False) -> str:
     """The sentence after the points: when the new edition takes effect, or, if ``cancelled`` is true, that it does not.
     ``number`` is the number of the new edition, and ``at`` the moment of its effect in the time zone ``zone``. Without
-    ``number`` the sentence says «Новая редакция». Without ``at`` it says that the edition takes effect when it is
-    published.
+    ``number`` the sentence speaks of «Новая редакция» or «Жаңа редакция». Without ``at`` it says that the edition takes
+    effect when it is published.
     """
     if language == "kk":
         name = f"{number}-редакция" if number else "Жаңа редакция"
