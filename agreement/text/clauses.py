@@ -121,8 +121,9 @@ class Clause:
     parent: str = ""
     """The number of the unit that contains this one; ``""`` if none does. ``2)`` before the first section, clause or
     appendix has the parent ``"0"``, and so has ``ә)`` there if no ``2)`` precedes it. The number ``1.1`` has the parent
-    ``1``, whether or not there is a section 1. The clause ``15`` has that of its chapter. The parent of a unit without
-    a number is the number of the last appendix, section, clause or sub-clause before it."""
+    ``1``, whether or not there is a section 1. The clause ``15`` has the number of its chapter as parent. The parent
+    of a unit without a number is the number of the last appendix, section, clause or sub-clause before it; ``""`` if
+    there is none."""
     line: int = 1
     """The line of the body at which the unit begins, from 1."""
     start: int = 0
@@ -173,8 +174,8 @@ class Document:
     def labels(self) -> dict[tuple[str, str], str]:
         """Two kinds of entries, for references. (Number of a clause, label of an item in it) → number of the item:
         ``("1.1", "2)")`` → ``"1.1-2"``. And (address of an appendix, or ``""``; name) → number of the section, the
-        clause of one number or the appendix with that name: ``("", "article 5")`` → ``"5"``. ``references.name``
-        describes the names.
+        appendix or the clause (if its number has one part) with that name: ``("", "article 5")`` → ``"5"``.
+        ``references.name`` describes the names.
 
         Items are the units whose numbers contain a dash. Their labels ``(2)`` and ``2.`` are found as ``2)``. An item
         ``ә)`` in ``1.1-2`` is found under ``1.1-2`` and under ``1.1``. If a clause has a label twice, its first item is
@@ -197,7 +198,7 @@ def named_label(unit: Clause) -> str:
 
 def title_line(body: str) -> str:
     """The words of the title line: the first line of the text that is not empty, or the one below an approval, a place
-    or the like (:func:`front_matter`). ``""`` if there is none. Lines end with LF.
+    or the like (:func:`front_matter`). ``""`` if every line is empty. Lines end with LF.
 
     The words are those that a page displays, without Markdown. A line that is no title, because it begins a clause, a
     list or the like, is returned as it is written, without the marks of a heading. The text is parsed, as by
@@ -284,9 +285,9 @@ def _attribute(tag: str, name: str, value: str) -> str | None:
 
 
 class Numbering(Extension):
-    """Extension of Python-Markdown: numbers begin blocks. Raw HTML, images and link definitions are switched off, and
-    the changes of ``agreement.text.markdown`` are installed. One instance is for one text. After the conversion
-    ``lines.starts`` are the units of the text.
+    """Extension of Python-Markdown: numbers begin blocks. HTML other than ``<br>``, images and link definitions are
+    switched off, and the changes of ``agreement.text.markdown`` are installed. One instance is for one text. After the
+    conversion ``lines.starts`` are the units of the text.
     """
 
     lines: _Lines
@@ -307,8 +308,9 @@ class _Lines(Preprocessor):
 
     An empty line is put before each line that begins a unit, and one after the title and after the heading of a unit. A
     line that begins a unit other than a text becomes a mark with the index of the unit in ``starts``, followed by
-    ``Start.rest``. Some lists and tables directly under a paragraph get an empty line before them (``_apart``). Lines
-    that were not wrapped keep their line break (``_broken``), and costly characters are escaped (``_bounded``).
+    ``Start.rest``. Further lines of its heading, and a line that underlines it, are left out. Some lists and tables
+    directly under a paragraph get an empty line before them (``_apart``). Lines that were not wrapped keep their line
+    break (``_broken``), and costly characters are escaped (``_bounded``).
     """
 
     def __init__(self, md: Markdown) -> None:
@@ -381,7 +383,7 @@ def _broken(block: list[str]) -> list[str]:
     """The lines of a block, with two spaces, a line break of Markdown, after each line that no program has wrapped.
 
     Blocks that begin like a list, a quotation or code, tables and costly blocks are not changed. In another block,
-    these lines get a break:
+    these lines get a break, except the last line and a bullet or number alone:
 
     - every line, if one is longer than 120 characters: such a paragraph was not wrapped;
     - a short line, as in a block of requisites: the first word of the next line had room in 50 characters;
@@ -425,8 +427,9 @@ def _bounded(lines: list[str]) -> Iterator[str]:
 
 
 def _is_table(block: list[str]) -> bool:
-    """Is the block certain to become a table, whose cells are parsed one by one? Its rows then need a ``|`` at both
-    ends, and its head no code. In a longer head ``_inexpensive`` might escape the ``|``.
+    """Is the block certain to become a table, whose cells are parsed one by one? Every line must have a ``|`` at both
+    ends, and the first line no backtick. The first two lines must be at most 5000 characters long, because
+    ``_inexpensive`` might escape the ``|`` of longer ones.
     """
     if len(block) < 2 or not _RULE.match(block[1]) or "`" in block[0] or len(block[0]) + len(block[1]) > 5000:
         return False
@@ -475,8 +478,8 @@ class _Blocks(BlockProcessor):
 
 
 class _Units(Treeprocessor):
-    """Adds anchors and labels to the blocks and links to references, removes the title line, and stores the words of
-    each unit in its ``Start``. Lists display their numbers as written (:func:`print_numbers`).
+    """Adds anchors and labels to the blocks and links to references, removes the block of the title, and stores the
+    words of each unit in its ``Start``. Lists display their numbers as written (:func:`print_numbers`).
 
     It also writes a mark between the blocks wherever a unit begins. :func:`_parts` cuts the HTML there and removes the
     marks.

@@ -85,7 +85,7 @@ def offset(at: datetime) -> str:
 def outdated_zones() -> dict[str, str]:
     """The zones of Kazakhstan that do not have ``UTC+5`` on 1 March 2024 in the zone data that this process reads,
     because the data is from before the change of that day. Maps each name to the wrong offset, such as ``UTC+6``. Zones
-    that had UTC+5 before are not found.
+    that had UTC+5 before are not found. Raises ``ZoneInfoNotFoundError`` if the data lacks one of the zones.
 
     Python reads the files of the system first. It reads the package ``tzdata`` only for a zone that these lack.
     """

@@ -27,15 +27,15 @@ _CLOSING = re.compile(r"[\s»”)}.,;:!?…/]|\](?!\()|$")
 def escaped(words: str, *, start: bool = True) -> str:
     """Markdown that displays these words.
 
-    A backslash is written before a character that the parser would read as a mark, and ``&amp;`` for the ``&`` of a
-    character reference. All other characters stay: «20__ г.», «_____», «Тариф*», «> 18 лет» and ``[1]`` need nothing.
+    A backslash is written before characters that the parser could read as marks, and ``&amp;`` for the ``&`` of a
+    character reference. What can't be a mark stays: «20__ г.», «_____», «Тариф*», «> 18 лет» and ``[1]`` need nothing.
 
     Lines end with LF. Each line loses the white space at its ends, and several spaces become one. ``start``: do the
     words begin their line? If not, they follow a label or the mark of a heading, and their first line begins no block.
 
-    Numbers and words that begin a unit of an agreement, such as ``1.1.``, ``2)`` or «Приложение 1», still begin it.
-    ``1.`` may begin an item of a list, which displays its number. U+0000, U+0002, U+0003 and lone surrogates are
-    displayed as U+FFFD.
+    Numbers and words that begin a unit of an agreement, such as ``1.1.``, ``2)`` or «Приложение 1», are not escaped.
+    ``1.`` may begin an item of a list, which displays its number. The parser displays U+0000, U+0002, U+0003 and lone
+    surrogates as U+FFFD.
     """
     lines = [re.sub(r" {2,}", " ", line.strip()) for line in words.split("\n")]
     words = _BACKSLASH.sub(r"\\\\", "\n".join(lines)).replace("`", "\\`")
@@ -66,8 +66,8 @@ def _opening(words: str) -> str:
 
 
 def _emphasis(run: re.Match[str]) -> str:
-    """The marks of emphasis, each with a backslash if they could emphasise the words after them, or if the run has both
-    ``*`` and ``_``.
+    """The marks of this run. Each gets a backslash if they could emphasise the words after them, or if the run has both
+    ``*`` and ``_``; otherwise none does.
     """
     marks, text = run[0], run.string
     before, after = text[max(0, run.start() - 1) : run.start()], text[run.end() : run.end() + 1]

@@ -1,7 +1,7 @@
 """Finds the title of an agreement below what documents print above it, such as the order that approved it, the place,
 the date, the name of a party, a version, or the front matter of a web site.
 
-If the text does not begin with one of these, its first line is the title.
+If the text does not begin with one of these, its title is the first line that is not empty.
 """
 
 from __future__ import annotations
@@ -84,10 +84,14 @@ _NAVIGATION = re.compile(
 class FrontMatter:
     """The title line of an agreement, and the approval above it.
 
-    ``title`` is the text of the title line without the marks of a heading; ``""`` if the text has no words. ``line`` is
-    the index of this line, from 0; -1 without one, and if the first line is a date or a detail and no title follows.
-    ``approval`` are the words of an approval that was found above the title, at most ``MAX_APPROVAL`` characters;
-    ``""`` if none was.
+    ``title`` is the text of the title line without the marks ``#`` at its ends. ``line`` is the index of the title
+    line, from 0. If every line is empty or consists of marks ``#``, they are ``""`` and -1. ``approval`` are the words
+    of an approval above the title, at most ``MAX_APPROVAL`` characters. It is ``""`` if none was found, or if it is a
+    single word such as «УТВЕРЖДЕНО».
+
+    If no title follows what documents print above one, ``title`` is the first line that is not empty, and ``approval``
+    is ``""``. If that line is a date or a detail such as a version, and does not name a kind of document, ``line`` is
+    -1.
     """
 
     title: str = ""
@@ -98,7 +102,8 @@ class FrontMatter:
 def front_matter(body: str) -> FrontMatter:
     """The title line of a text and the approval above it. Lines end with LF. The title line is the first line that is
     not empty, unless this is an approval, a place, a date, the name of a party or the like. Then it is the first line
-    after all of these, if that one can be a title. A line of heading marks alone is empty.
+    after all of these, if that one can be a title and is one of the first ``MAX_LINES`` lines. A line of heading marks
+    alone counts as empty.
     """
     lines = [(index, line.strip()) for index, line in enumerate(body.split("\n", MAX_LINES)[:MAX_LINES])]
     filled = [(index, text) for index, line in lines if (text := line.strip("#").strip())]
@@ -127,7 +132,9 @@ def front_matter(body: str) -> FrontMatter:
 
 
 def _words(line: str) -> str:
-    """The words of a line of Markdown; those of all cells for a row of a table, and ``""`` for a line of signs."""
+    """The words of a line of Markdown; those of all cells for a row of a table. ``""`` for a line that consists of
+    three or more signs such as ``-`` or ``=``.
+    """
     if _RULE.match(line):
         return ""
     if line.startswith("|"):
@@ -136,8 +143,8 @@ def _words(line: str) -> str:
 
 
 def _after_yaml(lines: list[str]) -> int:
-    """How many of the lines are front matter such as that of a static site: ``---``, keys, ``---``. There is a first
-    line.
+    """How many of the lines are front matter such as that of a static site: ``---``, keys, ``---``. 0 if the lines do
+    not begin with it. ``lines`` is not empty.
     """
     if lines[0] != "---":
         return 0
@@ -150,7 +157,9 @@ def _after_yaml(lines: list[str]) -> int:
 
 
 def _approval(words: list[str], place: int) -> int:
-    """How many lines from ``place`` on are an approval («УТВЕРЖДЕНО», «СОГЛАСОВАНО»); 0 if none begins there."""
+    """How many lines from the index ``place`` on are an approval («УТВЕРЖДЕНО», «СОГЛАСОВАНО»); 0 if none begins there.
+    ``words`` are those of the lines that are not empty.
+    """
     size = 0
     if _APPROVED.match(words[place]) or _AGREED.match(words[place]):
         size = 1
@@ -180,7 +189,9 @@ def _continues(line: str) -> bool:
 
 
 def _is_above_title(line: str, words: str) -> bool:
-    """Is this line, whose words are ``words``, one that documents print above the title, such as a date or a link?"""
+    """Is this line, whose words are ``words``, one that documents print above the title, such as a date, a link or a
+    row of a table? Approvals are not recognised here.
+    """
     if not words or line.startswith("|") or (line.startswith("<!--") and line.endswith("-->")):
         return True
     if len(words) > MAX_LINE:
@@ -193,8 +204,9 @@ def _is_above_title(line: str, words: str) -> bool:
 
 
 def _can_be_title(line: str, words: str) -> bool:
-    """Can this line, whose words are ``words``, be a title: is it short, no sentence, and does it begin no clause,
-    list, table or quotation?
+    """Can this line, whose words are ``words``, be a title? It must have at most ``MAX_LINE`` characters, must not look
+    like a sentence, and must not begin with the number of a clause or with one of the signs ``|``, ``>``, ``-`` and
+    ``+``.
     """
     sentence = words[:1].islower() or (words.endswith((".", ";", ":", ",")) and len(words.split()) > 6)
     return len(words) <= MAX_LINE and not sentence and not _NUMBERED.match(f"{words} ") and line[0] not in "|>-+"

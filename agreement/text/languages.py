@@ -22,8 +22,8 @@ _NAMES = dict.fromkeys(
 
 
 def recognise(text: str) -> str:
-    """The language of a text, by the share of the Kazakh letters that Russian lacks: ``kk`` or ``ru``; ``""`` for fewer
-    than 40 Cyrillic letters, and for a mixture.
+    """The language of a text, by the share of the Kazakh letters that Russian lacks: ``kk`` or ``ru``. ``""`` for a
+    text with fewer than 40 Kazakh and Russian letters, and for a mixture of both languages.
 
     In Kazakh texts the share is about 0.25. A Russian text has few of these letters, for example in names and
     quotations.
@@ -37,17 +37,19 @@ def recognise(text: str) -> str:
 
 
 def swapped(texts: Mapping[str, str]) -> bool:
-    """Is each of these texts, by language, in the other language?"""
+    """Is the text under ``kk`` in Russian, and the text under ``ru`` in Kazakh? False if one of them is missing or its
+    language is not recognised.
+    """
     return {code: recognise(text) for code, text in texts.items()} == {"kk": "ru", "ru": "kk"}
 
 
 def notice_language(value: object) -> str:
     """The language of a notice to a user whose language is stored as ``value``.
 
-    ``value`` may be a code of the language, also with a script or a region (``"kk"``, ``"kaz"``, ``"ru-RU"``,
-    ``"kk_KZ"``, ``"kk-Cyrl-KZ"``), the code of Kazakhstan (``"kz"``), or the name of the language in Kazakh, Russian or
-    English. The case of letters is ignored. Returns ``kk``, ``ru``, or ``mul`` (ISO 639-2: several languages) for any
-    other value, also for ``None`` and ``""``.
+    The letters with which ``value`` begins decide. They may be a code of the language, also if a script or a region
+    follows (``"kk"``, ``"kaz"``, ``"ru-RU"``, ``"kk_KZ"``, ``"kk-Cyrl-KZ"``), the code of Kazakhstan (``"kz"``), or a
+    usual name of the language in Kazakh, Russian or English. The case of letters is ignored. Returns ``kk``, ``ru``, or
+    ``mul`` (ISO 639-2: several languages) for any other value, also for ``None`` and ``""``.
     """
     first = re.match(r"\s*([^\W\d_]+)", str(value or ""))
     return _NAMES.get(first[1].casefold(), "mul") if first else "mul"

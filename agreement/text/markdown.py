@@ -42,7 +42,8 @@ COMPARISON = r">[ \t]*\d++(?:[.,]\d++)*+(?![.)])"
 
 
 def install(md: Markdown) -> None:
-    """Remove or replace, in ``md``, the inline patterns and the processors of blocks that would hide or change words.
+    """Remove or replace, in ``md``, the inline patterns and the processors of blocks that would hide or change words,
+    or would cost quadratic time.
 
     The patterns for HTML, character references, images and links by reference are removed. HTML blocks and link
     definitions remain on; :class:`agreement.text.clauses.Numbering` removes them.
@@ -75,7 +76,8 @@ def install(md: Markdown) -> None:
 # ``handleMatch`` may return ``None`` for "no match", as Python-Markdown documents. Its stubs do not allow it, hence the
 # ignored overrides.
 class _Link(LinkInlineProcessor):
-    """A link needs an address and words, and no title. Anything else in ``[…](…)`` is displayed as written.
+    """A link needs an address and words, and no title. Anything else in ``[…](…)`` is no link, and its brackets are
+    displayed.
 
     An address begins with ``http://``, ``https://``, ``mailto:``, ``tel:``, ``/``, ``#`` or ``.``. It contains no white
     space.
@@ -134,11 +136,12 @@ class _Emphasis(InlineProcessor):
 class _Blank(InlineProcessor):
     """Asterisks and underscores that emphasise nothing: «___» to be filled in, 20__ г., «Тариф*, услуга*».
 
-    Python-Markdown would pair two of them, emphasise everything between them and hide both. Here a mark can open
-    emphasis only if neither white space, closing punctuation, a slash nor the end of the text follows, if it is not
-    alone in straight quotes, and if it is no underscore inside a word. It can close emphasis only if it follows neither
-    white space nor ``«``, ``„``, an opening bracket or a slash, and an earlier mark is open. Four or more underscores
-    are a line to write on. A mark that emphasises nothing is displayed.
+    Python-Markdown would pair two of them, emphasise everything between them and hide both. A run of marks of one kind
+    can open emphasis only if neither white space, closing punctuation, a slash, ``<br>`` nor the end of the text
+    follows, if it is not alone in straight quotes, and if it is no underscore after a letter or a digit. It can close
+    emphasis only if it follows neither white space nor ``«``, ``„``, an opening bracket or a slash, and an earlier mark
+    is open. Four or more underscores are a line to write on. A run that can do neither is displayed. A run of both
+    ``*`` and ``_`` is left to Python-Markdown.
     """
 
     RUN = r"(?<![*_])(?:\*+|_+)(?![*_])"
@@ -186,8 +189,8 @@ class _Mail(InlineProcessor):
 
 
 class _Break(InlineProcessor):
-    """A line break: ``<br>``, which alone can stand in a cell of a table, or a backslash or two spaces at the end of a
-    line.
+    """A line break: a backslash or two spaces at the end of a line, or ``<br>``. In a cell of a table, only ``<br>`` is
+    possible.
     """
 
     def handleMatch(self, m: re.Match[str], data: str) -> Any:  # type: ignore[override] # noqa: N802
@@ -195,8 +198,8 @@ class _Break(InlineProcessor):
 
 
 class _Heading(HashHeaderProcessor):
-    """A heading inside a list or a quotation. A space follows its first marks ``#``; marks at its end are left out only
-    if a space is before them.
+    """A heading that begins no unit, for example one inside a list or a quotation. A space follows its first marks
+    ``#``; marks at its end are left out only if a space is before them.
     """
 
     RE = re.compile(r"(?:^|\n)(?P<level>#{1,6})(?P<header> +[^ \n][^\n]*)(?:\n|$)")
@@ -207,14 +210,16 @@ class _Heading(HashHeaderProcessor):
 
 
 class _Rule(HRProcessor):
-    """A line of hyphens or asterisks is a horizontal line. A line of underscores is a blank to be filled in."""
+    """A line of three or more hyphens or asterisks, perhaps with spaces between them, is a horizontal line. A line of
+    underscores is a blank to be filled in.
+    """
 
     SEARCH_RE = re.compile(r"^ {0,3}(?:(?:- {0,2}+){3,}+|(?:\* {0,2}+){3,}+) *$", re.MULTILINE)
 
 
 class _Quotation(BlockQuoteProcessor):
-    """A quotation begins at the beginning of a block, with a space, a quotation mark, another ``>`` or nothing after
-    ``>``. Anywhere else ``>`` is a sign, and so it is in ``COMPARISON``.
+    """A quotation begins at the beginning of a block, if a space, a quotation mark, another ``>`` or nothing follows
+    the ``>``, and if it is no ``COMPARISON``. In a block that begins no quotation, ``>`` is a sign.
     """
 
     RE = re.compile(r"(^|\n) {0,3}>(?: |(?=[>\"«“„\n])|\Z)(.*)")
@@ -228,7 +233,7 @@ class _Quotation(BlockQuoteProcessor):
 class _Table(TableProcessor):
     """A table in which no row has more cells than the head, and each cell of the line under the head has a hyphen.
 
-    Python-Markdown would drop the other cells. Therefore a block with a longer row is displayed as written.
+    Python-Markdown would drop the other cells. Therefore a block with a longer row is not made a table.
     """
 
     def test(self, parent: ET.Element, block: str) -> bool:
@@ -239,7 +244,7 @@ class _Table(TableProcessor):
 
 
 class _Numbered(OListProcessor):
-    """Stores in each item the number or bullet that it is written with; :func:`print_numbers` displays it."""
+    """Stores in each item the number or bullet that it is written with. :func:`print_numbers` uses it."""
 
     def __init__(self, parser: BlockParser) -> None:
         super().__init__(parser)
@@ -261,8 +266,8 @@ class _Numbered(OListProcessor):
 class _Bulleted(_Numbered, UListProcessor):
     """Stores the number or bullet of each item, as ``_Numbered`` does, in a list that begins with a bullet.
 
-    A single asterisk and a single ``- `` before a number are signs and no bullets, unless a colon precedes them:
-    «* Кроме праздников.» is a footnote, and «- 5 %» an amount.
+    An asterisk, or ``-`` before a number, is a sign and no bullet if no other item is next to its line, and if the text
+    before it does not end with a colon: «* Кроме праздников.» is a footnote, and «- 5 %» an amount.
     """
 
     _SIGN = re.compile(r" {0,3}(?:-(?= +\d)|\*) ")
@@ -279,8 +284,8 @@ class _Bulleted(_Numbered, UListProcessor):
         return None
 
     def _is_alone(self, parent: ET.Element, blocks: list[str]) -> bool:
-        """Does the first block contain only one item, which no colon announces and no other item precedes or
-        follows?
+        """Does the first block contain only one item, which no colon announces and no other item precedes or follows?
+        False inside another list.
         """
         last = self.lastChild(parent)
         if parent.tag in {"ul", "ol", "li"} or (last is not None and last.tag in {"ul", "ol"}):

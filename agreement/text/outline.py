@@ -59,10 +59,12 @@ _UNIT = re.compile(
 class Start:
     """A unit that begins at ``line``, counted from 0.
 
-    ``kind``, ``number``, ``label`` and ``parent`` are those of ``clauses.Clause``: ``label`` is the number as it is
-    printed or the first word of a note, and ``parent`` is the number of the unit that contains this one. ``rest`` are
-    the words of the line or of the whole heading, without the label and without the marks of a heading; ``""`` for a
-    text. ``tag`` is the HTML element of the unit. ``last`` is the index of the last line of its heading, or ``line``.
+    ``kind``, ``number``, ``label`` and ``parent`` are those of ``clauses.Clause``. ``label`` is the number as it is
+    printed, or the first word of a note; ``""`` if the unit has neither, and for an appendix. ``parent`` is the number
+    of the unit that contains this one, which need not be in the text: 1.1 has the parent 1. It is ``0`` for ``2)``
+    before the first section, clause or appendix, and ``""`` for a unit that no other one contains. ``rest`` are the
+    words of the line or of the whole heading, without the label and without the marks of a heading; ``""`` for a text.
+    ``tag`` is the HTML element of the unit. ``last`` is the index of the last line of its heading, or ``line``.
     ``words`` are its lines of text; :func:`outline` leaves them empty, and ``clauses`` fills them.
 
     ``doubt`` is ``clauses`` if the numbers that begin here were read as clauses and might be a list, ``list`` if
@@ -375,8 +377,8 @@ class _Reading:
         return label != "1" and current is not None and current.line == index - 1 and current.label[:1] == "("
 
     def _begins(self, index: int, number: str, dot: str, rest: str, previous: str) -> bool:
-        """Does the number, of two or more parts, begin a clause or sub-clause? Otherwise it is a quantity or a date,
-        or it belongs to a sentence that was wrapped before it. Headings are not asked about.
+        """Does the number, of two or more parts, begin a clause or sub-clause? Otherwise it is a quantity, a date or an
+        address, or it belongs to a sentence that was wrapped before it. Headings are not asked about.
 
         ``dot`` is the dot after the number or ``""``, and ``rest`` the text after it. ``previous`` is the end of the
         line before, ``""`` if that line does not belong to the same paragraph.

@@ -16,8 +16,8 @@ MAX_WORDS = 45
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """The text under one number in both languages. ``left`` or ``right`` is ``""`` if that language has no such number,
-    or no text before its first number. :func:`pairs` gives HTML without ids, so that one page may contain both.
+    """The text under one number in both languages. ``left`` or ``right`` is ``""`` if that language has no text there.
+    :func:`pairs` gives HTML without ids, so that one page may contain both; :func:`upper_levels` gives plain text.
     """
 
     number: str
@@ -27,7 +27,7 @@ class Pair:
 
 
 def pairs(left: Document, right: Document) -> tuple[Pair, ...]:
-    """All text of both documents, without the titles, paired by number, in the order of the left document.
+    """All text of both documents, without the title units, paired by number, in the order of the left document.
 
     A unit without a number belongs to the pair of the unit before it; so does a unit whose number is used earlier in
     the same document. A number that only the right document has follows the last number before it there that both
@@ -42,9 +42,11 @@ def pairs(left: Document, right: Document) -> tuple[Pair, ...]:
 
 
 def upper_levels(left: Document, right: Document) -> tuple[Pair, ...]:
-    """The sections, the clauses and the appendices of both documents, paired by number in the order of :func:`pairs`.
+    """The sections, the clauses and the appendices of both documents, paired by number. They are ordered by the rules
+    of :func:`pairs`, applied to these units alone.
 
-    Each text of a pair is the printed number and the first words of the unit, in plain text, or ``""``.
+    Each text of a pair is plain text: the printed number of the unit and the beginning of its first line, or ``""`` if
+    that document has no such unit. A line of more than ``MAX_WORDS`` characters is cut there and ends with ``…``.
     """
     ours, theirs = _upper_levels(left), _upper_levels(right)
     order = _order({"": "", **ours}, theirs)[1:]
@@ -62,7 +64,7 @@ def _upper_levels(document: Document) -> dict[str, str]:
 
 
 def _order(ours: Iterable[str], theirs: Iterable[str]) -> list[str]:
-    """The numbers of both documents, each once. ``ours`` begins with ``""``."""
+    """The numbers of both documents, each once, in the order of :func:`pairs`. ``ours`` begins with ``""``."""
     ours = dict.fromkeys(ours)
     added: dict[str, list[str]] = defaultdict(list)
     last = ""

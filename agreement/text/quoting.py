@@ -19,15 +19,15 @@ class Quote:
     """The HTML of the unit and of everything in it. It has no ids. Its links to clauses, also that of its own number,
     lead to the page that was given to :func:`quote`."""
     quotes: tuple[Quote, ...]
-    """The numbered units directly in it, in order."""
+    """The quotes of the numbered units directly in it, in order."""
 
 
 def quote(document: Document, number: str, page: str) -> Quote | None:
-    """The unit with that number, as another page quotes it; ``None`` if the document has no such number. If several
-    units have the number, it is the first one.
+    """The unit with that number, as another page quotes it; ``None`` if the number is ``""`` or the document does not
+    have it. If several units have the number, it is the first one.
 
-    The quote consists of the units that :func:`contents` returns. ``page`` is the address of the page that contains
-    the clauses, such as that of the edition.
+    The quote consists of the units that :func:`contents` returns. ``page`` is the address of the page that contains the
+    clauses, such as that of the edition.
     """
     units = document.units
     place = next((place for place, unit in enumerate(units) if number and unit.number == number), None)
@@ -40,9 +40,10 @@ def quote(document: Document, number: str, page: str) -> Quote | None:
 
 
 def contents(document: Document, place: int) -> tuple[Clause, ...]:
-    """The unit at this index of ``document.units``, the units after it that are in it, and the text and notes among
-    them. They end before the first numbered unit that is not in it or the first heading without a number. A unit
-    without a number contains nothing else.
+    """The unit at this index of ``document.units``, and the units after it that belong to it. These are the numbered
+    units that it contains, and the text and notes without a number between and after them. They end before the first
+    numbered unit that it does not contain or the first heading without a number. For a unit without a number, only this
+    unit is returned.
     """
     unit = document.units[place]
     if not unit.number:

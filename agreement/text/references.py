@@ -112,8 +112,7 @@ _ARTICLE = re.compile(r"(?:\d+[-‑])?\d+[-‑]?(?:бап|(?P<owned>баб))")
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """A place in a text that names another unit, such as a clause or an item: the characters from ``start`` up to
-    ``end``.
+    """A place in a text that names a unit, such as a clause or an item: the characters from ``start`` up to ``end``.
 
     They are the number, or the label of the item with its quotes, without the word before or after it. ``number`` is
     the number of the unit (of ``глава II`` it is ``2``), or of the clause that contains the item; ``""`` for an item of
@@ -124,7 +123,7 @@ class Reference:
     end: int
     number: str
     item: str = ""
-    """The label of the item, ``2)`` or ``б)``; ``""`` for the clause itself."""
+    """The label of the item, ``2)`` or ``б)``; ``""`` if the reference names no item."""
     outer: bool = False
     """Does the reference name the agreement (``пункт 3.1 Соглашения``)? Then it never means a clause of the appendix
     that contains the text."""
@@ -132,18 +131,18 @@ class Reference:
     """What the number is of: ``clause``, ``section``, ``chapter``, ``article``, ``paragraph``, ``part`` or
     ``appendix``; ``""`` for an item without a number, and for a number such as 3.1, but not for the article 12.1."""
     within: str = ""
-    """What contains the clause: ``article 5``, ``appendix 1``, or ``this article`` for the one that contains the text;
-    ``""`` if it is not named."""
+    """What contains the clause: ``article 5``, ``appendix 1``, ``this article`` for the one that contains the text, or
+    the like; ``""`` if it is not named."""
 
     def target(self, here: str, numbers: AbstractSet[str], labels: Mapping[tuple[str, str], str]) -> str:
         """The number of the unit that a reference in the unit ``here`` leads to; ``""`` if there is none. ``here`` is
         the number of the unit that contains the text, or that of its parent if it has none.
 
-        If ``here`` is in an appendix and ``outer`` is false, a clause of the appendix with this number comes before one
+        If ``here`` is in an appendix and ``outer`` is false, a unit of the appendix with this number comes before one
         of the agreement. A reference without a number means an item of the clause that contains ``here``; that is
         ``here`` up to its dash.
 
-        ``numbers`` are all numbers of the document, and ``labels`` is ``Document.labels``.
+        ``numbers`` are the numbers to which the reference may lead, and ``labels`` is ``Document.labels``.
         """
         found = (labels.get((clause, self.item), "") if self.item else clause for clause in self._clauses(here, labels))
         return next((number for number in found if number and number in numbers), "")
@@ -275,8 +274,8 @@ def find(text: str) -> Iterator[Reference]:
 
     Each number or item of a list gives one reference, and a range (``4.1–4.3``) gives two, its ends. ``подпункт 2)
     пункта 3.1`` gives two: to the item and to the clause. A number with a dot refers to a clause, or to an article or a
-    chapter that was inserted later. A reference that names another document is left out. Whether the unit exists is not
-    checked.
+    chapter that was inserted later. A reference that is recognised as one to another document is left out. Whether the
+    unit exists is not checked.
     """
     owner: tuple[str, _Named] | None = None  # A Kazakh "3.1-тармақтың": its items may follow.
     for match in _LIST.finditer(text):
@@ -325,7 +324,9 @@ def _is_in_brackets(word: str, before: str, text: str, end: int) -> bool:
 
 
 class _Named(NamedTuple):
-    """What a word makes of a number: the end of the reference with this word, and values of ``Reference``."""
+    """What a word makes of a number: the end of the reference, and values of ``Reference``. The end includes a word
+    that follows the number.
+    """
 
     end: int
     unit: str = ""
@@ -419,9 +420,9 @@ def _is_agreements(before: str) -> bool:
 def link(block: ET.Element, here: str, numbers: AbstractSet[str], labels: Mapping[tuple[str, str], str]) -> None:
     """Turn the references in a block of the unit ``here`` into links, in place. ``here`` is the number of the unit, or
     that of its parent if it has none. References to no unit remain text. So do those in links and in code, those whose
-    number is only partly emphasised, and the number of an appendix in its own heading.
+    number is only partly emphasised, and a reference to the appendix ``here``, such as the number in its own heading.
 
-    ``numbers`` are all numbers of the document, and ``labels`` is ``Document.labels``.
+    ``numbers`` are the numbers to which links may lead, and ``labels`` is ``Document.labels``.
     """
     pieces = _pieces(block)
     text = "".join([piece.text for piece in pieces])
@@ -466,7 +467,9 @@ class _Piece(NamedTuple):
 
 
 def _pieces(block: ET.Element) -> list[_Piece]:
-    """The texts in a block, in order. Between inner blocks, and in place of a printed number, there is ``|``."""
+    """The texts in a block, in order. ``|`` stands before each inner block and each line break, and in place of a
+    printed number.
+    """
     if not len(block):
         return [_Piece(block.text or "", block, linkable=block.tag not in {"code", "pre"})]
     if len(block) == 1 and block[0].get("class") in _LABELS:

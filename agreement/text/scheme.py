@@ -7,13 +7,13 @@ order, by their form and by what follows them. Numbers of two and more parts (``
 Addresses of the units found here:
 
 - The innermost headings have their number: ``5`` for ``5. Оплата``, ``Статья 5`` and ``5-бап``. Headings around them
-  have the address ``ch2`` (one level up), ``pt1`` (two levels up) or ``bk1`` (three). The word does not matter, because
-  a translation may use another one.
+  have the address ``ch2`` (one level up), ``pt1`` (two levels up), ``bk1`` (three) or ``vo1`` (more). The word does not
+  matter, because a translation may use another one.
 - Clauses that are numbered on through all headings have their number: ``15``. The innermost headings then are ``ch2``.
 - Clauses that are numbered anew in each heading have the number of the heading before their own: ``5.2``.
 - A heading that was inserted after the heading 12 (``Статья 12.1``, ``12-1-бап``) has the number ``12_1``.
 - Headings that are numbered anew in each outer heading have the number of the outer one before their own: ``1.2``, or
-  ``ch1.2`` if they contain other headings.
+  ``ch1.2`` if they contain other headings, or clauses that are numbered on.
 """
 
 from __future__ import annotations
@@ -121,7 +121,7 @@ class Role:
     ``number`` and ``parent`` are those of the text or of its appendix, without the address of the appendix. ``label``
     is the number as it is printed, with its word (``Глава 2.``); ``""`` for a heading without a number. ``rest`` are
     the other words of the line or of the heading. ``tag`` is the HTML element. ``last`` is the index of the last line
-    of the heading.
+    of the heading. ``doubt`` is that of ``outline.Start``.
     """
 
     kind: Literal["section", "clause"]
@@ -137,7 +137,8 @@ class Role:
 @dataclass(slots=True)
 class _Head:
     """A line that may begin a section or a clause. ``level`` is smaller for a heading that contains others. ``source``
-    says what numbers it: a ``number``, a ``word``, a ``roman`` numeral or a ``letter``.
+    says what numbers it: a ``number``, a ``word``, a ``roman`` numeral or a ``letter``. It is ``word`` also for a
+    heading whose number is its place.
     """
 
     line: int
@@ -156,24 +157,25 @@ class _Head:
     colon: bool = False
     """Does the last line before it that is not empty end with a colon?"""
     marked: int = 0
-    """How many marks ``#`` does it have as a heading of Markdown? 2 if it is underlined, and 0 if it is no heading."""
+    """How many marks ``#`` does it have as a heading of Markdown? A line with a plain number that is underlined has 2.
+    A line that is no heading has 0, and so has a word or a Roman numeral that is underlined."""
     bold: bool = False
-    """Is its number alone emphasised?"""
+    """Is its number emphasised, and are its words not emphasised with it?"""
     dot: bool = True
     source: str = "word"
     inserted: str = ""
     """``_1`` for the chapter or article 12.1, which was inserted after the one with the number 12."""
     indent: bool = False
     wrapped: bool = False
-    """Does the next line begin with a small letter?"""
+    """Does its line begin with a plain number, and the next line with a small letter?"""
     below: bool = False
-    """Do other lines follow before the next line of this kind?"""
+    """Do lines that are not empty follow before the next line that may begin a section or a clause?"""
     closes: bool = False
-    """Does it end with a full stop, and the item before it with a semicolon or a comma?"""
+    """Does it end with a full stop, and the item before it in its list with a semicolon or a comma?"""
     glued: bool = False
     """Does no space follow the number?"""
     repeated: bool = False
-    """Does the line after the heading begin with its number again, and is it a clause?"""
+    """Does the line after this heading begin with the same number again, and look like its clause?"""
     counted: bool = False
     """Is its number its place among headings, of which the title may be the first?"""
     taken: bool = False
@@ -188,8 +190,8 @@ class _Head:
 
     @property
     def upper(self) -> bool:
-        """Do the words begin with a capital letter, perhaps after a quotation mark? After an emphasised number, a digit
-        counts too.
+        """Do the words begin with a capital letter, perhaps after marks of emphasis, opening quotation marks or
+        brackets? After an emphasised number, a digit counts too.
         """
         first = self.rest.lstrip('*_«"“„([ ')[:1]
         return first.isupper() or (first.isdigit() and self.bold)
@@ -224,7 +226,9 @@ class _Head:
 
     @property
     def listed(self) -> bool:
-        """Does the line look like the first item of a list: does it follow a colon, and end without a full stop?"""
+        """Does the line look like the first item of a list: does it follow a colon, end without a full stop, and have a
+        number that is not emphasised alone?
+        """
         return self.colon and not self.bold and self.words[-1:] != "."
 
     @property
@@ -235,8 +239,8 @@ class _Head:
 
     @property
     def looks(self) -> tuple[bool, ...]:
-        """The form of the line without its end: is it separate, indented, emphasised, and does it begin with a capital
-        letter?
+        """The form of the line without its end. Four answers: is it separate, is it indented, is it emphasised, and
+        does it begin with a capital letter?
         """
         return self.separate, self.indent, self.rest.startswith(("*", "_")) or self.bold, self.upper
 
@@ -245,10 +249,10 @@ class Scheme:
     """The units of a text that begin with a number of one part, a numeral or a word, and its appendices.
 
     ``roles`` and ``appendices`` map the index of a line to the unit that begins there. An appendix is its words and the
-    index of the last line of its heading. ``points`` maps the line of each item of a list ``1.``, ``2.`` to the label,
-    the words and the tag. ``lists`` are the indexes of the lines with which lists begin that might also be clauses.
-    ``contents`` are those of a table of contents with pages. ``title`` is the index of the title line, -1 if there is
-    none.
+    index of the last line of its heading. ``points`` maps the index of the line of each item of a list ``1.``, ``2.``
+    to the label, the words and the tag. ``lists`` are the indexes of the lines with which lists begin that might also
+    be clauses. ``contents`` are the indexes of the lines of a table of contents with pages. ``title`` is the index of
+    the title line, -1 if there is none.
     """
 
     def __init__(self, lines: Sequence[str], title: int) -> None:
@@ -569,8 +573,8 @@ class Scheme:
         self._free(bare, breaks, start, end)
 
     def _are_inner(self, outer: list[_Head], inner: list[_Head]) -> bool:
-        """Take the headings ``outer`` and ``inner``, which have more marks, if the inner ones are numbered on through
-        all outer ones or anew in each. Return whether they were taken.
+        """Take the headings ``outer`` and ``inner``, if the inner ones are numbered on through all outer ones or anew
+        in each. Return whether they were taken. The inner ones have more marks ``#``.
         """
         for anew in (False, True):
             points = [head for group in _runs(outer, inner, anew=anew) for head in group]
@@ -581,8 +585,9 @@ class Scheme:
 
     def _in_unnumbered(self, bare: list[_Head], breaks: list[int], start: int) -> bool:
         """Take the headings without a number and what is numbered in them, if the numbers begin at 1 in at least two of
-        them and wherever they occur. The number of such a heading is its place. The title is one of these headings if a
-        list from 1 on follows it. Return whether they were taken.
+        them and wherever they occur. The number of such a heading is its place. The title is one of these headings if
+        it has as many marks ``#`` as the first of them, and a list from 1 on follows directly. Return whether they were
+        taken.
         """
         first = self.lines[self._title] if bare and self._title >= 0 and not start else ""
         title = _depth(first) if HEADING.match(first) else 0
@@ -688,7 +693,7 @@ class Scheme:
 
     def _fill(self, bare: list[_Head], end: int) -> None:
         """Take lines that may be sections without clauses: those whose numbers are missing among the sections that are
-        taken, and the last line, if it may be a section after them.
+        taken, and the last one of ``bare``, if it may be a section after them.
         """
         self._fill_before(bare)
         following: list[_Head | None] = []
@@ -805,8 +810,9 @@ class Scheme:
         return _CONCLUDED.search(above[-150:]) is not None
 
     def _find_points(self, heads: list[_Head]) -> None:
-        """Find the lists ``1.``, ``2.``: at least two lines in one unit, or before the first, that begin no other unit.
-        A list is left out if an item such as ``1)`` stands in its unit, because both would have the same addresses.
+        """Find the lists ``1.``, ``2.``: at least two lines in one unit, or before the first unit, that begin no
+        section and no clause. A list is left out if an item such as ``1)`` stands in its unit, because both would have
+        the same addresses.
         """
         edges = sorted({*self.roles, *self.appendices, *self._written, *self._breaks})
         units: dict[int, list[_Head]] = defaultdict(list)
@@ -899,8 +905,8 @@ class Ahead:
         self._clauses: list[tuple[int, int, int]] = []  # (line, section, clause) after finished sentences.
 
     def add(self, number: str, index: int, *, ended: bool) -> None:
-        """Add a line. ``ended``: may a unit begin there, because the line before it is empty, a heading or the end of a
-        sentence, or begins with a number?
+        """Add a line that begins with the number. ``ended``: may a unit begin there, because the line before it is
+        empty, a heading or the end of a sentence, or begins with a number?
         """
         self._lines[number].append(index)
         if ended:
@@ -953,8 +959,9 @@ class Ahead:
 
 
 def _contents(lines: Sequence[str]) -> set[int]:
-    """The indexes of the lines of a table of contents: they end with a page, and come again below without it. If there
-    is only one, it needs dots, a tab or a word such as «стр.» at the page.
+    """The indexes of the lines of a table of contents. Each contains a number and ends with a page, and its words come
+    again below without the page. If there is only one, it needs dots, a tab, several spaces or a word such as «стр.» at
+    the page.
     """
     entries: dict[str, int] = {}
     for index, line in enumerate(lines):
@@ -979,8 +986,9 @@ def _depth(line: str) -> int:
 
 
 def _nested(heads: Sequence[_Head]) -> tuple[list[_Head], dict[int, list[_Head]]]:
-    """The lines whose numbers run on from 1, and by the line of each of them those that begin again at 1 after it.
-    Lines of a third list, inside those, are in neither.
+    """The lines whose numbers run on from 1, and by the index of each of them the lines below it that begin again at 1.
+    Lines of a third list, inside those, are in neither. If no inner list is open, a paragraph of the same form may
+    repeat a number or leave out up to two.
     """
     outer: list[_Head] = []
     inner: dict[int, list[_Head]] = {}
@@ -1036,8 +1044,9 @@ def _outermost(heads: Sequence[_Head]) -> list[_Head]:
 
 
 def _runs(heads: Sequence[_Head], bare: Sequence[_Head], *, anew: bool) -> list[list[_Head]]:
-    """The lines under each heading whose numbers follow each other from 1, in all of them together or in each ``anew``.
-    The first list contains those before the first heading; it is empty if ``anew`` is true.
+    """For each of ``heads``, the lines of ``bare`` below it whose numbers follow each other: from 1 on through all of
+    ``heads``, or, if ``anew`` is true, from 1 on below each. The first list contains the lines before the first of
+    ``heads``; it is empty if ``anew`` is true.
     """
     groups: list[list[_Head]] = [[] for _ in range(len(heads) + 1)]
     place = 0
@@ -1079,7 +1088,7 @@ def _renewed(heads: Sequence[_Head]) -> set[int]:
 def _series(heads: Iterable[_Head]) -> list[_Head]:
     """The headings, without those that belong to no series. Headings with a word are kept if they begin with the number
     1 or if two follow each other; a Roman numeral or a letter alone (``I.``) needs both. An inserted heading such as
-    ``Статья 12.1`` is kept only after ``Статья 12``.
+    ``Статья 12.1`` is kept only after ``Статья 12`` or another one that was inserted after it.
     """
     kinds: dict[tuple[int, str], list[_Head]] = defaultdict(list)
     for head in heads:
@@ -1107,7 +1116,7 @@ def _kind_of_points(points: Sequence[_Head]) -> Literal["section", "clause"]:
 
 def numeral(written: str) -> int:
     """The number that is written in digits or as a Roman numeral in capital letters, Latin or Cyrillic; 0 for anything
-    else, and for a numeral of 90 or more.
+    else, and for a Roman numeral of 90 or more.
     """
     if written.isdigit():
         return int(written)
@@ -1139,7 +1148,7 @@ def _is_title(line: str) -> bool:
 
 
 def _first_number(words: str) -> int:
-    """The first number in the words of an appendix; 0 if they have none."""
+    """The first digits in the words of an appendix, at most three, as a number; 0 if the words have no digit."""
     match = re.search(r"\d{1,3}", words)
     return int(match[0]) if match else 0
 
@@ -1151,7 +1160,8 @@ def _is_appendix(line: str) -> bool:
 def unmarked(match: re.Match[str], rest: str, *, whole: bool = True) -> str:
     """``rest``, the words after a number that ``match`` found, without the marks ``#`` at the end of a heading and
     without emphasis that surrounds the number alone. Emphasis that begins before the number and does not end directly
-    after it is put before the words. If ``whole`` is true, and it covers the number and all words, it is left out.
+    after it is put before the words. If ``whole`` is true, and it covers the number and all words, it is left out. A
+    mark of emphasis directly after the number, with none before the number, stays before the words.
     """
     strong, closed = match["strong"], match["closed"]
     if strong and not closed:
@@ -1165,8 +1175,8 @@ def unmarked(match: re.Match[str], rest: str, *, whole: bool = True) -> str:
 
 
 def heading_words(line: str) -> str:
-    """The words of a heading: the line without the marks ``#`` at its end, if white space is before them, and without
-    the white space at its ends.
+    """The words of a heading: the line without the marks ``#`` at its end, if white space or nothing is before them,
+    and without the white space at its ends.
     """
     line = line.strip()
     words = line.rstrip("#")

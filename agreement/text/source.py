@@ -1,8 +1,8 @@
 """Reads the text of an edition from the bytes of a file or from a form, by one rule.
 
-A byte order mark is removed, and every line end becomes LF (:func:`normalise`). Nothing else changes: decomposed
-letters and odd spaces remain as the author wrote them. The body is the whole text with its title line. :func:`decode`
-refuses a file with NUL; :func:`normalise`, which forms use, refuses nothing.
+A byte order mark is removed, and the line ends become LF (:func:`normalise`). Nothing else changes: decomposed letters
+and odd spaces remain as the author wrote them. The body is the whole text with its title line. :func:`decode` refuses a
+file with NUL; :func:`normalise`, which forms use, refuses nothing.
 
 Files are UTF-8 unless another encoding is given. :func:`recognise` finds other encodings in which Kazakh and Russian
 texts are stored.
@@ -42,7 +42,7 @@ class SourceError(ValueError):
 
 
 class EncodingError(SourceError):
-    """The text is in the encoding ``encoding``, and not in UTF-8."""
+    """The file ``name`` is likely a text in the encoding ``encoding``, which is not UTF-8."""
 
     def __init__(self, name: str, encoding: str) -> None:
         self.encoding = encoding
@@ -51,19 +51,20 @@ class EncodingError(SourceError):
 
 
 def normalise(text: str) -> str:
-    """The text without a byte order mark at its beginning, and with LF in place of CRLF, CR, vertical tabs, form feeds,
-    and the line and paragraph separators of Unicode.
+    """The text with LF in place of CRLF, CR, vertical tabs, form feeds, and the line and paragraph separators of
+    Unicode. If its first character is a byte order mark, this is removed.
     """
     return _LINE_END.sub("\n", text.removeprefix("\ufeff"))
 
 
 def recognise(content: bytes) -> str:
-    """The name of the encoding in which these bytes are a text: ``UTF-8``, ``UTF-16`` (with a byte order mark),
-    ``UTF-16LE``, ``UTF-16BE``, or one of ``ENCODINGS``; ``""`` if none is likely. Python has a codec of each name.
+    """The name of the encoding in which these bytes are probably a text: ``UTF-8``, ``UTF-16``, ``UTF-16LE``,
+    ``UTF-16BE``, or one of ``ENCODINGS``; ``""`` if none is likely. Python has a codec of each name.
 
-    Bytes without NUL that can be decoded as UTF-8 are UTF-8. Each of ``ENCODINGS`` is judged by the letters: nearly all
-    that are not ASCII must be Kazakh or Russian, with as many vowels as these languages have. Equal encodings, such as
-    windows-1251 and KZ-1048 for a Russian text, give the first one.
+    Bytes that begin with the byte order mark of UTF-16 give ``UTF-16`` without further checks. Bytes without NUL that
+    can be decoded as UTF-8 are UTF-8. Each of ``ENCODINGS`` is judged by the letters: nearly all that are not ASCII
+    must be Kazakh or Russian, with as many vowels as these languages have. If encodings fit equally, such as
+    windows-1251 and KZ-1048 for a Russian text, the first one is given.
     """
     if content[:2] in {b"\xff\xfe", b"\xfe\xff"}:
         return "UTF-16"
@@ -90,8 +91,8 @@ def _decodes(content: bytes, name: str) -> bool:
 
 
 def _fit(counts: Counter[int], name: str) -> float:
-    """How well bytes that occur so often fit the encoding: 0 if they don't. At most two thirds of the letters may be
-    those of ASCII.
+    """How well a text fits the encoding, from the counts of its bytes; 0 if it does not. It does not fit, for example,
+    if more than two thirds of its letters are those of ASCII.
     """
     characters = {bytes([byte]).decode(name, "replace"): counts[byte] for byte in range(128, 256) if counts[byte]}
     letters = sum(count for character, count in characters.items() if character in _LETTERS)
@@ -107,8 +108,9 @@ def decode(content: bytes, name: str, *, encoding: str = "UTF-8", may_be_empty: 
     """The normalised text of a file. ``name`` is the name of the file in messages, and ``encoding`` a name that
     :func:`recognise` can give.
 
-    Raises :class:`SourceError` for a file that is larger than ``MAX_BYTES``, is not in that encoding, or contains NUL.
-    A file that contains nothing but white space raises it too, or gives ``""`` with ``may_be_empty``.
+    Raises :class:`SourceError` for a file that is larger than ``MAX_BYTES``, is not in that encoding, or has the
+    character NUL in its text. A file that contains nothing but white space raises it too, or gives ``""`` with
+    ``may_be_empty``.
     """
     values: dict[str, object] = {"name": name, "encoding": encoding}
     if len(content) > MAX_BYTES:

@@ -24,15 +24,16 @@ EVERYWHERE, MAX_GENERAL = 3, 20
 
 
 def amend(redline: Redline) -> tuple[Operation, ...]:
-    """The operations that make the new text of a redline from its old one: first those on the whole text, then the
-    others in the order of the redline, and ``formatting`` last. Empty if the texts are equal, character for character.
+    """The operations that make the new text of a redline from its old one: first those on the whole text, and
+    ``formatting`` last. The others are mostly in the order of the redline. Empty if the texts are equal, character for
+    character.
     """
     return _Drafting(redline.changes).operations()
 
 
 @dataclass(slots=True)
 class _Draft:
-    """An operation that may still grow: ``old`` and ``new`` are those of the operation, which has none itself, and
+    """An operation that may still grow. ``old`` and ``new`` are put into it at the end; until then its own are empty.
     ``changes`` are the indexes of the changes that it consists of."""
 
     operation: Operation
@@ -40,7 +41,7 @@ class _Draft:
     old: list[Path] = field(default_factory=list)
     new: list[Path] = field(default_factory=list)
     text: str = ""
-    """The line in which words are replaced."""
+    """The old line, or the old text of the unit, in which the words of ``operation.phrases`` are replaced."""
 
 
 def _lines(unit: Clause) -> list[str]:
@@ -73,9 +74,9 @@ class _Drafting:
         self.done: set[int] = set()
 
     def _appendices_by_contents(self, changes: Sequence[Change]) -> list[Change]:
-        """The changes, with the headings of appendices paired anew: two headings that differ only in the number are one
-        change if the contents of the two appendices are mostly paired. The redline pairs equal headings, whatever is
-        below them.
+        """The changes, with the headings of appendices paired anew. The redline pairs equal headings, whatever is below
+        them. Here, two headings that differ at most in the number are one change if their appendices share the most
+        paired units. ``changes`` are those of the redline.
         """
         heads = [one for one in changes if all(noun(unit) == "appendix" for unit in (one.old, one.new) if unit)]
         old = {one.old.number: one.old for one in heads if one.old}
@@ -113,9 +114,9 @@ class _Drafting:
         return [*found, *(Change(unit, None) for unit in reversed(gone))]
 
     def _rewritten(self, changes: Sequence[Change]) -> tuple[list[Change], set[int]]:
-        """The changes, and the offsets of the new units that are rewritten. A deleted and an inserted unit with one
-        name become one change, because a lawyer restates that unit. Rewritten units are those, and changed units that
-        share no word with the old ones.
+        """The changes, and the offsets in the new text of the units that are rewritten. A deleted and an inserted unit
+        with the same noun and number in the same unit become one change, because a lawyer restates that unit. Rewritten
+        units are those, and changed units that share no word with the old ones.
         """
         places: dict[object, tuple[list[int], list[int]]] = {}
         for index, change in enumerate(changes):
@@ -212,7 +213,9 @@ class _Drafting:
     # Units that are in both editions
 
     def _kept(self, index: int, old: Clause, new: Clause) -> bool:
-        """Add the operation of a unit that is in both editions. False if there is nothing to say about it."""
+        """Add the operation of a unit that is in both editions, or add the unit to an operation before it, and return
+        True. If there is nothing to say about it, return False.
+        """
         reworded = _words(old) != _words(new)
         numbered = bool(printed(old)), bool(printed(new))
         renumbered = all(numbered) and (
@@ -247,7 +250,7 @@ class _Drafting:
         return True
 
     def _moved_to(self, old: Clause, new: Clause) -> Clause | None:
-        """The unit that contains the new unit, if it is not the one that contained the old unit."""
+        """The unit that contains the new unit, if it is not the one that contained the old unit; otherwise ``None``."""
         parents = self.new.parents(new)
         was = self.old.holder_number(old)
         return parents[0] if parents and self.became.get(was, was) != parents[0].number else None
@@ -388,8 +391,8 @@ class _Drafting:
         self._add(Operation(kind="delete"), *taken, old=map(self.old.path, heads))
 
     def _deleted_within(self, unit: Clause, restated: AbstractSet[int] = frozenset()) -> list[int] | None:
-        """The indexes of the units that a deleted unit contains; ``None`` if one of them is in the new edition. Those
-        whose index is in ``restated`` are left out.
+        """The indexes of the changes of the units that a deleted unit contains; ``None`` if one of them is in the new
+        edition. Those whose index is in ``restated``, and those that an operation already contains, are left out.
         """
         found: dict[int, None] = {}
         visited: list[str] = []
@@ -415,8 +418,9 @@ class _Drafting:
         return list(found)
 
     def _restate(self, index: int) -> bool:
-        """Add the operation that restates a whole section or appendix, and return True, if its heading and everything
-        in it are rewritten or new. Otherwise return False; nothing is added.
+        """Add the operation that restates a whole section, appendix or the like, and return True, if its heading and
+        everything in it are rewritten or new, and nothing that was in it stays elsewhere. Otherwise return False;
+        nothing is added.
         """
         head, old = self.changes[index].new, self.changes[index].old
         if not head or not old or head.start not in self.rewritten or noun(head) not in HEADED:
@@ -442,8 +446,9 @@ class _Drafting:
     # The whole text
 
     def _gathered(self) -> list[_Draft]:
-        """The drafts, in which the same replacement in several units is one on the whole text, and comes first. Other
-        drafts that follow each other and replace the same words are one.
+        """The drafts, in which the same replacement in at least ``EVERYWHERE`` units or lines is one on the whole text,
+        and comes first. Other drafts that follow each other and replace the same words are one, if one sentence can
+        name their places.
         """
         alike: dict[Phrase, list[_Draft]] = {}
         for draft in self.drafts:
@@ -467,13 +472,13 @@ class _Drafting:
 
 
 def _alike(last: Path, path: Path) -> bool:
-    """Can the two names be one: do they differ at most in the last number?"""
+    """Can the two names be one: do they differ at most in the number of their first step?"""
     return last[0].noun == path[0].noun and last[1:] == path[1:]
 
 
 def _joined(last: _Draft, draft: _Draft) -> bool:
     """Add the draft to the one before it, and return True, if both replace the same words: in lines of one unit, or in
-    units whose names differ in the last number.
+    units whose names differ only in the number of the first step. Otherwise return False.
     """
     one, other = last.operation, draft.operation
     if one.kind != "words" or replace(one, part=()) != replace(other, part=()) or last.new or draft.new:

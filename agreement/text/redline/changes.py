@@ -42,9 +42,11 @@ Correction = tuple[str | None, str | None]
 class Change:
     """One unit of the old edition, of the new one or of both, and the facts about it. Several facts may be true.
 
-    ``moved``: is the unit in another order among the units of both editions, in another section of the agreement, or in
-    another appendix? A section that was renumbered is not another one, but an appendix that was renumbered is. The
-    sections within an appendix are not told apart. An inserted or deleted unit is not moved.
+    ``moved``: is the unit in another order among the units of both editions, or in another section or appendix? A
+    section with a heading that was renumbered is not another one, but an appendix that was renumbered is. For a
+    sub-clause or an item of a clause whose number has one part (``15``), the clause counts as the section, and is
+    another one if it was renumbered. The sections within an appendix with its own numbering are not told apart. An
+    inserted or deleted unit is not moved.
     """
 
     old: Clause | None
@@ -70,15 +72,15 @@ class Change:
 
     @property
     def text_changed(self) -> bool:
-        """Do the words differ? A changed reference or address of a link is a difference; the unit's own label and other
-        Markdown are not. False for an inserted or deleted unit.
+        """Do the words differ? A reference to a clause and the address of a link are words; the unit's own label and
+        the marks of Markdown are not. False for an inserted or deleted unit.
         """
         return bool(self.old and self.new) and self._texts[0] != self._texts[1]
 
     @property
     def renumbered(self) -> bool:
         """Does the number or the kind differ? Items are numbered by place: another letter there is no difference. False
-        for an inserted or deleted unit, and for a section whose number is not printed.
+        for an inserted or deleted unit, and for a section whose number the new edition does not print.
         """
         if not self.old or not self.new or (self.old.kind == self.new.kind == "section" and not self.new.label):
             return False
@@ -303,16 +305,17 @@ def _scored_pairs(
 
 
 def _same_place(old: Clause, new: Clause) -> bool:
-    """Have the units the same number, or no number, the same kind and the same parent?"""
+    """Have the units the same number? If they have none: have they the same kind and the same parent?"""
     return old.number == new.number and (bool(old.number) or (old.kind, old.parent) == (new.kind, new.parent))
 
 
 def _section_changed(old: Clause, new: Clause, sections: dict[str, str]) -> bool:
-    """Is the new unit in a section other than the one that its old section became? False if either unit has no parent.
-    In an appendix that starts its own numbering, the appendix counts as the section.
+    """Does the parent of the new unit begin with another number than the old one became? False if either unit has no
+    parent. Only the first part of the numbers is compared: the section, the appendix if it starts its own numbering, or
+    a clause whose number has one part.
 
-    ``sections`` maps the number of each old section to its number in the new edition. A section that it does not
-    contain has the same number in both.
+    ``sections`` maps the number of each old section to its number in the new edition. Any other number counts as
+    unchanged.
     """
     if not old.parent or not new.parent:
         return False

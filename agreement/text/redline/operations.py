@@ -55,32 +55,37 @@ class Phrase(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operation:
-    """One operation of an amendment."""
+    """One operation of an amendment. ``edits`` are what it changes in the old text. The other fields contain what its
+    sentence says.
+    """
 
     kind: Kind
     old: tuple[Path, ...] = ()
-    """The units of the old edition that it is about, in order. Empty for ``insert`` and ``formatting``, and for
+    """The units of the old edition that it is about. Empty for ``insert`` and ``formatting``, and for
     ``words`` that are replaced in the whole text."""
     new: tuple[Path, ...] = ()
-    """For ``insert``, what is inserted. Otherwise the numbers that the units get; empty if they keep theirs."""
+    """For ``insert``, the units or paragraphs that are inserted; empty if they are lines of the unit ``container``,
+    which ``part`` names. Otherwise the names that the units in ``old`` get; empty if they keep their numbers."""
     part: Path = ()
     """The part of the one unit in ``old`` or ``container`` that is meant: steps with the noun ``line``, or one with
-    the noun ``caption`` or ``lead``. Empty if the whole unit is meant. The units in it are not a part of it."""
+    the noun ``caption`` or ``lead``. Empty if the whole unit is meant."""
     container: Path = ()
-    """The unit that something is inserted in, or is moved to. Empty for the text as a whole."""
+    """The unit that something is inserted in, or is moved to. Empty if no unit contains it, and if nothing is inserted
+    or moved to another unit."""
     after: Path | None = None
     """The unit after which something is put that has no number to show its place. ``()`` is the beginning of the text.
     ``None`` if the place is not stated."""
     phrases: tuple[Phrase, ...] = ()
-    """The replacements of ``words``."""
+    """The replacements, if the kind is ``words``; otherwise empty."""
     quote: tuple[str, ...] = ()
-    """The lines of the new wording of ``reword`` and ``insert``, with the printed numbers."""
+    """The lines of the new wording, with the printed numbers, if the kind is ``reword`` or ``insert``; otherwise
+    empty."""
     edits: tuple[Edit, ...] = ()
-    """What it changes in the old text. If several operations are about lines of one unit, the edits of all are in the
-    first."""
+    """What the operation changes in the old text. If several operations are about lines of one unit, the edits of all
+    are in the first."""
 
     def to_json(self) -> dict[str, Any]:
-        """The operation as values that JSON knows. Fields without content are left out."""
+        """The operation as values that JSON knows. Empty fields are left out, except an ``after`` of ``()``."""
         found = {name: value for name, value in asdict(self).items() if value or (name == "after" and value == ())}
         for name in ("phrases", "edits"):
             if name in found:

@@ -22,7 +22,8 @@ _PART = re.compile(r"\w+|[^\w\s]")
 
 
 def phrases(old: str, new: str, runs: Sequence[Run] = ()) -> tuple[Phrase, ...]:
-    """The replacements of words that make one line of another; empty if they would be too many, too long or ambiguous.
+    """The replacements of words that make one line of another. Empty if they would be too many, too long or ambiguous,
+    or if more than half of the words are replaced and not by one phrase throughout the line.
 
     One phrase may replace words wherever they occur in the line. If there are several, the old words of each occur
     once. Replaced one after the other, the phrases give the new line, apart from white space. ``runs`` turn the old
@@ -82,7 +83,8 @@ def _same_everywhere(old: str, new: str, runs: Sequence[Run]) -> Phrase | None:
 
 def _phrase(old: str, start: int, end: int, inserted: str) -> Phrase | None:
     """The replacement of ``old[start:end]`` by ``inserted`` as a lawyer states it; ``None`` if it can't be stated
-    shortly. The fewest words around it are added that make it unique, and give it both marks of each quotation.
+    shortly. If nothing is deleted, it may be an insertion after the words before it. The fewest words around it are
+    added that make it unique, and give it both marks of each quotation.
     """
     ahead = [start, *(match.start() for match in reversed([*_TOKEN.finditer(old, 0, start)][-_CONTEXT:]))]
     behind = [end, *(match.end() for match in islice(_TOKEN.finditer(old, end), _CONTEXT))]
@@ -102,7 +104,9 @@ def _phrase(old: str, start: int, end: int, inserted: str) -> Phrase | None:
 
 
 def _closed(words: str) -> bool:
-    """Does each quotation mark have its pair? A quotation with one of them can't be read."""
+    """Do the words contain as many «, and as many „, as their closing marks? A quotation with one of the two marks
+    can't be read.
+    """
     return words.count("«") == words.count("»") and words.count("„") == words.count("“")
 
 

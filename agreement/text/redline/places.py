@@ -51,7 +51,9 @@ class Names:
         return noun(unit), printed(unit), _appendix(unit), unit.parent if "-" in unit.number else ""
 
     def parents(self, unit: Clause) -> list[Clause]:
-        """The units that contain this one, the nearest first. A section that has no heading of its own is no unit."""
+        """The units that contain this one, the nearest first. A section that has no heading of its own is left out,
+        because it is no unit.
+        """
         found: list[Clause] = []
         number = unit.parent
         while number:

@@ -166,9 +166,9 @@ def _plural(count: int, language: str) -> int:
 def describe(change: Change, fact: str, language: str) -> str:
     """One of the ``facts()`` about a change in words: "reworded", "formerly 4.1.". ``language`` is kk, ru or en.
 
-    For ``renumbered`` the words contain the old label, or the old number of a unit without a label; of a unit that had
-    neither they are "formerly without a number". If the label is the same, they contain the old place: "formerly at
-    2.3, 1)".
+    For ``renumbered`` the words contain the old label. If the old unit had none, they contain its number, without the
+    ``a`` of an appendix; if it had neither, they are "formerly without a number". If both labels are the same, they
+    contain the old place: "formerly at 2.3, 1)".
     """
     was = (change.old.label or change.old.number.removeprefix("a")) if change.old else ""
     if fact == "renumbered" and not was:
@@ -179,7 +179,7 @@ def describe(change: Change, fact: str, language: str) -> str:
 
 
 def place(unit: Clause, language: str) -> str:
-    """Where this unit with a label stands, such as "appendix 1, 2.3, 1)"."""
+    """Where a unit that has a label and a number is, such as "appendix 1, 2.3, 1)". ``language`` is kk, ru or en."""
     whole, _dash, item = unit.number.partition("-")
     appendix, number = re.fullmatch("(?:a([0-9]+))?\\.?(?:ch)?(.*)", whole).groups()  # type: ignore[union-attr]
     above = unit.parent.partition("-")[2]
@@ -216,9 +216,9 @@ def _without_middle(text: str, *, head: bool, tail: bool) -> str:
 def plain_text(redline: Redline, language: str, *, whole: bool = False, brief: bool = False) -> str:
     """The redline as plain text for mail: ``[-deleted-] {+inserted+}``, one paragraph for each unit that changed.
 
-    The first line of a paragraph is the label of the unit, or the name of its kind, and the facts in brackets. The
-    words follow in the next lines. The text ends with a line end. If there is no paragraph, it says that nothing
-    changed. ``language`` is kk, ru or en.
+    The first line of a paragraph is the label of the unit, and the facts in brackets. A title, text, note or heading
+    without a label has the name of its kind in place of it. The words follow in the next lines. The text ends with a
+    line end. If there is no paragraph, it says that nothing changed. ``language`` is kk, ru or en.
 
     ``whole`` includes the unchanged units. ``brief`` shortens each paragraph (:func:`shortened`). White space alone
     gets no marks. If a text contains such a mark itself, a backslash separates its two characters (``[\\-``), so that

@@ -15,16 +15,17 @@ _HEADINGS = frozenset({"section", "heading"})
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A row: one change, one ``heading``, or one or more other unchanged units (``same``).
+    """A row: one ``change``, one ``heading``, or one or more other unchanged units (``same``).
 
-    A ``heading`` is an unchanged section or heading with a change below it, before the next section or heading.
+    A ``change`` is a unit that changed. A ``heading`` is an unchanged section or heading with a change below it, before
+    the next section or heading.
     """
 
     kind: Literal["change", "heading", "same"]
     changes: tuple[Change, ...]
-    """One; for ``same`` one or more."""
+    """One change; for ``same`` one or more, which are all unchanged."""
     place: int = 0
-    """The place among the changes, from 1; 0 for a row without a change."""
+    """The place among the rows of the kind ``change``, from 1; 0 for a row of another kind."""
 
     @property
     def change(self) -> Change:
@@ -82,7 +83,9 @@ def _rows(changes: tuple[Change, ...]) -> Iterator[Row]:
 
 
 def _heads(changes: Iterable[Change]) -> Iterator[int]:
-    """Yield the indexes of the sections and headings with a change below them, before the next section or heading."""
+    """Yield the indexes of the sections and headings with a change below them, before the next section or heading. They
+    may be changed themselves.
+    """
     head: int | None = None
     for index, change in enumerate(changes):
         if change.unit.kind in _HEADINGS:

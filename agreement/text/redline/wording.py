@@ -138,7 +138,8 @@ def enacting(operations: Sequence[Operation], language: str, name: str, edition:
 
 def edition_name(number: int | None, at: datetime | None, language: str, zone: str) -> str:
     """The amended edition as the sentence before the points names it: «редакция № 1 от 1 марта 2026 года». Without
-    ``number`` it is a draft. ``at`` is the moment of its effect, in the time zone ``zone``; ``None`` for a draft.
+    ``number`` it is a draft. ``at`` is the moment of its effect, and ``zone`` the time zone of the date. If ``at`` is
+    ``None``, the date is left out.
     """
     if number is None:
         return "жоба" if language == "kk" else "проект"
@@ -150,8 +151,9 @@ def edition_name(number: int | None, at: datetime | None, language: str, zone: s
 
 def effect(number: int | None, at: datetime | None, language: str, zone: str, *, cancelled: bool = False) -> str:
     """The sentence after the points: when the new edition takes effect, or, if ``cancelled`` is true, that it does not.
-    The other parameters are those of :func:`edition_name`; without ``at``, the edition takes effect when it is
-    published.
+    ``number`` is the number of the new edition, and ``at`` the moment of its effect in the time zone ``zone``. Without
+    ``number`` the sentence speaks of «Новая редакция» or «Жаңа редакция». Without ``at`` it says that the edition takes
+    effect when it is published.
     """
     if language == "kk":
         name = f"{number}-редакция" if number else "Жаңа редакция"
@@ -181,7 +183,7 @@ def inner_quotes(text: str) -> str:
 
 
 def _counts(operations: Iterable[Operation]) -> tuple[int, int]:
-    """How many operations change something, and how many only add something."""
+    """How many operations change something, and how many insert units or lines. ``formatting`` counts as neither."""
     kinds = [operation.kind for operation in operations if operation.kind != "formatting"]
     additions = kinds.count("insert")
     return len(kinds) - additions, additions
@@ -239,8 +241,8 @@ def _say_russian_insertion(one: Operation) -> str:
 
 
 def _russian_part(one: Operation, case: Case, *, alone: bool = False) -> str:
-    """The units of the operation or the part of the one unit that it is about, in that case. ``alone`` leaves out the
-    unit that contains the part.
+    """The words, in that grammatical case, for what the operation is about: the part of its one unit, or its units if
+    it has no part. ``alone`` leaves out the unit that contains the part.
     """
     if not one.part:
         return _russian(one.old, case)
@@ -251,8 +253,8 @@ def _russian_part(one: Operation, case: Case, *, alone: bool = False) -> str:
 
 
 def _russian(paths: Sequence[Path], case: Case, *, inner: bool = False) -> str:
-    """One or several units of one container, in that case: «пункты 4.1–4.5 приложения 1». ``inner`` leaves the
-    container out.
+    """The words, in that grammatical case, for one or several units of one container: «пункты 4.1–4.5 приложения 1».
+    ``inner`` leaves the container out. ``""`` if there is no unit.
     """
     paths = [path for path in paths if path]
     if not paths:
@@ -373,8 +375,9 @@ def _kazakh_part(one: Operation, case: Case = "accusative", *, alone: bool = Fal
 
 
 def _kazakh_units(paths: Sequence[Path], case: Case = "accusative", *, inner: bool = False) -> str:
-    """One or several units of one container, in that case: «1-қосымшаның 4.1–4.5-тармақтары». The case ``accusative``
-    stands for the nominative, which the passive verbs need. ``inner`` leaves the container out.
+    """The words, in that grammatical case, for one or several units of one container: «1-қосымшаның
+    4.1–4.5-тармақтары». ``accusative`` stands for the nominative, which the passive verbs need. ``inner`` leaves the
+    container out. ``""`` if there is no unit.
     """
     paths = [path for path in paths if path]
     if not paths:
@@ -408,8 +411,8 @@ def _kazakh_number(steps: Sequence[Step], word: str) -> str:
 
 
 def _kazakh(word: str, case: Case, *, plural: bool = False, owned: bool = False) -> str:
-    """The form of a Kazakh noun in that case, by the harmony of vowels and by its last sound. ``accusative`` stands for
-    the nominative. ``owned`` adds the ending of the third person: тармағы.
+    """The form of a Kazakh noun in that grammatical case, by the harmony of vowels and by its last sound.
+    ``accusative`` stands for the nominative. ``owned`` adds the ending of the third person: тармағы.
     """
     back = next(letter for letter in reversed(word) if letter in _BACK | _FRONT) in _BACK
     if plural:
@@ -487,7 +490,9 @@ def _is_plural(words: str) -> bool:
 
 
 def _listed(numbers: Sequence[str], conjunction: str) -> str:
-    """The numbers in words, with a conjunction before the last. Three or more that follow each other are a range."""
+    """The numbers, separated by commas, with the conjunction before the last. Three or more that follow each other are
+    a range.
+    """
     runs: list[list[str]] = []
     for number in numbers:
         if runs and _follows(runs[-1][-1], number):

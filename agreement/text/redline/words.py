@@ -43,7 +43,9 @@ WORD = re.compile(_WORD)
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A run of equal, deleted or inserted words, with the punctuation and white space between them."""
+    """A part of a text that is equal in both texts, deleted or inserted. It consists of words, punctuation and white
+    space.
+    """
 
     kind: Literal["equal", "delete", "insert"]
     text: str
@@ -90,7 +92,7 @@ def longest_increasing(places: list[int]) -> set[int]:
 
 def _common_ends(old: str, new: str) -> tuple[int, int]:
     """The lengths in characters of the beginning and of the end that both texts have in common, cut where white space
-    ends. The two do not overlap. 0 means that there is no such common part. The texts are not empty and differ.
+    ends. The two do not overlap. 0 means that no such part was found. The texts are not empty and differ.
     """
     most = min(len(old), len(new))
     low, high = 0, most
