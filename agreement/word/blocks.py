@@ -68,7 +68,7 @@ class Line:
     """The label of the unit, if this is its first line and its words do not contain the label; otherwise ``""``."""
     cells: tuple[Line, ...] = ()
     heads: bool = False
-    """Is it the first row of a table that has words?"""
+    """Is it the first row with words of its table?"""
 
     @property
     def text(self) -> str:

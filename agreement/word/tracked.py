@@ -41,7 +41,7 @@ def tracked(redline: Redline, old: Document, new: Document, *, author: str, at: 
 def _placed(changes: Sequence[Change]) -> Iterator[tuple[Change, _Place]]:
     """Yield the changes in the order of the file. A unit that is at another place in the new text is yielded twice: at
     its old place and at its new one. The old place of a moved or deleted unit is after the nearest unit before it in
-    the old text that stayed.
+    the old text that stayed, or at the beginning if none did.
     """
     kept = longest_increasing([change.old.start for change in changes if change.old and change.new])
     edges = iter(sorted(kept))

@@ -81,8 +81,8 @@ class Row:
 
 
 def table_file(sheet: Sheet, title: str, head: Row, rows: Iterable[Row], widths: Sequence[int]) -> bytes:
-    """The Word file with a comparative table under a title. ``head`` is repeated on each page. ``widths`` are the
-    shares of the columns in the width of the page.
+    """The Word file with a comparative table under a title. ``head`` is the first row; if it has several cells, it is
+    repeated on each page. ``widths`` are the shares of the columns in the width of the page between its margins.
     """
     total = markup.LANDSCAPE_WIDTH if sheet.landscape else markup.WIDTH
     columns = [total * width // sum(widths) for width in widths]

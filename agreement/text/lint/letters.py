@@ -203,9 +203,9 @@ def first_matches(
     *,
     every: bool = False,
 ) -> Iterator[tuple[Clause | None, int, re.Match[str]]]:
-    """Yield (unit, line number, match) of the first match on each line of ``body``, or of ``every`` match. The unit is
-    ``None`` if the document has no units. A match belongs to the line on which it begins. ``document`` is the parsed
-    ``body``, whose lines end with LF.
+    """Yield (unit, line number, match) of the first match on each line of ``body``; with ``every``, of all matches. The
+    unit is ``None`` if the document has no units. A match belongs to the line on which it begins. ``document`` is the
+    parsed ``body``, whose lines end with LF.
 
     ``counts`` is called with a match. A match for which it returns a false value is ignored, and a later one on the
     line may be yielded. Without ``counts`` every match counts.
