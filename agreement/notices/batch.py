@@ -215,10 +215,11 @@ class Batch:
 
     def send_messages(self) -> None:
         """Send or skip the deliveries of the batch in their order, and call ``on_outcome`` after each. Stop at the
-        deadline of the worker, or when the slots reserved for the batch are lost. The lease is renewed between two
-        messages if the last renewal by this method was more than a third of a lease ago, or if an outcome was not
-        recorded because another worker has the lease. Deliveries that are found at a renewal to be claimed by another
-        worker are left out. Raises ``Unavailable`` if the channel can reach no recipient.
+        deadline of the worker, or when the slots reserved for the batch are lost. The lease is renewed before a message
+        if its last renewal by this method, or the beginning, was more than a third of a lease ago, or if an outcome was
+        not recorded because another worker has the lease. Deliveries that do not wait with the lease at a renewal are
+        left out after it. Raises ``Unavailable`` if the channel can reach no recipient, and what :meth:`messages`
+        raises.
         """
         messages, renewed_at = self.messages(), time.monotonic()
         for message, following in zip_longest(messages, messages[1:]):

@@ -72,16 +72,16 @@ def fan_out(
     notice is due or paused. If the edition was cancelled, the notice of its publication and its reminder get no further
     deliveries.
 
-    The deliveries of a cancellation are only for users who were notified of the edition. First, the unclaimed
-    deliveries of its publication and its reminder are skipped. While others wait, because a worker has claimed them,
-    this function returns 0; if the worker was killed, this is until its lease ends. Afterwards it is known who was
-    notified. The deliveries about earlier editions that had been skipped in favour of the cancelled edition then wait
-    again, except those whose channel sent the user a notice of the cancelled edition.
+    The deliveries of a cancellation are only for users who were, or may have been, notified of the edition. First, the
+    unclaimed deliveries of its publication and its reminder are skipped. While others wait, because a worker has
+    claimed them, this function returns 0; if the worker was killed, this is until its lease ends. Afterwards it is
+    known who was notified. The deliveries about earlier editions that had been skipped in favour of the cancelled
+    edition then wait again, except those whose channel sent the user a notice of the cancelled edition.
 
-    ``deadline`` is a value of ``time.monotonic()``, after which no further statement that writes deliveries begins; the
-    next call continues where this one stopped. ``at`` is the present moment (``None``: now). If ``counts`` is given,
-    skipped deliveries and faults are added to it. A channel that can't compose its texts is a fault; its deliveries are
-    written nevertheless.
+    ``deadline`` is a value of ``time.monotonic()``, after which no further transaction that writes deliveries begins;
+    the next call continues where this one stopped. ``at`` is the present moment (``None``: now). If ``counts`` is
+    given, skipped deliveries and faults are added to it. A channel that can't compose its texts is a fault; its
+    deliveries are written nevertheless.
     """
     names, counts = [channel.name for channel in site_channels()], counts or DeliveryCounts()
     if notice.kind == NoticeKind.CANCELLED and not notice.fan_out_cursor:

@@ -534,8 +534,9 @@ def _that_fit(changes: Sequence[Change], room: int) -> list[Change]:
 
 
 def _renumbered(change: Change) -> tuple[str, str] | None:
-    """Return the old and the new label, such as 4.1 and 4.2, if nothing but the number of the clause changed and it has
-    a label in both editions, else ``None``. They are equal for an item ``1)`` of a clause that was renumbered.
+    """Return the old and the new label, such as 4.1 and 4.2, without dots at their end, if nothing but the number of
+    the clause changed and it has a label in both editions, else ``None``. They are equal for an item ``1)`` of a clause
+    that was renumbered.
     """
     old, new = (unit.label.rstrip(".") if unit else "" for unit in (change.old, change.new))
     return (old, new) if old and new and sentences.facts(change) == ("renumbered",) else None

@@ -161,17 +161,17 @@ def all_unreached(notice: Notice, causes: list[Cause]) -> Iterator[Unreached]:
 
 def resend_reachable(notice: Notice, *, by: By = None, at: datetime | None = None) -> int:
     """Make deliveries of the notice wait again that should have reached a user and did not, and return how many. They
-    are the skipped ones whose user has an address now, and the failed and returned ones whose user has another address
-    now than that to which the message was sent. If there are any, audit entries are added. ``by`` is the person, and
-    ``at`` the present moment (``None``: now).
+    are the skipped ones whose user has an address now to which the channel can send, and the failed and returned ones
+    whose user has another address now than that to which the message was sent. If there are any, audit entries are
+    added. ``by`` is the person, and ``at`` the present moment (``None``: now).
 
     Users who are not in the audience, and deliveries in channels that the site no longer has, are left out. So are
     failed and returned deliveries if the ledger has no digest of the address, for which the site needs a key of
     pseudonyms. The site's ``ENQUEUE`` is called after the commit. If the deliveries of the notice are to be skipped, 0
     is returned and nothing is done.
 
-    Deliveries that were skipped with the reason ``NO_ADDRESS`` are chosen by the database, which does not check the
-    form of the present address. Other deliveries are read in chunks.
+    Deliveries that were skipped with the reason ``NO_ADDRESS`` wait again if ``channel.reachable()`` finds an address,
+    although the channel may not accept its form. They are not read one by one. Other deliveries are read in chunks.
     """
     if notice.skip_reason(at):
         return 0

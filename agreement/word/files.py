@@ -167,8 +167,8 @@ def read_file(
 
 
 def _foreign(content: bytes) -> tuple[str, str] | None:
-    """Why these bytes are refused, and what to do, if they are a known kind of file other than Word and text; otherwise
-    ``None``.
+    """Why these bytes are refused, and what to do, if they are a known kind of file that can't be read, such as PDF or
+    the old ``.doc``; otherwise ``None``.
     """
     resave = _("Open it in Word and save it as “Word Document (.docx)”.")
     head = content[:1024]

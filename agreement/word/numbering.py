@@ -41,9 +41,10 @@ _FIELDS = re.compile(r"\b(?:LISTNUM|AUTONUM|AUTONUMLGL|AUTONUMOUT)\b")
 class _Level:
     """One level of a list. ``None`` stands for what the file does not state.
 
-    ``parts`` are what the level displays: "%1" stands for the number of level 0. ``places`` are these signs. ``cut``
-    means that the text is longer than Word accepts. ``restart`` is how many levels, counted from the uppermost, begin
-    this level again: 0 means that none does, and ``None`` that each upper level does.
+    ``parts`` are what the level displays, in their order: ``%1`` stands for the number of level 0. ``places`` are those
+    of the parts that stand for numbers. ``cut`` means that the text is longer than Word accepts. ``restart`` is how
+    many levels, counted from the uppermost, begin this level again: 0 means that none does, and ``None`` that each
+    upper level does.
     """
 
     start: int | None = None

@@ -92,7 +92,7 @@ def table_file(sheet: Sheet, title: str, head: Row, rows: Iterable[Row], widths:
 
 
 def run_lines(runs: Iterable[Run]) -> list[Line]:
-    """The lines of cells with these runs: deleted words are struck out, and inserted ones underlined."""
+    """The lines of a cell with these runs: deleted words are struck out, and inserted ones underlined."""
     lines: list[list[Span]] = [[]]
     for run in runs:
         form = Format(deleted=run.kind == "delete", inserted=run.kind == "insert")

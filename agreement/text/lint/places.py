@@ -16,8 +16,8 @@ _COUNT = {"kk": "{} (барлығы {})", "ru": "{} (всего {})", "en": "{} 
 
 
 def printed(unit: Clause) -> str:
-    """The number of a unit as people read it: ``3.1``, ``Глава 2``, ``3.1 2)``, ``3.1 2) ә)``; ``3.1 (a1)`` in an
-    appendix.
+    """The number of a unit as people read it: ``3.1``, ``Глава 2``, ``3.1 2)``, ``3.1 2) ә)``; in an appendix ``3.1
+    (a1)``, and of the appendix itself ``a1``. ``""`` for a unit without a number.
     """
     if name := clauses.named_label(unit):
         return name
@@ -25,9 +25,9 @@ def printed(unit: Clause) -> str:
 
 
 def readable(number: str) -> str:
-    """The number as people read it, for a unit that is unknown or does not exist: ``3.1``, ``3.1 2)``; ``3.1 (a1)`` in
-    an appendix. The address ``ch2`` of a chapter gives ``2``. The place of an item with a letter is left out. Of ``0``,
-    the parent of what stands before the first number, nothing remains.
+    """The number as people read it, for a unit that is unknown or does not exist: ``3.1``, ``3.1 2)``; in an appendix
+    ``3.1 (a1)``, and of the appendix itself ``a1``. The address ``ch2`` of a chapter gives ``2``. The place of an item
+    with a letter is left out. Of ``0``, the parent of what stands before the first number, nothing remains.
     """
     head, dash, tail = number.partition("-")
     if head.startswith("a"):
@@ -62,7 +62,9 @@ def in_words(numbers: str, language: str) -> str:
 
 
 def stretch(units: Sequence[Clause]) -> Mapping[str, str]:
-    """Language → the numbers of units in a row, at least one: ``2.2``, ``2.2, 2.3``, ``2.2 – 5.4 (всего 23)``."""
+    """Language → the numbers of these units, which follow each other: of one unit ``2.2``, of two ``2.2, 2.3``, of more
+    the first, the last and their count: ``2.2 – 5.4 (всего 23)``. There must be at least one unit.
+    """
     first = printed(units[0])
     if len(units) == 1:
         return dict.fromkeys(_COUNT, first)
