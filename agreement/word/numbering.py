@@ -203,7 +203,8 @@ class Numbering:
 
     def _number(self, found: _List, depth: int, shown: _Level) -> tuple[str, bool]:
         """The number of the level at this depth as ``shown``, the level of the paragraph, displays it, and whether this
-        module is sure of it. The number of a bullet or of a level that is not defined is ``""``.
+        module is sure of it. The number of a bullet, of a level with the format ``none``, or of a level that is not
+        defined is ``""``.
         """
         level, counts = found.levels.get(depth), self._counts[found.definition]
         if level is None or level.form == "bullet":

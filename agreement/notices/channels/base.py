@@ -97,7 +97,7 @@ class Channel(ABC):
 
     def reachable(self, users: QuerySet[Model]) -> QuerySet[Model]:
         """Return those of the users who have an address, as far as a query can tell: in the base class, one that is not
-        empty. The forecast of a notice counts them. The address is annotated as ``agreement_address``.
+        empty. The forecast of a notice counts these users. The address, as text, is annotated as ``agreement_address``.
         """
         address = Cast(self.address(), TextField())
         reachable: QuerySet[Model] = users.annotate(agreement_address=address).filter(agreement_address__gt="")

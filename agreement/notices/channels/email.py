@@ -300,9 +300,9 @@ class EmailChannel(Channel):
 
 
 def begin_headers(message: Message) -> None:
-    """Fold the subject and the sender of a message of Django before 6.0 so that they begin on the first line of their
-    header. That Django encodes them without regard to the name of the header, so a long one does not fit beside the
-    name, and some programs display the empty first line as a space.
+    """Fold the subject and the sender of a message of Django before 6.0, if they are encoded, so that they begin on the
+    first line of their header. These versions of Django encode them without regard to the name of the header, so a long
+    one does not fit beside the name, and some programs display the empty first line as a space.
     """
     if isinstance(message, EmailMessage):  # Django 6.0 and later: Python's own folding begins on the first line.
         return

@@ -51,7 +51,7 @@ class Message:
     ``""``."""
     places: Mapping[str, str] = field(default_factory=dict, hash=False)
     """Language → where the place is, in words: ``3.1``, ``приложение 1, 2.3``. Empty if the message has no ``clause``,
-    and in messages of a site's own rules."""
+    or if a site's own rule left it out."""
 
     def sentence(self, language: str) -> str:
         """What is wrong, in that language; else in English, or in the first language that the message has."""

@@ -57,7 +57,9 @@ def place(number: str, language: str, name: str = "") -> str:
 
 
 def in_words(numbers: str, language: str) -> str:
-    """The results of :func:`printed` or :func:`readable` in words of that language: ``1.2 (приложение 1)``."""
+    """The numbers, which :func:`printed` or :func:`readable` returned, with each appendix in words of that language:
+    ``1.2 (a1)`` becomes ``1.2 (приложение 1)``.
+    """
     return _APPENDIX_NUMBER.sub(lambda match: _APPENDIX[language].format(match[1]), numbers)
 
 

@@ -156,9 +156,10 @@ def swallowed(document: Document, body: str) -> dict[str, tuple[Clause, int, str
     appendix that counts anew, the number has the prefix of the appendix, such as ``a1.``. ``unit`` is the one that
     contains the line.
 
-    Such a number may follow the number before it on the line directly, or is the first one under a heading on the line.
-    No unit has it, and a capital letter follows it. A number of one part is that of a section whose first clause the
-    text contains, or it follows the number of a clause of one part.
+    Such a number directly follows, in the order of numbers, the one before it on the line or that of the unit, or it
+    stands after a word without a full stop, as after the heading of a section. No unit has it, and a capital letter
+    follows it. A number of one part is that of a section whose first clause the text contains, or it follows the number
+    of a clause of one part.
     """
     present, found = set(document.numbers), dict[str, tuple[Clause, int, str]]()
     last: dict[int, str] = {}  # The last number that was found in a line.
