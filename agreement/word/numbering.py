@@ -136,7 +136,8 @@ class Numbering:
 
     def label(self, paragraph: Any, words: str, mark: Look) -> str:
         """The number of this paragraph, whose words are ``words``; ``-`` for a bullet, ``""`` if it has none or it
-        can't be given. ``mark`` is the look of the mark of its end, which may make the number capitals or uncertain.
+        can't be given. ``mark`` is the look of the mark of its end, which may turn the number into capitals, or make it
+        uncertain.
 
         It counts the paragraph: call it once for each paragraph, also one without words, in the order of the file.
         """

@@ -235,7 +235,7 @@ class _Reader:
 
     def _blocks(self, parent: Any, *, table: str = "", cell: bool = False) -> Iterator[str]:
         """The paragraphs and tables of ``parent`` as Markdown. ``table`` is the style of the table that contains them,
-        and ``cell`` says that they are lines of a cell, which have no marks of Markdown at their beginning.
+        and ``cell`` says that they are lines of a cell, where Markdown has no headings, lists and tables.
         """
         carried: list[str] = []
         for element in self._children(parent):
@@ -676,7 +676,7 @@ def _cell_lines(words: str) -> str:
 
 
 def _plain(element: Any) -> str:
-    """The words of a note, a header, a footer or a content control."""
+    """The words of a note, a header, a footer or a content control, in one line."""
     others: set[Any] = set()
     for alternatives in element.iter(f"{MC}AlternateContent"):
         read = _branch(alternatives)

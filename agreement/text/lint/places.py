@@ -41,8 +41,9 @@ def readable(number: str) -> str:
 
 
 def place(number: str, language: str, name: str = "") -> str:
-    """Where the unit with that number is, in words of that language: ``приложение 1, 2.3``. ``name`` is the result of
-    :func:`printed` if the unit is known.
+    """Where the unit with that number is, in words of that language: ``приложение 1, 2.3``, ``глава 2``, ``2) (до
+    первого номера)``; a number elsewhere without further words. ``name`` is the result of :func:`printed` if the unit
+    is known.
     """
     if number.startswith("a"):
         appendix, _, _ = number.partition("-")[0].partition(".")
