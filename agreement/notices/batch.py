@@ -137,9 +137,9 @@ class Batch:
 
     def deliver(self, renewer: LeaseRenewer) -> bool:
         """Send the batch, record its outcomes and release the deliveries that were not handled. Return ``False`` if the
-        channel became unavailable, else ``True``. An outage is recorded, as the first in a row if a message was sent,
-        and the released deliveries count as postponed. If a message was sent and there was no outage, the recorded
-        outage of the channel is removed, at most once for each snapshot of the channel.
+        channel became unavailable, else ``True``. An outage is recorded, as the first in a row if a message of this
+        batch was sent, and the released deliveries count as postponed. If a message was sent and there was no outage,
+        the recorded outage of the channel is removed, at most once for each snapshot of the channel.
 
         Raises the errors of the database; if it does not answer, the lease of the batch is not released. Any other
         exception is raised after the lease was released.

@@ -179,7 +179,9 @@ def _comparable(address: str) -> str:
 
 
 def _unicode_domain(address: str) -> str:
-    """The address with its domain in Unicode, as a user writes it; unchanged if the domain can't be converted."""
+    """The address with its domain in Unicode, as a user may write it; unchanged if the domain can't be converted.
+    ``address`` contains an ``@``.
+    """
     local, _at, domain = address.rpartition("@")
     try:
         return f"{local}@{domain.encode('ascii').decode('idna')}"

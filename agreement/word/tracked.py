@@ -74,8 +74,8 @@ def _placed(changes: Sequence[Change]) -> Iterator[tuple[Change, _Place]]:
 
 @dataclass(frozen=True, slots=True)
 class _Piece:
-    """Words of a paragraph. ``kind`` is that of a run. ``was`` is the format that equal words had in the old text; it
-    equals ``format`` if no change of the format is tracked.
+    """Words of a paragraph. ``kind`` is ``equal``, ``delete`` or ``insert``, as that of a run. ``was`` is the format
+    that equal words had in the old text; it equals ``format`` if no change of the format is tracked.
     """
 
     kind: str
@@ -86,7 +86,9 @@ class _Piece:
 
 @dataclass(slots=True)
 class _Source:
-    """The lines of one text of a unit, from which the runs take their words in order."""
+    """The lines of one text of a unit, from which the runs take their words in order. The next words begin in the line
+    ``place``, there in the span ``span``, and there at the character ``offset``, all counted from 0.
+    """
 
     lines: Sequence[Line]
     place: int = 0

@@ -75,7 +75,9 @@ def changes_file(
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A row of a comparative table. A cell is a sequence of lines. A row with one cell fills the width of the table."""
+    """A row of a comparative table. Each cell is a sequence of lines. If the row has only one cell, this cell fills the
+    width of the table.
+    """
 
     cells: tuple[Sequence[Line], ...]
 
