@@ -86,8 +86,9 @@ def count_recipients(notice: Notice, channel: str, *, up_to: int) -> int:
 
 class IdleHours(Func):
     """The number of whole hours from a moment to ``at``, at least 0 and at most ``NEVER_ACTIVE_RANK``. A null moment
-    gives ``NEVER_ACTIVE_RANK``, and a moment after ``at`` gives 0. On databases other than SQLite and PostgreSQL the
-    number is always 0.
+    gives ``NEVER_ACTIVE_RANK``, and a moment after ``at`` gives 0. SQLite rounds the moments, so the number may be
+    lower by 1 if the difference is an exact number of hours. On databases other than SQLite and PostgreSQL the number
+    is always 0.
     """
 
     output_field = models.PositiveIntegerField()

@@ -77,8 +77,8 @@ class Texts:
     def repeated(self) -> dict[str, dict[Clause, int]]:
         """The units of each text whose number is used earlier, with the line of the first unit that uses it.
 
-        Items with letters are left out. A sub-clause ``1)`` begins a new list: the earlier sub-clauses of this form in
-        the same clause no longer count.
+        Items with letters are left out. A sub-clause ``1)`` begins a new list in its clause: the earlier sub-clauses in
+        lists of the same clause no longer count.
         """
         return {language: _repeated(document) for language, document in self.documents.items()}
 
