@@ -52,8 +52,8 @@ IDLE_HOURS = {
 
 
 def active_users() -> QuerySet[Model]:
-    """Return the users who may log in (``is_active``), or all users if the model has no such field. This is the default
-    of the setting ``AUDIENCE``. The queryset is not evaluated.
+    """Return the users whose ``is_active`` is true, or all users if the model has no such field. This is the default of
+    the setting ``AUDIENCE``. The queryset is not evaluated.
     """
     users = get_user_model()
     everybody: QuerySet[Model] = users._default_manager.all()
@@ -67,7 +67,7 @@ def active_users() -> QuerySet[Model]:
 def count_by_language(users: QuerySet[Model]) -> dict[str, int]:
     """Return the number of these users by the language of their notice: ``kk``, ``ru``, or ``mul`` (both languages) if
     the language of a user is unknown or another one. The result contains all three, also with 0. At most 1 query, which
-    reads the rows of all users.
+    reads the rows of all these users.
     """
     language, counts = conf.user_language(), dict.fromkeys((*LANGUAGES, "mul"), 0)
     rows = users.annotate(agreement_language=Value("") if language is None else language).order_by()
@@ -78,16 +78,17 @@ def count_by_language(users: QuerySet[Model]) -> dict[str, int]:
 
 def count_recipients(notice: Notice, channel: str, *, up_to: int) -> int:
     """Return how many users of the audience the notice concerns in this channel, counting at most ``up_to``. The notice
-    need not be saved; its edition may be changed in memory, for example to a cancelled one. 2 queries, one of which may
-    read the whole audience.
+    of a cancellation need not be saved; its edition may be changed in memory to a cancelled one. At most 3 queries if
+    the edition is loaded; one of them may read the whole audience.
     """
     return _recipients(conf.audience().order_by(), notice, channel)[:up_to].count()
 
 
 class IdleHours(Func):
     """The number of whole hours from a moment to ``at``, at least 0 and at most ``NEVER_ACTIVE_RANK``. A null moment
-    gives ``NEVER_ACTIVE_RANK``, and a moment after ``at`` gives 0. On databases other than SQLite and PostgreSQL the
-    number is always 0.
+    gives ``NEVER_ACTIVE_RANK``, and a moment after ``at`` gives 0. SQLite rounds the moments, so the number may be
+    lower by 1 if the difference is an exact number of hours. On databases other than SQLite and PostgreSQL the number
+    is always 0.
     """
 
     output_field = models.PositiveIntegerField()
@@ -116,12 +117,12 @@ def write_deliveries(notice: Notice, *, channels: Iterable[str], deadline: float
     Return how many this call wrote; a delivery that exists already is not counted. :func:`_recipients` says which users
     of the audience a notice concerns.
 
-    One transaction writes up to ``USERS_PER_STATEMENT`` users, with one ``INSERT … SELECT`` for each channel. No such
-    transaction begins after the ``deadline``, which is a value of ``time.monotonic()``; ``None`` means that there is no
-    deadline. The next call continues where this one stopped. When all are written, ``fanned_out_at`` of the notice is
-    set, and later calls write nothing. If the edition was cancelled, the notice of its publication and its reminder get
-    no more deliveries, and count as completely written. The :class:`Progress` of each channel is created if it is
-    missing, and the written deliveries are added to it.
+    One transaction writes the deliveries of up to ``USERS_PER_STATEMENT`` users, with one ``INSERT … SELECT`` for each
+    channel. No such transaction begins after the ``deadline``, which is a value of ``time.monotonic()``; ``None`` means
+    that there is no deadline. The next call continues where this one stopped. When all are written, ``fanned_out_at``
+    of the notice is set, and later calls write nothing. If the edition was cancelled, the notice of its publication and
+    its reminder get no more deliveries, and count as completely written. The :class:`Progress` of each channel is
+    created if it is missing, and the written deliveries are added to it.
     """
     channels = tuple(channels)
     for channel in channels:
@@ -181,10 +182,11 @@ def _recipients(users: QuerySet[Model], notice: Notice, channel: str) -> QuerySe
 
     A user counts as notified if the channel sent them the notice of the publication of the cancelled edition or its
     reminder, or perhaps sent it (skipped with the reason ``PERHAPS_SENT``, or failed with ``perhaps_sent``). They also
-    count as notified if a notice about a later edition was sent to them, was perhaps sent, or is being sent, with a
-    text that was composed before the cancellation and covers the cancelled edition. It covers it unless it is known to
-    compare with that edition or a later one. A user who opened one of these notices on the site before the
-    cancellation, or accepted the cancelled edition by confirmation, counts as notified in every channel.
+    count as notified if a notice about a later edition was sent to them with a text that was composed before the
+    cancellation and covers the cancelled edition. A text covers it unless it is known to compare with that edition or a
+    later one. A delivery about a later edition that still waits counts if a worker has claimed it, or if it has
+    ``perhaps_sent``. A user who opened one of these notices on the site before the cancellation, or accepted the
+    cancelled edition by confirmation, counts as notified in every channel.
     """
     if notice.kind == NoticeKind.BREACH:
         affected = AffectedUser.objects.filter(breach__notice=notice, user=OuterRef("pk"))

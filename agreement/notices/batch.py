@@ -76,12 +76,14 @@ def record_outcomes() -> None:
 
 
 class Recipient(NamedTuple):
-    """What is read about a user of the audience to send them a message."""
+    """What is read about a user of the audience to send them a message. ``language`` is that of the user, before it is
+    known whether the channel is bilingual.
+    """
 
     address: str
     """The address in the channel; ``""`` if they have none."""
     language: str
-    """The language of the message: ``kk``, ``ru`` or ``mul``."""
+    """``kk``, ``ru`` or ``mul`` (both languages). A channel that is not bilingual sends Kazakh in place of ``mul``."""
     created_at: datetime | None
     """When the account was created; ``None`` if this is not known."""
 
@@ -98,7 +100,7 @@ class PreparedMessage:
     language: str = ""
     text: NoticeText | None = None
     fault: Exception | None = None
-    """The exception that the channel raised when it checked the address. It counts as a failed attempt."""
+    """The exception that the channel raised when it checked the address. It is raised again in place of sending."""
 
     def columns(self) -> dict[str, Any]:
         """Return the columns that the ledger stores for a message that was sent or refused: those that identify its
@@ -135,9 +137,9 @@ class Batch:
 
     def deliver(self, renewer: LeaseRenewer) -> bool:
         """Send the batch, record its outcomes and release the deliveries that were not handled. Return ``False`` if the
-        channel became unavailable, else ``True``. An outage is recorded, as the first in a row if a message was sent,
-        and the released deliveries count as postponed. If a message was sent and there was no outage, the recorded
-        outage of the channel is removed, at most once for each snapshot of the channel.
+        channel became unavailable, else ``True``. An outage is recorded, as the first in a row if a message of this
+        batch was sent, and the released deliveries count as postponed. If a message was sent and there was no outage,
+        the recorded outage of the channel is removed, at most once for each snapshot of the channel.
 
         Raises the errors of the database; if it does not answer, the lease of the batch is not released. Any other
         exception is raised after the lease was released.
@@ -213,10 +215,11 @@ class Batch:
 
     def send_messages(self) -> None:
         """Send or skip the deliveries of the batch in their order, and call ``on_outcome`` after each. Stop at the
-        deadline of the worker, or when the slots reserved for the batch are lost. The lease is renewed between two
-        messages if the last renewal by this method was more than a third of a lease ago, or if an outcome was not
-        recorded because another worker has the lease. Deliveries that are found at a renewal to be claimed by another
-        worker are left out. Raises ``Unavailable`` if the channel can reach no recipient.
+        deadline of the worker, or when the slots reserved for the batch are lost. The lease is renewed before a message
+        if its last renewal by this method, or the beginning, was more than a third of a lease ago, or if an outcome was
+        not recorded because another worker has the lease. Deliveries that do not wait with the lease at a renewal are
+        left out after it. Raises ``Unavailable`` if the channel can reach no recipient, and what :meth:`messages`
+        raises.
         """
         messages, renewed_at = self.messages(), time.monotonic()
         for message, following in zip_longest(messages, messages[1:]):
@@ -317,8 +320,8 @@ class Batch:
         doubtful refusals before it become final.
 
         If the channel refuses the message, the delivery fails; a doubtful refusal is kept in :attr:`doubtful`. After
-        any other exception, the delivery is postponed. Raises ``Unavailable`` if the channel raises it, or if
-        :meth:`count_deferral` does. If the channel raises it without ``tried``, nothing is recorded.
+        any other exception, :meth:`postpone` is called, except after ``Unavailable`` without ``tried``: then nothing is
+        recorded. Raises ``Unavailable`` if the channel raises it, or if :meth:`count_deferral` does.
         """
         delivery = message.delivery
         self.used += 1
@@ -380,9 +383,9 @@ class Batch:
 
     def record(self, delivery: Delivery, outcome: DeliveryOutcome, **columns: Any) -> bool:
         """Record the outcome of a delivery, over a new connection if the old one broke. Return ``False``, and record
-        nothing, if the delivery no longer waits with this lease, because another worker has claimed it. Otherwise
-        return ``True``. If a new connection was needed, the result is ``True`` in both cases. Raises the error of the
-        database if the new connection fails too; ``record_outcomes()`` then records the outcome later.
+        nothing, if the delivery no longer waits with this lease, for example because another worker has claimed it.
+        Otherwise return ``True``. If a new connection was needed, the result is ``True`` in both cases. Raises the
+        error of the database if the new connection fails too; ``record_outcomes()`` then records the outcome later.
         """
         write = partial(delivery.record_outcome, outcome, at=self.worker.clock(), **columns)
         self.unconfirmed.append(write)

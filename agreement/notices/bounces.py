@@ -57,11 +57,11 @@ def connect() -> None:
 
 def record_bounce(sender: object, event: Any, **kwargs: object) -> None:
     """Record that a notice was returned, at most once for each time that it was sent; the outcome of the delivery is
-    not changed. ``event`` is an ``AnymailTrackingEvent``. Events of types other than ``RETURNED_EVENTS`` are ignored.
-    Events about letters that are not found are logged.
+    neither checked nor changed. ``event`` is an ``AnymailTrackingEvent``. Events of types other than
+    ``RETURNED_EVENTS`` are ignored. Events about letters that are not found are logged.
 
     The letter is found by its ``Message-ID``, which has the app's form: in the metadata, as the id of the event, or in
-    what the service wrote. An id that a service gave to the letter is not known.
+    what the service wrote. A letter can't be found by another id that the service gave to it.
     """
     if event.event_type not in RETURNED_EVENTS:
         return
@@ -78,10 +78,11 @@ def record_bounce(sender: object, event: Any, **kwargs: object) -> None:
 
 def record_mail(mail: bytes, *, source: str, rehearsed: set[int] | None = None) -> MailOutcome:
     """Record the returned letter that this mail reports, if it is a notice that was sent, and return what became of the
-    mail. The outcome of the delivery is not changed. ``source`` names the mail in the log.
+    mail. A report that the letter is delayed is only logged. The outcome of the delivery is not changed. ``source``
+    names the mail in the log.
 
-    With ``rehearsed``, nothing is recorded or logged. It is the same set for all mails of a dry run, and contains the
-    keys of the deliveries that would have been recorded as returned so far.
+    With ``rehearsed``, nothing is recorded or logged. It is the same set for all mails of a dry run. The key of each
+    delivery whose return would be recorded is added to it, so that a second report about this delivery is ``KNOWN``.
 
     A mail that can't be read raises no error; it is ``UNMATCHED``. Errors of the database are raised.
 
@@ -127,7 +128,8 @@ def record_mail(mail: bytes, *, source: str, rehearsed: set[int] | None = None) 
 
 def _find(report: DeliveryReport) -> Delivery | None:
     """The delivery that the report is about; ``None`` if it is about a letter that is not a notice. Raises
-    ``UnmatchedError`` if it may be about a notice, and the delivery is not found or not certain.
+    ``UnmatchedError`` if it may be about a notice and the delivery is not found or not certain, or if the delivery was
+    not sent.
     """
     if conf.get().VERP:
         if delivery := delivery_returned_to(report.returned_to):
@@ -177,7 +179,9 @@ def _comparable(address: str) -> str:
 
 
 def _unicode_domain(address: str) -> str:
-    """The address with its domain in Unicode, as a user writes it; unchanged if the domain can't be converted."""
+    """The address with its domain in Unicode, as a user may write it; unchanged if the domain can't be converted.
+    ``address`` contains an ``@``.
+    """
     local, _at, domain = address.rpartition("@")
     try:
         return f"{local}@{domain.encode('ascii').decode('idna')}"

@@ -48,7 +48,9 @@ class DeliveryReport:
     failed: bool
     """Did the server give up? If not, the letter is delayed, and the server still tries."""
     reason: str
-    """The first codes that explain this, such as ``"550 5.1.1"``; ``""`` if there are none."""
+    """The first codes that explain this, such as ``"550 5.1.1"``. ``""`` if there are none, or if the fields of a
+    report say that the letter is delayed.
+    """
     message_ids: tuple[str, ...]
     """The values of ``Message-ID`` of the returned letter, as far as the mail contains them."""
     addresses: tuple[str, ...]
@@ -112,8 +114,8 @@ def _split_header(text: str) -> tuple[Message, str]:
 
 
 def _parts(top: Message, body: str) -> list[tuple[Message, str]]:
-    """The parts directly below the top, each with its header and its decoded content; the mail itself if it is not in
-    parts. At most ``_MAX_PARTS`` are returned.
+    """The parts directly below the top, each with its header and its decoded content; the mail itself if it is not a
+    ``multipart``. At most ``_MAX_PARTS`` are returned.
     """
     boundary = top.get_boundary() if top.get_content_maintype() == "multipart" else None
     if not boundary:
@@ -144,8 +146,9 @@ def _blocks(status: str) -> list[Message]:
 
 
 def _outcome(blocks: list[Message]) -> tuple[bool | None, str]:
-    """Whether the server gave up, and the codes of the failure; ``None`` instead of the first if the letter arrived
-    somewhere, for example because one of the addresses to which it was forwarded accepted it.
+    """Whether the server gave up, and the codes of the first failure (``""`` if the letter is delayed); ``None``
+    instead of the first if the letter arrived somewhere, for example because one of the addresses to which it was
+    forwarded accepted it.
 
     The field ``Action`` decides (RFC 3464 §2.3.3): a server that gives up after days of trying writes ``failed`` beside
     a status of 4.x.x. Only if it is missing, the class of the status decides. A failure with a code of success (2.x.x)
@@ -173,8 +176,9 @@ def _outcome(blocks: list[Message]) -> tuple[bool | None, str]:
 
 
 def _outcome_in_words(top: Message, words: str) -> tuple[bool, str]:
-    """Whether the server gave up, and the codes, by a mail without fields: a field names the recipient that failed, or
-    else the class of the first code in its words decides. Raises ``UnreadableReportError`` if there is neither.
+    """Whether the server gave up, and the first codes in the words of a mail that has no ``message/delivery-status``.
+    If its header contains one of ``_RECIPIENT_FIELDS``, the server gave up. Otherwise the first code decides: with 5
+    the server gave up, with 4 the letter is delayed. Raises ``UnreadableReportError`` if there is neither.
     """
     quoted = _QUOTED_ID.search(words)
     code = bounce_code((words[: quoted.start()] if quoted else words)[:20_000])

@@ -2,7 +2,7 @@
 ``work()`` calls both, and mails the replies to withdrawals.
 
 Several processes may do this at the same time, repeat it, or be killed at any moment, because the database records what
-is done. A worker records the outcome of a message that was sent before it sends the next one. Therefore a process that
+is done. After a worker has sent a message, it records the outcome before it sends another one. Therefore a process that
 is killed while the database works causes at most one message to be sent twice.
 """
 
@@ -67,19 +67,21 @@ def fan_out(
     counts: DeliveryCounts | None = None,
     at: datetime | None = None,
 ) -> int:
-    """Seal the texts of the notice, then write a delivery for each user whom it concerns in each channel of the site.
-    Return how many deliveries this call wrote. It does not check whether the notice is due or paused. If the edition
-    was cancelled, the notice of its publication and its reminder get no further deliveries.
+    """Seal texts of the notice (:func:`compose_texts`), then write a delivery for each user of the audience whom it
+    concerns in each channel of the site. Return how many deliveries this call wrote. It does not check whether the
+    notice is due or paused. If the edition was cancelled, the notice of its publication and its reminder get no further
+    deliveries.
 
-    The deliveries of a cancellation are only for users who were notified of the edition. First, the unclaimed
-    deliveries of its publication and its reminder are skipped. While others wait, because a worker has claimed them,
-    this function returns 0; if the worker was killed, this is until its lease ends. Afterwards it is known who was
-    notified. The deliveries about earlier editions that had been skipped in favour of the cancelled edition then wait
-    again, except those whose channel sent the user a notice of the cancelled edition.
+    The deliveries of a cancellation are only for users who were, or may have been, notified of the edition. First, the
+    unclaimed deliveries of its publication and its reminder are skipped. While others wait, because a worker has
+    claimed them, this function returns 0; if the worker was killed, this is until its lease ends. Afterwards it is
+    known who was notified. The deliveries about earlier editions that had been skipped in favour of the cancelled
+    edition then wait again, except those whose channel sent the user a notice of the cancelled edition.
 
-    ``deadline`` is a value of ``time.monotonic()``, after which no more deliveries are written; the next call continues
-    where this one stopped. ``at`` is the present moment (``None``: now). If ``counts`` is given, skipped deliveries and
-    faults are added to it. A channel that can't compose its texts is a fault; its deliveries are written nevertheless.
+    ``deadline`` is a value of ``time.monotonic()``, after which no further transaction that writes deliveries begins;
+    the next call continues where this one stopped. ``at`` is the present moment (``None``: now). If ``counts`` is
+    given, skipped deliveries and faults are added to it. A channel that can't compose its texts is a fault; its
+    deliveries are written nevertheless.
     """
     names, counts = [channel.name for channel in site_channels()], counts or DeliveryCounts()
     if notice.kind == NoticeKind.CANCELLED and not notice.fan_out_cursor:
@@ -185,14 +187,14 @@ class PendingDeliveries:
 
     due: int = 0
     later: int = 0
-    """Deliveries that wait for their due time, for an unavailable channel, or for the rate limits, or that a worker has
-    claimed.
+    """Other deliveries: they wait for their due time, for an unavailable channel, or for the rate limits, or a worker
+    has claimed them.
     """
     paused: int = 0
-    """Waiting deliveries of paused notices, except those that would be skipped."""
+    """Waiting deliveries of paused notices, claimed or not, except those that count as ``overtaken``."""
     overtaken: int = 0
-    """Waiting deliveries that would be skipped, because a newer notice has overtaken theirs, the edition was cancelled,
-    or the edition of a reminder is in effect already.
+    """Waiting deliveries, claimed or not, of notices that are not to be sent any more: a newer notice has overtaken
+    them, the edition was cancelled, or the edition of a reminder is in effect already.
     """
     unwritten: int = 0
     """The number of notices that are due already or within ``NOTICE_DELAY``, and whose deliveries are not all written.
@@ -234,8 +236,9 @@ def removed_channels() -> dict[str, int]:
 
 
 def drop_channel(channel: str) -> int:
-    """Skip, with the reason ``REMOVED``, every delivery that waits in the channel with this name and that no worker has
-    claimed. Return how many were skipped. It is not checked that the channel was removed from the setting ``CHANNELS``.
+    """Skip, with the reason ``REMOVED``, the deliveries that wait in the channel with this name. Those with a lease
+    that has not run out are left as they are. Return how many were skipped. It is not checked that the channel was
+    removed from the setting ``CHANNELS``.
     """
     notices = Notice.objects.filter(progress__channel=channel, progress__waiting__gt=0)
     return sum(Delivery.objects.filter(channel=channel).skip(notice=notice, reason=REMOVED) for notice in notices)
@@ -275,7 +278,7 @@ def _fan_out_from(notice: Notice) -> datetime:
     due.
 
     A cancellation may have to wait longer. If workers have claimed deliveries of the edition's other notices, the
-    moment is not before the end of the first of their leases.
+    moment is not before the end of the lease that ends first.
     """
     due_at = notice.due_at - conf.get().NOTICE_DELAY
     if notice.kind != NoticeKind.CANCELLED:
@@ -334,9 +337,9 @@ def _clean_up(at: datetime) -> int:
 
 
 def _skip_overtaken(at: datetime) -> int:
-    """Skip the waiting deliveries, except claimed ones, of notices that are not to be sent any more: a newer notice has
-    overtaken them, the edition was cancelled, or the edition of a reminder is in effect. Return how many were skipped.
-    ``at`` is the present moment.
+    """Skip the waiting deliveries of notices that are not to be sent any more: a newer notice has overtaken them, the
+    edition was cancelled, or the edition of a reminder is in effect. Deliveries with a lease that has not run out are
+    left as they are. Return how many were skipped. ``at`` is the present moment.
     """
     skipped = 0
     for notice in Notice.objects.filter(progress__waiting__gt=0).with_edition().distinct():
@@ -348,10 +351,12 @@ def _skip_overtaken(at: datetime) -> int:
 
 
 def _claim_oldest(channel: Channel, worker: Worker, size: int, at: datetime) -> list[Delivery]:
-    """Claim up to ``size`` deliveries of one notice, and return them; ``[]`` if none is due at ``at``, the present
-    moment. Deliveries about breaches come before all others. First attempts come before later attempts. Within each
-    group, older notices come before newer ones. A delivery whose lease ran out comes with the later attempts. Paused
-    notices, notices whose deliveries are to be skipped, and notices about which this worker met an error in this
+    """Claim up to ``size`` deliveries of one notice, and return them; ``[]`` if there are none to claim. ``at`` is the
+    present moment. Deliveries about breaches come before all others. First attempts come before later attempts. Within
+    each group, older notices come before newer ones. A delivery whose lease ran out, or that was made to wait again by
+    ``reopen()``, comes with the later attempts.
+
+    Paused notices, notices whose deliveries are to be skipped, and notices about which this worker met an error in this
     channel are left out.
     """
     while True:

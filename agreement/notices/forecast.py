@@ -87,8 +87,8 @@ def forecast(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipients:
-    """The number of users to whom a channel would send a notice now. For a large audience it may be that of an earlier
-    notice.
+    """The number of users to whom a channel would send a notice now. For a large audience the numbers may be those of
+    an earlier notice. "The audience" below may also be the users that :func:`recipients` was given.
     """
 
     total: int
@@ -106,12 +106,12 @@ class Recipients:
 def recipients(channel: Channel, *, users: QuerySet[Model] | None = None) -> Recipients:
     """Return how many users the channel would notify now: of these users, or of the audience.
 
-    Up to ``COUNTED_UP_TO`` users are read, and the channel checks each address. If there are more, the numbers are
-    those of the last notice of a new edition, of any agreement, that was sent completely in this channel, so that the
-    cost does not depend on the number of users. At most 2 queries in both cases. Notices of editions that were
-    cancelled are not used. If there is no such notice yet, or if ``users`` are given, all users are counted: 4 queries,
-    two of which read all users. An address then counts if ``channel.reachable()`` finds it, although the channel may
-    not accept its form.
+    If they are at most ``COUNTED_UP_TO``, they are read, and the channel checks each address. If there are more, the
+    numbers are those of the last notice of a new edition, of any agreement, that was sent completely in this channel,
+    so that the cost does not depend on the number of users. At most 2 queries in both cases. Notices of editions that
+    were cancelled are not used. If there is no such notice yet, or if more than ``COUNTED_UP_TO`` ``users`` are given,
+    all users are counted, by at most 4 queries. An address then counts if ``channel.reachable()`` finds it, although
+    the channel may not accept its form.
     """
     audience = (conf.audience() if users is None else users).order_by()
     count = audience[: COUNTED_UP_TO + 1].count()
@@ -131,7 +131,9 @@ def recipients(channel: Channel, *, users: QuerySet[Model] | None = None) -> Rec
 
 
 def _checked_by_language(channel: Channel, audience: QuerySet[Model]) -> dict[str, int]:
-    """Return the number of these users whose address the channel accepts, by the language of their notice. 1 query."""
+    """Return the number of these users whose address the channel accepts, by the language of their notice. At most 1
+    query, which reads all these users.
+    """
     language, counts = conf.user_language(), dict.fromkeys((*languages.LANGUAGES, "mul"), 0)
     rows = channel.reachable(audience).annotate(agreement_language=Value("") if language is None else language)
     for address, code in rows.values_list("agreement_address", "agreement_language"):
@@ -158,8 +160,8 @@ def expected_end(row: Progress, *, at: datetime | None = None) -> datetime:
 
 def breach_end(*, channel: str, recipients: int, at: datetime | None = None) -> datetime:
     """Return when the last message about a breach that is announced at ``at`` (``None``: now) will be sent in the
-    channel to so many users. Only the deliveries of other breaches are sent before. The queries are those of
-    :func:`expected_end`.
+    channel, if it has so many ``recipients``. Only the deliveries of other breaches are sent before. The queries are
+    those of :func:`expected_end`.
     """
     at = at or timezone.now()
     limits = channel_state.limits_for(channel)

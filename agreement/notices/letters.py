@@ -48,7 +48,7 @@ class NoticeContent:
 
 @dataclass(frozen=True, slots=True)
 class CoveredEdition:
-    """An edition that the letter covers: its heading, which states since when or from when it is in force, the editor's
+    """An edition that the letter covers: its heading with its number and the moment from which it is in force, its
     summary, which may be shortened, and whether it changes more than the wording.
     """
 
@@ -59,8 +59,8 @@ class CoveredEdition:
 
 @dataclass(frozen=True, slots=True)
 class ClauseLink:
-    """A changed clause: its number (or a name for its kind, if it has none), its address, and what else happened to it
-    than the fact under which it is listed.
+    """A changed clause in a list of clauses to which the same happened: its name (:func:`_clause_name`), the address to
+    which the link leads (:func:`_clause_url`), and what else happened to the clause (``""`` for nothing).
     """
 
     name: str
@@ -123,7 +123,9 @@ def letter(notice: Notice, language: str, *, since: int) -> NoticeContent:
 
 
 def _add_below(parts: Sequence[dict[str, Any]]) -> None:
-    """Add to each part of a letter that another language follows the sentence that states this."""
+    """Add ``below`` to each part of the letter except the last: a sentence in the language of the next part, which
+    states that the text in this language is below.
+    """
     for part, following in pairwise(parts):
         with translation.override(following["language"]):
             part["below"] = {"language": following["language"], "text": _("The English text is below.")}
@@ -131,7 +133,8 @@ def _add_below(parts: Sequence[dict[str, Any]]) -> None:
 
 def _breach_letter(notice: Notice, language: str) -> NoticeContent:
     """Return the letter about a breach of personal data. It contains the day on which the breach became known, and the
-    words of the breach. It names the edition of the notice if that was in force when the breach was announced.
+    words of the breach. It names the edition of the notice if that was in force when the breach was announced and was
+    not cancelled since.
     """
     edition, breach = notice.edition, notice.breach
     at, cancelled_at = edition.effective_from, edition.cancelled_at
@@ -165,8 +168,8 @@ def _breach_letter(notice: Notice, language: str) -> NoticeContent:
 
 
 def _subject(parts: Sequence[Mapping[str, str]]) -> str:
-    """Return the subject: what happens, the title and the site; each in all languages of the letter, because a phone
-    displays only the first 40 characters.
+    """Return the subject: what happens, the title and the name of the site, if it has one, each in all languages of the
+    letter. What happens comes first, because a phone displays only the first 40 characters.
     """
     what, title, site = (" / ".join(dict.fromkeys(part[key] for part in parts)) for key in ("what", "title", "site"))
     return f"{what}: {title}" + (f" — {site}" if site else "")
@@ -241,8 +244,9 @@ def _part(notice: Notice, language: str, since: int, now: datetime) -> dict[str,
 
 
 def _covered_editions(edition: Edition, covered: Sequence[EditionDates]) -> list[Edition]:
-    """Return the editions that the letter covers, in the order of their numbers, without their bodies. The last one of
-    ``covered`` is that of the notice, ``edition``. 1 query if there are several.
+    """Return the editions that the letter covers, in the order of their numbers. The last one of ``covered`` is that of
+    the notice, ``edition``, which is returned as it is. The earlier ones are read without their bodies, by 1 query if
+    there are any.
     """
     earlier = [one.pk for one in covered[:-1]]
     rows = edition.agreement.editions.filter(pk__in=earlier).order_by("number").without_texts("body") if earlier else ()
@@ -250,7 +254,8 @@ def _covered_editions(edition: Edition, covered: Sequence[EditionDates]) -> list
 
 
 def _what(notice: Notice, covered: Sequence[Edition], now: datetime, language: str, *, since: int, short: bool) -> str:
-    """Return the few words that state what happens and when: the first words of the subject, and the heading.
+    """Return the few words that state what happens, in some cases with a day: the first words of the subject, and the
+    heading.
 
     The words contain the year of a day only if it is not that of ``now``. Of several editions that change more than the
     wording, the words state whether some are in force, and the day of the first one that is not.
@@ -311,9 +316,10 @@ def _covered_edition(edition: Edition, language: str, max_length: int) -> Covere
 
 
 def _when(notice: Notice, now: datetime, language: str, binding: int | None, upcoming: Sequence[Edition]) -> list[str]:
-    """Return the sentences that state when the edition takes effect, or that it was cancelled. They also name the other
-    edition that is in force at ``now``, which has the number ``binding`` (``None``: there is none), and the
-    ``upcoming`` ones.
+    """Return the sentences that state when the edition takes effect, or that it was cancelled. ``binding`` is the
+    number of the other edition that is in force at ``now`` (``None``: there is none); it is named too. The ``upcoming``
+    editions are named in a letter about a cancellation, and in any other letter if the edition has not taken effect at
+    ``now``.
     """
     edition, at = notice.edition, notice.edition.effective_from
     coming = [{"number": one.number, **_moment(one.effective_from, edition, language, "on")} for one in upcoming]
@@ -346,8 +352,9 @@ def _when(notice: Notice, now: datetime, language: str, binding: int | None, upc
 
 
 def _inherited(edition: Edition) -> list[str]:
-    """Return a sentence that names the first edition that was published after the cancelled ``edition`` and before its
-    cancellation, and was not cancelled: it may contain the changes of the cancelled one. Empty if there is none.
+    """Return a list of one sentence, which names the edition with the lowest number that was published after the
+    cancelled ``edition`` and before its cancellation, and was not cancelled: it may contain the changes of the
+    cancelled one. ``[]`` if there is no such edition.
     """
     later = edition.agreement.editions.binding().filter(number__gt=edition.number)
     later = later.filter(published_at__lt=edition.cancelled_at).order_by("number")
@@ -360,7 +367,7 @@ def _inherited(edition: Edition) -> list[str]:
 
 
 def _moment(at: datetime | None, edition: Edition, language: str, case: dates.Case) -> dict[str, str]:
-    """Return the placeholders ``day``, ``clock`` and ``zone`` of a moment in the zone of the agreement; nothing for
+    """Return the placeholders ``day``, ``clock`` and ``zone`` of a moment in the zone of the agreement; ``{}`` for
     ``None``.
     """
     return dates.placeholders(at, language, edition.agreement.time_zone, case) if at else {}
@@ -384,9 +391,9 @@ def _what_to_do(
     notice: Notice, now: datetime, language: str, binding: int | None, *, short: bool, next_one: bool, grace: bool
 ) -> dict[str, Any]:
     """Return the part of the context that states what the reader can do: ``steps``, and ``button``, the label and the
-    address of the page to open first. ``binding`` is the number of the other edition in force (``None``: none), and
-    ``next_one`` states whether no other edition takes effect before this one, and ``grace`` whether users who accepted
-    an earlier edition still have time to accept it.
+    address of the page to open first. ``binding`` is the number of the other edition in force (``None``: none).
+    ``short``: is the letter about corrections of the wording only? ``next_one``: does no other edition take effect
+    before this one? ``grace``: do users who accepted an earlier edition still have time to accept this one?
     """
     edition, agreement, site = notice.edition, notice.edition.agreement, conf.get()
     nothing = [Step(_("You do not have to do anything."))]
@@ -461,14 +468,15 @@ def _what_to_do(
 def _quotations(part: Mapping[str, Any], room: int) -> dict[str, Any]:
     """Return the part of the context about the changed clauses. ``part`` is the rest of the context.
 
-    ``clauses`` maps a phrase for what happened to the links of the clauses to which that happened. A clause of which
-    only the number changed is in the line ``renumbered`` instead; if no clause changed otherwise, that line is empty.
-    Both contain at most one clause for each 100 characters of ``room``, then ``…``. Items that keep their label in a
-    renumbered clause are in neither.
+    ``clauses`` maps a phrase for what happened to a list of links to the clauses to which that happened. A clause of
+    which only the number changed is in the line ``renumbered`` instead; if no clause changed otherwise, that line is
+    empty. Each contains at most one clause for each 100 characters of ``room``, and ``clauses`` at most
+    ``MAX_CLAUSES``. If there are more, ``more_clauses`` is true, and the line ``renumbered`` ends with ``…``. Items
+    that keep their label in a renumbered clause are in neither.
 
     ``quoted`` and ``plain`` are the changed clauses that fit into ``room`` characters, as objects and as plain text,
-    and ``left_out`` is the number of the others. A short letter, which is about corrections of the wording, quotes
-    nothing. Without a redline, there is nothing of this.
+    without those of which only the number changed, and ``left_out`` is the number of the others. A short letter, which
+    is about corrections of the wording, quotes nothing. Without a redline, all of this is empty.
     """
     redline, language, most = part["redline"], part["language"], room // 100
     changed = redline.changed if redline else ()
@@ -493,8 +501,9 @@ def _quotations(part: Mapping[str, Any], room: int) -> dict[str, Any]:
 
 
 def _clause_name(change: Change, language: str) -> str:
-    """Return the number of the clause without its last dot, an item with the number of its clause (``1.1, 2)``), or a
-    name for its kind if it has no number.
+    """Return the label of the clause without dots at its end, such as ``1.1``. For an item, a unit of an appendix, or a
+    unit with a number that is not printed, return its place, such as ``1.1, 2)``. If it has neither label nor number,
+    return a name for its kind, or ``""`` if the kind has none.
     """
     unit = change.unit
     if unit.label and not unit.number.startswith("a") and "-" not in unit.number:
@@ -503,8 +512,8 @@ def _clause_name(change: Change, language: str) -> str:
 
 
 def _clause_url(change: Change, part: Mapping[str, Any]) -> str:
-    """Return the address of the clause in the edition of the letter. If the clause was deleted, it is the address of
-    its row in the comparative table.
+    """Return the address of the clause in the edition of the letter; of a deleted clause, that of its row in the
+    comparative table. If the clause has no place of its own there, it is the address of the page.
     """
     if change.deleted:
         return f"{part['changes_url']}#was-{change.unit.number}" if change.unit.number else part["changes_url"]
@@ -525,8 +534,9 @@ def _that_fit(changes: Sequence[Change], room: int) -> list[Change]:
 
 
 def _renumbered(change: Change) -> tuple[str, str] | None:
-    """Return the old and the new label, such as 4.1 and 4.2, if nothing but the number of the clause changed and it has
-    a label in both editions, else ``None``. They are equal for an item ``1)`` of a clause that was renumbered.
+    """Return the old and the new label, such as 4.1 and 4.2, without dots at their end, if nothing but the number of
+    the clause changed and it has a label in both editions, else ``None``. They are equal for an item ``1)`` of a clause
+    that was renumbered.
     """
     old, new = (unit.label.rstrip(".") if unit else "" for unit in (change.old, change.new))
     return (old, new) if old and new and sentences.facts(change) == ("renumbered",) else None

@@ -17,7 +17,8 @@ _MOST_TOKENS = 5
 
 
 def return_path(delivery: Delivery) -> str:
-    """The address of the setting ``VERP`` with the token of this delivery; ``""`` if the setting is empty.
+    """The address of the setting ``VERP`` with the token of this delivery added before the ``@``; ``""`` if the setting
+    is empty.
 
     The token is the primary key of the delivery and a signature of its ``Message-ID`` under ``SECRET_KEY``. Therefore
     nobody can write the token of a letter that they did not get.

@@ -1,4 +1,6 @@
-"""Lists the users whom a notice did not reach, and sends it again to those of them who can be reached now."""
+"""Lists the deliveries of a notice that reached nobody, and makes those of them wait again that may reach their user
+now.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +43,12 @@ class Cause(models.TextChoices):
 
 
 class AddressNow(models.TextChoices):
-    """What is known now of the address of a user whom a notice did not reach."""
+    """What is known now of the address of a user whom a notice did not reach.
+
+    ``NONE`` is also an address to which the channel can't send, and the address of a user who is not in the audience.
+    ``SAME`` and ``ANOTHER`` compare it with the address to which the message was sent; for a skipped delivery every
+    usable address is ``ANOTHER``. ``UNKNOWN`` means that they have an address, but that it can't be compared.
+    """
 
     NONE = "none", _("none")
     SAME = "same", _("the same")
@@ -49,8 +56,8 @@ class AddressNow(models.TextChoices):
     UNKNOWN = "unknown", _("has one")
 
 
-#: The outcomes of the deliveries of each cause that are sent again if the user has ``AddressNow.ANOTHER``. Those
-#: without an address are left out, because the database finds them.
+#: The outcomes of the deliveries of each cause that are sent again if the user has ``AddressNow.ANOTHER``.
+#: ``NO_ADDRESS`` is left out, because the database finds these deliveries.
 READDRESSED = {
     Cause.INVALID_ADDRESS: DeliveryOutcome.SKIPPED,
     Cause.OTHER: DeliveryOutcome.SKIPPED,
@@ -62,8 +69,8 @@ READDRESSED = {
 
 @dataclass(frozen=True, slots=True)
 class Unreached:
-    """A delivery that reached nobody, with its cause, and the address of its user now. ``reason`` and ``at`` are those
-    of the returned mail if the cause is ``RETURNED``, otherwise those of the outcome.
+    """A delivery that reached nobody, with its cause, and what is known now of the address of its user. ``reason`` and
+    ``at`` are those of the returned mail if the cause is ``RETURNED``, otherwise those of the outcome.
     """
 
     delivery: Delivery
@@ -75,7 +82,8 @@ class Unreached:
 
 def deliveries_by_cause(notice: Notice, cause: Cause, *, deleted: bool = False) -> DeliveryQuerySet:
     """Return the deliveries of the notice that reached nobody for this cause, in the order of their primary keys: those
-    whose account exists or, with ``deleted``, those of deleted accounts. The queryset is not evaluated.
+    whose account exists or, with ``deleted``, those of deleted accounts. A delivery that was refused at its last
+    attempt has the cause ``GIVEN_UP``. The queryset is not evaluated.
     """
     rows = Delivery.objects.filter(notice=notice, user__isnull=deleted).order_by("pk")
     failed, skipped = rows.filter(outcome=DeliveryOutcome.FAILED), rows.filter(outcome=DeliveryOutcome.SKIPPED)
@@ -96,9 +104,11 @@ def deliveries_by_cause(notice: Notice, cause: Cause, *, deleted: bool = False) 
 
 
 def count_by_cause(notice: Notice) -> dict[Cause, int]:
-    """Return how many deliveries of the notice reached nobody, by cause; the causes with 0 are left out, and so are
-    deleted accounts. 1 query, and 1 more, which reads the failed deliveries, if there are any. If accounts were
-    deleted, 1 more for each cause. No other rows of the ledger are counted.
+    """Return how many deliveries of the notice reached nobody, by cause. Causes with 0 are left out, and deliveries of
+    deleted accounts are not counted.
+
+    The numbers are those of the progress of the notice, except that ``GIVEN_UP`` is counted in the ledger. 1 query, 1
+    more if deliveries failed, and 1 more for each cause if any of these deliveries is of a deleted account.
     """
     rows = list(Progress.objects.filter(notice=notice).with_gone())
     counts = dict.fromkeys(Cause, 0)
@@ -121,8 +131,8 @@ def count_by_cause(notice: Notice) -> dict[Cause, int]:
 
 def unreached(notice: Notice, cause: Cause, *, after: int = 0, size: int = ROWS_PER_CHUNK) -> list[Unreached]:
     """Return the deliveries of the notice that reached nobody for this cause: up to ``size`` of those with a primary
-    key higher than ``after``, in the order of their primary keys, each with its user. At most 2 queries, and 1 for each
-    channel.
+    key higher than ``after``, in the order of their primary keys, each with its user. Those of deleted accounts are
+    left out. At most 2 queries, and 1 for each channel.
     """
     rows = list(deliveries_by_cause(notice, cause).filter(pk__gt=after).select_related("user")[:size])
     mails = Bounce.objects.filter(delivery__in=rows).order_by("pk") if cause == Cause.RETURNED else ()
@@ -139,8 +149,8 @@ def unreached(notice: Notice, cause: Cause, *, after: int = 0, size: int = ROWS_
 
 
 def all_unreached(notice: Notice, causes: list[Cause]) -> Iterator[Unreached]:
-    """Yield all deliveries of the notice that reached nobody for one of these causes, one cause after another. They are
-    read in chunks.
+    """Yield all deliveries of the notice that reached nobody for one of these causes, one cause after another, except
+    those of deleted accounts. They are read in chunks.
     """
     for cause in causes:
         after = 0
@@ -151,15 +161,17 @@ def all_unreached(notice: Notice, causes: list[Cause]) -> Iterator[Unreached]:
 
 def resend_reachable(notice: Notice, *, by: By = None, at: datetime | None = None) -> int:
     """Make deliveries of the notice wait again that should have reached a user and did not, and return how many. They
-    are the skipped ones whose user has a usable address now, and the failed and returned ones whose user has another
-    address now than that to which the message was sent. If there are any, audit entries are added. ``by`` is the
-    person, and ``at`` the present moment (``None``: now).
+    are the skipped ones whose user has an address now to which the channel can send, and the failed and returned ones
+    whose user has another address now than that to which the message was sent. If there are any, audit entries are
+    added. ``by`` is the person, and ``at`` the present moment (``None``: now).
 
-    Users who are not in the audience are left out. So are failed and returned deliveries if the ledger has no digest of
-    the address, for which the site needs a key of pseudonyms. The site's ``ENQUEUE`` is called after the commit. If the
-    deliveries of the notice are to be skipped, 0 is returned and nothing is done.
+    Users who are not in the audience, and deliveries in channels that the site no longer has, are left out. So are
+    failed and returned deliveries if the ledger has no digest of the address, for which the site needs a key of
+    pseudonyms. The site's ``ENQUEUE`` is called after the commit. If the deliveries of the notice are to be skipped, 0
+    is returned and nothing is done.
 
-    Users without an address are found by the database, and may be many. Other deliveries are read in chunks.
+    Deliveries that were skipped with the reason ``NO_ADDRESS`` wait again if ``channel.reachable()`` finds an address,
+    although the channel may not accept its form. They are not read one by one. Other deliveries are read in chunks.
     """
     if notice.skip_reason(at):
         return 0
@@ -182,7 +194,9 @@ def resend_reachable(notice: Notice, *, by: By = None, at: datetime | None = Non
 
 
 def _with_another_address(notice: Notice, cause: Cause, channel: Channel, alias: str) -> Iterator[list[int]]:
-    """Yield the keys, in chunks, of the deliveries of that cause and channel whose user has ``AddressNow.ANOTHER``."""
+    """Yield lists of the primary keys of those deliveries of this notice, cause and channel whose user has
+    ``AddressNow.ANOTHER``.
+    """
     rows, after = deliveries_by_cause(notice, cause).using(alias).filter(channel=channel.name), 0
     while chunk := list(rows.filter(pk__gt=after)[:ROWS_PER_CHUNK]):
         after = chunk[-1].pk
@@ -192,8 +206,8 @@ def _with_another_address(notice: Notice, cause: Cause, channel: Channel, alias:
 
 
 def _addresses_now(rows: list[Delivery], channel: Channel) -> dict[int, AddressNow]:
-    """Return what is known now of the addresses of the users of these deliveries, which are of that channel, by the key
-    of the delivery. At most 1 query.
+    """Return what is known now of the addresses of the users of these deliveries, which are of that channel, by the
+    primary key of the delivery. At most 1 query.
     """
     users = {row.user_id for row in rows} - {None}
     if not users:

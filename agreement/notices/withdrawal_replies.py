@@ -24,16 +24,16 @@ logger = logging.getLogger("agreement")
 
 
 def send_due(*, clock: Clock | None = None) -> str:
-    """Mail the replies that are due, at most ``CLAIM_SIZE`` of them. Return the reason if the mail server is known, or
-    was found, to be unavailable, else ``""``. ``clock`` returns the present moment (``None``: the clock of the database
-    with the ledger).
+    """Mail the replies that are due, at most ``CLAIM_SIZE`` of them. Return the reason if there are such replies and
+    the mail server is known, or was found, to be unavailable, else ``""``. ``clock`` returns the present moment
+    (``None``: the clock of the database with the ledger).
 
     If the server is found to be unavailable, the outage is recorded as one of ``EmailChannel``, and the call ends.
-    While the pause of an outage lasts, nothing is sent. An attempt is counted only if ``Unavailable`` has ``tried``.
-    After any other failure an attempt is counted, and the reply is tried again later, with the same ``Message-ID``. It
-    is given up after ``MAX_ATTEMPTS`` attempts, or at once if the failure is ``Refused`` and not doubtful. If the user
-    has no valid address or their account is deleted, the reply is given up without an attempt. If the database does not
-    answer, its error is raised, and no attempt is counted.
+    While the pause of an outage lasts, nothing is sent. After ``Unavailable`` an attempt is counted only if the
+    exception has ``tried``. After any other failure an attempt is counted, and the reply is tried again later, with the
+    same ``Message-ID``. It is given up after ``MAX_ATTEMPTS`` attempts, or at once if the failure is ``Refused`` and
+    not doubtful. If the user has no valid address or their account is deleted, the reply is given up without an
+    attempt. If the database does not answer, its error is raised, and no attempt is counted.
 
     Replies are sent by ``EmailChannel`` even if the setting ``CHANNELS`` does not name it. Rate limits and the setting
     ``SENDING_SUSPENDED`` are not considered here.
@@ -76,7 +76,8 @@ def send_due(*, clock: Clock | None = None) -> str:
 
 def _postpone(row: Withdrawal, lease: datetime, at: datetime, reason: str, *, final: bool = False) -> None:
     """Count a failed attempt at the reply. It is tried again after a pause from ``at`` on, the present moment, unless
-    this was the last attempt, or ``final``. ``lease`` is the end of the lease of this worker.
+    this was the last attempt, or ``final``. ``lease`` is the end of the lease of this worker. If another worker has
+    claimed the reply, the row is not changed.
     """
     attempts = row.confirm_attempts + 1
     logger.warning("N108 reply to withdrawal %s, attempt %s: %s", row.pk, attempts, reason)
@@ -86,7 +87,7 @@ def _postpone(row: Withdrawal, lease: datetime, at: datetime, reason: str, *, fi
 
 def _update(row: Withdrawal, due_at: datetime | None, **columns: object) -> bool:
     """Update these columns of the withdrawal and return ``True``, if its ``confirm_due_at`` is still ``due_at``.
-    Otherwise another worker has claimed the reply: change nothing and return ``False``.
+    Otherwise, for example because another worker has claimed the reply, change nothing and return ``False``.
     """
     return bool(Withdrawal.objects.filter(pk=row.pk, confirm_due_at=due_at).update(**columns))
 

@@ -54,9 +54,9 @@ class DeliveryCounts:
 
     @contextmanager
     def catch_faults(self, notice: Notice) -> Iterator[None]:
-        """Context manager: log an exception about one notice, and add its message to ``faults`` unless they contain it.
-        The exception is not raised, so that the other notices are still sent. Database errors are raised, and not
-        added.
+        """Context manager: log an exception about one notice, and add its message, with the key of the notice, to
+        ``faults`` unless they contain it. The exception is not raised, so that the other notices are still sent.
+        Database errors are raised, and neither logged nor added.
         """
         try:
             yield
@@ -87,7 +87,8 @@ class DeliveryCounts:
 def sealed_texts(channel: Channel, notice: Notice, *, since: int, history: History) -> dict[str, NoticeText]:
     """Return the sealed texts of a notice in a channel, by language: ``kk``, ``ru`` and, if the channel is bilingual,
     ``mul``. Texts that do not exist yet are composed and stored. ``since`` is the number of the edition with which they
-    compare the new one; 0 if there is none.
+    compare the new one; 0 if there is none. ``history`` is that of the agreement: after a cancellation, new texts are
+    composed.
 
     1 query if they all exist. Raises what ``channel.compose()`` raises; the texts composed before that remain stored.
     """
@@ -112,8 +113,9 @@ def sealed_texts(channel: Channel, notice: Notice, *, since: int, history: Histo
 
 @dataclass(slots=True)
 class ChannelSnapshot:
-    """The state of a channel as a worker read it. The worker uses it for at most ``SNAPSHOT_SECONDS``. Later changes
-    are not noticed meanwhile, except that each claim checks again whether the notice is paused.
+    """The state of a channel as a worker read it. After ``SNAPSHOT_SECONDS`` the worker reads it again. Meanwhile it
+    does not notice changes of what the fields contain, except that each claim checks again whether the notice is
+    paused.
     """
 
     taken_at: float
@@ -153,9 +155,9 @@ class Worker:
     faulty: set[tuple[str, int]] = field(default_factory=set)
 
     def read_clock(self) -> datetime:
-        """Return the present moment. If ``clock`` is a :class:`DatabaseClock`, the database is asked again: 1 query on
-        PostgreSQL. Claims and renewals use such a reading, so that what the monotonic clock misses, for example while
-        the machine was suspended, does not count.
+        """Return the present moment. If ``clock`` is a :class:`DatabaseClock`, the clock of the database is read again:
+        1 query on PostgreSQL. Claims and renewals need this, because the monotonic clock may miss time, for example
+        while the machine was suspended.
         """
         return self.clock.read() if isinstance(self.clock, DatabaseClock) else self.clock()
 

@@ -68,7 +68,7 @@ class Line:
     """The label of the unit, if this is its first line and its words do not contain the label; otherwise ``""``."""
     cells: tuple[Line, ...] = ()
     heads: bool = False
-    """Is it the first row of a table that has words?"""
+    """Is it the first row with words of its table?"""
 
     @property
     def text(self) -> str:
@@ -248,8 +248,8 @@ class _Parser(HTMLParser):
 
 
 def _tidy(spans: Sequence[Span]) -> tuple[Span, ...]:
-    """The spans with each white space as one character, and without white space at the ends of the line. Neighbours in
-    one format become one span.
+    """The spans with each series of white space as one character, and without white space at the ends of the line.
+    Neighbours in one format become one span.
     """
     return tuple(
         Span("".join(text for text, _form in group), form)

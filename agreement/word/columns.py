@@ -32,7 +32,8 @@ class LanguageColumns:
     def language(self, cell: Any, first: int, columns: int) -> str | None:
         """The language of a cell that begins at the column ``first`` and spans ``columns`` columns; ``None`` if it
         belongs to all texts. Its words decide. If they do not show the language, a cell of the whole width belongs to
-        all texts, and any other one to the text in whose columns it is.
+        all texts. Any other one belongs to the last text of ``languages`` that begins at its column or before, or to
+        the first text if there is none; this language may be ``""``.
         """
         if known := recognise(text(cell)):
             return known
@@ -42,8 +43,8 @@ class LanguageColumns:
 
 
 def language_tables(body: Any) -> dict[Any, LanguageColumns]:
-    """The tables directly in the body that have a text in Kazakh and in Russian beside each other; empty if these
-    tables contain less than 60 % of the characters of the body.
+    """The tables directly in the body that have a text in Kazakh and in Russian beside each other, each with its
+    columns; empty if these tables together contain less than 60 % of the characters of the body.
     """
     found = {table: columns for table in body.iterchildren(f"{W}tbl") if (columns := _language_columns(table))}
     most = sum(len(text(table)) for table in found) >= _FILE * len(text(body)) if found else False

@@ -27,8 +27,8 @@ _MARKUP = re.compile(rb"\s*<(?:!doctype\s+html|\?xml|([a-z][a-z0-9]*)(?:\s[^<>]{
 
 @dataclass(frozen=True, slots=True)
 class ReadFile:
-    """A file that was read. The two texts in the ``manuscript`` of a text file are equal, and nothing was left out of
-    it.
+    """A file that was read. For a text file, the two texts in ``manuscript`` are equal, and the manuscript counts and
+    lists nothing.
 
     ``encoding`` is the encoding of a text file, and ``""`` for a Word file. ``marked`` says that a byte order mark was
     removed, and ``line_ends`` that characters other than LF that end lines or pages became LF.
@@ -167,8 +167,8 @@ def read_file(
 
 
 def _foreign(content: bytes) -> tuple[str, str] | None:
-    """Why these bytes are refused, and what to do, if they are a known kind of file other than Word and text; otherwise
-    ``None``.
+    """Why these bytes are refused, and what to do, if they are a known kind of file that can't be read, such as PDF or
+    the old ``.doc``; otherwise ``None``.
     """
     resave = _("Open it in Word and save it as “Word Document (.docx)”.")
     head = content[:1024]

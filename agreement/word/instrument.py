@@ -20,7 +20,7 @@ _ALIGNMENTS = {
     "title": WD_ALIGN_PARAGRAPH.CENTER,
     "date": WD_ALIGN_PARAGRAPH.RIGHT,
 }
-#: U+0000 to U+001F, except tab and line feed, which XML can't contain; and what is no character.
+#: U+0000 to U+001F, except tab, line feed and carriage return, which XML can't contain; and what is no character.
 _UNWRITABLE = dict.fromkeys([*range(9), 11, 12, *range(14, 32), *range(0xD800, 0xE000), 0xFFFE, 0xFFFF], "\ufffd")
 
 

@@ -70,8 +70,8 @@ def run_properties(form: Format, language: str = "", change: str = "") -> str:
 
 
 def paragraph_properties(layout: Layout, mark: str = "", change: str = "") -> str:
-    """The ``w:pPr`` of a layout. ``mark`` is the content of the ``w:rPr`` of the paragraph mark, and ``change`` the
-    ``w:pPrChange`` that ends it; each may be ``""``.
+    """The ``w:pPr`` of a layout, ``""`` if it would be empty. ``mark`` is the content of the ``w:rPr`` of the paragraph
+    mark, and ``change`` the ``w:pPrChange`` that ends it; each may be ``""``.
     """
     inside = f'<w:pStyle w:val="{layout.style}"/>' if layout.style != "Normal" else ""
     indent = min(layout.indent, MAX_INDENT)

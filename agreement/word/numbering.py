@@ -41,9 +41,10 @@ _FIELDS = re.compile(r"\b(?:LISTNUM|AUTONUM|AUTONUMLGL|AUTONUMOUT)\b")
 class _Level:
     """One level of a list. ``None`` stands for what the file does not state.
 
-    ``parts`` are what the level displays: "%1" stands for the number of level 0. ``places`` are these signs. ``cut``
-    means that the text is longer than Word accepts. ``restart`` is how many levels, counted from the uppermost, begin
-    this level again: 0 means that none does, and ``None`` that each upper level does.
+    ``parts`` are what the level displays, in their order: ``%1`` stands for the number of level 0. ``places`` are those
+    of the parts that stand for numbers. ``cut`` means that the text is longer than Word accepts. ``restart`` is how
+    many levels, counted from the uppermost, begin this level again: 0 means that none does, and ``None`` that each
+    upper level does.
     """
 
     start: int | None = None
@@ -135,7 +136,8 @@ class Numbering:
 
     def label(self, paragraph: Any, words: str, mark: Look) -> str:
         """The number of this paragraph, whose words are ``words``; ``-`` for a bullet, ``""`` if it has none or it
-        can't be given. ``mark`` is the look of the mark of its end, which may make the number capitals or uncertain.
+        can't be given. ``mark`` is the look of the mark of its end, which may turn the number into capitals, or make it
+        uncertain.
 
         It counts the paragraph: call it once for each paragraph, also one without words, in the order of the file.
         """
@@ -202,7 +204,8 @@ class Numbering:
 
     def _number(self, found: _List, depth: int, shown: _Level) -> tuple[str, bool]:
         """The number of the level at this depth as ``shown``, the level of the paragraph, displays it, and whether this
-        module is sure of it. The number of a bullet or of a level that is not defined is ``""``.
+        module is sure of it. The number of a bullet, of a level with the format ``none``, or of a level that is not
+        defined is ``""``.
         """
         level, counts = found.levels.get(depth), self._counts[found.definition]
         if level is None or level.form == "bullet":

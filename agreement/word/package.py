@@ -180,8 +180,8 @@ class _Archive:
             return False
 
     def xml(self, part: str) -> bytes:
-        """The XML of a part in UTF-8, without its declaration and its comments, and with the namespaces of an ordinary
-        file. Raises ``source.SourceError`` if there is no such part, or if it is refused.
+        """The XML of a part in UTF-8, without its declaration, comments and processing instructions, and with the
+        namespaces of an ordinary file. Raises ``source.SourceError`` if there is no such part, or if it is refused.
         """
         if not self.has(part):
             raise refused(self.name, _("it is not a .docx file"))

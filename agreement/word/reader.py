@@ -164,13 +164,15 @@ def read_manuscript(content: bytes, name: str, *, language: str = "") -> Manuscr
 
 
 def _is_sentence(words: str) -> bool:
-    """Are the words too long for a heading, or do they end like a sentence or an item?"""
+    """Are the words unlike a heading? They are if they have more than 120 characters, if they have more than 60 and end
+    with a full stop or a colon, or if they end with a semicolon or a comma.
+    """
     return len(words) > (60 if words[-1] in ".:" else 0 if words[-1] in ";," else 120)
 
 
 def _frame(table: Any) -> Any:
-    """The only cell with words of a table, if it has many paragraphs: the table is only the frame of a text. Otherwise
-    ``None``.
+    """The only cell with words of a table, if at least ``_FRAMED`` of its paragraphs have words: the table is only the
+    frame of a text. Otherwise ``None``.
     """
     cells = (cell for row in table.iterchildren(f"{W}tr") for cell in row.iterchildren(f"{W}tc"))
     filled = [cell for cell in cells if text(cell).strip()]
@@ -233,7 +235,7 @@ class _Reader:
 
     def _blocks(self, parent: Any, *, table: str = "", cell: bool = False) -> Iterator[str]:
         """The paragraphs and tables of ``parent`` as Markdown. ``table`` is the style of the table that contains them,
-        and ``cell`` says that they are lines of a cell, which have no marks of Markdown at their beginning.
+        and ``cell`` says that they are lines of a cell, where Markdown has no headings, lists and tables.
         """
         carried: list[str] = []
         for element in self._children(parent):
@@ -410,7 +412,7 @@ class _Reader:
         return text
 
     def _collect(self, parent: Any, styles: tuple[str, str], look: Look, pieces: list[tuple[str, Look]]) -> None:
-        """Add the words below ``parent`` to ``pieces``, in pieces that are displayed alike. ``styles`` are the styles
+        """Add the words below ``parent`` to ``pieces``, each piece with its look. ``styles`` are the ids of the styles
         of the paragraph and of the table that contain them, and ``look`` is how ``parent`` displays its words.
         """
         for element in parent:
@@ -455,7 +457,7 @@ class _Reader:
                     pieces.append((words, look))
 
     def _characters(self, element: Any) -> str | None:
-        """The characters that the element of a paragraph displays; ``None`` if it has others that may display some."""
+        """The characters that the element of a paragraph displays; ``None`` if its child elements must be read."""
         tag = element.tag
         if tag in {f"{W}t", f"{W}delText"}:
             return element.text or ""
@@ -484,7 +486,9 @@ class _Reader:
         return _UNKNOWN
 
     def _picture(self, picture: Any, look: Look) -> None:
-        """Add the text boxes of the picture to ``boxes``, or count it if it has no words."""
+        """Add the text boxes with words of the picture to ``boxes``, or count the picture if it has none. A picture in
+        hidden words is not counted as one, and its text boxes are not added; it counts as hidden text if it has words.
+        """
         boxes = [] if look.hidden else [box for box in _boxes(picture) if _has_words(box)]
         self.boxes += boxes
         self.found.pictures += not boxes and not look.hidden
@@ -672,7 +676,7 @@ def _cell_lines(words: str) -> str:
 
 
 def _plain(element: Any) -> str:
-    """The words of a note, a header, a footer or a content control."""
+    """The words of a note, a header, a footer or a content control, in one line."""
     others: set[Any] = set()
     for alternatives in element.iter(f"{MC}AlternateContent"):
         read = _branch(alternatives)

@@ -88,8 +88,8 @@ class Styles:
         return level
 
     def _of(self, style: str) -> dict[str, Any]:
-        """What the style and the styles that it is based on state. Styles that are based on each other in a circle end
-        the search.
+        """The properties that the style and the styles that it is based on state; a style replaces what those that it
+        is based on state. Styles that are based on each other in a circle end the search.
         """
         chain = []
         while style in self.elements and style not in self._known:

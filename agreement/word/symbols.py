@@ -52,8 +52,8 @@ def raised_words(words: str, raised: str, before: str) -> str:
     ``before`` are the words before them.
 
     Words for which Unicode lacks a character become ``^(…)`` or ``_(…)`` if they follow a letter, a digit or a sign
-    such as ``)`` or ``%``; otherwise they are returned as they are. So are two or more letters that follow no such
-    sign, such as a hint below a blank, and words without letters and digits.
+    such as ``)`` or ``%``; otherwise they are returned as they are. Words with two or more letters that follow none of
+    these, such as a hint below a blank, are returned as they are, and so are words without letters and digits.
     """
     table, mark = (_RAISED, "^") if raised == "superscript" else (_LOWERED, "_")
     attached = before[-1:].isalnum() or before[-1:] in {")", "]", "»", "”", "%", "°", "№"}

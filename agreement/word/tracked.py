@@ -41,7 +41,7 @@ def tracked(redline: Redline, old: Document, new: Document, *, author: str, at: 
 def _placed(changes: Sequence[Change]) -> Iterator[tuple[Change, _Place]]:
     """Yield the changes in the order of the file. A unit that is at another place in the new text is yielded twice: at
     its old place and at its new one. The old place of a moved or deleted unit is after the nearest unit before it in
-    the old text that stayed.
+    the old text that stayed, or at the beginning if none did.
     """
     kept = longest_increasing([change.old.start for change in changes if change.old and change.new])
     edges = iter(sorted(kept))
@@ -74,8 +74,8 @@ def _placed(changes: Sequence[Change]) -> Iterator[tuple[Change, _Place]]:
 
 @dataclass(frozen=True, slots=True)
 class _Piece:
-    """Words of a paragraph. ``kind`` is that of a run. ``was`` is the format that equal words had in the old text; it
-    equals ``format`` if no change of the format is tracked.
+    """Words of a paragraph. ``kind`` is ``equal``, ``delete`` or ``insert``, as that of a run. ``was`` is the format
+    that equal words had in the old text; it equals ``format`` if no change of the format is tracked.
     """
 
     kind: str
@@ -86,7 +86,9 @@ class _Piece:
 
 @dataclass(slots=True)
 class _Source:
-    """The lines of one text of a unit, from which the runs take their words in order."""
+    """The lines of one text of a unit, from which the runs take their words in order. The next words begin in the line
+    ``place``, there in the span ``span``, and there at the character ``offset``, all counted from 0.
+    """
 
     lines: Sequence[Line]
     place: int = 0
@@ -262,7 +264,9 @@ def _runs(change: Change, old: Sequence[Line], new: Sequence[Line]) -> list[Run]
 
 
 def _pieces(kind: str, span: Span, *others: _Source) -> Iterator[_Piece]:
-    """The words of a span. ``others`` is the old text of equal words, from which their old formats are taken."""
+    """Yield the words of a span as pieces. ``others`` is the old text of equal words, from which their old formats are
+    taken; without it, no change of the format is tracked.
+    """
     if not others:
         yield _Piece(kind, span.text, span.format, span.format)
         return

@@ -75,14 +75,16 @@ def changes_file(
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A row of a comparative table. A cell is a sequence of lines. A row with one cell fills the width of the table."""
+    """A row of a comparative table. Each cell is a sequence of lines. If the row has only one cell, this cell fills the
+    width of the table.
+    """
 
     cells: tuple[Sequence[Line], ...]
 
 
 def table_file(sheet: Sheet, title: str, head: Row, rows: Iterable[Row], widths: Sequence[int]) -> bytes:
-    """The Word file with a comparative table under a title. ``head`` is repeated on each page. ``widths`` are the
-    shares of the columns in the width of the page.
+    """The Word file with a comparative table under a title. ``head`` is the first row; if it has several cells, it is
+    repeated on each page. ``widths`` are the shares of the columns in the width of the page between its margins.
     """
     total = markup.LANDSCAPE_WIDTH if sheet.landscape else markup.WIDTH
     columns = [total * width // sum(widths) for width in widths]
@@ -92,7 +94,7 @@ def table_file(sheet: Sheet, title: str, head: Row, rows: Iterable[Row], widths:
 
 
 def run_lines(runs: Iterable[Run]) -> list[Line]:
-    """The lines of cells with these runs: deleted words are struck out, and inserted ones underlined."""
+    """The lines of a cell with these runs: deleted words are struck out, and inserted ones underlined."""
     lines: list[list[Span]] = [[]]
     for run in runs:
         form = Format(deleted=run.kind == "delete", inserted=run.kind == "insert")

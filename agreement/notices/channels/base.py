@@ -59,7 +59,7 @@ class Unavailable(Exception):
 
     ``tried=True`` means that a message was being sent when the channel failed. One attempt is then counted for its
     delivery. Without this, a recipient for whom the server always closes the connection would be tried first every
-    time. For the other deliveries of the batch no attempt is counted.
+    time. For deliveries of the batch that come after it no attempt is counted.
     """
 
     def __init__(self, reason: str, *, tried: bool = False) -> None:
@@ -79,7 +79,7 @@ class Channel(ABC):
     name: ClassVar[str]
     """The name of the channel in the ledger and in the setting ``RATE_LIMITS``. Never change it."""
     bilingual: ClassVar[bool] = True
-    """Whether one message can contain both languages. If not, users whose language is unknown are
+    """Whether one message can contain both languages. If not, users whose language is unknown or another one are
     notified in Kazakh.
     """
 
@@ -97,7 +97,7 @@ class Channel(ABC):
 
     def reachable(self, users: QuerySet[Model]) -> QuerySet[Model]:
         """Return those of the users who have an address, as far as a query can tell: in the base class, one that is not
-        empty. The forecast of a notice counts them. The address is annotated as ``agreement_address``.
+        empty. The forecast of a notice counts these users. The address, as text, is annotated as ``agreement_address``.
         """
         address = Cast(self.address(), TextField())
         reachable: QuerySet[Model] = users.annotate(agreement_address=address).filter(agreement_address__gt="")
@@ -110,9 +110,9 @@ class Channel(ABC):
 
         ``since`` is the number of the edition with which the changes are compared: the last one that the reader knows;
         0 if there is none, and for the notice of a cancellation or of a breach. The app seals the first result for each
-        notice, channel, language and ``since``, and sends only that result. After another edition was cancelled, it
-        asks again. An exception of this method is a fault of the notice, which a person must correct. The batch is then
-        not sent, and later calls try again.
+        notice, channel, language and ``since``, and sends only that result. After a cancellation of an edition of the
+        agreement, it asks again. An exception of this method is a fault of the notice, which a person must correct. The
+        batch is then not sent, and later calls of ``dispatch.deliver()`` try again.
         """
 
     def unreachable(self, address: str) -> str:

@@ -69,12 +69,12 @@ class Letter(mail.EmailMultiAlternatives):
 
 class EmailChannel(Channel):
     """Sends notices by e-mail, over a connection that is opened when a message needs it and used for the next ones too,
-    until it breaks or is closed. Over the connection of Django's own SMTP backend, messages are sent by
-    :class:`Conversation`; any other backend sends each message itself. If a setting is wrong (:meth:`faults`),
-    ``Unavailable`` is raised before a connection is opened.
+    until it breaks or is closed. Over the connection of Django's own SMTP backend, or of a subclass that sends in the
+    same way, messages are sent by :class:`Conversation`; any other backend sends each message itself. If a setting is
+    wrong (:meth:`faults`), ``Unavailable`` is raised before a connection is opened.
 
     An address may have letters before the ``@`` that are not ASCII. It is ``Refused`` if the mail server does not offer
-    SMTPUTF8 (RFC 6531), and by every other backend.
+    SMTPUTF8 (RFC 6531), and always if a backend sends the message itself.
     """
 
     name = "email"
@@ -205,13 +205,13 @@ class EmailChannel(Channel):
         """Context manager: convert the SMTP and network errors of a mail backend into the failures of a channel. Other
         exceptions are not converted.
 
-        A temporary rejection of the recipient is ``Deferred``. It has ``personal=True`` if ``tried``, which states
-        whether an earlier attempt was made for this recipient, or if the reply concerns one mailbox
-        (``MAILBOX_REPLY``). A refused sender or greeting is ``Unavailable``; an attempt is counted only if the server
-        refused the sender in its reply to the recipient, which may concern this recipient alone. An address for which
-        the server lacks SMTPUTF8 is ``Refused``. If the connection broke, the failure is ``Deferred``, with
-        ``perhaps_sent=True`` unless it is known that the server did not accept the message. If the sender is refused or
-        the connection broke, the connection is closed. :meth:`_classify` describes the failures of all other replies.
+        A reply to the recipient or to the message is converted by :meth:`_classify`. If a reply to the recipient is
+        ``Deferred``, it has ``personal=True`` if ``tried``, which states whether a failed attempt was counted for this
+        recipient, or if the reply concerns one mailbox (``MAILBOX_REPLY``). A sender that the server refuses in its
+        reply to the command ``MAIL``, and a refused greeting, are ``Unavailable`` without an attempt, and the
+        connection is closed. An address for which the server lacks SMTPUTF8 is ``Refused``. If the connection broke, it
+        is closed, and the failure is ``Deferred``, with ``perhaps_sent=True`` unless it is known that the server did
+        not accept the message.
         """
         try:
             yield
@@ -272,15 +272,15 @@ class EmailChannel(Channel):
         return self._connection
 
     def _classify(self, code: int, reply: bytes | str, *, recipient: str = "") -> Exception:
-        """Return the failure that corresponds to a reply of the server. ``recipient`` is the address to which the
-        server replied; ``""`` if it replied to the message.
+        """Return the failure that corresponds to a reply of the server. ``recipient`` is the address that the server
+        rejected; ``""`` if it rejected the message.
 
         421, a missing login (530, 535, 538) and a refused sender concern every recipient: the result is
         ``Unavailable``, and the connection is closed. Any other 5xx is final (``Refused``), any other code is temporary
         (``Deferred``; RFC 5321 §4.2.1). Policy refusals (x.7.x of RFC 3463) are an exception, because their cause is
         the site as often as the recipient. A message refused by policy is ``Deferred``, because every recipient gets
         the same text. A recipient refused by policy with 5xx is ``Refused`` with ``doubtful=True``. The reason contains
-        only the codes, because the text of a reply may quote the address.
+        the codes, but not the text of the reply, which may quote the address.
 
         Servers such as Postfix refuse the sender only in the reply to the recipient. Such a reply has a status code
         about the sender, or quotes the address of the sender but not that of the recipient.
@@ -300,9 +300,9 @@ class EmailChannel(Channel):
 
 
 def begin_headers(message: Message) -> None:
-    """Fold the subject and the sender of a message of Django before 6.0 so that they begin on the first line of their
-    header. That Django encodes them without regard to the name of the header, so a long one does not fit beside the
-    name, and some programs display the empty first line as a space.
+    """Fold the subject and the sender of a message of Django before 6.0, if they are encoded, so that they begin on the
+    first line of their header. These versions of Django encode them without regard to the name of the header, so a long
+    one does not fit beside the name, and some programs display the empty first line as a space.
     """
     if isinstance(message, EmailMessage):  # Django 6.0 and later: Python's own folding begins on the first line.
         return
@@ -322,9 +322,9 @@ def _codes(code: int, reply: bytes | str) -> tuple[str, str]:
 
 
 def is_address(address: str, *, ascii_only: bool = True) -> bool:
-    """Return whether the form of the address is valid for mail. This is stricter than Django's validator: no character
-    may be one that can't be part of an SMTP command. The domain may contain letters that are not ASCII if it can be
-    written in ASCII (``xn--``). The part before the ``@`` may contain such letters only with ``ascii_only=False``.
+    """Return whether the form of the address is valid for mail. Django's validator must accept it, and no character may
+    be one that can't be part of an SMTP command. The domain may contain letters that are not ASCII if it can be written
+    in ASCII (``xn--``). The part before the ``@`` may contain such letters only with ``ascii_only=False``.
     """
     local, at, domain = address.rpartition("@")
     if not ascii_only and local.isprintable():
@@ -356,9 +356,9 @@ def ascii_host(url: str) -> str:
 
 
 def sender_fault() -> str:
-    """Return a sentence about the first sender address in the settings (the ``From`` address, then ``REPLY_TO``, then
-    ``VERP``) whose form is not valid; ``""`` if all are valid. The last two may be empty. The channel calls this before
-    it opens a connection, so that no delivery fails because of a wrong setting.
+    """Return a sentence about the first of these settings that is not a valid address: the ``From`` address, then
+    ``REPLY_TO``, then ``VERP``; ``""`` if all are valid. The last two may be empty. The channel calls this before it
+    opens a connection, so that no delivery fails because of a wrong setting.
     """
     now = conf.get()
     for key, value in (("FROM_EMAIL", conf.from_email()), ("REPLY_TO", now.REPLY_TO), ("VERP", now.VERP)):
@@ -389,8 +389,8 @@ def mailer_fault() -> str:
 
 
 def server_fault() -> str:
-    """Return what prevents every connection to the mail server, as far as the settings show it, if the site uses
-    Django's SMTP backend; ``""`` if nothing does. No connection is opened.
+    """Return a sentence if the mail backend can't be imported or created, or if a setting of Django's SMTP backend
+    prevents every connection to the mail server; ``""`` if nothing of this is found. No connection is opened.
     """
     try:
         if hasattr(settings, "MAILERS") and hasattr(mail, "mailers"):

@@ -46,8 +46,9 @@ class Conversation:
         self.unanswered = False
 
     def under_way(self, *, but: str = "") -> bool:
-        """Return whether an envelope was sent, ahead or by a ``send()`` that broke off, for a recipient other than
-        ``but`` (default: for any recipient). If so, no message to ``but`` may be sent next over this connection.
+        """Return whether an envelope, or its beginning, was sent, ahead or by a ``send()`` that broke off, for a
+        recipient other than ``but`` (default: for any recipient). If so, no message to ``but`` may be sent next over
+        this connection.
         """
         return self._begun is not None and self._begun[1] != but
 

@@ -156,7 +156,8 @@ def _as_letters(word: str) -> str:
 
 def _strange_letters(word: str) -> str:
     """The characters of other scripts and styles in a word, if each of them looks like one of the alphabet; else
-    ``""``. Also ``""`` for a Latin word with other Latin letters (``Yıldız``).
+    ``""``. Also ``""`` for a word that consists of Latin letters only and has Latin letters with marks or of other
+    languages (``Yıldız``).
     """
     strange = [char for char in word if char not in _ALPHABET]
     if not strange or not all(char in SKELETONS for char in strange):
@@ -203,9 +204,9 @@ def first_matches(
     *,
     every: bool = False,
 ) -> Iterator[tuple[Clause | None, int, re.Match[str]]]:
-    """Yield (unit, line number, match) of the first match on each line of ``body``, or of ``every`` match. The unit is
-    ``None`` if the document has no units. A match belongs to the line on which it begins. ``document`` is the parsed
-    ``body``, whose lines end with LF.
+    """Yield (unit, line number, match) of the first match on each line of ``body``; with ``every``, of all matches. The
+    unit is ``None`` if the document has no units. A match belongs to the line on which it begins. ``document`` is the
+    parsed ``body``, whose lines end with LF.
 
     ``counts`` is called with a match. A match for which it returns a false value is ignored, and a later one on the
     line may be yielded. Without ``counts`` every match counts.

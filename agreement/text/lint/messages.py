@@ -42,16 +42,16 @@ class Message:
     words: Mapping[str, tuple[str, str]] = field(hash=False)
     """Language → (sentence, hint)."""
     lines: tuple[int, ...] = ()
-    """All lines of a message about several places, ``line`` first; empty for a message about one place. At most
-    ``MOST_LINES``."""
+    """All lines of a message about places in several lines, ``line`` first; otherwise empty, also for several units in
+    a row. At most ``MOST_LINES``."""
     count: int = 1
-    """How many places the message is about."""
+    """How many places the message is about: units in a row, or lines."""
     last_clause: str = ""
     """The number of the last unit of a message about several units in a row, which begin with ``clause``; otherwise
     ``""``."""
     places: Mapping[str, str] = field(default_factory=dict, hash=False)
     """Language → where the place is, in words: ``3.1``, ``приложение 1, 2.3``. Empty if the message has no ``clause``,
-    and in messages of a site's own rules."""
+    or if a site's own rule left it out."""
 
     def sentence(self, language: str) -> str:
         """What is wrong, in that language; else in English, or in the first language that the message has."""
@@ -630,11 +630,12 @@ def make_message(
     """The message with that id in ``MESSAGES``, in Kazakh, Russian and English. ``language`` is that of the text;
     ``""`` if it is about both texts.
 
-    The message has the line of ``unit`` and its number, or the number of its parent if it has none. A ``line`` other
-    than 0 replaces the line. ``lines`` are the lines of all places of a message about several; the sentence then ends
-    with their count. ``units`` are units in a row, which the sentence names as ``{numbers}``; the first of them
-    replaces ``unit``. ``values`` replace the ``{…}`` of the sentences and hints: a mapping contains a value for each
-    language. The value ``clause`` replaces the number of the unit.
+    The message has the line of ``unit`` and its number, or the number of its parent if it has none. ``lines`` are the
+    lines of all places of a message about several; the first of them replaces the line, and the sentence then ends with
+    them and their count. A ``line`` other than 0 replaces the line in any case. ``units`` are units in a row, which the
+    sentence names as ``{numbers}``; the first of them replaces ``unit``. ``values`` replace the ``{…}`` of the
+    sentences and hints: a mapping contains a value for each language. The value ``clause`` replaces the number of the
+    unit.
     """
     text = MESSAGES[id]
     if units:

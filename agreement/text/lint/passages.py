@@ -43,8 +43,8 @@ def foreign_passages(texts: Texts) -> Iterator[Message]:
     other language.
 
     Kazakh is recognised by its own letters and frequent words, Russian in a Kazakh text by short words and endings, and
-    English by frequent words. Quotations, words in brackets and addresses are ignored, and so is a sentence of one or
-    two words in a clause.
+    English by frequent words. Quotations, words in round brackets and addresses are ignored, and so is a sentence of
+    one or two words that is no heading. Nothing is reported from the line on at which a second document begins.
     """
     for language, document in texts.documents.items():
         foreign: dict[str, list[tuple[Clause, int, str]]] = {}
@@ -80,7 +80,9 @@ def _foreign(document: Document, language: str) -> Iterator[tuple[str, int, Clau
 
 
 def _language(sentence: str, *, heads: bool) -> str:
-    """The language of a sentence or heading: ``kk``, ``ru`` or ``en``; ``""`` if it is not clear."""
+    """The language of a sentence or heading: ``kk``, ``ru`` or ``en``; ``""`` if it is not clear, as for a sentence of
+    one or two words. ``heads``: is it a title or a heading?
+    """
     words = [word.lower() for word in _WORD.findall(sentence)]
     if len(words) < (1 if heads else 3):
         return ""

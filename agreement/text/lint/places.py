@@ -16,8 +16,8 @@ _COUNT = {"kk": "{} (барлығы {})", "ru": "{} (всего {})", "en": "{} 
 
 
 def printed(unit: Clause) -> str:
-    """The number of a unit as people read it: ``3.1``, ``Глава 2``, ``3.1 2)``, ``3.1 2) ә)``; ``3.1 (a1)`` in an
-    appendix.
+    """The number of a unit as people read it: ``3.1``, ``Глава 2``, ``3.1 2)``, ``3.1 2) ә)``; in an appendix ``3.1
+    (a1)``, and of the appendix itself ``a1``. ``""`` for a unit without a number.
     """
     if name := clauses.named_label(unit):
         return name
@@ -25,9 +25,9 @@ def printed(unit: Clause) -> str:
 
 
 def readable(number: str) -> str:
-    """The number as people read it, for a unit that is unknown or does not exist: ``3.1``, ``3.1 2)``; ``3.1 (a1)`` in
-    an appendix. The address ``ch2`` of a chapter gives ``2``. The place of an item with a letter is left out. Of ``0``,
-    the parent of what stands before the first number, nothing remains.
+    """The number as people read it, for a unit that is unknown or does not exist: ``3.1``, ``3.1 2)``; in an appendix
+    ``3.1 (a1)``, and of the appendix itself ``a1``. The address ``ch2`` of a chapter gives ``2``. The place of an item
+    with a letter is left out. Of ``0``, the parent of what stands before the first number, nothing remains.
     """
     head, dash, tail = number.partition("-")
     if head.startswith("a"):
@@ -41,8 +41,9 @@ def readable(number: str) -> str:
 
 
 def place(number: str, language: str, name: str = "") -> str:
-    """Where the unit with that number is, in words of that language: ``приложение 1, 2.3``. ``name`` is the result of
-    :func:`printed` if the unit is known.
+    """Where the unit with that number is, in words of that language: ``приложение 1, 2.3``, ``глава 2``, ``2) (до
+    первого номера)``; a number elsewhere without further words. ``name`` is the result of :func:`printed` if the unit
+    is known.
     """
     if number.startswith("a"):
         appendix, _, _ = number.partition("-")[0].partition(".")
@@ -57,12 +58,16 @@ def place(number: str, language: str, name: str = "") -> str:
 
 
 def in_words(numbers: str, language: str) -> str:
-    """The results of :func:`printed` or :func:`readable` in words of that language: ``1.2 (приложение 1)``."""
+    """The numbers, which :func:`printed` or :func:`readable` returned, with each appendix in words of that language:
+    ``1.2 (a1)`` becomes ``1.2 (приложение 1)``.
+    """
     return _APPENDIX_NUMBER.sub(lambda match: _APPENDIX[language].format(match[1]), numbers)
 
 
 def stretch(units: Sequence[Clause]) -> Mapping[str, str]:
-    """Language → the numbers of units in a row, at least one: ``2.2``, ``2.2, 2.3``, ``2.2 – 5.4 (всего 23)``."""
+    """Language → the numbers of these units, which follow each other: of one unit ``2.2``, of two ``2.2, 2.3``, of more
+    the first, the last and their count: ``2.2 – 5.4 (всего 23)``. There must be at least one unit.
+    """
     first = printed(units[0])
     if len(units) == 1:
         return dict.fromkeys(_COUNT, first)

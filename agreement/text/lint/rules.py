@@ -69,15 +69,16 @@ def lint(
 ) -> tuple[Message, ...]:
     """The messages about an edition, errors first, then by language, line and id.
 
-    The languages are in the order of ``bodies``, after the messages about both texts. The keys of the mappings are the
-    codes of the languages; a language that is not in ``bodies`` is not checked. ``bodies`` has at most two languages.
-    ``previous`` are the bodies of the previous edition; ``None`` or an empty mapping if there is none. Then nothing is
-    compared with it, and summaries are not checked. Titles or summaries that are ``None`` are not checked. ``stated``
-    is what the edition states about itself, by the names of its fields: ``notice_days``, ``retention_years`` and
-    ``prevailing_language``, and ``previous_stated`` what the previous edition states; what is left out is not checked.
-    ``rules`` are the site's own rules. ``silenced`` are ids of warnings; errors can't be silenced.
+    The languages are in the order of ``bodies``, after the messages about both texts. The keys of ``bodies``,
+    ``titles``, ``summaries`` and ``previous`` are the codes of the languages; a language that is not in ``bodies`` is
+    not checked. ``bodies`` has at most two languages. ``previous`` are the bodies of the previous edition; ``None`` or
+    an empty mapping if there is none. Then no text is compared with it, and summaries are not checked. Titles or
+    summaries that are ``None`` are not checked. ``stated`` is what the edition states about itself, by the names of its
+    fields: ``notice_days``, ``retention_years`` and ``prevailing_language``, and ``previous_stated`` what the previous
+    edition states; what is left out is not checked. ``rules`` are the site's own rules. ``silenced`` are ids of
+    warnings; errors can't be silenced.
 
-    A message that only follows from another one is left out.
+    L011 is left out if there is an L006, and L017 if there is an L038, because the one causes the other.
     """
     texts = Texts(bodies, titles, summaries, previous, stated or {}, previous_stated or {})
     found = [message for rule in (*ERRORS, *WARNINGS, *rules) for message in rule(texts)]
@@ -113,9 +114,7 @@ def missing_texts(texts: Texts) -> Iterator[Message]:
 
 
 def unreadable_characters(texts: Texts) -> Iterator[Message]:
-    """L007: characters that can't be written to a file as UTF-8 text: NUL and lone surrogates. At most one message for
-    each line.
-    """
+    """L007: NUL and lone surrogates, which are no characters of a text. One message for each line that contains any."""
     for language, body in texts.bodies.items():
         for unit, line, match in first_matches(texts.documents[language], body, UNREADABLE):
             yield make_message("agreement.L007", language, unit, line, char=character_name(match[0]))
@@ -194,7 +193,7 @@ def _stretches(document: Document, chosen: Container[Clause]) -> Iterator[list[C
 def number_sequence(texts: Texts) -> Iterator[Message]:
     """L010, L011: gaps, and numbers out of order. A number that occurs elsewhere in the text is no gap. A clause in a
     section with another number is out of order, unless there is no section with its number: then the number of that
-    section is the gap. Items with letters are not checked. A list in a clause may begin again at 1.
+    section may be the gap. Items with letters are not checked. A list in a clause may begin again at 1.
 
     One message for each gap, and one for the units in a row that are out of order. As few units as possible are out of
     order: of 1.1, 1.5, 1.2, 1.3 it is 1.5. A number that is used twice is not reported here. Neither is a gap that
@@ -254,7 +253,7 @@ def repeated_items(texts: Texts) -> Iterator[Message]:
 def unrecognised_numbers(texts: Texts) -> Iterator[Message]:
     """L029: lines that look like the beginning of a numbered unit, but are not recognised as one, such as ``1-1.
     Words`` or a line that repeats the number of the heading before it; and numbers that are recognised without a space
-    after them.
+    after them. One message for each text.
     """
     for language, body in texts.bodies.items():
         begun = {unit.line: unit for unit in texts.documents[language].units}
@@ -297,7 +296,7 @@ def doubtful_numbers(texts: Texts) -> Iterator[Message]:
 
 def dangling_references(texts: Texts) -> Iterator[Message]:
     """L012: references to a number that does not exist. L032: references to an appendix that is not in the text. One
-    message for each missing number.
+    message for each text and missing number.
 
     A reference that may mean another document is not reported. Neither is one to a number that another message names,
     such as a gap (L010) or a number in the middle of a line (L034). A reference to an item is not reported if its
@@ -353,8 +352,10 @@ def dangling_references(texts: Texts) -> Iterator[Message]:
 
 
 def _owner(text: str, start: int, end: int) -> set[str]:
-    """The first letters of the document that an appendix belongs to, and of the word that tells it from others: «к
-    Договору поставки» gives ``дого`` and ``пост``. Empty if it is not named, or is «настоящий».
+    """The first four letters, in small letters, of the name of the document that an appendix belongs to, and of the
+    word that tells it from others: «к Договору поставки» gives ``дого`` and ``пост``. The name stands after a reference
+    in Russian, and before one in Kazakh; ``start`` and ``end`` are the offsets of the reference in ``text``. Empty if
+    the document is not named, or is «настоящий» or «данный».
     """
     if of := _OF.match(text, end):
         return set() if of["this"] else _parts(of)
@@ -367,7 +368,9 @@ def _parts(of: re.Match[str]) -> set[str]:
 
 
 def _own_names(document: Document) -> set[str]:
-    """The first letters of the words of the title, and of the names that the text gives itself."""
+    """The first four letters, in small letters, of each word of the title and of each name that the text gives itself,
+    and ``""``. Shorter words are left out.
+    """
     found = {word.lower() for word in _FIRST_LETTERS.findall(document.title)} | {""}
     return found | {match[1].lower() for unit in document.units for match in _OWN_NAME.finditer(unit.text)}
 
@@ -377,9 +380,9 @@ def _section(number: str) -> str:
 
 
 def different_references(texts: Texts) -> Iterator[Message]:
-    """L035: a clause refers to different numbers in the two languages. A language that has fewer references is not
-    reported, and a clause with a reference to a number that does not exist is not checked. Nothing is checked if the
-    numbers of the two texts differ.
+    """L035: a clause refers to different numbers in the two languages. It is reported only if in each language it
+    refers to a number to which it does not refer in the other. A clause with a reference to a number that does not
+    exist is not checked. Nothing is checked if the numbers of the two texts differ.
     """
     if len(texts.documents) < 2:
         return
@@ -400,8 +403,8 @@ def different_references(texts: Texts) -> Iterator[Message]:
 
 
 def _targets(texts: Texts, language: str) -> dict[str, set[str]]:
-    """The number of each unit with references → the numbers that these lead to; ``""`` for a reference that leads
-    nowhere. A unit whose number is used earlier is left out.
+    """The number of each unit with references → the numbers of the units to which these references lead; ``""`` for a
+    reference that leads nowhere. A unit without a number, or whose number is used earlier, is left out.
     """
     document = texts.documents[language]
     present, found = set(document.numbers), dict[str, set[str]]()

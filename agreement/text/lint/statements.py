@@ -56,7 +56,10 @@ def _number(words: dict[str, int], unit: str) -> re.Pattern[str]:
 
 
 class _Period(NamedTuple):
-    """How a text writes one of the stated periods: the words of its sentence, all of them, and the number."""
+    """How the texts in one language write a period that the edition states. ``field`` is the field of the edition with
+    the period, and ``words`` maps the words of the language for numbers to the numbers. A sentence is about the period
+    if all patterns of ``sentence`` occur in it. ``number`` is the pattern for the number in it.
+    """
 
     field: str
     words: dict[str, int]
@@ -106,7 +109,7 @@ _SENTENCE_END = re.compile(r"(?<=[.!?])\s+")
 
 
 def stated_periods(texts: Texts) -> Iterator[Message]:
-    """L036: the days of notice or the years of retention in the text differ from those that the edition states. Only
+    """L036: the days of notice or the years of retention in a text differ from those that the edition states. Only
     sentences about that period are read. Nothing is reported if one of them contains the stated number, or if none
     contains a number. Working days are not compared.
     """
@@ -135,14 +138,18 @@ def _written(unit: Clause, period: _Period) -> Iterator[tuple[Clause, int]]:
 
 
 def unchanged(texts: Texts) -> Iterator[Message]:
-    """L038: no word changed since the previous edition, in any language."""
+    """L038: in each language, the body has the same words in the same order as that of the previous edition. Marks of
+    Markdown count as parts of words; white space does not.
+    """
     previous = texts.previous or {}
     if previous and all(body.split() == previous.get(language, "").split() for language, body in texts.bodies.items()):
         yield make_message("agreement.L038")
 
 
 def changed_statements(texts: Texts) -> Iterator[Message]:
-    """L039: the edition states another notice period, retention period or prevailing language than the previous one."""
+    """L039: the edition states another notice period, retention period or prevailing language than the previous one.
+    One message for each of the three that differs. A field that one of the editions leaves out is not compared.
+    """
     for name, words in NAMES.items():
         if name not in texts.stated or name not in texts.previous_stated:
             continue

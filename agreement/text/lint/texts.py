@@ -28,7 +28,9 @@ class Further(NamedTuple):
 
 @dataclass(frozen=True)
 class Texts:
-    """The texts of an edition and, if there is one, of the previous edition. The keys are the codes of languages."""
+    """The texts of an edition and, if there is one, of the previous edition. ``bodies`` are the texts to check. The
+    keys of ``bodies``, ``titles``, ``summaries`` and ``previous`` are the codes of languages.
+    """
 
     bodies: Mapping[str, str]
     titles: Mapping[str, str] | None = None
@@ -75,7 +77,8 @@ class Texts:
     def repeated(self) -> dict[str, dict[Clause, int]]:
         """The units of each text whose number is used earlier, with the line of the first unit that uses it.
 
-        Items with letters are left out. After ``1)`` the earlier sub-clauses ``2)`` of the same clause no longer count.
+        Items with letters are left out. A sub-clause ``1)`` begins a new list in its clause: the earlier sub-clauses in
+        lists of the same clause no longer count.
         """
         return {language: _repeated(document) for language, document in self.documents.items()}
 
@@ -94,8 +97,8 @@ class Texts:
 
     @cached_property
     def swallowed(self) -> dict[str, dict[str, tuple[Clause, int, str]]]:
-        """The numbers of the clauses of each text that begin in the middle of a line, with the unit, the line and the
-        words.
+        """The numbers of the clauses of each text that begin in the middle of a line, with the unit that contains them,
+        the line and the words.
         """
         return {language: swallowed(document, self.bodies[language]) for language, document in self.documents.items()}
 

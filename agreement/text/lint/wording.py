@@ -108,9 +108,10 @@ _DOUBLED = frozenset(
 
 
 def repeated_words(texts: Texts) -> Iterator[Message]:
-    """L033: a word is repeated: ``не не``. One message for each text. Doubled words such as ``еле еле`` or ``тез тез``,
-    names in quotes, abbreviations (``ПО по``), and long words of which one has a capital letter (``стороны Стороны``)
-    are no fault.
+    """L033: a word is repeated: ``не не``. One message for each text. These are not reported: doubled words such as
+    ``еле еле`` or ``тез тез``, names after a quotation mark, abbreviations (``ПО по``), letters that are no Russian
+    word, words of more than three letters that differ in capital letters (``стороны Стороны``), and shorter words in
+    small letters before a word with a capital letter.
     """
     for language, document in texts.documents.items():
         if not _may_repeat(texts.bodies[language]):
@@ -151,9 +152,14 @@ _ABBREVIATION = re.compile(r"(?<!\w)(?:пп?|ст|гл|разд|подп|т|г|�
 
 
 def swallowed(document: Document, body: str) -> dict[str, tuple[Clause, int, str]]:
-    """Number → unit, line and words of each clause that begins in the middle of a line: ``1.1. Текст. 1.2. Ещё.`` It
-    may be the next number after the one before it on the line, no unit has it, and a capital letter follows. A number
-    of one part is that of a section whose first clause follows, or follows the clause of one number on its line.
+    """Number → unit, line and words of each clause that begins in the middle of a line: ``1.1. Текст. 1.2. Ещё.`` In an
+    appendix that counts anew, the number has the prefix of the appendix, such as ``a1.``. ``unit`` is the one that
+    contains the line.
+
+    Such a number directly follows, in the order of numbers, the one before it on the line or that of the unit, or it
+    stands after a word without a full stop, as after the heading of a section. No unit has it, and a capital letter
+    follows it. A number of one part is that of a section whose first clause the text contains, or it follows the number
+    of a clause of one part.
     """
     present, found = set(document.numbers), dict[str, tuple[Clause, int, str]]()
     last: dict[int, str] = {}  # The last number that was found in a line.
