@@ -48,9 +48,9 @@ class ChannelStateQuerySet(models.QuerySet["ChannelState"]):
         """Record an outage that a worker met at that instant. The channel is then not used for a while;
         :func:`outage_pause` says how long. Outages are in a row until :meth:`mark_available` is called. ``progress``
         states whether the channel accepted a message from this worker just before: the outage is then the first in a
-        row. Otherwise, if an outage is recorded already and its pause has not ended, nothing is changed: workers that
-        meet the same outage count it once. ``reason`` is stored as :func:`impersonal` returns it. The row is created if
-        it is missing.
+        row. Otherwise, if the channel is away at that instant (:meth:`away`) because of an outage that was recorded
+        before, nothing is changed: workers that meet the same outage count it once. ``reason`` is stored as
+        :func:`impersonal` returns it. The row is created if it is missing.
         """
         if progress:
             self.mark_available(channel)

@@ -52,9 +52,9 @@ class EditionQuerySet(models.QuerySet["Edition"]):
     def in_force(self, at: datetime | None = None) -> Self:
         """The edition of each agreement that binds at that instant (now): at most one for each agreement.
 
-        Of the editions that were not cancelled, it is the last one that took effect at that instant or earlier. 1
-        query, with one look-up in an index for each agreement, however many editions there are. The result is an
-        ordinary queryset: ``Edition.objects.in_force().get(agreement__slug="terms")``.
+        Of the editions that were not cancelled, it is the last one that took effect at that instant or earlier. The
+        result is an ordinary queryset: ``Edition.objects.in_force().get(agreement__slug="terms")``. Its query makes one
+        look-up in an index for each agreement, however many editions there are.
         """
         return self.filter(effective_from__binds_at=at or timezone.now())
 
@@ -66,8 +66,9 @@ class EditionQuerySet(models.QuerySet["Edition"]):
         return self.rewrite(False)  # type: ignore[attr-defined, no-any-return]  # The package adds it to the class.
 
     def without_texts(self, *names: str) -> Self:
-        """The same editions, without reading these texts (such as ``"body"``) in any language. Each column of an
-        edition that is used later costs 1 query. The returned queryset is also one ``with_real_columns()``.
+        """The same editions, without reading these texts (such as ``"body"``) in any language. If a text that was not
+        read is used later, Django reads it with 1 query for each column. The returned queryset is also one
+        ``with_real_columns()``.
         """
         columns = [
             name + suffix for name in names for suffix in ("", *(f"_{language}" for language in languages.LANGUAGES))

@@ -53,7 +53,8 @@ class Told(NamedTuple):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class History:
     """The sealed editions of one agreement in the order of their numbers, and the notices that describe them: primary
-    key → number of the edition. ``returned``: did any of their messages come back?
+    key → number of the edition. ``returned`` is true if a message of any notice of the agreement, also one of another
+    kind, counts as returned in the :class:`Progress` of its notice.
     """
 
     editions: tuple[SealedEdition, ...]
@@ -194,7 +195,8 @@ def read_told(
     histories: Mapping[int, History], *, users: Collection[UserKey], before: int | None = None
 ) -> Iterable[Told]:
     """Return the records by which these users know editions of the agreements of these histories. With ``before``,
-    notices about editions with that number or a higher one are left out. 1 query; none if there are no users.
+    notices about editions with that number or a higher one are left out, but acceptances are not. At most 1 query; none
+    if there are no users.
     """
     if not users:
         return []

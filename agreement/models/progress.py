@@ -108,8 +108,9 @@ class Progress(models.Model):
 
     @property
     def unreached(self) -> int:
-        """The number of deliveries that should have reached a user and did not: the sum of ``failed``, ``bounced`` and
-        :attr:`missed`, without those of deleted accounts.
+        """The number of deliveries that should have reached a user and did not, without those of deleted accounts: the
+        sum of ``failed``, ``bounced`` and :attr:`missed`, less :attr:`gone`, but not less than 0. A delivery that
+        failed and whose message was returned counts twice.
         """
         return max(0, self.failed + self.bounced + self.missed - self.gone)
 
@@ -214,7 +215,8 @@ def notice_state(notice: Notice, rows: Collection[Progress], *, at: datetime | N
     because it was not needed any more, or if nothing was sent and it is not needed now; otherwise ``GAPS`` if some
     users were not reached, otherwise ``DONE``. A notice that is not finished is ``OVERTAKEN`` if the rest is to be
     skipped, otherwise paused, suspended (by the setting ``SENDING_SUSPENDED``), in its notice delay, or being sent, in
-    this order. At most the query of :meth:`Notice.skip_reason`.
+    this order. The queries are those of :meth:`Notice.skip_reason` and, for a finished notice, of
+    :attr:`Progress.gone`.
     """
     at = at or timezone.now()
     finished = notice.fanned_out_at is not None and not any(row.waiting for row in rows)

@@ -120,8 +120,8 @@ def bound_editions(accepted: EditionDates, editions: Sequence[EditionDates], unt
     """Yield the editions by which an acceptance bound the user up to ``until``, in the order of their numbers: the
     accepted edition, and later ones that changed only its wording. The moment of the acceptance is not considered.
 
-    ``editions`` are all sealed editions of the agreement, in the order of their numbers. Editions that are cancelled,
-    now or later, and those that take effect after ``until`` are left out.
+    ``editions`` are all sealed editions of the agreement, in the order of their numbers. Editions that take effect
+    after ``until`` are left out, and so are cancelled editions, whenever they were cancelled.
     """
     for edition in editions:
         effective = edition.cancelled_at is None and edition.effective_from <= until

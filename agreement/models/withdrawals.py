@@ -132,7 +132,7 @@ class ScanStorage(FileSystemStorage):
         return str(Path(self.base_location).absolute())
 
     def url(self, name: str | None) -> str:
-        """Raise ``ValueError``: the storage has no URL for a scan. Only a view of the admin sends it."""
+        """Raise ``ValueError``, because the storage has no URL for a scan."""
         raise ValueError("A scan has no URL: only the admin sends it.")
 
 
