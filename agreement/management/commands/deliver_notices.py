@@ -62,8 +62,9 @@ class Command(BaseCommand):
             ) from None
 
     def dry_run(self) -> None:
-        """Print how many deliveries are due, how many wait and why, and how many would be skipped. Nothing is changed.
-        Raises ``CommandError`` if sending is suspended.
+        """Print how many deliveries would be sent now, how many wait, and how many would be skipped, and also for how
+        many notices not all deliveries are written yet. Nothing is changed. Raises ``CommandError`` if sending is
+        suspended.
         """
         if conf.get().SENDING_SUSPENDED:
             raise command_error(*SUSPENDED)
