@@ -362,8 +362,8 @@ def _host(url: str) -> str:
 
 
 def sender(language: str) -> str:
-    """The ``From`` header of a mail in ``kk``, ``ru`` or ``mul`` (both): the display name and the address of
-    :func:`from_email`. Without a display name there, it is :func:`site_name`.
+    """The ``From`` header of a mail in ``kk``, ``ru`` or ``mul`` (both): the address of :func:`from_email` with its
+    display name. If it has no display name, :func:`site_name` is added as one, unless the site has no name.
     """
     name, address = parseaddr(from_email())
     if name or not address or not (name := site_name(language)):

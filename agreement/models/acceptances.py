@@ -135,8 +135,8 @@ class _NewAcceptance:
 
 
 class _Accepted(NamedTuple):
-    """The columns of an acceptance that decide about a further one. It is stored, or is to be written. The names are
-    those of the columns.
+    """The columns of an acceptance by which it is decided whether the user may accept again, and in which round. The
+    acceptance is stored, or is to be written. The names are those of the columns.
     """
 
     user_id: UserKey
@@ -621,8 +621,8 @@ def _open_round(
     withdrawals: Iterable[Withdrawal], acceptances: Iterable[Acceptance | _Accepted], *, kind: str, at: datetime
 ) -> int:
     """The round in which a user may accept at that instant: 1 plus the number of their withdrawals that took effect by
-    then. The rows are those of the user in the agreement, without refused withdrawals; those after the instant are left
-    out.
+    then. The rows must be those of the user in the agreement, without refused withdrawals. Rows of a later instant are
+    ignored.
 
     Raises :class:`WithdrawnError` if the user withdrew, has not accepted since, and that kind of acceptance does not
     let them accept again.

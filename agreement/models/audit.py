@@ -131,10 +131,10 @@ AuditEntryManager = models.Manager.from_queryset(AuditEntryQuerySet)
 
 
 class AuditEntry(Personal):
-    """One action. ``by`` and ``account`` say who did it for the site. ``by`` is empty if no person is known, and
-    ``account`` if no account is known. Both are empty if a user who is not staff acted on their own data. The entry
-    names its row as text, without a foreign key, so it remains after the row is deleted. ``key`` is empty if it would
-    be the key of an account, or if the entry is about a list of rows.
+    """One action. ``by`` is the name of the person who did it, and ``account`` is the primary key of their account.
+    ``by`` is empty if no person is known, and ``account`` if no account is known. Both are empty if a user who is not
+    staff acted on their own data. The entry names its row as text, without a foreign key, so it remains after the row
+    is deleted. ``key`` is empty if it would be the key of an account, or if the entry is about a list of rows.
 
     The columns of :class:`Personal` say which user the entry is about, until they are erased. The link and the
     pseudonym are empty if it is about no user.

@@ -131,13 +131,13 @@ class Breach(models.Model):
             AffectedUser.objects.bulk_create(AffectedUser(breach=self, user_id=key) for key in dict.fromkeys(user_keys))
 
     def users(self) -> models.QuerySet[models.Model]:
-        """Those of the site's audience whom the breach concerns. The queryset is not evaluated."""
+        """The users in the site's audience whom the breach concerns. The queryset is not evaluated."""
         audience = conf.audience()
         return audience if self.everyone else audience.filter(pk__in=self.affected.values("user"))
 
     def left_out(self) -> models.QuerySet[AffectedUser]:
-        """The named users who are not in the site's audience and therefore are not notified. The queryset is not
-        evaluated.
+        """The rows of ``affected`` whose users are not in the site's audience and therefore are not notified. The
+        queryset is not evaluated.
         """
         return self.affected.exclude(user__in=conf.audience().values("pk")).select_related("user").order_by("pk")
 

@@ -263,14 +263,14 @@ class Edition(models.Model):
         return EditionText(**{name: getattr(self, f"{name}_{language}") or "" for name in TEXT_FIELDS})
 
     def statements(self) -> dict[str, object]:
-        """What the edition states about itself and the lint checks, by the names of the fields: the prevailing
-        language, the days of notice and the years of retention.
+        """The values of those fields of the edition whose statements the lint compares with the texts, by the names of
+        the fields: the prevailing language, the days of notice and the years of retention.
         """
         return {name: getattr(self, name) for name in NAMES}
 
     def clean(self) -> None:
-        """Normalise the texts as an import does: a byte order mark is removed, and CRLF and CR become LF. Nothing is
-        saved.
+        """Normalise the texts as an import does: :func:`agreement.text.source.normalise` removes a byte order mark at
+        the beginning and makes every line end LF. Nothing is saved.
 
         Raises ``ValidationError`` about the first field that contains NUL or a lone surrogate, which can't be stored,
         or a number above its limit in ``MAX_STATED``, with which no date can be computed.

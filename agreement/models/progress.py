@@ -116,8 +116,8 @@ class Progress(models.Model):
 
     @cached_property
     def gone(self) -> int:
-        """The number of deliveries that reached nobody and whose account was deleted since. 1 query, if there may be
-        any; none after ``with_gone()``.
+        """The number of deliveries that should have reached a user and did not, and whose account was deleted since. 1
+        query, if there may be any; none after ``with_gone()``.
         """
         if not (self.failed or self.bounced or self.missed):
             return 0

@@ -81,7 +81,7 @@ ConsentManager = models.Manager.from_queryset(ConsentQuerySet)
 
 
 class Consent(Personal):
-    """One user's consent to one use of personal data, in the words that were displayed. Separate from acceptance."""
+    """One user's consent to one use of personal data, in the words that were displayed. It is no acceptance."""
 
     purpose = models.SlugField(
         _("purpose"), max_length=64, help_text=_("The name that the site uses, for example “registration”.")
