@@ -450,9 +450,10 @@ class AcceptanceQuerySet(PersonalQuerySet["Acceptance"]):
     def _not_accepted(
         self, user_key: UserKey, required: dict[int, RequiredAcceptance]
     ) -> models.QuerySet[Agreement, tuple[int, int, bool]]:
-        """(Key, round that the user is in, whether the user withdrew and has accepted no edition since) of each
-        required agreement of which the user has accepted no edition that counts, in the order of the keys. Acceptances
-        that a withdrawal overtook do not count. Withdrawals that are refused or not in effect yet are not considered.
+        """For each required agreement of which the user has accepted no edition that counts: its primary key, the round
+        that the user is in, and whether the user withdrew and has accepted no edition since. The rows are in the order
+        of the keys. Acceptances that a withdrawal overtook do not count. Withdrawals that are refused or not in effect
+        yet are not considered. The queryset is not evaluated.
         """
         overtaking = _withdrawals(user_key).filter(agreement=models.OuterRef("edition__agreement"))
         accepted = self.filter(~overtaken(overtaking), user=user_key, edition__agreement=models.OuterRef("pk"))
@@ -680,7 +681,7 @@ class _History:
     acceptances: dict[UserKey, list[_Accepted]]
     """Those of the database, and those that :meth:`accept` adds. A missing user is added."""
     first: dict[tuple[UserKey, int, int], int]
-    """User, edition and round → the place of the first row about it."""
+    """User, edition and round → the place of the first row with them that may be recorded or was recorded before."""
 
     @cached_property
     def _editions(self) -> dict[int, tuple[EditionDates, datetime | None]]:

@@ -1,8 +1,9 @@
 """Which editions a user knows, and therefore which changes a notice describes to them.
 
-A user learns of an edition by a notice of its publication or a reminder, if it was sent to them and did not come back,
-or if they opened it on the site. They also know an edition that they accepted by confirmation. A deemed acceptance is
-no knowledge, because no text was displayed. An acceptance that was imported or recorded by an officer is none either.
+A user knows an edition if a notice of its publication or a reminder was sent to them and did not come back, or if they
+opened such a notice on the site before the edition was cancelled, if it was. They also know an edition that they
+accepted by confirmation. A deemed acceptance is no knowledge, because no text was displayed. An acceptance that was
+imported or recorded by an officer is none either.
 
 :meth:`History.since` decides by these records with which earlier edition a notice compares its edition for one user.
 The notice then covers the later editions up to its own, except cancelled ones.
@@ -92,9 +93,9 @@ class History:
         whom these records exist and whose account was created at ``created_at`` (``None``: this is not known). 0 if
         there is none. The result is never a cancelled edition.
 
-        A record counts only if the edition with which its message compared is not cancelled, and not later than what
-        the user knows by their other records or what :meth:`beginning` returns. Otherwise they were not told what
-        changed before the message.
+        A record counts only if it is about an edition before ``before``, and if the edition with which its message
+        compared is not cancelled, and not later than what the user knows by their other records or what
+        :meth:`beginning` returns. Otherwise they were not told what changed before the message.
         """
         known, cancelled = self.beginning(before=before, created_at=created_at), self.cancelled
         for row in sorted(told, key=lambda row: row.since):

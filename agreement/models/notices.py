@@ -253,8 +253,8 @@ class Notice(models.Model):
 
     def skip_reason(self, at: datetime | None = None) -> str:
         """The reason, as the ledger stores it, why the deliveries of this notice are to be skipped at that instant
-        (now); ``""`` if they are to be sent. A pause is no reason. At most 1 query, if ``edition`` is loaded. None
-        after ``with_overtaking()``, whose instant then decides which notices are newer.
+        (now); ``""`` if they are to be sent. A pause is no reason. At most 1 query, if ``edition`` is loaded; no query
+        after ``with_overtaking()``, whose instant then decides which notices overtake this one.
 
         For a notice of a cancellation or of a breach it is ``""``. Every other notice is to be skipped if its edition
         is cancelled, or if the notice about the publication of a later edition, which is not cancelled, is due by then
