@@ -114,16 +114,20 @@ class Conf:
     agreements. Default: the site's ``TIME_ZONE``."""
 
     PREVAILING_LANGUAGE: str = ""
-    """The prevailing language of a new draft: ``"kk"``, ``"ru"`` or ``""`` (none stated)."""
+    """The prevailing language of a new draft: ``"kk"``, ``"ru"`` or ``""`` (none stated). A draft takes over the one of
+    the edition in force, if there is one."""
 
     NOTICE_DAYS: int = 0
-    """What a new draft promises: days between the publication of the *next* edition and its effect."""
+    """What a new draft promises: the least number of days between the publication of the *next* edition and its effect.
+    A draft takes over the days of the edition in force, if there is one."""
 
     GRACE_DAYS: int = 0
-    """What a new draft states: days after its effect during which an earlier acceptance by confirmation counts."""
+    """What a new draft states: days after its effect during which an earlier acceptance by confirmation counts. A draft
+    takes over the days of the edition in force, if there is one."""
 
     RETENTION_YEARS: int = 3
-    """What a new draft states: years for which personal data is stored after the agreement with a user ends."""
+    """What a new draft states: years for which personal data is stored after the agreement with a user ends. A draft
+    takes over the years of the edition in force, if there is one."""
 
     SHOW_SCHEDULED: bool = True
     """Are editions public before they take effect? If so, the pages state when they take effect. If not, cancelled
@@ -373,29 +377,31 @@ def sender(language: str) -> str:
 
 
 def time_zone() -> str:
-    """The name of the time zone of a new agreement and of lists that are about several agreements: the app's setting
-    ``TIME_ZONE`` or, if it is empty, Django's setting.
+    """The name of the default time zone of a new agreement, which is also that of lists that are about several
+    agreements: the app's setting ``TIME_ZONE`` or, if it is empty, Django's setting.
     """
     return get().TIME_ZONE or settings.TIME_ZONE
 
 
 def prevailing_language() -> str:
-    """The ``prevailing_language`` of a new draft: the setting ``PREVAILING_LANGUAGE``."""
+    """The default of the field ``prevailing_language`` of an edition: the setting ``PREVAILING_LANGUAGE``."""
     return get().PREVAILING_LANGUAGE
 
 
 def notice_days() -> int:
-    """The ``notice_days`` of a new draft: the setting ``NOTICE_DAYS``."""
+    """The default of the field ``notice_days`` of an edition: the setting ``NOTICE_DAYS``."""
     return get().NOTICE_DAYS
 
 
 def grace_days() -> int:
-    """The ``grace_days`` of a new draft: the setting ``GRACE_DAYS``."""
+    """The default of the field ``grace_days`` of an edition: the setting ``GRACE_DAYS``."""
     return get().GRACE_DAYS
 
 
 def retention_years() -> int:
-    """The ``retention_years`` of a new draft: the setting ``RETENTION_YEARS``."""
+    """The default of the field ``retention_years`` of an edition: the setting ``RETENTION_YEARS``. The erasure uses it
+    too, where no edition states a term.
+    """
     return get().RETENTION_YEARS
 
 

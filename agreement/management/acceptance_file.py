@@ -1,4 +1,6 @@
-"""The file of the command ``import_acceptances``: reads its rows, and stores them until all of them are checked."""
+"""The file of the command ``import_acceptances``: reads its rows, and stores them until all of them are checked and
+recorded.
+"""
 
 from __future__ import annotations
 

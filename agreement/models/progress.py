@@ -1,5 +1,7 @@
-"""The progress of a notice in each channel, stored as numbers, so that reading it counts no rows of the ledger, and
-the state of the notice, which is computed from it.
+"""The progress of a notice in each channel, and the state of the notice, which is computed from it.
+
+The progress is stored as numbers, so that reading it counts no rows of the ledger. :attr:`Progress.gone` is not stored;
+it is counted.
 """
 
 from __future__ import annotations
