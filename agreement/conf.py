@@ -114,20 +114,20 @@ class Conf:
     agreements. Default: the site's ``TIME_ZONE``."""
 
     PREVAILING_LANGUAGE: str = ""
-    """The prevailing language of a new draft: ``"kk"``, ``"ru"`` or ``""`` (none stated). A draft takes over the one of
-    the edition in force, if there is one."""
+    """The prevailing language of a new draft: ``"kk"``, ``"ru"`` or ``""`` (none stated). A draft that takes over
+    the values of an edition does not use it."""
 
     NOTICE_DAYS: int = 0
     """What a new draft promises: the least number of days between the publication of the *next* edition and its effect.
-    A draft takes over the days of the edition in force, if there is one."""
+    A draft that takes over the values of an edition does not use it."""
 
     GRACE_DAYS: int = 0
     """What a new draft states: days after its effect during which an earlier acceptance by confirmation counts. A draft
-    takes over the days of the edition in force, if there is one."""
+    that takes over the values of an edition does not use it."""
 
     RETENTION_YEARS: int = 3
     """What a new draft states: years for which personal data is stored after the agreement with a user ends. A draft
-    takes over the years of the edition in force, if there is one."""
+    that takes over the values of an edition does not use it."""
 
     SHOW_SCHEDULED: bool = True
     """Are editions public before they take effect? If so, the pages state when they take effect. If not, cancelled

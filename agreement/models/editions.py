@@ -89,9 +89,8 @@ class EditionQuerySet(models.QuerySet["Edition"]):
         return self.annotate(superseded_at=models.Subquery(later))
 
     def stated_in_force(self, agreement: Agreement) -> dict[str, Any]:
-        """Return what the edition of this agreement in force states about itself, with which a new draft begins:
-        the ``CARRIED_FIELDS``. If no edition is in force, the result is empty: then the settings of the site apply. 1
-        query.
+        """Return the ``CARRIED_FIELDS`` of the edition of this agreement in force, which a new draft can take over. If
+        no edition is in force, the result is empty: then the settings of the site apply. 1 query.
         """
         return self.in_force().filter(agreement=agreement).values(*CARRIED_FIELDS).first() or {}
 

@@ -544,8 +544,8 @@ def _declines_of(people: list[Person]) -> QuerySet[Decline]:
 
 @dataclass(frozen=True, slots=True)
 class FullyErased:
-    """Those of some people of whom no agreement stores an acceptance any more. The consents and audit entries about
-    them, which belong to no agreement, can be erased too.
+    """Those people, of some whose data is erased, of whom no agreement stores an acceptance that is not erased. The
+    consents and audit entries about them, which belong to no agreement, can be erased too.
     """
 
     users: set[UserKey]
