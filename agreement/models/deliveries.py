@@ -65,8 +65,8 @@ def ledger_clock() -> DatabaseClock:
 
 
 class DeliveryOutcome(models.TextChoices):
-    """The state of a delivery. All but ``waiting`` are final, but ``reopen()`` can make failed, skipped and returned
-    deliveries wait again, and ``revive()`` skipped ones.
+    """The outcome of a delivery, or that it still waits. All but ``waiting`` are final, but ``reopen()`` can make
+    failed deliveries, skipped ones and sent ones whose message was returned wait again, and ``revive()`` skipped ones.
     """
 
     WAITING = "waiting", _("waiting")
