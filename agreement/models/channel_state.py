@@ -159,8 +159,8 @@ class ChannelState(models.Model):
 
     def record_sent(self, limits: Sequence[RateLimit], *, lease: str, used: int, at: datetime) -> None:
         """End the claim with that lease. ``used`` messages count as sent at that instant, and the other slots of the
-        claim are free again. If the lease ran out and another worker has claimed since, all slots of the claim already
-        count as sent, and ``used`` is added. 1 query.
+        claim are free again. If the lease ran out and :meth:`reserve` has added all messages of the claim to the log
+        since, these stay there, and ``used`` is added. 1 query.
 
         ``limits`` are the rate limits of this channel. Messages that were sent more than a day ago, and too long ago to
         count for the limits, are dropped from the log. The caller must have read this row by

@@ -276,7 +276,7 @@ class Notice(models.Model):
 
     @property
     def goes_first(self) -> bool:
-        """Whether its deliveries are sent before those of all other notices: it announces a breach."""
+        """Whether its deliveries are sent before those of notices about editions: it announces a breach."""
         return self.kind == NoticeKind.BREACH
 
     def other_notices(self) -> NoticeQuerySet:

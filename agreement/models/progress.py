@@ -103,9 +103,7 @@ class Progress(models.Model):
 
     @property
     def audience(self) -> int:
-        """The number of deliveries written so far, whatever their outcome. When all are written, it is the number of
-        users whom the notice concerns in this channel.
-        """
+        """The number of deliveries written so far, whatever their outcome."""
         return self.waiting + self.sent + self.failed + self.skipped
 
     @property

@@ -94,8 +94,8 @@ class Command(BaseCommand):
             )
 
     def drop(self, channel: str) -> None:
-        """Skip the deliveries that wait for a removed channel and that no worker has claimed, and print how many.
-        Raises ``CommandError`` if none wait for it, or if the setting ``CHANNELS`` still names it.
+        """Skip the deliveries that wait for a removed channel and have no lease or one that ran out, and print how
+        many. Raises ``CommandError`` if none wait for it, or if the setting ``CHANNELS`` still names it.
         """
         waiting = dispatch.removed_channels()
         if channel not in waiting:
