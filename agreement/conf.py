@@ -330,11 +330,11 @@ def from_email() -> str:
 
 
 def site_name(language: str) -> str:
-    """The name of the site in ``kk``, ``ru`` or ``mul`` (both). If ``SITE_NAME`` is a text, it is that text. If it has
-    a text for each language, it is the text in that language, and for ``mul`` both texts with a slash between them. If
-    ``SITE_NAME`` is an empty text, it is the name of the current site of ``django.contrib.sites``. If that app is not
-    installed, or its site is not set up, it is the host of ``BASE_URL``; ``""`` without a host. The only query is that
-    of ``django.contrib.sites``, which caches its site.
+    """The name of the site in ``kk``, ``ru`` or ``mul`` (both). If ``SITE_NAME`` is a text, it is that text. If
+    ``SITE_NAME`` maps languages to texts, it is the text in that language, and for ``mul`` all these texts with slashes
+    between them. If ``SITE_NAME`` is an empty text, it is the name of the current site of ``django.contrib.sites``. If
+    that app is not installed, or its site is not set up, it is the host of ``BASE_URL``. ``""`` if there is no such
+    text or host. The only query is that of ``django.contrib.sites``, which caches its site.
     """
     name = get().SITE_NAME
     if isinstance(name, Mapping):

@@ -544,7 +544,7 @@ def _declines_of(people: list[Person]) -> QuerySet[Decline]:
 
 @dataclass(frozen=True, slots=True)
 class FullyErased:
-    """Those people, of some whose data is erased, of whom no agreement stores an acceptance that is not erased. The
+    """Of the people whose data is erased, those of whom no agreement stores an acceptance that is not erased. The
     consents and audit entries about them, which belong to no agreement, can be erased too.
     """
 
