@@ -114,16 +114,20 @@ class Conf:
     agreements. Default: the site's ``TIME_ZONE``."""
 
     PREVAILING_LANGUAGE: str = ""
-    """The prevailing language of a new draft: ``"kk"``, ``"ru"`` or ``""`` (none stated)."""
+    """The prevailing language of a new draft: ``"kk"``, ``"ru"`` or ``""`` (none stated). A draft that takes over
+    the values of an edition does not use it."""
 
     NOTICE_DAYS: int = 0
-    """What a new draft promises: days between the publication of the *next* edition and its effect."""
+    """What a new draft promises: the least number of days between the publication of the *next* edition and its effect.
+    A draft that takes over the values of an edition does not use it."""
 
     GRACE_DAYS: int = 0
-    """What a new draft states: days after its effect during which an earlier acceptance by confirmation counts."""
+    """What a new draft states: days after its effect during which an earlier acceptance by confirmation counts. A draft
+    that takes over the values of an edition does not use it."""
 
     RETENTION_YEARS: int = 3
-    """What a new draft states: years for which personal data is stored after the agreement with a user ends."""
+    """What a new draft states: years for which personal data is stored after the agreement with a user ends. A draft
+    that takes over the values of an edition does not use it."""
 
     SHOW_SCHEDULED: bool = True
     """Are editions public before they take effect? If so, the pages state when they take effect. If not, cancelled
@@ -326,9 +330,11 @@ def from_email() -> str:
 
 
 def site_name(language: str) -> str:
-    """The name of the site in ``kk``, ``ru`` or ``mul`` (both): ``SITE_NAME`` or, if it is empty, the name of the
-    current site of ``django.contrib.sites``. If that app is not installed, or its site is not set up, it is the host of
-    ``BASE_URL``; ``""`` without a host. At most 1 query for each process.
+    """The name of the site in ``kk``, ``ru`` or ``mul`` (both). If ``SITE_NAME`` is a text, it is that text. If
+    ``SITE_NAME`` maps languages to texts, it is the text in that language, and for ``mul`` all these texts with slashes
+    between them. If ``SITE_NAME`` is an empty text, it is the name of the current site of ``django.contrib.sites``. If
+    that app is not installed, or its site is not set up, it is the host of ``BASE_URL``. ``""`` if there is no such
+    text or host. The only query is that of ``django.contrib.sites``, which caches its site.
     """
     name = get().SITE_NAME
     if isinstance(name, Mapping):
@@ -360,8 +366,8 @@ def _host(url: str) -> str:
 
 
 def sender(language: str) -> str:
-    """The ``From`` header of a mail in ``kk``, ``ru`` or ``mul`` (both): the display name and the address of
-    :func:`from_email`. Without a display name there, it is :func:`site_name`.
+    """The ``From`` header of a mail in ``kk``, ``ru`` or ``mul`` (both): the address of :func:`from_email` with its
+    display name. If it has no display name, :func:`site_name` is added as one, unless the site has no name.
     """
     name, address = parseaddr(from_email())
     if name or not address or not (name := site_name(language)):
@@ -371,29 +377,31 @@ def sender(language: str) -> str:
 
 
 def time_zone() -> str:
-    """The name of the time zone of a new agreement and of lists that are about several agreements: the app's setting
-    ``TIME_ZONE`` or, if it is empty, Django's setting.
+    """The name of the default time zone of a new agreement, which is also that of lists that are about several
+    agreements: the app's setting ``TIME_ZONE`` or, if it is empty, Django's setting.
     """
     return get().TIME_ZONE or settings.TIME_ZONE
 
 
 def prevailing_language() -> str:
-    """The ``prevailing_language`` of a new draft: the setting ``PREVAILING_LANGUAGE``."""
+    """The default of the field ``prevailing_language`` of an edition: the setting ``PREVAILING_LANGUAGE``."""
     return get().PREVAILING_LANGUAGE
 
 
 def notice_days() -> int:
-    """The ``notice_days`` of a new draft: the setting ``NOTICE_DAYS``."""
+    """The default of the field ``notice_days`` of an edition: the setting ``NOTICE_DAYS``."""
     return get().NOTICE_DAYS
 
 
 def grace_days() -> int:
-    """The ``grace_days`` of a new draft: the setting ``GRACE_DAYS``."""
+    """The default of the field ``grace_days`` of an edition: the setting ``GRACE_DAYS``."""
     return get().GRACE_DAYS
 
 
 def retention_years() -> int:
-    """The ``retention_years`` of a new draft: the setting ``RETENTION_YEARS``."""
+    """The default of the field ``retention_years`` of an edition: the setting ``RETENTION_YEARS``. The erasure uses it
+    too, where no edition states a term.
+    """
     return get().RETENTION_YEARS
 
 

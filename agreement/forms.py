@@ -30,12 +30,12 @@ NOT_IN_ANOTHERS_NAME = gettext_lazy("You act in the name of another user. Only t
 class AcceptanceFormMixin(forms.BaseForm):
     """Adds acceptance to a form that creates a user: ``class SignUp(AcceptanceFormMixin, UserCreationForm)``.
 
-    The form asks about every agreement in force that users accept on this site, or about those of ``agreements``
-    (slugs) that have an edition in force. Each has a checkbox that must be ticked. The form also asks for each consent
-    of the setting ``CONSENTS``, by a checkbox of its own that may stay empty. If another edition than the displayed one
-    is in force when the form is posted, or the words of a ticked consent have changed, the form has an error and
-    displays the new text, with this checkbox unticked. ``save()`` records the answers in the transaction that saves the
-    user; :meth:`accept` says what it raises.
+    The form asks about every agreement that users accept on this site, or about those of ``agreements`` (slugs), as far
+    as they have an edition in force. Each has a checkbox that must be ticked. The form also asks for each consent of
+    the setting ``CONSENTS``, by a checkbox of its own that may stay empty. If another edition than the displayed one is
+    in force when the form is posted, or the words of a ticked consent have changed, the form has an error and displays
+    the new text, with this checkbox unticked. ``save()`` records the answers in the transaction that saves the user;
+    :meth:`accept` says what it raises.
 
     The mixin works with any form whose ``save()`` returns the user, also with that of django-allauth. If ``save()``
     returns a user that is not stored yet, as with ``commit=False``, nothing is recorded: save the user, then call
@@ -133,9 +133,10 @@ class AcceptanceFormMixin(forms.BaseForm):
         nothing behind.
 
         Raises :class:`~agreement.models.StaleEditionError` if another edition took effect after the form was checked.
-        The middleware turns this error into a response with the status 409. Raises ``StaleWording`` if the words of a
-        ticked consent were changed after that, and ``PermissionDenied`` if ``request`` is set and somebody acts in the
-        name of its user.
+        The middleware turns this error into a response with the status 409. Raises
+        :class:`~agreement.models.WithdrawnError` if the user withdrew and may not accept again, ``StaleWording`` if the
+        words of a ticked consent were changed after the form was checked, and ``PermissionDenied`` if ``request`` is
+        set and somebody acts in the name of its user.
         """
         if self.request and current_impersonation(self.request):
             raise PermissionDenied(NOT_IN_ANOTHERS_NAME)

@@ -33,7 +33,7 @@ def register(module: str, clear: Callable[[], None]) -> None:
 
 def remembered(function: Function) -> Function:
     """Decorator above ``functools.cache`` or ``lru_cache``: register the function's cache, so that ``clear()`` empties
-    it. Every cached function of the app needs it. Returns the function.
+    it. Returns the function. Every cached function of the app needs this decorator or :func:`remembered_for_machine`.
     """
     register(f"{function.__module__}.{function.__qualname__}", function.cache_clear)
     return function

@@ -1,7 +1,8 @@
 """The check whether the user of a request may continue, or must first accept an edition.
 
-The middleware and ``acceptance_required`` call :func:`check`; ``HasAccepted`` calls :func:`pending`. The last two check
-single views: on a site without the middleware, or for users who authenticate by a token.
+The middleware and ``acceptance_required`` call :func:`check`; ``HasAccepted`` calls :func:`pending`.
+``acceptance_required`` and ``HasAccepted`` check single views: on a site without the middleware, or for users who
+authenticate by a token.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The editions that the user of a request may still accept later, because the edition gives them days to agree."""
+"""The editions that the user of a request may still accept later, because they give users days to agree."""
 
 from __future__ import annotations
 
@@ -41,8 +41,9 @@ def sentence(until: datetime, time_zone: str) -> str:
 
 
 def of_request(request: HttpRequest) -> list[Grace]:
-    """Return the editions in force that the user of this request has not accepted and need not accept yet, in the order
-    of the slugs. Empty if nobody is signed in, or if the user is staff and the setting ``EXEMPT_STAFF`` is true.
+    """Return a :class:`Grace` for each edition in force that the user of this request has not accepted while an earlier
+    acceptance still counts, in the order of the slugs. The list is empty if nobody is signed in, or if the user is
+    staff and the setting ``EXEMPT_STAFF`` is true.
 
     No query of its own if no edition gives days to agree at this moment or nobody is signed in, else at most 1, and 1
     more if the list is not empty.

@@ -81,8 +81,8 @@ def current_impersonation(request: HttpRequest) -> Impersonation | None:
 
 
 def _officer_key(request: HttpRequest, user: SiteUser) -> str | None:
-    """Return the primary key, as text, of the person who acts in the name of this user; ``""`` if it can't be read;
-    ``None`` if the session does not say that somebody does.
+    """Return the primary key, as text, of the person who acts in the name of this user, or their name if only that was
+    stored at a login; ``""`` if it can't be read; ``None`` if the session does not say that somebody does.
 
     Only a session that belongs to this user, or in which this user is impersonated, counts. A user who is determined by
     a token acts for themselves, whatever session the same browser has.

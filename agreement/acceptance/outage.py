@@ -63,8 +63,8 @@ def _postgresql_is_away(connection: BaseDatabaseWrapper, error: Exception) -> bo
 
 
 def _refuses(connection: BaseDatabaseWrapper) -> bool:
-    """Return whether the PostgreSQL server can't be reached, refuses connections, or is starting or shutting down. If
-    it does not answer within ``ANSWER_SECONDS``, the result is ``False``.
+    """Return whether the PostgreSQL server can't be reached, refuses connections, or is starting or shutting down. The
+    result is ``False`` if it does not answer within ``ANSWER_SECONDS``, or if this process can't open a socket.
     """
     from psycopg import conninfo, pq
 

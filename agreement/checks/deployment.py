@@ -42,9 +42,10 @@ def check_pseudonym_keys(app_configs: Sequence[AppConfig] | None, **kwargs: obje
 
 
 def check_deployment(app_configs: Sequence[AppConfig] | None, **kwargs: object) -> Iterable[CheckMessage]:
-    """Warn if ``BASE_URL`` has no TLS, if the site sends no content security policy, if the settings of proxies do not
-    fit together, if the location of the data is not stated, if WeasyPrint is installed and does not work, if no known
-    app limits failed logins, and, if the admin is installed, if no known app asks for a second factor.
+    """Warn if ``BASE_URL`` is an address without TLS, if the site sends no content security policy, if the settings of
+    proxies do not fit together, if the location of the data is not stated, if WeasyPrint is installed and does not
+    work, if no known app limits failed logins, and, if the admin is installed, if no known app asks for a second
+    factor.
     """
     now = conf.get()
     if now.BASE_URL and not str(now.BASE_URL).startswith("https://"):

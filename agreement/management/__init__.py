@@ -124,11 +124,12 @@ def read_texts(
     compare with the document. ``names`` maps each language to the name of a Word file or a text file. It may be empty;
     then both results are empty.
 
-    ``changes`` is ``accept`` or ``reject``: which text a file with tracked changes has. ``encoding`` is used for text
-    files that are not in UTF-8. With ``may_be_empty``, the text of a text file with nothing but white space is ``""``.
+    ``changes`` is ``accept`` or ``reject``: which text a file with tracked changes has. Passages that are struck out by
+    hand count as tracked deletions. ``encoding`` is used for text files that are not in UTF-8. With ``may_be_empty``,
+    the text of a text file with nothing but white space is ``""``.
 
     Raises ``CommandError`` if a file can't be read or is refused (``word.files.read_file``), if ``changes`` is ``None``
-    and tracked changes give a file two texts, and if each text is in the language of the other one.
+    and tracked changes give a file two different texts, and if each text is in the language of the other one.
     """
     texts, lines = {}, []
     for language, name in names.items():

@@ -1,4 +1,6 @@
-"""The file of the command ``import_acceptances``: reads its rows, and stores them until all of them are checked."""
+"""The file of the command ``import_acceptances``: reads its rows, and stores them until all of them are checked and
+recorded.
+"""
 
 from __future__ import annotations
 
@@ -34,13 +36,13 @@ class Digest(Protocol):
 
 def read_rows(name: str, digest: Digest) -> Iterator[tuple[int, dict[str, str] | None]]:
     """Yield a pair for each row after the first line of the CSV file: the number of the line in which it begins, and
-    its cells by column, without spaces around them, or ``None`` if it has more or fewer cells than the first line.
-    Empty lines are left out. The language is ``""`` if its column or its cell at the end of the row is missing. Cells
-    are separated by commas, or by semicolons as Excel writes them in many countries; the first line decides. The bytes
-    of the file are added to ``digest``.
+    its cells by column, without spaces and tabs around them, or ``None`` if it has more or fewer cells than the first
+    line. Empty lines are left out. The language is ``""`` if its column, or its cell at the end of the row, is missing.
+    Cells are separated by commas, or by semicolons as Excel writes them in many countries; the first line decides. The
+    bytes that were read are added to ``digest``.
 
-    Raises ``CommandError``, perhaps after some rows, if the file can't be read as CSV in UTF-8, has no row, or its
-    first line does not name the columns ``COLUMNS``, each once; the language may be left out.
+    Raises ``CommandError``, perhaps after some rows, if the file can't be read as CSV in UTF-8, has no row after the
+    first line, or its first line does not name the columns ``COLUMNS``, each once; the language may be left out.
     """
     start = 1
     try:

@@ -67,7 +67,7 @@ class WithdrawnError(ValidationError):
 class ContradictionError(ValidationError):
     """An earlier row of the same call of ``import_history()`` states another moment or language for this acceptance,
     which is of the same edition by the same user in the same round. Nothing was recorded. ``earlier`` is the place of
-    that row among the rows of the call, counted from 0. ``code`` is ``contradiction``.
+    that earlier row in the argument ``rows`` of the call, counted from 0. ``code`` is ``contradiction``.
     """
 
     def __init__(self, earlier: int) -> None:
@@ -135,8 +135,8 @@ class _NewAcceptance:
 
 
 class _Accepted(NamedTuple):
-    """The columns of an acceptance that decide about a further one. It is stored, or is to be written. The names are
-    those of the columns.
+    """The columns of an acceptance by which it is decided whether the user may accept again, and in which round. The
+    acceptance is stored, or is to be written. The names are those of the columns.
     """
 
     user_id: UserKey
@@ -204,11 +204,11 @@ class AcceptanceQuerySet(PersonalQuerySet["Acceptance"]):
 
         ``user`` must be an account, not an anonymous user. ``digest`` is that of the edition that was displayed, and
         ``language`` the language of the displayed text (for a deemed acceptance: the language in which the site was
-        read). The edition must be in force. An explicit acceptance may also be of the next edition to take effect, if
-        the setting ``ACCEPT_ANNOUNCED`` is on. A lock stops publication, cancellation and withdrawal until the
-        transaction ends. ``at`` is the moment of imported history, which is not in the future. For every other kind it
-        must be ``None``, because the user accepts now. After the commit of a new row, the signal
-        ``acceptance_recorded`` is sent.
+        read). A new acceptance is possible if the edition is in force at that moment. An explicit acceptance may also
+        be of the next edition to take effect, if the setting ``ACCEPT_ANNOUNCED`` is on. A lock stops publication,
+        cancellation and withdrawal until the transaction ends. ``at`` is the moment of imported history, which is not
+        in the future. For every other kind it must be ``None``, because the user accepts now. After the commit of a new
+        row, the signal ``acceptance_recorded`` is sent.
 
         The kind ``explicit`` requires the language ``kk`` or ``ru``. The kind ``on_behalf``, which an officer records,
         requires ``reason`` and ``officer``. Otherwise the database refuses the new row with ``IntegrityError``.
@@ -216,7 +216,7 @@ class AcceptanceQuerySet(PersonalQuerySet["Acceptance"]):
         A user who withdrew accepts again by this, in a new round. A deemed acceptance can't do that. If the withdrawal
         does not let the user accept again, only the kind ``on_behalf`` is possible.
 
-        Raises :class:`StaleEditionError` if the edition has another digest, or if it can't be accepted at that instant
+        Raises :class:`StaleEditionError` if the edition has another digest, or if it can't be accepted at that moment
         and there is no earlier row to return. Raises :class:`WithdrawnError` if the user withdrew, has not accepted
         since, and this kind of acceptance does not let them accept again. Raises ``ValueError`` if ``at`` does not suit
         ``kind``. Nothing is recorded then. Usually 4 queries (5 on SQLite), one of which locks. There is 1 more for
@@ -450,9 +450,10 @@ class AcceptanceQuerySet(PersonalQuerySet["Acceptance"]):
     def _not_accepted(
         self, user_key: UserKey, required: dict[int, RequiredAcceptance]
     ) -> models.QuerySet[Agreement, tuple[int, int, bool]]:
-        """(Key, round that the user is in, whether the user withdrew and has accepted no edition since) of each
-        required agreement of which the user has accepted no edition that counts, in the order of the keys. Acceptances
-        that a withdrawal overtook do not count. Withdrawals that are refused or not in effect yet are not considered.
+        """For each required agreement of which the user has accepted no edition that counts: its primary key, the round
+        that the user is in, and whether the user withdrew and has accepted no edition since. The rows are in the order
+        of the keys. Acceptances that a withdrawal overtook do not count. Withdrawals that are refused or not in effect
+        yet are not considered. The queryset is not evaluated.
         """
         overtaking = _withdrawals(user_key).filter(agreement=models.OuterRef("edition__agreement"))
         accepted = self.filter(~overtaken(overtaking), user=user_key, edition__agreement=models.OuterRef("pk"))
@@ -535,9 +536,10 @@ class Acceptance(Personal):
 
     ``at`` is the moment of the acceptance. ``recorded_at`` is the same moment, except for imported history, which is
     recorded later. ``round`` is one more than the number of the user's withdrawals from the agreement that were
-    registered when the row was written and had taken effect by ``at``. ``notice_sent`` is null unless the acceptance is
-    deemed; then it says whether the notice of the edition or its reminder had been sent to the user by then. Only an
-    acceptance that an officer recorded has a ``reason`` and an ``officer``.
+    registered when the row was written and had taken effect by ``at``; refused ones do not count. ``notice_sent`` is
+    null unless the acceptance is deemed; then it says whether the notice of the publication of the edition, or its
+    reminder, had been sent to the user by then. ``reason`` and ``officer`` are those of an acceptance that an officer
+    recorded.
     """
 
     # The index of the unique key begins with the edition, so the column needs no index of its own.
@@ -600,7 +602,9 @@ class Acceptance(Personal):
 
     @property
     def displayed(self) -> bool:
-        """Was the text displayed to the user? True only for an explicit acceptance, by confirmation."""
+        """True for an explicit acceptance, which a user gives by confirmation while the text is displayed; false for
+        every other kind.
+        """
         return self.kind == AcceptanceKind.EXPLICIT
 
     def __str__(self) -> str:
@@ -618,8 +622,8 @@ def _open_round(
     withdrawals: Iterable[Withdrawal], acceptances: Iterable[Acceptance | _Accepted], *, kind: str, at: datetime
 ) -> int:
     """The round in which a user may accept at that instant: 1 plus the number of their withdrawals that took effect by
-    then. The rows are those of the user in the agreement, without refused withdrawals; those after the instant are left
-    out.
+    then. The rows must be those of the user in the agreement, without refused withdrawals. Rows of a later instant are
+    ignored.
 
     Raises :class:`WithdrawnError` if the user withdrew, has not accepted since, and that kind of acceptance does not
     let them accept again.
@@ -677,7 +681,7 @@ class _History:
     acceptances: dict[UserKey, list[_Accepted]]
     """Those of the database, and those that :meth:`accept` adds. A missing user is added."""
     first: dict[tuple[UserKey, int, int], int]
-    """User, edition and round → the place of the first row about it."""
+    """User, edition and round → the place of the first row with them that may be recorded or was recorded before."""
 
     @cached_property
     def _editions(self) -> dict[int, tuple[EditionDates, datetime | None]]:
@@ -690,9 +694,9 @@ class _History:
 
     def accept(self, place: int) -> _NewAcceptance | None:
         """Return what is to be written for the row at that place, counted from 0, and add it to ``acceptances``. The
-        result is ``None`` if the user has accepted the edition already. Call it for one row after the other. Raises
-        :class:`StaleEditionError`, :class:`WithdrawnError` or :class:`ContradictionError`, and ``ValueError`` if the
-        moment is in the future. 0 queries.
+        result is ``None`` if the user has accepted the edition already in the round of that moment. Call it for one row
+        after the other. Raises :class:`StaleEditionError`, :class:`WithdrawnError` or :class:`ContradictionError`, and
+        ``ValueError`` if the moment is in the future. 0 queries.
         """
         row, kind = self.rows[place], AcceptanceKind.IMPORTED
         if row.at > self.now:

@@ -60,15 +60,15 @@ class AuditEntryQuerySet(PersonalQuerySet["AuditEntry"]):
         digest: str = "",
         person: models.Model | None = None,
     ) -> AuditEntry:
-        """Add one entry to the log, and return it. Its attribute ``at`` may be an
-        expression. 1 query, and 1 more if ``on`` has an agreement that is not loaded.
+        """Add one entry to the log, and return it. Its attribute ``at`` may be an expression. 1 query, and 1 more if
+        ``on`` has an agreement that is not loaded.
 
         ``action`` is an :class:`AuditAction`, and ``on`` is the row that the action is about. The entry copies the kind
-        and the primary key of ``on``; the key is ``""`` for a list of rows of that kind. If ``on`` is an agreement or a
-        row of the app with the attribute ``agreement``, the entry also copies the slug of that agreement, else ``""``.
-        It copies the ``number`` of a row of the app, or 0 if the row has none; a row of the site may have columns of
-        these names that name a user. ``digest`` is that of the edition or of an imported file, or the fingerprint of
-        the draft, or ``""``.
+        and the primary key of ``on``. For an action about a list of rows, ``on`` is an object of their model with the
+        primary key ``""``. If ``on`` is an agreement or a row of the app with the attribute ``agreement``, the entry
+        also copies the slug of that agreement, else ``""``. It copies the ``number`` of a row of the app, or 0 if the
+        row has none; a row of the site may have columns of these names that name a user. ``digest`` is that of the
+        edition or of an imported file, or the fingerprint of the draft, or ``""``.
 
         If ``on`` is an account or a row about a user, the entry is about that person. It then gets the link to the
         account and the pseudonym. The key of an account is not copied, even if it is the key of a row of the site.
@@ -131,10 +131,10 @@ AuditEntryManager = models.Manager.from_queryset(AuditEntryQuerySet)
 
 
 class AuditEntry(Personal):
-    """One action. ``by`` and ``account`` say who did it for the site. ``by`` is empty if no person is known, and
-    ``account`` if no account is known. Both are empty if a user who is not staff acted on their own data. The entry
-    names its row as text, without a foreign key, so it remains after the row is deleted. ``key`` is empty if it would
-    be the key of an account, or if the entry is about a list of rows.
+    """One action. ``by`` is the name of the person who did it, and ``account`` is the primary key of their account.
+    ``by`` is empty if no person is known, and ``account`` if no account is known. Both are empty if a user who is not
+    staff acted on their own data. The entry names its row as text, without a foreign key, so it remains after the row
+    is deleted. ``key`` is empty if it would be the key of an account, or if the entry is about a list of rows.
 
     The columns of :class:`Personal` say which user the entry is about, until they are erased. The link and the
     pseudonym are empty if it is about no user.

@@ -40,7 +40,8 @@ AutosaveManager = models.Manager.from_queryset(AutosaveQuerySet)
 class Autosave(models.Model):
     """The unsaved text of one author in one draft. It is not part of the history of the agreement.
 
-    It is deleted with its author or its draft, and when its author saves the draft or discards the text.
+    The row is deleted with the account of its author and with its draft. It is also deleted when the author saves the
+    draft in the admin or discards the text.
     """
 
     author = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")

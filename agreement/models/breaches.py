@@ -131,30 +131,30 @@ class Breach(models.Model):
             AffectedUser.objects.bulk_create(AffectedUser(breach=self, user_id=key) for key in dict.fromkeys(user_keys))
 
     def users(self) -> models.QuerySet[models.Model]:
-        """Those of the site's audience whom the breach concerns. The queryset is not evaluated."""
+        """The users in the site's audience whom the breach concerns. The queryset is not evaluated."""
         audience = conf.audience()
         return audience if self.everyone else audience.filter(pk__in=self.affected.values("user"))
 
     def left_out(self) -> models.QuerySet[AffectedUser]:
-        """The named users who are not in the site's audience and therefore are not notified. The queryset is not
-        evaluated.
+        """The rows of ``affected`` whose users are not in the site's audience and therefore are not notified. The
+        queryset is not evaluated.
         """
         return self.affected.exclude(user__in=conf.audience().values("pk")).select_related("user").order_by("pk")
 
     @property
     def digest(self) -> str:
-        """SHA-256 of what :meth:`notify` would announce: the words, whom they concern, and the moment at which the
-        breach became known. 1 query.
+        """SHA-256 of what :meth:`notify` would announce: the agreement, the words, whom they concern, and the moment at
+        which the breach became known. 1 query.
         """
         users = [str(key) for key in self.affected.order_by("user").values_list("user", flat=True)]
         stated = [self.known_at.timestamp(), self.everyone, self.text_kk, self.text_ru, users]
         return hashlib.sha256(json.dumps([self.agreement_id, *stated]).encode()).hexdigest()
 
     def require_complete(self) -> None:
-        """Raise ``ValidationError``, with all the reasons, if users can't be notified: a language has no words, more
-        than ``MAX_WORDS`` characters, or a blank that is not filled in; a breach that does not concern everyone names
-        no user, or none who is in the site's audience; the agreement has no published edition; or the breach has a
-        notice already.
+        """Raise ``ValidationError`` if users can't be notified: a language has no words, more than ``MAX_WORDS``
+        characters, or a blank that is not filled in; a breach that does not concern everyone names no user, or none who
+        is in the site's audience; the agreement has no published edition; or the breach has a notice already. The error
+        contains the first reason about each language, and the reasons that are not about a language.
         """
         faults: dict[str, list[ValidationError]] = {}
         for language in LANGUAGES:

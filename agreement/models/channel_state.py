@@ -48,9 +48,9 @@ class ChannelStateQuerySet(models.QuerySet["ChannelState"]):
         """Record an outage that a worker met at that instant. The channel is then not used for a while;
         :func:`outage_pause` says how long. Outages are in a row until :meth:`mark_available` is called. ``progress``
         states whether the channel accepted a message from this worker just before: the outage is then the first in a
-        row. Otherwise, if an outage is recorded already and its pause has not ended, nothing is changed: workers that
-        meet the same outage count it once. ``reason`` is stored as :func:`impersonal` returns it. The row is created if
-        it is missing.
+        row. Otherwise, if the channel is away at that instant (:meth:`away`) because of an outage that was recorded
+        before, nothing is changed: workers that meet the same outage count it once. ``reason`` is stored as
+        :func:`impersonal` returns it. The row is created if it is missing.
         """
         if progress:
             self.mark_available(channel)
@@ -159,8 +159,8 @@ class ChannelState(models.Model):
 
     def record_sent(self, limits: Sequence[RateLimit], *, lease: str, used: int, at: datetime) -> None:
         """End the claim with that lease. ``used`` messages count as sent at that instant, and the other slots of the
-        claim are free again. If the lease ran out and another worker has claimed since, all slots of the claim already
-        count as sent, and ``used`` is added. 1 query.
+        claim are free again. If the lease ran out and :meth:`reserve` has added all messages of the claim to the log
+        since, these stay there, and ``used`` is added. 1 query.
 
         ``limits`` are the rate limits of this channel. Messages that were sent more than a day ago, and too long ago to
         count for the limits, are dropped from the log. The caller must have read this row by

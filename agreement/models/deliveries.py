@@ -7,7 +7,8 @@ outcome to the :class:`Progress` of the notice.
 
 Leases are written and judged by the clock of the database, because the clocks of machines differ: to a worker whose
 clock is ahead, the leases of all others would have run out. In this module "now" is :func:`ledger_now`, and ``at`` must
-be a moment of the same clock. On PostgreSQL a method that is called without ``at`` therefore makes up to 1 query more.
+be a moment of the same clock. On PostgreSQL a method that needs the present moment and is called without ``at`` asks
+the database for it.
 """
 
 from __future__ import annotations
@@ -64,8 +65,8 @@ def ledger_clock() -> DatabaseClock:
 
 
 class DeliveryOutcome(models.TextChoices):
-    """The state of a delivery. All but ``waiting`` are final, but ``reopen()`` can make failed, skipped and returned
-    deliveries wait again, and ``revive()`` skipped ones.
+    """The outcome of a delivery, or that it still waits. All but ``waiting`` are final, but ``reopen()`` can make
+    failed deliveries, skipped ones and sent ones whose message was returned wait again, and ``revive()`` skipped ones.
     """
 
     WAITING = "waiting", _("waiting")

@@ -52,9 +52,9 @@ class EditionQuerySet(models.QuerySet["Edition"]):
     def in_force(self, at: datetime | None = None) -> Self:
         """The edition of each agreement that binds at that instant (now): at most one for each agreement.
 
-        Of the editions that were not cancelled, it is the last one that took effect at that instant or earlier. 1
-        query, with one look-up in an index for each agreement, however many editions there are. The result is an
-        ordinary queryset: ``Edition.objects.in_force().get(agreement__slug="terms")``.
+        Of the editions that were not cancelled, it is the last one that took effect at that instant or earlier. The
+        result is an ordinary queryset: ``Edition.objects.in_force().get(agreement__slug="terms")``. Its query makes one
+        look-up in an index for each agreement, however many editions there are.
         """
         return self.filter(effective_from__binds_at=at or timezone.now())
 
@@ -66,8 +66,9 @@ class EditionQuerySet(models.QuerySet["Edition"]):
         return self.rewrite(False)  # type: ignore[attr-defined, no-any-return]  # The package adds it to the class.
 
     def without_texts(self, *names: str) -> Self:
-        """The same editions, without reading these texts (such as ``"body"``) in any language. Each column of an
-        edition that is used later costs 1 query. The returned queryset is also one ``with_real_columns()``.
+        """The same editions, without reading these texts (such as ``"body"``) in any language. If a text that was not
+        read is used later, Django reads it with 1 query for each column. The returned queryset is also one
+        ``with_real_columns()``.
         """
         columns = [
             name + suffix for name in names for suffix in ("", *(f"_{language}" for language in languages.LANGUAGES))
@@ -88,9 +89,8 @@ class EditionQuerySet(models.QuerySet["Edition"]):
         return self.annotate(superseded_at=models.Subquery(later))
 
     def stated_in_force(self, agreement: Agreement) -> dict[str, Any]:
-        """Return what the edition of this agreement in force states about itself, with which a new draft begins:
-        the ``CARRIED_FIELDS``. If no edition is in force, the result is empty: then the settings of the site apply. 1
-        query.
+        """Return the ``CARRIED_FIELDS`` of the edition of this agreement in force, which a new draft can take over. If
+        no edition is in force, the result is empty: then the settings of the site apply. 1 query.
         """
         return self.in_force().filter(agreement=agreement).values(*CARRIED_FIELDS).first() or {}
 
@@ -262,14 +262,14 @@ class Edition(models.Model):
         return EditionText(**{name: getattr(self, f"{name}_{language}") or "" for name in TEXT_FIELDS})
 
     def statements(self) -> dict[str, object]:
-        """What the edition states about itself and the lint checks, by the names of the fields: the prevailing
-        language, the days of notice and the years of retention.
+        """The values of those fields of the edition whose statements the lint compares with the texts, by the names of
+        the fields: the prevailing language, the days of notice and the years of retention.
         """
         return {name: getattr(self, name) for name in NAMES}
 
     def clean(self) -> None:
-        """Normalise the texts as an import does: a byte order mark is removed, and CRLF and CR become LF. Nothing is
-        saved.
+        """Normalise the texts as an import does: :func:`agreement.text.source.normalise` removes a byte order mark at
+        the beginning and makes every line end LF. Nothing is saved.
 
         Raises ``ValidationError`` about the first field that contains NUL or a lone surrogate, which can't be stored,
         or a number above its limit in ``MAX_STATED``, with which no date can be computed.

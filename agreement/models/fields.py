@@ -81,8 +81,8 @@ class BindsAt(FieldGetDbPrepValueMixin, Lookup[bool]):
     that were not cancelled, the last one that took effect at that moment or earlier.
 
     It makes one look-up in the index of ``agreement_edition_one_in_force`` for each agreement. It is written in SQL,
-    because the ORM needs three times as long to compile the same query as a complete look-up by key takes. The mixin
-    converts the moment to the form of the column: SQLite compares texts, and the column stores UTC without an offset.
+    because the ORM takes long to compile the same query. The mixin converts the moment to the form of the column:
+    SQLite compares texts, and the column stores UTC without an offset.
     """
 
     lookup_name = "binds_at"

@@ -1,8 +1,9 @@
 """Which editions a user knows, and therefore which changes a notice describes to them.
 
-A user learns of an edition by a notice of its publication or a reminder, if it was sent to them and did not come back,
-or if they opened it on the site. They also know an edition that they accepted by confirmation. A deemed acceptance is
-no knowledge, because no text was displayed. An acceptance that was imported or recorded by an officer is none either.
+A user knows an edition if a notice of its publication or a reminder was sent to them and did not come back, or if they
+opened such a notice on the site before the edition was cancelled, if it was. They also know an edition that they
+accepted by confirmation. A deemed acceptance is no knowledge, because no text was displayed. An acceptance that was
+imported or recorded by an officer is none either.
 
 :meth:`History.since` decides by these records with which earlier edition a notice compares its edition for one user.
 The notice then covers the later editions up to its own, except cancelled ones.
@@ -53,7 +54,8 @@ class Told(NamedTuple):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class History:
     """The sealed editions of one agreement in the order of their numbers, and the notices that describe them: primary
-    key → number of the edition. ``returned``: did any of their messages come back?
+    key → number of the edition. ``returned`` is true if a message of any notice of the agreement, also one of another
+    kind, counts as returned in the :class:`Progress` of its notice.
     """
 
     editions: tuple[SealedEdition, ...]
@@ -91,9 +93,9 @@ class History:
         whom these records exist and whose account was created at ``created_at`` (``None``: this is not known). 0 if
         there is none. The result is never a cancelled edition.
 
-        A record counts only if the edition with which its message compared is not cancelled, and not later than what
-        the user knows by their other records or what :meth:`beginning` returns. Otherwise they were not told what
-        changed before the message.
+        A record counts only if it is about an edition before ``before``, and if the edition with which its message
+        compared is not cancelled, and not later than what the user knows by their other records or what
+        :meth:`beginning` returns. Otherwise they were not told what changed before the message.
         """
         known, cancelled = self.beginning(before=before, created_at=created_at), self.cancelled
         for row in sorted(told, key=lambda row: row.since):
@@ -196,7 +198,8 @@ def read_told(
     histories: Mapping[int, History], *, users: Collection[UserKey], before: int | None = None
 ) -> Iterable[Told]:
     """Return the records by which these users know editions of the agreements of these histories. With ``before``,
-    notices about editions with that number or a higher one are left out. 1 query; none if there are no users.
+    notices about editions with that number or a higher one are left out, but acceptances are not. At most 1 query; none
+    if there are no users.
     """
     if not users:
         return []

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
 def enqueue_on_commit(*, using: str) -> None:
     """Call the site's ``ENQUEUE`` after the commit of the transaction in the database ``using``; immediately outside a
-    transaction. If ``ENQUEUE`` is ``None``, nothing is called. An error in the call is logged and not raised. It loses
-    nothing, because the database contains the work.
+    transaction. If ``ENQUEUE`` is ``None``, nothing is called. An error in the call is logged and not raised. No work
+    is lost by such an error, because the database contains the work.
     """
 
     def enqueue() -> None:
@@ -120,8 +120,9 @@ class NoticeQuerySet(models.QuerySet["Notice"]):
 
     def overtaking(self, *, agreement: Any, number: Any, at: datetime) -> QuerySet[Any, Any]:
         """The numbers of the editions, the highest first, whose notices of publication overtake at that instant a
-        notice about the edition with this number. ``agreement`` and ``number`` are values, or expressions of an outer
-        query. The queryset is not evaluated.
+        notice about the edition with this number: later editions of the agreement that are not cancelled and whose
+        notice is due by then or within ``NOTICE_DELAY`` after it. ``agreement`` and ``number`` are values, or
+        expressions of an outer query. The queryset is not evaluated.
         """
         # A newer notice that waits only for its notice delay replaces this one: no user is sent both.
         newer = self.filter(kind=NoticeKind.PUBLISHED, due_at__lte=at + conf.get().NOTICE_DELAY).filter(
@@ -252,8 +253,8 @@ class Notice(models.Model):
 
     def skip_reason(self, at: datetime | None = None) -> str:
         """The reason, as the ledger stores it, why the deliveries of this notice are to be skipped at that instant
-        (now); ``""`` if they are to be sent. A pause is no reason. At most 1 query, if ``edition`` is loaded. None
-        after ``with_overtaking()``, whose instant then decides which notices are newer.
+        (now); ``""`` if they are to be sent. A pause is no reason. At most 1 query, if ``edition`` is loaded; no query
+        after ``with_overtaking()``, whose instant then decides which notices overtake this one.
 
         For a notice of a cancellation or of a breach it is ``""``. Every other notice is to be skipped if its edition
         is cancelled, or if the notice about the publication of a later edition, which is not cancelled, is due by then
@@ -275,7 +276,7 @@ class Notice(models.Model):
 
     @property
     def goes_first(self) -> bool:
-        """Whether its deliveries are sent before those of all other notices: it announces a breach."""
+        """Whether its deliveries are sent before those of notices about editions: it announces a breach."""
         return self.kind == NoticeKind.BREACH
 
     def other_notices(self) -> NoticeQuerySet:
@@ -334,10 +335,10 @@ class Notice(models.Model):
 
 
 class NoticeText(models.Model):
-    """The sealed text of a notice in one channel and language. It is for the users for whom the notice compares its
-    edition with edition number ``since`` (0: with none), as long as ``cancelled`` editions of the agreement are
-    cancelled. A later change of the template does not change it. After another cancellation a new text is composed,
-    because the old one may describe the cancelled edition.
+    """The sealed text of a notice in one channel and language, for the users for whom the notice compares its edition
+    with edition number ``since`` (0: with none). ``cancelled`` is the number of editions of the agreement that were
+    cancelled when the text was composed. After another cancellation a new text is composed, because the old one may
+    describe the cancelled edition. A later change of the template does not change the row.
     """
 
     notice = models.ForeignKey(Notice, on_delete=models.PROTECT, related_name="texts")

@@ -1,5 +1,7 @@
-"""The progress of a notice in each channel, stored as numbers, so that reading it counts no rows of the ledger, and
-the state of the notice, which is computed from it.
+"""The progress of a notice in each channel, and the state of the notice, which is computed from it.
+
+The progress is stored as numbers, so that reading it counts no rows of the ledger. :attr:`Progress.gone` is not stored;
+it is counted.
 """
 
 from __future__ import annotations
@@ -101,22 +103,21 @@ class Progress(models.Model):
 
     @property
     def audience(self) -> int:
-        """The number of deliveries written so far, whatever their outcome. When all are written, it is the number of
-        users whom the notice concerns in this channel.
-        """
+        """The number of deliveries written so far, whatever their outcome."""
         return self.waiting + self.sent + self.failed + self.skipped
 
     @property
     def unreached(self) -> int:
-        """The number of deliveries that should have reached a user and did not: the sum of ``failed``, ``bounced`` and
-        :attr:`missed`, without those of deleted accounts.
+        """The number of deliveries that should have reached a user and did not, without those of deleted accounts: the
+        sum of ``failed``, ``bounced`` and :attr:`missed`, less :attr:`gone`, but not less than 0. A delivery that
+        failed and whose message was returned counts twice.
         """
         return max(0, self.failed + self.bounced + self.missed - self.gone)
 
     @cached_property
     def gone(self) -> int:
-        """The number of deliveries that reached nobody and whose account was deleted since. 1 query, if there may be
-        any; none after ``with_gone()``.
+        """The number of deliveries that should have reached a user and did not, and whose account was deleted since. 1
+        query, if there may be any; none after ``with_gone()``.
         """
         if not (self.failed or self.bounced or self.missed):
             return 0
@@ -214,7 +215,8 @@ def notice_state(notice: Notice, rows: Collection[Progress], *, at: datetime | N
     because it was not needed any more, or if nothing was sent and it is not needed now; otherwise ``GAPS`` if some
     users were not reached, otherwise ``DONE``. A notice that is not finished is ``OVERTAKEN`` if the rest is to be
     skipped, otherwise paused, suspended (by the setting ``SENDING_SUSPENDED``), in its notice delay, or being sent, in
-    this order. At most the query of :meth:`Notice.skip_reason`.
+    this order. The queries are those of :meth:`Notice.skip_reason` and, for a finished notice, of
+    :attr:`Progress.gone`.
     """
     at = at or timezone.now()
     finished = notice.fanned_out_at is not None and not any(row.waiting for row in rows)

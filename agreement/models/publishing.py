@@ -88,8 +88,9 @@ def require_current_comparison(compared_with: str | None, last: Edition | None) 
 
 
 def require_future(at: datetime | None, now: datetime) -> datetime:
-    """The given moment; ``now`` if it is ``None``. Refuse if the moment is before ``now`` (``backdated``), has no time
-    zone (``naive_time``), is before 1991 or is more than ``MAX_AHEAD`` after now (both ``out_of_range``).
+    """The given moment; ``now`` if it is ``None``. Refuse a moment without a time zone (``naive_time``), one before
+    1991 or more than ``MAX_AHEAD`` after now (both ``out_of_range``), and any other moment before ``now``
+    (``backdated``).
     """
     at = _moment(at, now)
     if at < now:
@@ -103,10 +104,10 @@ def require_future(at: datetime | None, now: datetime) -> datetime:
 
 
 def require_history(at: datetime, now: datetime, previous: Edition | None) -> datetime:
-    """The given moment of history. Refuse if it is after ``now``, or if ``previous``, the last sealed edition
-    (``None``: there is none), is not imported history (both ``not_history``). Refuse also if the moment has no time
-    zone (``naive_time``), is before 1991 or is more than ``MAX_AHEAD`` after now (both ``out_of_range``). Whether it is
-    after the effect of the last edition is not checked here.
+    """The given moment of history. Refuse if ``previous``, the last sealed edition (``None``: there is none), is not
+    imported history (``not_history``). Refuse a moment without a time zone (``naive_time``), one before 1991 or more
+    than ``MAX_AHEAD`` after now (both ``out_of_range``), and any other moment after ``now`` (``not_history``). Whether
+    it is after the effect of the last edition is not checked here.
     """
     if previous and not previous.imported:
         raise EditionError(

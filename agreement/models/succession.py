@@ -88,11 +88,12 @@ def counting_editions(edition: EditionDates, editions: Sequence[EditionDates]) -
 
 
 def grace_ends_at(edition: EditionDates, editions: Sequence[EditionDates]) -> datetime | None:
-    """The moment until which a user who accepted the edition before may go on without accepting this one; ``None`` if
+    """The moment until which a user who accepted an earlier edition may go on without accepting this one; ``None`` if
     there is no such time. ``editions`` are as in :func:`counting_editions`.
 
-    It is ``grace_days`` times 24 hours after the effect of the first edition whose acceptance counts for this one and
-    that was not cancelled: a later edition that changes only its wording gives no further time.
+    It is computed from the first edition whose acceptance counts for this one and that was not cancelled: its
+    ``grace_days`` times 24 hours after its effect. A later edition that changes only the wording of that one gives no
+    further time.
     """
     first = next(one for one in counting_editions(edition, editions) if one.cancelled_at is None or one is edition)
     return first.effective_from + timedelta(days=first.grace_days) if first.grace_days else None
@@ -101,9 +102,9 @@ def grace_ends_at(edition: EditionDates, editions: Sequence[EditionDates]) -> da
 def sufficient_editions(
     edition: EditionDates, editions: Sequence[EditionDates], at: datetime
 ) -> tuple[EditionDates, ...]:
-    """The editions of which an acceptance is sufficient at that instant, in the order of their numbers: those of
-    :func:`counting_editions` and, before :func:`grace_ends_at`, those that are sufficient for the edition before them.
-    An edition before, whose own time is over, adds only those that count for it.
+    """The editions of which an acceptance is sufficient at that instant, in the order of their numbers. They are those
+    of :func:`counting_editions` and, before :func:`grace_ends_at`, also the editions that are sufficient at that
+    instant, by the same rule, for the last edition before them that was not cancelled.
 
     ``edition`` must be in force at that instant, or must have been replaced by then; ``editions`` are as in
     :func:`counting_editions`.
@@ -120,8 +121,8 @@ def bound_editions(accepted: EditionDates, editions: Sequence[EditionDates], unt
     """Yield the editions by which an acceptance bound the user up to ``until``, in the order of their numbers: the
     accepted edition, and later ones that changed only its wording. The moment of the acceptance is not considered.
 
-    ``editions`` are all sealed editions of the agreement, in the order of their numbers. Editions that are cancelled,
-    now or later, and those that take effect after ``until`` are left out.
+    ``editions`` are all sealed editions of the agreement, in the order of their numbers. Editions that take effect
+    after ``until`` are left out, and so are cancelled editions, whenever they were cancelled.
     """
     for edition in editions:
         effective = edition.cancelled_at is None and edition.effective_from <= until

@@ -81,7 +81,7 @@ ConsentManager = models.Manager.from_queryset(ConsentQuerySet)
 
 
 class Consent(Personal):
-    """One user's consent to one use of personal data, in the words that were displayed. Separate from acceptance."""
+    """One user's consent to one use of personal data, in the words that were displayed. It is no acceptance."""
 
     purpose = models.SlugField(
         _("purpose"), max_length=64, help_text=_("The name that the site uses, for example “registration”.")
@@ -132,7 +132,7 @@ class ScanStorage(FileSystemStorage):
         return str(Path(self.base_location).absolute())
 
     def url(self, name: str | None) -> str:
-        """Raise ``ValueError``: the storage has no URL for a scan. Only a view of the admin sends it."""
+        """Raise ``ValueError``, because the storage has no URL for a scan."""
         raise ValueError("A scan has no URL: only the admin sends it.")
 
 

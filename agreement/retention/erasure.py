@@ -216,9 +216,9 @@ class Erasure:
         deletes no scan.
 
         The scans are deleted first. Then one transaction erases the acceptances and withdrawals, the declines of
-        editions of the same agreements, the address digests of notices about the same agreements to existing accounts
-        (except notices about editions under a legal hold), and the consents and audit entries that :class:`FullyErased`
-        finds.
+        editions of the same agreements, the address digests of notices about the same agreements to existing accounts,
+        and the consents and audit entries that :class:`FullyErased` finds. Declines of editions under a legal hold, and
+        address digests of notices about such editions, are left out.
         """
         holds = LegalHoldScope.at(self.at)
         due, people = people, [person for person in people if not holds.covers(person)]
@@ -544,8 +544,8 @@ def _declines_of(people: list[Person]) -> QuerySet[Decline]:
 
 @dataclass(frozen=True, slots=True)
 class FullyErased:
-    """Those of some people of whom no agreement stores an acceptance any more. The consents and audit entries about
-    them, which belong to no agreement, can be erased too.
+    """Of the people whose data is erased, those of whom no agreement stores an acceptance that is not erased. The
+    consents and audit entries about them, which belong to no agreement, can be erased too.
     """
 
     users: set[UserKey]

@@ -1,5 +1,5 @@
-"""Reports the status and the problems of the installation. A monitor may ask every minute: no query counts deliveries,
-of which there may be millions.
+"""Reports the status and the problems of the installation. A monitor may ask every minute: no query reads all
+deliveries, of which there may be millions.
 """
 
 from __future__ import annotations

@@ -56,8 +56,8 @@ def agreement_clause(context: Context, number: str | float, slug: str = "") -> c
 
     While ``DEBUG`` is on, ``TemplateSyntaxError`` is raised if the edition in force has no clause with that number, if
     ``slug`` is unknown but the site has agreements, or if ``slug`` is missing and it has several. In these cases, while
-    ``DEBUG`` is off, and whenever no edition is in force, the citation has no text. It is displayed as a link to the
-    page of the agreement ``slug`` or of the only agreement; without either, to the list of agreements.
+    ``DEBUG`` is off, and whenever no edition is in force, the citation has no text. It is then displayed as a link to
+    the page of the agreement or, if no agreement was found, to the list of agreements.
     """
     return citations.cite_clause(number, slug, app=_app(context))
 

@@ -62,8 +62,9 @@ class Command(BaseCommand):
             ) from None
 
     def dry_run(self) -> None:
-        """Print how many deliveries are due, how many wait and why, and how many would be skipped. Nothing is changed.
-        Raises ``CommandError`` if sending is suspended.
+        """Print how many deliveries would be sent now, how many wait, and how many would be skipped, as
+        :func:`agreement.notices.dispatch.pending` counts them. Print also how many deliveries wait for removed
+        channels. Nothing is changed. Raises ``CommandError`` if sending is suspended.
         """
         if conf.get().SENDING_SUSPENDED:
             raise command_error(*SUSPENDED)
@@ -93,8 +94,8 @@ class Command(BaseCommand):
             )
 
     def drop(self, channel: str) -> None:
-        """Skip the deliveries that wait for a removed channel and that no worker has claimed, and print how many.
-        Raises ``CommandError`` if none wait for it, or if the setting ``CHANNELS`` still names it.
+        """Skip the deliveries that wait for a removed channel and have no lease or one that ran out, and print how
+        many. Raises ``CommandError`` if none wait for it, or if the setting ``CHANNELS`` still names it.
         """
         waiting = dispatch.removed_channels()
         if channel not in waiting:

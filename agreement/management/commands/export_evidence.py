@@ -57,8 +57,8 @@ class Command(BaseCommand):
         in it by name. ``name`` is a username or the key of an account, which may be deleted; the prefix ``name:`` or
         ``key:`` may state which of the two it is.
 
-        Raises ``CommandError`` if several users could be meant, or if there are no records about the user at that
-        instant, and ``FileExistsError`` if ``output`` exists.
+        Raises ``CommandError`` if no user or several users could be meant, or if there are no records about the user at
+        that instant, and ``FileExistsError`` if ``output`` exists.
         """
         try:
             return export_user(find_user_key(name), at=at, output=output, by=shell_user())

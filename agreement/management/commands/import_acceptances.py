@@ -140,9 +140,9 @@ class Command(BaseCommand):
 
     def record(self, timeline: Timeline, staging: Staging, digest: str) -> int:
         """Record the staged acceptances in batches, each in a transaction of its own, after one audit entry for all of
-        them. Return how many were not recorded before. Those that were recorded before are not changed. ``digest`` is
-        that of the file, for the entry. Raises ``CommandError`` if a line became wrong since it was checked, or if the
-        database refuses one. Then nothing of its batch is recorded, and the batches before it stay.
+        them. Return how many this call recorded. Those that were recorded before are not changed. ``digest`` is that of
+        the file, for the entry. Raises ``CommandError`` if a line became wrong since it was checked, or if the database
+        refuses one. Then nothing of its batch is recorded, and the batches before it stay.
         """
         agreement = Agreement.objects.get(pk=timeline.key)
         # The entry is never erased, so it does not contain the name of the file, which may name a person.

@@ -100,7 +100,9 @@ class Command(BaseCommand):
                 self.stdout.write(f"{message.id} {message.severity} · {place} · {sentence}")
 
     def write_reading(self, edition: Edition, notes: list[str]) -> None:
-        """Print what the reading of the files changed or left out, what the edition states, and its approvals."""
+        """Print ``notes``, which are lines about the reading of the files, then what the edition states, and its
+        approvals.
+        """
         for line in notes:
             self.stdout.write(printable(line))
         language = edition.prevailing_language or "none"

@@ -62,8 +62,9 @@ def _process(source: str, rehearsed: set[int] | None) -> Iterator[MailOutcome]:
 
 
 def _process_maildir(folder: Path, rehearsed: set[int] | None) -> Iterator[MailOutcome]:
-    """Process the mails that have no mark, and mark each report in the name of its file. No mail is deleted. A mail
-    that another program moves at the same time is left for the next run.
+    """Process the mails that have no mark, and yield the outcome of each. A mail with an outcome of ``MARKED`` is then
+    marked in the name of its file, except in a dry run. No mail is deleted. A mail that another program moves before it
+    is read is left for the next run.
     """
     dry_run = rehearsed is not None
     files = [file for name in ("new", "cur") for file in sorted((folder / name).iterdir())]
@@ -94,8 +95,9 @@ def _process_stream(stream: BinaryIO, source: str, rehearsed: set[int] | None) -
 
 
 def _split(stream: BinaryIO) -> Iterator[bytes]:
-    """The mails of an mbox, or the one mail of a file that is not an mbox, without what is longer than
-    ``MAX_BYTES``. In an mbox each mail begins with a line ``From …`` (RFC 4155) after an empty line.
+    """Yield the mails of an mbox, or the one mail of a file that is not an mbox, each cut after ``MAX_BYTES``. In an
+    mbox each mail begins with a line ``From …`` (RFC 4155), which is the first line of the file or follows an empty
+    line.
     """
     mail, is_mbox, is_after_empty_line = bytearray(), None, True
     while line := stream.readline(MAX_BYTES):

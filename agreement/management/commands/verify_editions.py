@@ -74,8 +74,8 @@ class Command(BaseCommand):
 
 
 def _faults(alias: str) -> Iterator[str]:
-    """Yield each fault as a sentence. The database is inspected first. If something can't be read, this is a fault too,
-    and each row that can't be read is named.
+    """Yield each fault as a sentence. The tables and triggers of the database are inspected first. If something can't
+    be read, this is a fault too, and each row that can't be read is named.
     """
     connection = connections[alias]
     parts: list[Callable[[], Iterator[str]]] = [
@@ -111,7 +111,9 @@ def _name(row: Model) -> str:
 
 
 def _unreadable(rows: QuerySet[Model]) -> Iterator[str]:
-    """Yield a sentence for each of these rows that can't be read, for example because of a date that is none."""
+    """Yield a sentence for each of these rows that can't be read, for example because a text that is no date is stored
+    in the column of a date.
+    """
     try:
         with transaction.atomic(using=rows.db):
             keys = list(rows.values_list("pk", flat=True))
