@@ -135,8 +135,9 @@ def _visible(body: str) -> str:
 
 
 def _normalised(text: str) -> str:
-    """The text with composed letters, without soft hyphens, with single spaces, without empty lines, and with a space
-    after a number at the beginning of a line.
+    """The text with composed letters, without soft hyphens, with single spaces and without empty lines. A number or a
+    letter with a bracket at the beginning of a line is separated from a letter that directly follows: ``1.1.Text``
+    becomes ``1.1. Text``.
     """
     text = _GLUED.sub(r"\1 ", unicodedata.normalize("NFC", text).replace("\xad", ""))
     return "\n".join(line for line in (" ".join(line.split()) for line in text.splitlines()) if line)
