@@ -48,8 +48,8 @@ class AcceptanceQuestion:
     ``None`` if there is none.
     """
     missed: tuple[DisplayedEdition, ...] = ()
-    """The editions after that of ``last``, up to the edition of this question, in the order of their numbers. Cancelled
-    ones are left out. Empty if ``changes`` is ``None``.
+    """The editions after that of ``last``, up to and including the edition of this question, in the order of their
+    numbers. Cancelled ones are left out. Empty if ``changes`` is ``None``.
     """
     changes: Comparison | None = None
     """The changes from the edition of ``last`` to this one; ``None`` if ``last`` is ``None`` or an acceptance of this
@@ -79,7 +79,7 @@ class DeclinedEdition:
     it before they go on.
     """
     by_use: bool = False
-    """Whether using the site is acceptance of it now."""
+    """Whether it is in force and its agreement is accepted by use."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,14 +106,14 @@ def accept(visit: Visit, slug: str) -> HttpResponse:
     recorded. Then the response is the page with the new question and the status 409. If the user withdrew and may not
     accept again without an officer, nothing is recorded, and the response is a redirect to the withdrawal page.
 
-    If the user declines, a decline of each posted edition is recorded that they have not accepted, all or nothing, and
-    the response is a page that states the effect. If one of them can't be declined now, for example because another
-    edition has taken effect, nothing is recorded, and the response is the page with the new question and the status
-    409.
+    If the user declines, a decline is recorded of each posted edition that they have neither accepted nor declined
+    before, all or nothing, and the response is a page that states the effect. If one of them can't be declined now, for
+    example because another edition has taken effect, nothing is recorded, and the response is the page with the new
+    question and the status 409.
 
-    Raises ``Http404`` if the agreement, or another one of which an edition is accepted, does not exist or has no public
-    edition, and if a question is to be displayed but no edition can be accepted. Raises ``BadRequest`` if a posted
-    field is missing or invalid.
+    Raises ``Http404`` if the agreement of the page or of a posted edition does not exist or has no public edition, and
+    if a question is to be displayed but no edition can be accepted. Raises ``BadRequest`` if the posted decision, the
+    number of an edition or a language is missing or invalid.
     """
     timeline, posted = visit.timeline(slug), visit.request.POST
     if visit.request.method != "POST":
