@@ -70,7 +70,7 @@ class ClauseHistory:
 
     wordings: tuple[Wording, ...]
     present: int
-    """The index of the wording that the history was asked for."""
+    """The index in ``wordings`` of the wording of the edition that the history was asked for."""
 
     @property
     def wording(self) -> Wording:

@@ -73,7 +73,9 @@ class DeclinedEdition:
     at: str = ""
     """When the user first declined it, in words; ``""`` if they have accepted it."""
     grace: str = ""
-    """As in :class:`AcceptanceQuestion`."""
+    """Sentences which state until when an earlier acceptance still counts, although the user has not accepted the
+    edition in force; ``""`` if that is not so, or if they have accepted this edition.
+    """
     must_accept: bool = False
     """Whether it is in force and accepted by confirmation, and no earlier acceptance counts: then the user must accept
     it before they go on.

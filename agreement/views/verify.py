@@ -1,8 +1,8 @@
 """The page that recognises the edition of a text, a file, a letter or a digest.
 
 If the browser can compute the SHA-256 of the text (with JavaScript, on a page with TLS), it first sends only the
-SHA-256. If no edition has it, or the browser can't compute it, the text or file is posted. A posted text is hashed, and
-its words are compared with those of the editions. It is not stored.
+SHA-256. If no public edition has it, or the browser can't compute it, the text or file is posted. A posted text is
+hashed, and its words are compared with those of the latest public editions. It is not stored.
 """
 
 from __future__ import annotations

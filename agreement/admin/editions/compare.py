@@ -63,8 +63,8 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[Differen
 
 
 def redlines(old: Edition, new: Edition, *, whole: bool = False) -> list[LanguageRedline]:
-    """Return the redline from the body of ``old`` to the body of ``new`` in each language. It contains the changed
-    clauses, and with ``whole`` the unchanged ones too; its HTML is ``""`` if it contains none. Either edition may be a
+    """Return the redline from the body of ``old`` to the body of ``new`` in each language. It contains the units that
+    changed, and with ``whole`` the unchanged ones too; its HTML is ``""`` if it contains none. Either edition may be a
     draft.
     """
     found = []
@@ -79,7 +79,7 @@ def redlines(old: Edition, new: Edition, *, whole: bool = False) -> list[Languag
 def changes_html(name: str, old: Any, new: Any) -> SafeString:
     """Return the HTML of the changes in one field. ``name`` is the name of its column.
 
-    For a body, it is the redline of the changed clauses; ``""`` if there are none. For another text, it is the whole
+    For a body, it is the redline of the units that changed; ``""`` if there are none. For another text, it is the whole
     text. In both, deleted words are in ``<del>``, and inserted words in ``<ins>``. For one of the ``STATED_FIELDS``, it
     is the old value in ``<del>`` and the new value in ``<ins>``, both in words.
     """
