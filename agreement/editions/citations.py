@@ -36,9 +36,10 @@ logger = logging.getLogger("agreement")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Citation:
-    """A clause of the edition in force, for another page. A template displays it as a quotation with its source.
+    """A unit of the edition in force, such as a clause, for another page. A template displays it as a quotation with
+    its source.
 
-    If no such clause was found, ``text`` and ``html`` are empty, and a template displays a link to ``path``. Then
+    If no such unit was found, ``text`` and ``html`` are empty, and a template displays a link to ``path``. Then
     ``path`` leads to the page of the agreement, or to the list of agreements if the agreement was not found.
     """
 

@@ -245,9 +245,9 @@ def _posted_digest(text: str) -> str:
 
 
 def _text(content: bytes) -> str:
-    """Return the text of a posted file: of a Word file its Markdown, otherwise the bytes in UTF-8. Raises
-    ``RequestDataTooBig`` if it is too large, ``SourceError`` for a ZIP archive that is no readable Word file, and
-    ``ValueError`` for bytes that are no text.
+    """Return the text of a posted file: of a Word file its Markdown with all tracked changes accepted, otherwise the
+    bytes in UTF-8. Raises ``RequestDataTooBig`` if it is too large, ``SourceError`` for a ZIP archive that can't be
+    read as a Word file, and ``ValueError`` for bytes that are no text.
     """
     if content.startswith(ZIP):
         try:
