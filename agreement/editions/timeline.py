@@ -290,9 +290,9 @@ _reading = threading.Lock()
 
 
 def _read(since: datetime | None = None) -> tuple[Timelines, frozenset[Any] | None]:
-    """The dates of all sealed editions, and the primary keys of the users whose withdrawal is in effect now and took
-    effect or was registered after ``since``. The second value is ``None`` if ``since`` is ``None``; otherwise it is
-    empty if no edition is sealed. 1 query, and 1 more if there is such a user.
+    """The dates of all sealed editions, and the primary keys of the users with a withdrawal whose moment of effect has
+    come, and that took effect or was registered after ``since``. The second value is ``None`` if ``since`` is ``None``;
+    otherwise it is empty if no edition is sealed. 1 query, and 1 more if there is such a user.
     """
     alias = router.db_for_read(Edition)
     withdrawals = Withdrawal.objects.using(alias)

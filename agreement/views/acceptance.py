@@ -183,8 +183,9 @@ def _record(visit: Visit, answer: PostedAnswer) -> None:
 
 def _decline(visit: Visit, answer: PostedAnswer) -> DeclinedEdition:
     """Record that the user declines the edition in this answer, unless they have accepted it or declined it before.
-    Return the edition with their decline. Raises ``Http404`` if the agreement does not exist or has no public edition,
-    and ``StaleEditionError`` if the edition does not exist, has another digest or can't be declined now.
+    Return the edition, with the moment of their decline if they have not accepted it. Raises ``Http404`` if the
+    agreement does not exist or has no public edition, and ``StaleEditionError`` if the edition does not exist, has
+    another digest or can't be declined now.
     """
     edition, timeline = _edition(visit, answer), visit.timeline(answer.slug)
     rows = user_acceptances(visit)[timeline.key]

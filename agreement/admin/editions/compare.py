@@ -102,9 +102,9 @@ class ChangesView(EditionView):
 
     ``?from=`` is the primary key of that other one. By default a draft is compared with the edition in force, and a
     published edition with the published edition before it, even if that was cancelled. If there is no such edition, no
-    changes are displayed. With ``?whole`` the unchanged clauses are displayed too. Raises ``PermissionDenied`` if the
-    user may not view editions, and ``Http404`` if there is no such edition or draft, or if ``from`` is not the key of
-    another one of the agreement.
+    changes are displayed. With ``?whole`` the unchanged units of the texts are displayed too. Raises
+    ``PermissionDenied`` if the user may not view editions, and ``Http404`` if there is no such edition or draft, or if
+    ``from`` is not the key of another one of the agreement.
     """
 
     def get(self, request: HttpRequest, object_id: str) -> HttpResponse:
