@@ -54,8 +54,8 @@ class Citation:
     """The HTML of the unit with everything that it contains, without ids. Its links to clauses lead to the page of the
     edition."""
     path: str
-    """The permanent path of the clause: that of the edition, with the anchor of the clause. See above for a unit that
-    was not found."""
+    """The permanent path of the unit: that of the edition, with the anchor of the unit. If the unit was not found: the
+    path of the page of the agreement, or that of the list of agreements."""
     title: str
     """The title of the edition; ``""`` if no edition in force was found."""
     edition: int | None
@@ -146,7 +146,9 @@ def cite_clause(number: str | float, slug: str = "", *, app: str | None = None) 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BannerEdition:
-    """An edition in the list of :func:`banner_editions`."""
+    """An edition for a banner: one that took effect recently, or an announced one. It has the paths of its page and of
+    its changes.
+    """
 
     displayed: DisplayedEdition
     path: str

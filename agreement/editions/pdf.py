@@ -52,7 +52,7 @@ class RendererBusy(Exception):
 
 
 def is_installed() -> bool:
-    """Is WeasyPrint installed? Whether it works on this machine, :func:`fault` says."""
+    """Is WeasyPrint installed? :func:`fault` says whether it works on this machine."""
     return find_spec("weasyprint") is not None
 
 

@@ -95,8 +95,8 @@ class Timeline:
         return self.binding[place] if place < len(self.binding) else None
 
     def counting_editions(self, edition: EditionDates) -> tuple[EditionDates, ...]:
-        """The editions whose acceptance counts for this one, in the order of their numbers: see
-        :func:`agreement.models.succession.counting_editions`.
+        """The editions whose acceptance counts for this one, in the order of their numbers: the edition itself, and
+        earlier ones that differ from it only in wording. See :func:`agreement.models.succession.counting_editions`.
         """
         return succession.counting_editions(edition, self.editions)
 

@@ -41,7 +41,8 @@ class Difference:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LanguageRedline:
     """The changes between the bodies of two editions in one language: a sentence that counts them, and a redline.
-    ``code`` is the language of the bodies. The sentence is in the language of the page.
+    ``code`` is the language of the bodies. The sentence is in the language of the page or, if that is not Kazakh or
+    Russian, in English.
     """
 
     code: str
