@@ -101,8 +101,8 @@ def _zones() -> list[tuple[str, str]]:
 
 
 class AgreementForm(AdminForm):
-    """The form of an agreement. The time zone is chosen from the list of all time zones, because every date of the
-    agreement depends on it. For a new agreement, the time zone of the settings (``conf.time_zone()``) is preselected.
+    """The form of an agreement. The time zone is chosen from a list of all time zones. For a new agreement, the time
+    zone of the settings (``conf.time_zone()``) is preselected.
     """
 
     time_zone = forms.ChoiceField(

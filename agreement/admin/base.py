@@ -59,8 +59,8 @@ class ReadOnly:
 
 class SafeChangeList(ChangeList):
     """A list that the parameter ``o`` of the URL sorts only by the columns in ``sortable_by``. If the admin does not
-    set ``sortable_by``, these are all columns of the list. Django would always sort by any column, because for Django
-    ``sortable_by`` concerns only the links in the headings.
+    set ``sortable_by``, these are all columns of the list. Django's own list can be sorted by its other columns too,
+    because for Django ``sortable_by`` concerns only the links in the headings.
     """
 
     def get_ordering_field(self, field_name: Any) -> Any:
@@ -83,7 +83,9 @@ class TranslatedHistory(admin.ModelAdmin[ModelT]):
 
 
 def _in_catalogue(label: str) -> str:
-    """Return the label with a small letter if the Russian catalogue contains it only so, else unchanged."""
+    """Return the label with a small first letter if the Russian catalogue contains it only in this form; otherwise
+    return it unchanged.
+    """
     small = label[:1].lower() + label[1:]
     look_up = translation.gettext  # These are no strings of this file.
     with translation.override("ru"):

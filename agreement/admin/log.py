@@ -32,8 +32,8 @@ def may_view_people(request: HttpRequest) -> bool:
 
 @admin.register(AuditEntry)
 class AuditEntryAdmin(ReadOnly, LoggedViews[AuditEntry], UserSearch[AuditEntry], LongList[AuditEntry]):
-    """The admin of the audit log. Views of personal data in it are logged: the page of an entry about a person, and
-    each request for the list by a reader to whom it displays such entries.
+    """The admin of the audit log. Views of personal data in it are logged for readers with the permission
+    ``view_acceptance``: the page of an entry about a person, and each request for the list.
     """
 
     list_display = ["when", "action", "by", "subject", "remark"]

@@ -50,9 +50,9 @@ class Comparison:
 
     @property
     def summary(self) -> str:
-        """The changes in one sentence in the language of the page, such as "4 clauses changed, 2 added."; "Nothing
-        changed." if there are none. If only the text in the other language changed, it says so. It is in English if the
-        page is not in Kazakh, Russian or English.
+        """The changes in words, in the language of the page, such as "4 clauses changed, 2 added."; "Nothing changed."
+        if there are none. If only the text in the other language changed, two sentences say so, and what changed there.
+        The words are in English if the page is not in Kazakh, Russian or English.
         """
         old, new = self.old.edition, self.new.edition
         return redlines.sealed_summary(old, new, self.new.language, language=message_language())
@@ -135,8 +135,9 @@ class ComparisonRow:
 
     @property
     def unchanged_sentence(self) -> str:
-        """The sentence of a row of unchanged units, such as "Clauses 1.1–1.4: unchanged" or, for a single one, "Clause
-        1.1: unchanged". If no unit has a number, it names them by kind.
+        """The sentence of a row of unchanged units, such as "Clauses 1.1–1.4: unchanged" or, if only one number names
+        them, "Clause 1.1: unchanged". If none of the units has a number, it is "Text without a number: unchanged" or,
+        for a single unit, the name of its kind with ": unchanged".
         """
         first, last = self.source.first, self.source.last
         if last:
@@ -151,7 +152,9 @@ class ComparisonRow:
 
 @dataclass(frozen=True)
 class MarkedUnit:
-    """A unit of the text as the page of an edition displays it, and its change, if any, for a mark in the margin."""
+    """A unit of the text as the page of an edition displays it, or a unit that was deleted from it, and its change, if
+    any, for a mark in the margin.
+    """
 
     html: str
     """The HTML of the unit; ``""`` for a deleted unit, and for a unit without HTML, such as the title."""
@@ -163,9 +166,10 @@ class MarkedUnit:
 
     @property
     def mark(self) -> str:
-        """The text of the mark. It states one fact, the first of these that is true: "deleted: clause 2.3", "added",
-        "changed" (the words), "formerly 4.1", "moved". ``""`` if none is true: the unit is unchanged, only its
-        formatting changed, or changes are not marked.
+        """The text of the mark. It states one fact, the first of these that is true: the unit was deleted ("deleted:
+        clause 2.3"), it was added ("added"), its words changed ("changed"), its number changed (such as "formerly
+        4.1"), it was moved ("moved"). ``""`` if none is true: the unit is unchanged, only its formatting changed, or
+        changes are not marked.
         """
         change = self.change
         if change is None:
@@ -187,8 +191,8 @@ class MarkedUnit:
 
     @property
     def other_facts(self) -> str:
-        """If the words of the unit changed, the other facts about its change, such as "formerly 4.1; moved". ``""`` if
-        there are none, and if the words did not change.
+        """If the words of the unit changed, the facts about its change other than "reworded", such as "formerly 4.1;
+        moved". ``""`` if there are none, and if the words did not change.
         """
         if self.change is None or not self.change.text_changed:
             return ""
@@ -225,7 +229,7 @@ def redline_html(redline: Redline, language: str, *, whole: bool = False) -> Saf
 
 def marked_units(document: clauses.Document, redline: Redline | None) -> Iterator[MarkedUnit]:
     """Yield the units of the document in order, each with its change; the change is ``None`` for an unchanged unit. The
-    deleted units are yielded between them, at their old places and without HTML.
+    deleted units are yielded among them, at their places in the redline and without HTML.
 
     ``redline`` is a comparison of an earlier text with this document. If it is ``None``, no unit is marked and no
     deleted unit is yielded.
@@ -244,8 +248,9 @@ def marked_units(document: clauses.Document, redline: Redline | None) -> Iterato
 
 
 def unit_name(unit: clauses.Clause) -> str:
-    """The name of a unit in a sentence, in the active language: "clause 2.3", «подпункт 2) пункта 1.1». A unit whose
-    label has a word is named by the label («Глава 2»). A title, text, note or heading is named by its kind alone.
+    """The name of a unit in a sentence, in the active language: "clause 2.3", «подпункт 2) пункта 1.1». A section or
+    clause whose label has a word is named by the label («Глава 2»). A title, text, note, heading or appendix is named
+    by its kind alone; the kind of an appendix is ``heading``.
     """
     whole, _dash, item = unit.number.partition("-")
     if unit.kind in {"section", "clause"} and (name := clauses.named_label(unit)):

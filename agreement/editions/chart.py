@@ -23,8 +23,9 @@ DATE_WIDTH = 15.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bar:
-    """One edition. ``x`` and ``width`` are in per cent of the chart. ``since`` is the day from which it is in force,
-    as a phrase; ``day`` is the same in digits, or ``""`` if there is no room.
+    """One edition. ``x`` (the left end), ``width`` and ``middle`` are in per cent of the width of the chart, such as
+    ``"18.00%"``. ``since`` is the day on which the edition takes or took effect, in words; in Kazakh it has the ending
+    for "from". ``day`` is this day in digits, or ``""`` if the bar is too narrow.
     """
 
     number: int
@@ -37,9 +38,9 @@ class Bar:
 
 
 def bars(editions: Sequence[EditionDates], at: datetime, zone: str) -> list[Bar]:
-    """The bars of these editions at that instant; empty for fewer than two. ``editions`` are in the order of their
-    effect; cancelled ones are left out. The widths do not depend on ``at``, so that a page stays the same from one
-    effect to the next.
+    """The bars of the last ``MAX_BARS`` of these editions that were not cancelled, with their states at that instant;
+    empty if fewer than two were not cancelled. ``editions`` are in the order of their effect. The widths do not depend
+    on ``at``, so that a page stays the same from one effect to the next.
     """
     shown = [edition for edition in editions if edition.cancelled_at is None][-MAX_BARS:]
     if len(shown) < 2:

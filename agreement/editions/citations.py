@@ -2,9 +2,9 @@
 new editions.
 
 A publication must not break a page. Therefore a mistake that depends on what is published, such as the number of a
-clause that the edition in force does not have, raises ``TemplateSyntaxError`` only while ``DEBUG`` is on. Apart from
-the queries of :func:`agreement.editions.timeline.current_timelines`, there is 1 for each edition that the process does
-not remember.
+clause that the edition in force does not have, raises ``TemplateSyntaxError`` only while ``DEBUG`` is on. A function
+that displays an edition makes 1 query for each edition that the process does not remember, apart from the queries of
+:func:`agreement.editions.timeline.current_timelines`.
 """
 
 from __future__ import annotations
@@ -36,24 +36,26 @@ logger = logging.getLogger("agreement")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Citation:
-    """A clause of the edition in force, for another page. A template displays it as a quotation with its source.
+    """A unit of the edition in force, such as a clause, for another page. A template displays it as a quotation with
+    its source.
 
-    If no such clause was found, ``text`` and ``html`` are empty, and a template displays a link to ``path``. Then
+    If no such unit was found, ``text`` and ``html`` are empty, and a template displays a link to ``path``. Then
     ``path`` leads to the page of the agreement, or to the list of agreements if the agreement was not found.
     """
 
     number: str
-    """The number of the unit, ``"2.3"``. For a unit that was not found: the requested number without its last dots."""
+    """The number of the unit, ``"2.3"``. For a unit that was not found: the requested number without white space around
+    it and without dots at its end."""
     label: str
     """The number as it is printed: ``"2.3."``. For a unit that was not found, or has no printed number: ``number``."""
     text: str
-    """The words of the clause itself, without its sub-clauses and without Markdown."""
+    """The words of the unit itself, without its label, without the numbered units in it and without Markdown."""
     html: SafeString
-    """The clause with its sub-clauses, and the notes and the text among them, without ids. Its links to clauses lead to
-    the page of the edition."""
+    """The HTML of the unit with everything that it contains, without ids. Its links to clauses lead to the page of the
+    edition."""
     path: str
-    """The permanent path of the clause: that of the edition, with the anchor of the clause. See above for a unit that
-    was not found."""
+    """The permanent path of the unit: that of the edition, with the anchor of the unit. If the unit was not found: the
+    path of the page of the agreement, or that of the list of agreements."""
     title: str
     """The title of the edition; ``""`` if no edition in force was found."""
     edition: int | None
@@ -78,8 +80,8 @@ def agreement_path(slug: str = "", *, app: str | None = None) -> str:
     agreements have a public edition; while it is off, this is logged. A slug is not looked up: if no agreement has it,
     the page answers with the status 404. Raises ``NoReverseMatch`` if the URL can't contain it.
 
-    In all functions here, ``app`` is passed to ``reverse()`` as ``current_app``: it is the instance namespace of the
-    page that contains the link. ``None`` means the default instance of the app's URLs.
+    In each function here that has the parameter ``app``, it is passed to ``reverse()`` as ``current_app``: it is the
+    instance namespace of the page that contains the link. ``None`` means the default instance of the app's URLs.
     """
     timeline = None if slug else _timeline("", timezone.now(), '{% agreement_url "SLUG" %}')
     slug = slug or (timeline.slug if timeline else "")
@@ -92,15 +94,14 @@ def notices_path(*, app: str | None = None) -> str:
 
 
 def validity_sentence(slug: str = "") -> str:
-    """Sentences in the active language: the number of the edition in force, and its
-    :attr:`~agreement.editions.display.DisplayedEdition.validity`. That says since when the edition is in force, until
-    when if its successor is displayed, and which edition it replaced, if any.
+    """Sentences in the active language: the number of an edition, and its
+    :attr:`~agreement.editions.display.DisplayedEdition.validity`. The edition is the one in force. If none is in force
+    and the site displays scheduled editions, it is the announced edition; ``""`` if there is none either.
 
-    If no edition is in force, they are about the announced edition, if the site displays scheduled editions; ``""`` if
-    there is none either. Without a slug, the site's only agreement is meant. Agreements without a public edition are
-    not considered. While ``DEBUG`` is on, an unknown slug and a missing slug on a site with several agreements raise
-    ``TemplateSyntaxError``. Otherwise they are logged, and the result is ``""``. On a site without a public edition,
-    the result is always ``""``.
+    Without a slug, the site's only agreement is meant. Agreements without a public edition are not considered. While
+    ``DEBUG`` is on, an unknown slug and a missing slug on a site with several agreements raise ``TemplateSyntaxError``.
+    While it is off, they are logged, and the result is ``""``. On a site without a public edition, the result is always
+    ``""``.
     """
     at = timezone.now()
     timeline = _timeline(slug, at, '{% agreement_validity "SLUG" %}')
@@ -114,14 +115,14 @@ def validity_sentence(slug: str = "") -> str:
 def cite_clause(number: str | float, slug: str = "", *, app: str | None = None) -> Citation:
     """The unit of the edition in force that has that number, such as ``"2.3"``: a section, clause, sub-clause, item or
     appendix, in the language of :func:`agreement.editions.display.text_language`. White space around the number, and
-    dots at its end, are ignored. Without a slug, the site's only agreement is meant.
+    dots at its end, are ignored. Without a slug, the site's only agreement with a public edition is meant.
 
     Always raises ``TemplateSyntaxError`` for a number that is not a string, because the number ``2.10`` would be read
-    as ``2.1``. While ``DEBUG`` is on, it also raises it for a clause that the edition in force does not have, for the
-    slug of an agreement without a public edition, and for a missing slug if several agreements have a public edition.
-    While ``DEBUG`` is off, these are logged, and the citation has no text; see :class:`Citation`. If the agreement is
-    found but none of its editions is in force, or if the site has no public edition at all, the citation has no text,
-    nothing is raised, and nothing is logged.
+    as ``2.1``. While ``DEBUG`` is on, it also raises it for a number that the edition in force does not have, for a
+    slug that no agreement with a public edition has, and for a missing slug if several agreements have a public
+    edition. While ``DEBUG`` is off, these are logged, and the citation has no text; see :class:`Citation`. If the
+    agreement is found but none of its editions is in force, or if the site has no public edition at all, the citation
+    has no text, nothing is raised, and nothing is logged.
     """
     if not isinstance(number, str):
         msg = f'{number!r} is not a string. Write the number of the clause in quotes: {{% agreement_clause "2.10" %}}.'
@@ -145,7 +146,9 @@ def cite_clause(number: str | float, slug: str = "", *, app: str | None = None) 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BannerEdition:
-    """An edition in the list of :func:`banner_editions`."""
+    """An edition for a banner: one that took effect recently, or an announced one. It has the paths of its page and of
+    its changes.
+    """
 
     displayed: DisplayedEdition
     path: str

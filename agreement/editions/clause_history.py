@@ -23,13 +23,12 @@ _HEADINGS = frozenset({"section", "heading"})
 
 @dataclass(frozen=True)
 class Wording:
-    """One wording of a clause, or its deletion, and the editions that have it, without another wording between them."""
+    """One wording of a clause, or its deletion, and the consecutive editions that have it."""
 
     editions: tuple[DisplayedEdition, ...]
-    """The editions with this wording, in the order of their numbers; at least one. Between them no edition changed the
-    clause."""
+    """The editions with this wording, in the order of their numbers; at least one."""
     unit: Clause | None
-    """The clause in the first of these editions; ``None`` if that edition deleted it."""
+    """The clause in the first of these editions; ``None`` if this is its deletion."""
     units: tuple[Clause, ...]
     """``unit`` and the units in it, in order; only ``unit`` if that is a section or heading; empty if it was deleted.
     """
@@ -71,7 +70,7 @@ class ClauseHistory:
 
     wordings: tuple[Wording, ...]
     present: int
-    """The index of the wording that the history was asked for."""
+    """The index in ``wordings`` of the wording of the edition that the history was asked for."""
 
     @property
     def wording(self) -> Wording:
@@ -107,8 +106,9 @@ def clause_history(editions: Sequence[DisplayedEdition], place: int, number: str
 
     ``editions`` are sealed editions of one agreement, in the order of their numbers and with their texts in one
     language. Do not give cancelled editions, which changed nothing. The clause is followed from each edition to the
-    next one, and back, by the redlines of the two: until an edition deleted it, and back to the edition that added it.
-    No query if the editions were read with their texts.
+    next one, and back: until an edition deleted it, and back to the edition that added it. A unit with the same number
+    and the same words is the same clause; otherwise the redline of the two editions decides. No query if the editions
+    were read with their texts.
     """
     start = editions[place]
     unit = next((unit for unit in start.document.units if number and unit.number == number), None)
@@ -167,7 +167,9 @@ def _counterpart(known: _Step, other: _Step, *, forwards: bool) -> Clause | None
 
 
 def _wordings(steps: Iterable[_Step]) -> Iterator[Wording]:
-    """Yield the wordings: neighbouring steps whose units have the same words and numbers become one."""
+    """Yield the wordings. Neighbouring steps become one wording if their units have the same words, labels and numbers,
+    or if the redline of the two editions has no change of them.
+    """
     steps = list(steps)
     redline: Redline | None = None
     group = [steps[0]]

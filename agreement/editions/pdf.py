@@ -52,7 +52,7 @@ class RendererBusy(Exception):
 
 
 def is_installed() -> bool:
-    """Is WeasyPrint installed? Whether it works on this machine, :func:`fault` says."""
+    """Is WeasyPrint installed? :func:`fault` says whether it works on this machine."""
     return find_spec("weasyprint") is not None
 
 
@@ -60,9 +60,9 @@ def fault() -> str:
     """Why this machine can't render the Kazakh and Russian letters, digits and quotation marks, as a clause without a
     full stop; ``""`` if it can.
 
-    The first call tries it, which takes about a second, and at most ``MAX_TRIAL_SECONDS``. Other calls wait for it
-    meanwhile. The result is remembered. The libraries of WeasyPrint end a process that has no font, so a child process
-    tries it.
+    The first call in a process tries it, which takes about a second, and at most ``MAX_TRIAL_SECONDS``. Other calls
+    wait for it meanwhile. The result is remembered. The libraries of WeasyPrint end a process that has no font, so a
+    child process tries it.
     """
     with _one_trial:
         return _fault()
@@ -130,7 +130,9 @@ def _fault() -> str:
 
 
 def _reason(trial: subprocess.CompletedProcess[str]) -> str:
-    """The result of the trial as :func:`fault` returns it."""
+    """Why the trial failed, as a clause without a full stop; ``""`` if it succeeded and some font has each character of
+    the page. ``trial`` is the child process that has ended.
+    """
     if trial.returncode < 0:
         name = signal.Signals(-trial.returncode).name
         return f"WeasyPrint ended its process ({name}), as it does without any font"

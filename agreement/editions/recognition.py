@@ -49,7 +49,9 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """How a text is like an edition. ``runs`` are the differences, if ``likeness`` is ``around`` or ``differs``."""
+    """How a text is like the body of an edition in one language. ``digest`` is that of the edition. ``runs`` are the
+    differences, if ``likeness`` is ``around`` or ``differs``; otherwise it is empty.
+    """
 
     digest: str
     language: str
@@ -63,7 +65,7 @@ def matches(text: str, candidates: Iterable[Candidate]) -> list[Match]:
 
     All candidates of the best likeness are returned: ``same``, otherwise ``around``, otherwise ``part``. If there are
     none, one candidate that shares enough sequences of three words with the text (``LIKENESS``) is returned as
-    ``differs``: the one that shares the most.
+    ``differs``: the one that shares the most, and of several such candidates the last.
     """
     given = _words(text)
     if len(given) < FEWEST_WORDS or len(text) > MAX_CHARACTERS:
@@ -135,8 +137,9 @@ def _visible(body: str) -> str:
 
 
 def _normalised(text: str) -> str:
-    """The text with composed letters, without soft hyphens, with single spaces, without empty lines, and with a space
-    after a number at the beginning of a line.
+    """The text with composed letters, without soft hyphens, with single spaces and without empty lines. A number or a
+    letter with a bracket at the beginning of a line is separated from a letter that directly follows: ``1.1.Text``
+    becomes ``1.1. Text``.
     """
     text = _GLUED.sub(r"\1 ", unicodedata.normalize("NFC", text).replace("\xad", ""))
     return "\n".join(line for line in (" ".join(line.split()) for line in text.splitlines()) if line)

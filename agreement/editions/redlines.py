@@ -79,9 +79,9 @@ def sealed_redline(old: Edition, new: Edition, language: str) -> Redline:
     """The redline from the sealed edition ``old`` to the sealed edition ``new``. ``language`` is that of the compared
     texts, ``kk`` or ``ru``.
 
-    No query if the process remembers the redline; otherwise 1 query for each text that was not read with its edition.
-    Threads that need the same redline at the same time compute it once; the others wait. Raises ``ValueError`` if
-    either edition has no digest. A draft has none, unless it is previewed as if it were published.
+    No query if the process remembers the redline. A call that computes it makes 1 query for each text that was not read
+    with its edition. Threads that need the same redline at the same time compute it once; the others wait. Raises
+    ``ValueError`` if either edition has no digest. A draft has none, unless it is previewed as if it were published.
     """
     if not (old.digest and new.digest):
         msg = "Only sealed editions can be compared here: a draft has no digest."
@@ -92,7 +92,7 @@ def sealed_redline(old: Edition, new: Edition, language: str) -> Redline:
 def sealed_summary(old: Edition, new: Edition, text_language: str, *, language: str) -> str:
     """The changes from ``old`` to ``new`` in one sentence in ``language`` (``kk``, ``ru`` or ``en``). They are those of
     the texts in ``text_language``. If only the texts in the other language differ, two sentences say so, and what
-    changed there. Otherwise as :func:`sealed_redline`.
+    changed there. The queries and the errors are those of :func:`sealed_redline`, for one language or for both.
     """
     redline = sealed_redline(old, new, text_language)
     if not redline.changed:

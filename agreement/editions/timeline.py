@@ -95,8 +95,8 @@ class Timeline:
         return self.binding[place] if place < len(self.binding) else None
 
     def counting_editions(self, edition: EditionDates) -> tuple[EditionDates, ...]:
-        """The editions whose acceptance counts for this one, in the order of their numbers: see
-        :func:`agreement.models.succession.counting_editions`.
+        """The editions whose acceptance counts for this one, in the order of their numbers: the edition itself, and
+        earlier ones that differ from it only in wording. See :func:`agreement.models.succession.counting_editions`.
         """
         return succession.counting_editions(edition, self.editions)
 
@@ -124,8 +124,9 @@ class Timeline:
 
     def grace_until(self, accepted: Collection[int], at: datetime) -> datetime | None:
         """The moment until which a user may go on who has accepted the editions with these primary keys and not the
-        edition in force at that instant. ``None`` if they have accepted that too, or one from which it differs only in
-        wording, or if they must accept it immediately. Withdrawals are not considered.
+        edition in force at that instant. ``None`` if no edition is in force, if they have accepted that edition or one
+        from which it differs only in wording, or if none of their acceptances is sufficient at that instant.
+        Withdrawals are not considered.
 
         Editions that take effect later are considered, because such an edition may give less time.
         """
@@ -195,7 +196,8 @@ class Timelines:
 
     def version(self, at: datetime) -> tuple[int, int]:
         """A value for these dates at that instant. If two values of one process are equal, there are the same editions
-        with the same states at both instants; the reverse is not true. Values of different processes can't be compared.
+        with the same states at both instants. Different values may stand for the same states. Values of different
+        processes can't be compared.
         """
         return self.serial, bisect_right(self._moments, at)
 
@@ -209,10 +211,11 @@ class Timelines:
 
 
 def current_timelines() -> Timelines:
-    """The dates of all sealed editions. The process remembers them for one second, but not beyond the next moment at
-    which an edition takes effect. While they are remembered, a call makes no query. Otherwise one thread reads them
-    while the others wait, and calls the ``withdrawal_listeners``. It makes 1 query, and at most 1 more, for the users
-    who withdrew recently. Inside a transaction, every call reads the dates with 1 query, and calls no listener.
+    """The dates of all sealed editions. The process remembers them for one second, but not beyond the next moment in
+    them, such as the moment at which an edition takes effect. While they are remembered, a call outside a transaction
+    makes no query. Otherwise one thread reads them while the others wait, and calls the ``withdrawal_listeners``. It
+    makes 1 query, and at most 1 more, for the users who withdrew recently. Inside a transaction, every call reads the
+    dates with 1 query, and calls no listener.
     """
     return _timelines(read_after=float("-inf"))
 
@@ -287,9 +290,9 @@ _reading = threading.Lock()
 
 
 def _read(since: datetime | None = None) -> tuple[Timelines, frozenset[Any] | None]:
-    """The dates of all sealed editions, and the primary keys of the users whose withdrawal is in effect now and took
-    effect or was registered after ``since``. If ``since`` is ``None``, the second value is ``None`` too. If no edition
-    is sealed, it is empty. 1 query, and 1 more if there is such a user.
+    """The dates of all sealed editions, and the primary keys of the users with a withdrawal whose moment of effect has
+    come, and that took effect or was registered after ``since``. The second value is ``None`` if ``since`` is ``None``;
+    otherwise it is empty if no edition is sealed. 1 query, and 1 more if there is such a user.
     """
     alias = router.db_for_read(Edition)
     withdrawals = Withdrawal.objects.using(alias)

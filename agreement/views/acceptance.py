@@ -48,8 +48,8 @@ class AcceptanceQuestion:
     ``None`` if there is none.
     """
     missed: tuple[DisplayedEdition, ...] = ()
-    """The editions after that of ``last``, up to the edition of this question, in the order of their numbers. Cancelled
-    ones are left out. Empty if ``changes`` is ``None``.
+    """The editions after that of ``last``, up to and including the edition of this question, in the order of their
+    numbers. Cancelled ones are left out. Empty if ``changes`` is ``None``.
     """
     changes: Comparison | None = None
     """The changes from the edition of ``last`` to this one; ``None`` if ``last`` is ``None`` or an acceptance of this
@@ -73,13 +73,15 @@ class DeclinedEdition:
     at: str = ""
     """When the user first declined it, in words; ``""`` if they have accepted it."""
     grace: str = ""
-    """As in :class:`AcceptanceQuestion`."""
+    """Sentences which state until when an earlier acceptance still counts, although the user has not accepted the
+    edition in force; ``""`` if that is not so, or if they have accepted this edition.
+    """
     must_accept: bool = False
     """Whether it is in force and accepted by confirmation, and no earlier acceptance counts: then the user must accept
     it before they go on.
     """
     by_use: bool = False
-    """Whether using the site is acceptance of it now."""
+    """Whether it is in force and its agreement is accepted by use."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,14 +108,14 @@ def accept(visit: Visit, slug: str) -> HttpResponse:
     recorded. Then the response is the page with the new question and the status 409. If the user withdrew and may not
     accept again without an officer, nothing is recorded, and the response is a redirect to the withdrawal page.
 
-    If the user declines, a decline of each posted edition is recorded that they have not accepted, all or nothing, and
-    the response is a page that states the effect. If one of them can't be declined now, for example because another
-    edition has taken effect, nothing is recorded, and the response is the page with the new question and the status
-    409.
+    If the user declines, a decline is recorded of each posted edition that they have neither accepted nor declined
+    before, all or nothing, and the response is a page that states the effect. If one of them can't be declined now, for
+    example because another edition has taken effect, nothing is recorded, and the response is the page with the new
+    question and the status 409.
 
-    Raises ``Http404`` if the agreement, or another one of which an edition is accepted, does not exist or has no public
-    edition, and if a question is to be displayed but no edition can be accepted. Raises ``BadRequest`` if a posted
-    field is missing or invalid.
+    Raises ``Http404`` if the agreement of the page or of a posted edition does not exist or has no public edition, and
+    if a question is to be displayed but no edition can be accepted. Raises ``BadRequest`` if the posted decision, the
+    number of an edition or a language is missing or invalid.
     """
     timeline, posted = visit.timeline(slug), visit.request.POST
     if visit.request.method != "POST":
@@ -181,8 +183,9 @@ def _record(visit: Visit, answer: PostedAnswer) -> None:
 
 def _decline(visit: Visit, answer: PostedAnswer) -> DeclinedEdition:
     """Record that the user declines the edition in this answer, unless they have accepted it or declined it before.
-    Return the edition with their decline. Raises ``Http404`` if the agreement does not exist or has no public edition,
-    and ``StaleEditionError`` if the edition does not exist, has another digest or can't be declined now.
+    Return the edition, with the moment of their decline if they have not accepted it. Raises ``Http404`` if the
+    agreement does not exist or has no public edition, and ``StaleEditionError`` if the edition does not exist, has
+    another digest or can't be declined now.
     """
     edition, timeline = _edition(visit, answer), visit.timeline(answer.slug)
     rows = user_acceptances(visit)[timeline.key]

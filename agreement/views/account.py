@@ -136,8 +136,8 @@ def display_acceptance(
 
 def user_acceptances(visit: Visit) -> dict[int, list[Acceptance]]:
     """Return this user's acceptances by the primary key of the agreement, each list in the order of the editions'
-    numbers. Each has the attribute ``current``: false if a later withdrawal from the agreement has taken effect. The
-    look-up ``[…]`` of an agreement without acceptances gives an empty list. 1 query.
+    numbers. Each has the attribute ``current``, as ``AcceptanceQuerySet.with_current()`` describes it: false if a
+    withdrawal has overtaken it. The look-up ``[…]`` of an agreement without acceptances gives an empty list. 1 query.
 
     Acceptances of cancelled editions are included. All editions are without the body. An acceptance of an edition that
     ``visit.timelines`` does not contain yet is left out.

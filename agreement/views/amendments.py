@@ -100,8 +100,10 @@ def amendment_pdf(visit: Visit, slug: str, number: int, language: str) -> HttpRe
 
 
 def _pair(visit: Visit, slug: str, number: int) -> tuple[Timeline, EditionDates, EditionDates]:
-    """Return the timeline, the earlier edition and the later one. Raises ``Http404`` as the module says, and
-    ``BadRequest`` if ``?from=`` is no number of an edition.
+    """Return the timeline, the earlier edition and the later one: the last edition before ``number`` that was not
+    cancelled, or the edition with the number in ``?from=``, and the edition ``number``. Raises ``Http404`` if either is
+    not public, if there is no earlier one, or if that in ``?from=`` is not earlier. Raises ``BadRequest`` if the value
+    of ``?from=`` can't be the number of an edition.
     """
     timeline = visit.timeline(slug)
     new = visit.edition(timeline, number)

@@ -187,11 +187,12 @@ def page(
     If ``BASE_URL`` is set, all hosts get the same page: it must not contain the host of the request. Otherwise no page
     is remembered, because a visitor can name any port of the host.
 
-    A response with the status 200 gets an ``ETag``, loses its cookies, is compressed if the client accepts gzip and it
-    becomes smaller, and becomes a 304 or 412 if the conditions of the request (``If-None-Match``, ``If-Match``) demand
-    it. It is not remembered if it is personal, if it was made inside a transaction, or while ``DEBUG`` is on. Responses
-    with another status are not remembered either. A response is personal if the session was read, or if a CSRF token, a
-    message or a CSP nonce was used. Shared caches may not store a personal page.
+    A response with the status 200 gets an ``ETag`` and loses its cookies. It is compressed if the client accepts gzip,
+    the body has at least ``GZIP_MIN_BYTES`` and becomes smaller. It becomes a 304 or 412 if the conditions of the
+    request (``If-None-Match``, ``If-Match``) demand it. It is not remembered if it is personal, if it was made inside a
+    transaction, or while ``DEBUG`` is on. Responses with another status are not remembered either. A response is
+    personal if the session was read, or if a CSRF token, a message or a CSP nonce was used. Shared caches may not store
+    a personal page.
     """
 
     def decorate(view: View) -> Callable[..., HttpResponseBase]:
@@ -273,7 +274,8 @@ class Alternate:
 def alternates(request: HttpRequest, query: str = "") -> list[Alternate]:
     """Return the current page in each language of the site, in the order of ``LANGUAGES``. ``query`` is added to each
     path and URL, such as ``?from=1``. The list is empty if all languages have the same path (no ``i18n_patterns``, or
-    only one language), or if the request has no page (no ``resolver_match``).
+    only one language), or if the request has no page (no ``resolver_match``). Raises ``NoReverseMatch`` if the URL of
+    the page has no name.
     """
     match = request.resolver_match
     if match is None:

@@ -21,8 +21,8 @@ from agreement.views.editions import edition_number
 @page("edition")
 def clause(visit: Visit, slug: str, anchor: str) -> HttpResponse:
     """The page of a clause: its wordings, the newest first. ``anchor`` is the number that the clause has in the edition
-    in force; if that edition has no such number, in the newest public edition that has one. With ``?edition=`` it is
-    the number in that edition.
+    in force; if that edition has no such number, in the newest public edition that has it. With ``?edition=`` it is the
+    number in that edition.
 
     Cancelled editions are left out. The response is 404 if there is no such clause or edition. Raises ``BadRequest`` if
     the value of ``?edition=`` can't be the number of an edition. At most 1 query for the texts.
@@ -40,8 +40,8 @@ def clause(visit: Visit, slug: str, anchor: str) -> HttpResponse:
 @json_view()
 def clause_data(visit: Visit, slug: str, anchor: str) -> Json:
     """The wordings of a clause in both languages, the oldest first, as :func:`clause` finds them without ``?edition=``.
-    The list of a language is empty if no text in it has that number. The response is 404 if both lists are empty. At
-    most 1 query for the texts.
+    The list of a language is empty if the text in that language has this number in none of the public editions that
+    were not cancelled. The response is 404 if both lists are empty. At most 1 query for the texts.
     """
     timeline = visit.timeline(slug)
     editions = _editions(visit, timeline)
@@ -63,9 +63,9 @@ def _editions(visit: Visit, timeline: Timeline) -> list[DisplayedEdition]:
 
 
 def _history(editions: Sequence[DisplayedEdition], number: str, edition: int | None) -> ClauseHistory | None:
-    """Return the history of the clause with this number in the edition with the number ``edition``. ``None``: in the
-    edition in force or, if it has no such number, in the newest of these editions that has it. The result is ``None``
-    if there is no such clause.
+    """Return the history of the clause with this number in the edition with the number ``edition``. If ``edition`` is
+    ``None``, it is the clause with this number in the edition in force or, if that has no such number, in the newest of
+    these editions that has it. Return ``None`` if there is no such clause.
     """
     newest_first = sorted(
         range(len(editions)), key=lambda place: (editions[place].state == State.IN_FORCE, place), reverse=True
@@ -75,7 +75,9 @@ def _history(editions: Sequence[DisplayedEdition], number: str, edition: int | N
 
 
 def _wordings(history: ClauseHistory, zone: str) -> Iterator[Json]:
-    """Yield the wordings as the JSON states them, each with the moments at which it takes effect and is replaced."""
+    """Yield the wordings as the JSON states them. The end of a wording is the moment at which the next one takes
+    effect; ``None`` for the last.
+    """
     ends = [later.edition.edition.effective_from for _earlier, later in pairwise(history.wordings)]
     for wording, until in zip(history.wordings, [*ends, None], strict=True):
         yield {

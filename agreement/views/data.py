@@ -85,8 +85,9 @@ def current(visit: Visit, slug: str) -> Json:
 
 @json_view()
 def editions(visit: Visit, slug: str) -> Json:
-    """Every public edition without its text, the newest first; with the slug and the time zone of the agreement, and
-    the number of the edition in force (``None`` if there is none). The response is 404 if there is no public edition.
+    """Every public edition without its body and its clauses, the newest first; with the slug and the time zone of the
+    agreement, and the number of the edition in force (``None`` if there is none). The response is 404 if there is no
+    public edition.
     """
     timeline = visit.timeline(slug)
     in_force = timeline.in_force(visit.at)

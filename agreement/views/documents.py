@@ -47,7 +47,8 @@ def bilingual(visit: Visit, slug: str, number: int) -> HttpResponse:
 @page("from")
 def changes(visit: Visit, slug: str, number: int, language: str) -> HttpResponse:
     """The changes to the edition ``number`` as tracked changes in a Word file, in ``language``. They are the changes
-    from the last edition before it that was not cancelled, or from the edition with the number in ``?from=``.
+    from the last edition before it that was not cancelled, or from the edition with the number in ``?from=``, which may
+    also be a later one.
 
     The response is 404 if an edition is not public, if there is none to compare with, or if both are the same. Raises
     ``BadRequest`` if the value of ``?from=`` can't be the number of an edition.
@@ -57,8 +58,11 @@ def changes(visit: Visit, slug: str, number: int, language: str) -> HttpResponse
 
 @page("from")
 def table(visit: Visit, slug: str, number: int, language: str) -> HttpResponse:
-    """The comparative table of two editions as a Word file in ``language``: the editions, the parameter and the errors
-    are those of :func:`changes`.
+    """The comparative table of two editions as a Word file in ``language``: of the edition ``number``, and of the last
+    edition before it that was not cancelled, or of the edition with the number in ``?from=``.
+
+    The response is 404 if an edition is not public, if there is none to compare with, or if both are the same. Raises
+    ``BadRequest`` if the value of ``?from=`` can't be the number of an edition.
     """
     return _compared(visit, slug, number, language, documents.table_file, "table")
 

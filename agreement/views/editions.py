@@ -89,7 +89,9 @@ def editions(visit: Visit, slug: str) -> HttpResponse:
 
 
 def _choices(visit: Visit, timeline: Timeline) -> list[tuple[int, str]]:
-    """Return the number and the first day of each public edition, the newest first, for the form that compares two."""
+    """Return the number and the day of effect of each public edition, cancelled ones too, the newest first, for the
+    form that compares two. The day is in words, in the language of the page.
+    """
     public = reversed(visit.public(timeline))
     return [(one.number, dates.day(one.effective_from, active_language(), timeline.time_zone)) for one in public]
 
@@ -115,7 +117,8 @@ def edition(visit: Visit, slug: str, number: int) -> HttpResponse:
 def changes(visit: Visit, slug: str, number: int) -> HttpResponse:
     """The page with the changes to the edition ``number`` from the last edition before it that was not cancelled, or
     from the edition with the number in ``?from=``, which may also be a later one. The page displays no changes if
-    ``?from=`` is missing and there is no earlier edition, or if both are the same. ``?view=`` is one of ``LAYOUTS``.
+    ``?from=`` is missing and every earlier edition was cancelled or there is none, or if both are the same. ``?view=``
+    is one of ``LAYOUTS``.
 
     With ``?to=`` the response is a redirect to the same page of the edition with that number, with the same ``?from=``
     and without ``?view=``. The response is 404 if there is no public edition with the number in ``?to=`` or, without

@@ -31,12 +31,13 @@ class DisplayedNotice:
     at: str
     """The moment when the notice was due, in words, in the language of the page."""
     since: int = 0
-    """The number of the last earlier edition that this user knows (:mod:`agreement.models.knowledge`), or with which
-    the changes begin for them; 0 if there is none, and for a notice that describes no changes.
+    """The number of the earlier edition with which the notice compares its edition for this user: see
+    :meth:`agreement.models.knowledge.History.since`. 0 if there is none, and for a notice that describes no changes.
     """
     also_covered: tuple[DisplayedEdition, ...] = ()
-    """The editions after ``since`` and before that of the notice of which the page displays no notice, the latest
-    first. Cancelled ones are left out. They are, for example, editions whose notice was paused before it was due.
+    """The editions with a number between ``since`` and that of the notice, without cancelled ones and those about which
+    the page displays a notice, the highest number first. An example is an edition whose notice was paused before it was
+    due. Empty for a notice of a breach or about a cancelled edition.
     """
     changes: Comparison | None = None
     """The changes from the edition ``since`` to that of the notice. In each agreement, only the latest notice that has

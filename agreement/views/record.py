@@ -28,7 +28,9 @@ Entry = TypeVar("Entry", bound=Model)
 
 @account_page("GET", "HEAD")
 def record(visit: Visit) -> HttpResponse:
-    """The page with the record of the signed-in user: see :func:`record_page`."""
+    """The page with the record of the signed-in user: their latest acceptances, declines, consents, withdrawals and
+    deliveries of notices.
+    """
     return record_page(visit)
 
 

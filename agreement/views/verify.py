@@ -1,8 +1,8 @@
 """The page that recognises the edition of a text, a file, a letter or a digest.
 
 If the browser can compute the SHA-256 of the text (with JavaScript, on a page with TLS), it first sends only the
-SHA-256. If no edition has it, or the browser can't compute it, the text or file is posted. A posted text is hashed, and
-its words are compared with those of the editions. It is not stored.
+SHA-256. If no public edition has it, or the browser can't compute it, the text or file is posted. A posted text is
+hashed, and its words are compared with those of the latest public editions. It is not stored.
 """
 
 from __future__ import annotations
@@ -175,7 +175,7 @@ def verify(request: HttpRequest) -> HttpResponseBase:
 def answer(visit: Visit) -> HttpResponse:
     """The page with the form and, for ``?sha256=``, with the recognised editions. The value is a SHA-256, or at least
     its first 8 digits. Only public editions are recognised. The status is 404 if the value recognises none, and 400 if
-    it is not a SHA-256. Upper-case letters and white space around the value are allowed.
+    it is neither. Upper-case letters and white space around the value are allowed.
     """
     if "sha256" not in visit.parameters:
         return visit.render("agreement/pages/verify.html", _form_context())
@@ -193,10 +193,10 @@ def recognise_posted(request: HttpRequest) -> HttpResponse:
     """Return the result for the posted file or, without a file, for the posted text. Nothing is written, so no CSRF
     token is needed.
 
-    If the text is that of a public edition, or a digest, the response is a redirect (303) to this page with the
-    SHA-256. In any other case it is the page with the public editions that the text is like or, if there are none,
-    those whose digests stand in it; of a PDF file, only the latter. The status is 404 if there are none, 413 if the
-    text or file is too large, and 400 if it can't be read.
+    If the text is that of a public edition, or is a digest or the beginning of one, the response is a redirect (303) to
+    this page with the SHA-256. In any other case it is the page with the public editions that the text is like or, if
+    there are none, those that :func:`_named_or_unknown` finds; of a PDF file, only the latter. The status is 404 if
+    there are none, 413 if the text or file is too large, and 400 if it can't be read.
     """
     visit = Visit(request, timezone.now(), current_timelines(), {})
     try:
@@ -245,9 +245,9 @@ def _posted_digest(text: str) -> str:
 
 
 def _text(content: bytes) -> str:
-    """Return the text of a posted file: of a Word file its Markdown, otherwise the bytes in UTF-8. Raises
-    ``RequestDataTooBig`` if it is too large, ``SourceError`` for a ZIP archive that is no readable Word file, and
-    ``ValueError`` for bytes that are no text.
+    """Return the text of a posted file: of a Word file its Markdown with all tracked changes accepted, otherwise the
+    bytes in UTF-8. Raises ``RequestDataTooBig`` if it is too large, ``SourceError`` for a ZIP archive that can't be
+    read as a Word file, and ``ValueError`` for bytes that are no text.
     """
     if content.startswith(ZIP):
         try:
@@ -298,8 +298,9 @@ def _compared(visit: Visit, text: str) -> list[ComparedEdition]:
 
 
 def _named_or_unknown(visit: Visit, text: str, *, is_pdf: bool = False) -> HttpResponse:
-    """Return the page with the public editions whose digests stand in the text; if there are none, the page that says
-    that no edition was recognised.
+    """Return the page with the public editions of which the text contains the digest or the SHA-256 of a text, written
+    in lower case; if there are none, the page that says that no edition was recognised. The first 20 values of 64
+    digits in the text are considered.
     """
     digests = dict.fromkeys(re.findall(r"(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])", text)[:20])
     texts = [hashed for digest in digests for hashed in _index.find(digest, visit.timelines)]

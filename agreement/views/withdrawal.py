@@ -30,14 +30,15 @@ from agreement.views.record import record_page
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AgreementEffect:
-    """An agreement with an edition in force, and the withdrawal because of which it is suspended or ended for this
-    user, if any.
+    """An agreement with an edition in force, and the withdrawal by which it is suspended or ended for this user, if
+    there is one.
     """
 
     displayed: DisplayedEdition
     """The edition in force."""
     withdrawal: Withdrawal | None
-    """The strictest one, if several are in effect; ``None`` if none is."""
+    """The strictest one, if several are in effect (``Acceptance.objects.withdrawal_in_effect()``); ``None`` if none
+    is."""
 
     @property
     def withdrawn_at(self) -> str:

@@ -93,8 +93,8 @@ def _require_permission(request: HttpRequest) -> None:
 
 def _export(request: HttpRequest, form: EvidenceForm) -> HttpResponseBase | None:
     """Return the ZIP file about the user or the edition of a valid form, as a download, and log the export. If the user
-    is not found, their name is not clear, or nothing was stored about them by that instant, return ``None`` and add an
-    error to the form; nothing is logged then.
+    is not found, the text could mean several users, or nothing was stored about them by that instant, return ``None``
+    and add an error to the form; nothing is logged then.
     """
     user, edition, at = (form.cleaned_data[name] for name in ("user", "edition", "at"))
     try:

@@ -133,9 +133,9 @@ def csv_lines(counting: list[int], only: str = "") -> Iterator[bytes]:
     """Yield the bytes, in chunks, of the CSV file of the users of the audience who accepted none of the editions with
     these keys, or withdrew after they last did, in the order of their primary keys.
 
-    The columns are the primary key, the name and the stored language of the user; if the site stores no language, the
-    rows have only the first two cells. ``only`` selects the users with one language of notices (``kk``, ``ru``,
-    ``mul``); ``""`` selects all. Nothing is logged here.
+    The first row names three columns: the primary key, the name and the stored language of the user. If the site stores
+    no language, the other rows have only the first two cells. ``only`` selects the users with one language of notices
+    (``kk``, ``ru``, ``mul``); ``""`` selects all. Nothing is logged here.
     """
     users = get_user_model()
     language = conf.user_language()

@@ -41,7 +41,8 @@ class Difference:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LanguageRedline:
     """The changes between the bodies of two editions in one language: a sentence that counts them, and a redline.
-    ``code`` is the language of the bodies. The sentence is in the language of the page.
+    ``code`` is the language of the bodies. The sentence is in the language of the page or, if that is not Kazakh or
+    Russian, in English.
     """
 
     code: str
@@ -63,8 +64,8 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[Differen
 
 
 def redlines(old: Edition, new: Edition, *, whole: bool = False) -> list[LanguageRedline]:
-    """Return the redline from the body of ``old`` to the body of ``new`` in each language. It contains the changed
-    clauses, and with ``whole`` the unchanged ones too; its HTML is ``""`` if it contains none. Either edition may be a
+    """Return the redline from the body of ``old`` to the body of ``new`` in each language. It contains the units that
+    changed, and with ``whole`` the unchanged ones too; its HTML is ``""`` if it contains none. Either edition may be a
     draft.
     """
     found = []
@@ -79,7 +80,7 @@ def redlines(old: Edition, new: Edition, *, whole: bool = False) -> list[Languag
 def changes_html(name: str, old: Any, new: Any) -> SafeString:
     """Return the HTML of the changes in one field. ``name`` is the name of its column.
 
-    For a body, it is the redline of the changed clauses; ``""`` if there are none. For another text, it is the whole
+    For a body, it is the redline of the units that changed; ``""`` if there are none. For another text, it is the whole
     text. In both, deleted words are in ``<del>``, and inserted words in ``<ins>``. For one of the ``STATED_FIELDS``, it
     is the old value in ``<del>`` and the new value in ``<ins>``, both in words.
     """
@@ -102,9 +103,9 @@ class ChangesView(EditionView):
 
     ``?from=`` is the primary key of that other one. By default a draft is compared with the edition in force, and a
     published edition with the published edition before it, even if that was cancelled. If there is no such edition, no
-    changes are displayed. With ``?whole`` the unchanged clauses are displayed too. Raises ``PermissionDenied`` if the
-    user may not view editions, and ``Http404`` if there is no such edition or draft, or if ``from`` is not the key of
-    another one of the agreement.
+    changes are displayed. With ``?whole`` the unchanged units of the texts are displayed too. Raises
+    ``PermissionDenied`` if the user may not view editions, and ``Http404`` if there is no such edition or draft, or if
+    ``from`` is not the key of another one of the agreement.
     """
 
     def get(self, request: HttpRequest, object_id: str) -> HttpResponse:

@@ -260,10 +260,10 @@ def log_written(request: HttpRequest, edition: Edition, *, previous: str | None)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """A message of the lint in the language of the page. ``place`` is a phrase with the language and the clause, as far
-    as the message names them; ``""`` if it names neither. ``lines`` are the lines of the places that it is about.
-    ``key`` identifies the message when a form is sent. It depends on the id, the language, the line and the sentence of
-    the message, but not on the language of the page.
+    """A message of the lint in the language of the page or, if that is not Kazakh or Russian, in English. ``place`` is
+    a phrase with the language and the clause, as far as the message names them; ``""`` if it names neither. ``lines``
+    are the lines of the places that it is about. ``key`` identifies the message when a form is sent. It depends on the
+    id, the language, the line and the sentence of the message, but not on the language of the page.
     """
 
     id: str

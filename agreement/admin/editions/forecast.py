@@ -25,11 +25,11 @@ class ChannelForecast:
 
     channel: str
     languages: list[tuple[str, int]]
-    """Pairs of a language and the number of users who get the notice in it, which may be 0. Empty if the number of
-    recipients is taken from the last notice.
+    """Pairs of the name of a language and the number of users who get the notice in it, which may be 0. Empty if the
+    number of recipients is taken from an earlier notice.
     """
     known: int
-    """The number of recipients whose language is known, if they were counted by language."""
+    """The number of recipients whose language is known; 0 if they were not counted by language."""
     recipients: int
     unreachable: int
     """The number of users without an address to which this channel can send. They are not among the recipients."""
@@ -119,11 +119,11 @@ class ChannelCancellation:
     opened a notice about it on the site, or accepted it.
     """
     waiting: int
-    """How many messages about the edition wait. They are not sent."""
+    """How many deliveries about the edition wait. The cancellation stops them, except those that are being sent."""
     ends: str
     """When the sending of the cancellation is expected to end, as a phrase; ``""`` if nobody was notified."""
     late: bool
-    """Whether that is after the moment when the edition was to take effect."""
+    """Whether this end is after the moment when the edition was to take effect; ``False`` if nobody was notified."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -190,7 +190,9 @@ class PreviewView(EditionView):
 
 
 def _displayed(edition: Edition, at: datetime, state: State, code: str) -> DisplayedEdition:
-    """Return the edition without what it says about the editions before and after."""
+    """Return the edition as it is displayed at that instant, in that state and in the language ``code``, without a
+    predecessor and a successor.
+    """
     return DisplayedEdition(edition=edition, at=at, state=state, language=code, predecessor=None, successor=None)
 
 

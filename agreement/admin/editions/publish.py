@@ -281,8 +281,10 @@ class PublishQuestion:
         }
 
     def _accept_by(self, effective_from: datetime | None) -> str:
-        """Return the last day, in words, on which users who have accepted the edition in force may accept the draft, if
-        it takes effect at ``effective_from`` (``None``: now); ``""`` if it gives them no days to agree.
+        """Return the end, in words, of the days to agree that the draft gives to users who have accepted the edition in
+        force, if it takes effect at ``effective_from`` (``None``: now): the last day or, if it does not end at
+        midnight, the moment. ``""`` if it gives none: it has no ``grace_days`` or changes only the wording, no edition
+        is in force, or the agreement is not accepted by confirmation.
         """
         edition, by_confirmation = self.edition, AcceptanceMode.BY_CONFIRMATION
         asks = edition.material and self.binding and edition.agreement.acceptance_mode == by_confirmation

@@ -203,8 +203,8 @@ class StartForm(forms.Form):
 
     def _require_form_size(self, files: list[ImportedFile]) -> None:
         """Add an error if the texts are too large for the second page, which posts them back. The limit is Django's
-        setting ``DATA_UPLOAD_MAX_MEMORY_SIZE``, and ``None`` means no limit. Django would refuse the form without an
-        explanation.
+        setting ``DATA_UPLOAD_MAX_MEMORY_SIZE``; ``None`` or 0 means no limit here. Django would refuse the form without
+        an explanation.
         """
         texts = [text for file in files for text in {file.accepted, file.rejected}]
         size = IMPORT_FORM_OVERHEAD + sum(len(text.encode(errors="replace")) + text.count("\n") for text in texts)
@@ -258,8 +258,8 @@ class ImportForm(forms.Form):
 
 class StartView(EditionView):
     """``…/add/``: the form that asks how a draft begins. For files, a second page displays what was read and asks for
-    the ``CARRIED_FIELDS``, and the draft is created when that page is posted. From an edition, the bodies and the
-    ``CARRIED_FIELDS`` are copied, but not the summaries and approvals. A draft with empty texts gets the
+    the ``CARRIED_FIELDS`` and the approvals, and the draft is created when that page is posted. From an edition, the
+    bodies and the ``CARRIED_FIELDS`` are copied, but not the summaries and approvals. A draft with empty texts gets the
     ``CARRIED_FIELDS`` of the edition in force, if there is one. Raises ``PermissionDenied`` if the user may not add
     editions.
     """
@@ -297,7 +297,8 @@ class StartView(EditionView):
         redirect to the draft. ``stated`` are further fields of the draft, and ``comment`` describes its origin. Raises
         ``ValidationError`` for invalid texts, and then creates nothing.
 
-        If the page was submitted before, nothing is created, and the redirect leads to the draft of the first time.
+        If :meth:`_earlier` finds a draft, because the page was submitted twice, nothing is created, and the redirect
+        leads to that draft.
         """
         editions: EditionQuerySet = Edition.objects.all()
         with transaction.atomic(), reversion.create_revision():
@@ -315,8 +316,9 @@ class StartView(EditionView):
         return redirect_to_edition(self.model_admin, self.request, edition, message)
 
     def _earlier(self, made: Edition) -> Edition | None:
-        """Return the draft that this user created from the same page with the same contents before; ``None`` if there
-        is none. ``after`` in the form is the highest key of an edition when the page was made.
+        """Return a draft of the same agreement that was created after the page was made, was last written by this user
+        and has the same contents as ``made``; ``None`` if there is none. The posted field ``after`` is the highest key
+        of an edition when the page was made; ``None`` is also returned if it is missing or invalid.
         """
         after = self.request.POST.get("after", "")
         if not (after.isascii() and after.isdecimal() and len(after) < 19):

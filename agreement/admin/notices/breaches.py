@@ -53,7 +53,9 @@ def ready_words(language: str) -> str:
 
 
 def _written(row: AffectedUser) -> str:
-    """Return the line of the form that names this user: by key if the name does not fit on one line."""
+    """Return the line of the form that names this user: by name, or by key if the name can't be written as one line,
+    for example because it contains a line break or begins with a space.
+    """
     name = row.user.get_username()
     return f"name:{name}" if [line.strip() for line in name.splitlines()] == [name] else f"key:{row.user_id}"
 

@@ -71,8 +71,8 @@ class NoticeAdmin(ReadOnly, SafeFilters[Notice]):
         return [*own, *super().get_urls()]
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
-        """Return whether the URL may have this filter. ``fan_out_cursor`` may be the key of a user, which
-        ``?fan_out_cursor__startswith=`` would reveal.
+        """Return whether the URL may have this filter. Filters by ``fan_out_cursor`` are refused, because its value may
+        be the key of a user, which ``?fan_out_cursor__startswith=`` would reveal.
         """
         cursor = column_name(self.model, lookup) == "fan_out_cursor"
         return not cursor and super().lookup_allowed(lookup, value, request)

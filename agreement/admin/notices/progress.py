@@ -1,8 +1,9 @@
 """The page that displays the sending of a notice. On it the sending is paused and resumed, and failed deliveries are
 sent again. The module also has the action of the page of users who were not reached.
 
-The page counts no deliveries: it uses the :class:`Progress` of the notice, one row for each channel. While
-:attr:`NoticeProgress.running` is true, a script replaces the middle of the page.
+The numbers on the page are those of the :class:`Progress` of the notice, which has one row for each channel. Deliveries
+are counted only to leave out those of deleted accounts. While :attr:`NoticeProgress.running` is true, a script replaces
+the middle of the page.
 """
 
 from __future__ import annotations
@@ -86,8 +87,8 @@ def reason_in_words(reason: str) -> str:
 class ChannelProgress:
     """The progress of a notice in one channel, as the page displays it.
 
-    ``row`` has the numbers, and ``channel`` is the label of the channel. ``failed`` and ``skipped`` are pairs of the
-    label of a reason and the number of deliveries, the most frequent first. ``rate`` and ``ends`` are phrases: the
+    ``row`` has the numbers, and ``channel`` is the label of the channel. ``failed`` and ``skipped`` are lists of pairs:
+    the label of a reason and the number of deliveries, the most frequent first. ``rate`` and ``ends`` are phrases: the
     messages sent per hour of sending so far, and the expected end of the sending; each is ``""`` if it is not known.
     ``ends``, ``late`` and ``unavailable`` are set only if deliveries wait in the channel, and the state of the notice
     is ``delay`` or ``sending``; otherwise they are ``""``, ``False`` and ``""``.
@@ -139,7 +140,9 @@ class NoticeProgress:
 
     @property
     def unreached(self) -> int:
-        """The number of deliveries, in all channels, that should have reached a user and did not."""
+        """The number of deliveries, in all channels, that should have reached a user and did not, without those of
+        deleted accounts. At most 1 query for each channel.
+        """
         return sum(channel.row.unreached for channel in self.channels)
 
     @property

@@ -21,7 +21,9 @@ from agreement.models.progress import UNDER_WAY, NoticeState, notice_state
 
 
 def notices_with_state() -> NoticeQuerySet:
-    """Return all notices with what :func:`state_of` needs. 2 queries, however many there are."""
+    """Return all notices with what :func:`state_of` needs. The queryset is not evaluated; it makes 2 queries, however
+    many notices there are.
+    """
     notices: NoticeQuerySet = Notice.objects.with_edition().with_overtaking()
     return notices.prefetch_related(Prefetch("progress", Progress.objects.with_gone()))
 

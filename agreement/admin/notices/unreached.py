@@ -26,12 +26,13 @@ CSV_COLUMNS = ("key", "name", "channel", "cause", "reason", "at", "address_now")
 
 
 class UnreachedView(NoticeView):
-    """``…/<id>/unreached/``: how many deliveries of the notice reached nobody, by cause, and the users of one cause.
+    """``…/<id>/unreached/``: how many deliveries of the notice reached nobody, by cause, and up to ``PAGE_SIZE``
+    deliveries of one cause with their users.
 
-    ``?cause=`` selects the cause; without it, it is the first one that occurs. ``?after=`` is the primary key of a
-    delivery: the list begins after it. Raises ``PermissionDenied`` for users without the permission ``view_unreached``,
-    and ``BadRequest`` for another cause or something that is no key. If there is no notice with that key, the response
-    is a redirect to the start page of the admin, with a warning.
+    ``?cause=`` selects the cause; without it, it is the first one in the order of ``Cause`` that occurs. ``?after=`` is
+    the primary key of a delivery: the list begins after it. Raises ``PermissionDenied`` for users without the
+    permission ``view_unreached``, and ``BadRequest`` for another cause or something that is no key. If there is no
+    notice with that key, the response is a redirect to the start page of the admin, with a warning.
     """
 
     def get(self, request: HttpRequest, object_id: str) -> HttpResponse:
@@ -62,8 +63,9 @@ class UnreachedView(NoticeView):
 
 
 class UnreachedCsvView(NoticeView):
-    """``…/<id>/unreached/not-reached.csv``: the users whom the notice did not reach, as a streamed file; with
-    ``?cause=`` those of one cause. The export is logged before it begins. Refuses as :class:`UnreachedView` does.
+    """``…/<id>/unreached/not-reached.csv``: the deliveries that reached nobody, with their users, as a streamed file;
+    with ``?cause=`` those of one cause. Deleted accounts are left out. The export is logged before it begins. The
+    permission, the errors and the redirect are those of :class:`UnreachedView`.
     """
 
     def get(self, request: HttpRequest, object_id: str) -> HttpResponse | StreamingHttpResponse:
@@ -95,7 +97,9 @@ def _require_permission(request: HttpRequest) -> None:
 
 
 def _cause(request: HttpRequest) -> Cause | None:
-    """Return the cause that the URL names; ``None`` if it names none. Raises ``BadRequest`` for any other text."""
+    """Return the cause that the URL names; ``None`` if it names none. Raises ``BadRequest`` if the parameter has any
+    other value.
+    """
     text = request.GET.get("cause", "")
     if text and text not in Cause.values:
         msg = f"cause must be one of {', '.join(Cause.values)}."
@@ -104,7 +108,7 @@ def _cause(request: HttpRequest) -> Cause | None:
 
 
 def _in_words(row: Unreached) -> dict[str, Any]:
-    """Return a row of the list, in the language of the page."""
+    """Return the values of a row of the list by their names in the template, in the language of the page."""
     delivery = row.delivery
     return {
         "name": name_of(delivery.user) if delivery.user else gettext("deleted account"),
