@@ -101,6 +101,16 @@ def test_a_rule_put_before_others_renumbers_them():
     ]
 
 
+def test_the_items_of_a_rule_that_is_renumbered_are_not_moved():
+    rules = ["Читатель молчит.", "Читатель приносит:\n\n1) книги;\n\n2) билет.", "Книги возвращают в срок."]
+    old, new = (
+        "Т\n\n" + "\n\n".join(f"{place}. {rule}" for place, rule in enumerate(found, start=1))
+        for found in (rules, [rules[0], "Сумки сдают в гардероб.", *rules[1:]])
+    )
+    renumbered = [("2", "3"), ("2-1", "3-1"), ("2-2", "3-2"), ("3", "4")]
+    assert facts(old, new) == [("", "2", ("inserted",)), *((*pair, ("renumbered",)) for pair in renumbered)]
+
+
 def test_a_clause_in_another_section_is_moved_and_renumbered():
     sentence = "Билет действует один год и продлевается по просьбе читателя."
     new = edited((f"1.3. {sentence}\n\n", ""), ("приносит такую же.", f"приносит такую же.\n\n2.4. {sentence}"))

@@ -42,10 +42,9 @@ Correction = tuple[str | None, str | None]
 class Change:
     """One unit of the old edition, of the new one or of both, and the facts about it. Several facts may be true.
 
-    ``moved``: is the unit in another order among the units of both editions, or in another section or appendix? A
-    section with a heading that was renumbered is not another one, but an appendix that was renumbered is. For a
-    sub-clause or an item of a clause whose number has one part (``15``), the clause counts as the section, and is
-    another one if it was renumbered. The sections within an appendix with its own numbering are not told apart. An
+    ``moved``: is the unit in another order among the units of both editions, or in another section or appendix? One
+    that was renumbered is not another one. For a sub-clause or an item of a clause whose number has one part (``15``),
+    the clause counts as the section. The sections within an appendix with its own numbering are not told apart. An
     inserted or deleted unit is not moved.
     """
 
@@ -175,12 +174,12 @@ def redline(old: Document, new: Document, corrections: Iterable[Correction] = ()
             deleted_after[last].append(index)
         elif index in in_order:
             last = index
-    sections = {old.units[a].number: new.units[b].number for a, b in pairs if old.units[a].kind == "section"}
+    numbers = {old.units[a].number: new.units[b].number for a, b in pairs}
     changes = [Change(old.units[index], None) for index in deleted_after[-1]]
     for index, unit in enumerate(new.units):
         place = partner.get(index)
         old_unit = None if place is None else old.units[place]
-        moved = old_unit is not None and (place not in in_order or _section_changed(old_unit, unit, sections))
+        moved = old_unit is not None and (place not in in_order or _section_changed(old_unit, unit, numbers))
         changes.append(Change(old_unit, unit, moved))
         if place is not None and place in in_order:
             changes += [Change(old.units[other], None) for other in deleted_after[place]]
@@ -309,18 +308,17 @@ def _same_place(old: Clause, new: Clause) -> bool:
     return old.number == new.number and (bool(old.number) or (old.kind, old.parent) == (new.kind, new.parent))
 
 
-def _section_changed(old: Clause, new: Clause, sections: dict[str, str]) -> bool:
+def _section_changed(old: Clause, new: Clause, numbers: dict[str, str]) -> bool:
     """Does the parent of the new unit begin with another number than the old one became? False if either unit has no
     parent. Only the first part of the numbers is compared: the section, the appendix if it starts its own numbering, or
     a clause whose number has one part.
 
-    ``sections`` maps the number of each old section to its number in the new edition. Any other number counts as
-    unchanged.
+    ``numbers`` maps the number of each old unit that was not deleted to its number in the new edition.
     """
     if not old.parent or not new.parent:
         return False
     was, now = old.parent.partition(".")[0].partition("-")[0], new.parent.partition(".")[0].partition("-")[0]
-    return sections.get(was, was) != now
+    return numbers.get(was, was) != now
 
 
 def _position(source: str, text: str) -> int:
