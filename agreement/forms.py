@@ -1,4 +1,6 @@
-"""Acceptance as part of another form: a checkbox, and hidden fields that state what was displayed beside it."""
+"""Acceptance as part of a form that creates a user: a checkbox for each agreement, and hidden fields that state which
+edition was displayed beside it. The form also asks for the consents of the setting ``CONSENTS``.
+"""
 
 from __future__ import annotations
 

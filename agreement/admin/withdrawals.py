@@ -244,8 +244,8 @@ class ConsentAdmin(ReadOnly, LoggedViews[Consent], UserSearch[Consent], LongList
 
 class LegalHoldForm(AdminForm):
     """The form that places a legal hold on exactly one of these: a user, an edition, a deleted account or an
-    application of a person without an account. On the page of an existing hold only its end can be changed, and nothing
-    after the hold was erased.
+    application of a person without an account. On the page of an existing hold only its end can be changed, and only
+    until the hold has ended. To prolong a hold that has ended, an officer places a new one.
     """
 
     account = forms.CharField(
@@ -279,8 +279,8 @@ class LegalHoldForm(AdminForm):
 
 @admin.register(LegalHold)
 class LegalHoldAdmin(RecordedOnce[LegalHold], LoggedViews[LegalHold], SafeFilters[LegalHold]):
-    """The admin of legal holds. After a hold was placed, only its end can be changed, and nothing after it was erased.
-    No hold can be deleted. Every view of the list or of a hold is logged.
+    """The admin of legal holds. After a hold was placed, only its end can be changed, and only until the hold has
+    ended. No hold can be deleted. Every view of the list or of a hold is logged.
     """
 
     form = LegalHoldForm

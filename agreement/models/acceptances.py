@@ -759,8 +759,9 @@ def _values(new: _NewAcceptance) -> dict[str, Any]:
 def _columns(
     connection: BaseDatabaseWrapper, new: _NewAcceptance
 ) -> dict[str, Any]:  # Values of any column, as the database adapter takes them.
-    """Field → the value to be written: those of ``_values()``, in the form that the
-    database adapter takes. The statement itself computes the other columns.
+    """Name of the field → the value to be written: those of ``_values()``, the moments of the acceptance and of its
+    recording among them, in the form that the database adapter takes. The edition, the digest and ``notice_sent`` are
+    not contained, because the statement reads them from the database. The remaining columns of the row stay empty.
     """
     values = _values(new)
     return {name: _field(name).get_db_prep_save(value, connection=connection) for name, value in values.items()}

@@ -368,7 +368,8 @@ class DeliveryQuerySet(PersonalQuerySet["Delivery"]):
 
     def with_message_id(self, message_id: str) -> Self:
         """The delivery that has that ``Message-ID``, whether it was sent or not, as a queryset; an empty one if there
-        is none. A delivery of a deleted account is found by its pseudonym, if the site still has the key.
+        is none. A delivery of a deleted account is found by its pseudonym, if the site still has the key and no erasure
+        has cleared the pseudonym.
         """
         if (found := message_ids.parse(message_id)) is None:
             return self.none()
@@ -594,9 +595,13 @@ _REJECT_REASONS = frozenset({"invalid", "bounced", "timed_out", "blocked", "spam
 
 
 def impersonal(reason: str) -> str:
-    """The reason why a message was not sent, without mail addresses and telephone numbers, which are replaced by ``…``,
-    and without unprintable characters, which a database may reject. Any long number counts as a telephone number. The
-    result is cut to 255 characters. A channel may pass any reply of a server.
+    """The reason why a message was not sent, in which ``…`` replaces what looks like a mail address or a telephone
+    number. These are each word with an ``@``, and each long sequence of digits, spaces, round brackets and hyphens that
+    begins with a digit or ``+``. Dates and other long numbers are replaced too. A telephone number in another form,
+    such as ``701.123.4567``, remains, and so does the beginning of an address that contains a space.
+
+    Unprintable characters, which a database may reject, are removed, line breaks too. The result is cut to 255
+    characters. A channel may pass any reply of a server.
     """
     return _ADDRESS.sub("…", "".join(char for char in reason if char.isprintable()))[:255]
 

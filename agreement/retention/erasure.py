@@ -12,6 +12,9 @@ The erasure clears these columns:
 - of a delivery: the digest of the address to which the notice was sent, and for a deleted account the pseudonym. The
   link to an account that exists remains.
 
+In a notice whose audience is partly written, the key of the last user is replaced by that of the user before, if the
+account is deleted.
+
 The other columns remain: that an edition was accepted or declined, when and how, and that a user withdrew. So do the
 editions and the texts of notices.
 """
