@@ -26,11 +26,15 @@ def is_away(error: Exception) -> bool:
     connections, a pool has none left, a statement took too long, a file is locked, the process has no file descriptors
     left, or the server does not answer within ``ANSWER_SECONDS``.
 
-    PostgreSQL is away only if the error is that there was no connection or that it broke, and the server, which is then
-    asked, can't be reached, refuses, is starting or is shutting down. An error that the server or a pool reported gives
-    no, without asking. This needs psycopg 3. If the server was asked and may be busy, it is not asked for
-    ``BUSY_SECONDS``, and the answer is no. SQLite is away if its file can't be read and written. Of any other database
-    it is not known: the answer is no.
+    PostgreSQL is away only if there was no connection, it broke or it could not be made, and the server, which is then
+    asked, can't be reached, accepts no network connection, is starting or is shutting down. The answer is no if the
+    server responds in another way, for example because it has too many connections or refuses the password. An error
+    that the server reported on a connection that was made, and a time-out of psycopg or of a pool, give no, without
+    asking. This needs psycopg 3. If the server was asked and may be busy, it is not asked for ``BUSY_SECONDS``, and the
+    answer is no.
+
+    SQLite is away if its file can't be read and written; a database in memory, or one whose ``NAME`` begins with
+    ``file:``, is never away. Of any other database it is not known: the answer is no.
     """
     aliases = {router.db_for_read(Edition), router.db_for_write(Acceptance)}
     return any(_is_away(connections[alias], error) for alias in aliases)

@@ -76,7 +76,10 @@ class DisplayedEdition:
 
     @property
     def approval_outside(self) -> str:
-        """``approval``, to be displayed at the title; ``""`` if the text itself has these words above its title."""
+        """``approval``, to be displayed at the title; ``""`` if it equals the approval that
+        :func:`agreement.text.front_matter.front_matter` finds above the title of the text. Case and white space are
+        ignored. If the two differ in anything else, such as a dot or the name of a city, ``approval`` is returned.
+        """
         own = front_matter(self._text("body")).approval
         return "" if own.casefold().split() == self.approval.casefold().split() else self.approval
 

@@ -112,18 +112,20 @@ def _add_editions(bundle: Bundle, timeline: Timeline, *, with_text: set[int], la
 
 def export_user(user_key: UserKey, *, at: datetime, output: Path | IO[bytes], by: By = None) -> dict[str, str]:
     """Write the evidence about this user, as known at that instant, to ``output``: the path of a new file, or an open
-    file. The account may be deleted. Return the SHA-256 of each file in the bundle by its name.
+    file. Return the SHA-256 of each file in the bundle by its name. The account may be deleted; its records are then
+    found only if the site still has the key of their pseudonym.
 
     The bundle contains what the user accepted, declined, consented to and withdrew by then, a table of the deliveries
-    to them with an outcome by then (sent, failed or skipped), and the texts of the notices that were sent to them. It
-    contains the texts and court pages of every edition that they accepted or declined, or that bound them. Of each
-    agreement with such an edition, or with an edition that they were notified of, it contains the manifests up to the
-    last of these editions, with their time stamps.
+    to them whose present outcome (sent, failed or skipped) was recorded by then, and the texts of the notices that
+    those with the outcome "sent" delivered. A delivery that was made to wait again after that instant is left out. The
+    bundle contains the texts and court pages of every edition that the user accepted or declined, or that bound them.
+    Of each agreement with such an edition, or with an edition that one of these sent deliveries was about, it contains
+    the manifests up to the last of these editions, with their time stamps.
 
-    Raises ``LookupError`` if there are no records of this user by then (acceptances, withdrawals, consents, declines or
-    deliveries with an outcome), ``ValidationError`` if no user can have that key, and ``FileExistsError`` if ``output``
-    is a path that exists. After the file is written, an audit entry is added; ``by`` is the person who exports, or
-    ``None`` if no person is known.
+    Raises ``LookupError`` if no such record of this user is found (acceptances, withdrawals, consents, declines or
+    deliveries), ``ValidationError`` if no user can have that key, and ``FileExistsError`` if ``output`` is a path that
+    exists. After the file is written, an audit entry is added; ``by`` is the person who exports, or ``None`` if no
+    person is known.
     """
     # Without this, the database could raise an error for a number that is too large.
     get_user_model()._meta.pk.run_validators(user_key)

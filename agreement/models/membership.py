@@ -111,9 +111,12 @@ class Membership(Generic[Row]):
 
     @property
     def withdrawals_in_effect(self) -> list[Withdrawal]:
-        """The withdrawals that overtook the last acceptance, or all that are not refused if there is no acceptance. If
-        there are any, the user is not bound. If there are none, the user is not necessarily bound: they may have
-        accepted nothing.
+        """The withdrawals that overtook the last acceptance: they took effect after it, or were registered after it was
+        recorded. If there is no acceptance, all withdrawals. Refused ones are left out.
+
+        One that takes effect in the future is included if ``withdrawals`` contains it; the user is then bound until its
+        effect. If every row in ``withdrawals`` has taken effect and the result is not empty, the user is not bound. If
+        the result is empty, the user is not necessarily bound: they may have accepted nothing.
         """
         last = self.last_acceptance
         return [

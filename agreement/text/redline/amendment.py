@@ -256,7 +256,10 @@ class _Drafting:
         return parents[0] if parents and self.became.get(was, was) != parents[0].number else None
 
     def _place_before(self, new: Clause) -> Path:
-        """The name of the unit after which this one is put; ``()`` if it is the first."""
+        """The name of the unit directly before this one in the whole new text, whatever contains it: for the first
+        clause of a section this is the section itself, and for a section it can be the last clause of the section
+        before. ``()`` if this unit is the first of the text.
+        """
         before = self.new.before.get(new.start)
         return self._known_path(before) if before else ()
 
