@@ -167,7 +167,7 @@ def test_an_edition_is_read_again_byte_for_byte(number, language):
 def test_any_text_is_read_again_byte_for_byte(text):
     body = source.normalise(re.sub("[\x00\ud800-\udfff]", "", text))
     content = writer.edition_file(SHEET, body)
-    assume(shown(content))
+    assume(any(map(str.isalnum, "".join(shown(content)))))  # A file without words is refused.
     assert read(content).accepted == body
 
 
