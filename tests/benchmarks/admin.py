@@ -38,7 +38,10 @@ def admin(quick: bool) -> Iterator[Result]:
     slowest, most, counted = ("", 0.0), ("", 0), []
     for name, address in _pages().items():
         taken, queries = _measure(client, address, runs)
-        counts = [sql for sql in queries if "COUNT(" in sql and "agreement_delivery" in sql]
+        # An index finds the rows of deleted accounts, and they are few.
+        counts = [
+            sql for sql in queries if "COUNT(" in sql and "agreement_delivery" in sql and '"user_id" IS NULL' not in sql
+        ]
         print(f"       {name:<28} {len(queries):3} queries {taken:7.0f} ms", flush=True)
         counted += [name] if counts else []
         slowest = max(slowest, (name, taken / theirs), key=lambda found: found[1])
