@@ -11,6 +11,7 @@ import heapq
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from email.header import decode_header, make_header
 from email.message import EmailMessage as Parsed
 from email.parser import BytesHeaderParser
 from email.policy import default
@@ -144,7 +145,13 @@ def _read(key: str, *, with_parts: bool) -> Letter | None:
 
 
 def _headers(message: Parsed) -> tuple[tuple[str, str], ...]:
-    return tuple((name, str(value)) for name, value in message.items())
+    """Return the headers as a mail program displays them. The policy puts a space between two encoded words of a name,
+    so encoded words are decoded here.
+    """
+    return tuple(
+        (name, str(make_header(decode_header(raw)) if "=?" in raw else value))
+        for (name, value), (_name, raw) in zip(message.items(), message.raw_items(), strict=True)
+    )
 
 
 def _part(message: Parsed, kind: str) -> str:

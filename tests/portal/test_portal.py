@@ -76,6 +76,13 @@ def test_a_folder_that_exists_already_becomes_a_mailbox(post, names):
     assert [found.subject for found in mailbox.newest()] == ["Бір"]
 
 
+def test_a_long_name_of_a_sender_is_displayed_in_one_piece(post):
+    sender = "Ашық кітапхана / Открытая библиотека <noreply@example.kz>"
+    mail.EmailMessage("Тақырып", "Мәтін", sender, ["reader-1@example.kz"]).send()
+    assert mailbox.newest()[0].header("From") == sender
+    assert mailbox.newest()[0].header("To") == "reader-1@example.kz"
+
+
 def test_a_message_without_recipients_is_not_stored(post):
     assert mail.EmailMessage("x", "x", "a@example.kz", []).send() == 0
     assert mailbox.count() == 0
