@@ -516,7 +516,7 @@ class Delivery(models.Model):
             language=language,
             since=since,
             cancelled=cancelled,
-            reason=impersonal(reason),
+            reason=impersonal(reason) if reason else "",
             address_digest=address_digest,
             outcome_at=at or ledger_now(),
             **({"perhaps_sent": True} if perhaps_sent else {}),

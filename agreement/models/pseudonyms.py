@@ -7,7 +7,6 @@ key first, and keep an old key as long as rows under it must be found.
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 from dataclasses import dataclass
 
@@ -71,4 +70,4 @@ def address_digests(address: str) -> list[str]:
 
 def _digest(key: str, message: str) -> str:
     # The message begins with the kind of its value, so the digest of a user never equals that of an address.
-    return hmac.new(key.encode(), message.encode(), hashlib.sha256).hexdigest()
+    return hmac.digest(key.encode(), message.encode(), "sha256").hex()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from django.contrib.auth import get_user_model
 from django.db import Error, InterfaceError, OperationalError, connections, router, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.models import DateTimeField, Value
+from django.db.models import Value
 
 from agreement import conf
 from agreement.models import (
@@ -34,7 +34,6 @@ from agreement.models import (
 from agreement.models.backoff import MAX_ATTEMPTS, retry_pause
 from agreement.models.deliveries import LEASE
 from agreement.models.fields import UserKey
-from agreement.models.knowledge import History
 from agreement.models.notices import ACCOUNT_GONE, ENDED, INACTIVE, NOT_IN_AUDIENCE
 from agreement.notices.channels import Channel, Deferred, Refused, Unavailable
 from agreement.notices.lease import LeaseRenewer
@@ -84,8 +83,6 @@ class Recipient(NamedTuple):
     """The address in the channel; ``""`` if they have none."""
     language: str
     """``kk``, ``ru`` or ``mul`` (both languages). A channel that is not bilingual sends Kazakh in place of ``mul``."""
-    created_at: datetime | None
-    """When the account was created; ``None`` if this is not known."""
 
 
 @dataclass(slots=True)
@@ -258,11 +255,12 @@ class Batch:
         """
         recipients, ended, notice = self.recipients(), self.users_with_ended_agreement(), self.deliveries[0].notice
         # It is read after the deliveries were claimed. A cancellation that does not find them claimed is in it.
-        history = History.of(notice)
+        history = self.worker.history(notice)
         since = knowledge.since_by_user(
             notice=notice,
             history=history,
-            created_at={user: recipient.created_at for user, recipient in recipients.items()},
+            users=recipients.keys(),
+            created_at=account_dates,
         )
         prepared = []
         for delivery in self.deliveries:
@@ -430,19 +428,28 @@ class Batch:
         """Return the recipients of the batch who are in the audience, by user key. They are read for each batch, so
         that a corrected address is used. At most 1 query.
         """
-        language, created_at = conf.user_language(), conf.user_created_at()
+        language = conf.user_language()
         rows = (
             conf.audience()
             .filter(pk__in={delivery.user_id for delivery in self.deliveries} - {None})
             .annotate(
                 agreement_address=self.channel.address(),
                 agreement_language=language if language is not None else Value(""),
-                agreement_created_at=created_at or Value(None, output_field=DateTimeField()),
             )
-            .values_list("pk", "agreement_address", "agreement_language", "agreement_created_at")
+            .values_list("pk", "agreement_address", "agreement_language")
         )
         # An address need not be text: a channel of the host may send to a number.
         return {
-            key: Recipient("" if address is None else str(address), languages.notice_language(code), at)
-            for key, address, code, at in rows
+            key: Recipient("" if address is None else str(address), languages.notice_language(code))
+            for key, address, code in rows
         }
+
+
+def account_dates(users: Collection[UserKey]) -> dict[UserKey, datetime | None]:
+    """When the accounts of these users were created, by user key; empty if the site does not know this. 1 query, or
+    none if the site does not know it.
+    """
+    if (created_at := conf.user_created_at()) is None:
+        return {}
+    accounts = get_user_model()._default_manager.filter(pk__in=users).annotate(agreement_created_at=created_at)
+    return dict(accounts.values_list("pk", "agreement_created_at"))

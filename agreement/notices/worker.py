@@ -148,6 +148,8 @@ class Worker:
     #: Sealed texts by language; by channel, notice, the number of the edition with which they compare, and how many
     #: editions were cancelled.
     texts: dict[tuple[str, int, int, int], dict[str, NoticeText]] = field(default_factory=dict)
+    #: Histories of agreements, with their versions, by the primary key of the agreement.
+    histories: dict[int, tuple[tuple[int, ...], History]] = field(default_factory=dict)
     #: Snapshots by channel.
     snapshots: dict[str, ChannelSnapshot] = field(default_factory=dict)
     #: The name of a channel and the primary key of a notice, in pairs. Their deliveries are not claimed: an error
@@ -186,6 +188,16 @@ class Worker:
     def out_of_time(self) -> bool:
         """Return whether the deadline is reached; ``False`` if there is none."""
         return self.deadline is not None and time.monotonic() >= self.deadline
+
+    def history(self, notice: Notice) -> History:
+        """Return the present history of the agreement of this notice. The worker remembers it. 1 query, and another one
+        if the history has changed. The edition of the notice must be loaded.
+        """
+        agreement = notice.edition.agreement_id
+        version, remembered = History.version(agreement), self.histories.get(agreement)
+        if remembered is None or remembered[0] != version:
+            remembered = self.histories[agreement] = version, History.of(notice)
+        return remembered[1]
 
     def texts_for(self, channel: Channel, notice: Notice, *, since: int, history: History) -> dict[str, NoticeText]:
         """Return the sealed texts of the notice in the channel, by language, as :func:`sealed_texts` returns them. The

@@ -13,6 +13,7 @@ from django.utils import timezone
 from agreement.models import Acceptance, AcceptanceKind, Delivery, Edition, Notice, knowledge
 from agreement.notices import dispatch
 from agreement.notices.unreached import resend_reachable
+from agreement.notices.worker import Worker
 from tests.support import factories
 from tests.support.site import KK, RU
 
@@ -194,3 +195,29 @@ def test_changes_begin_with_the_account_the_import_or_the_first_silent_edition()
     factories.users(1)
     dispatch.work()
     assert base_number(published(3, slug="third").notices.get()) == 2
+
+
+@pytest.mark.django_db
+def test_the_version_of_a_history_changes_with_every_event_that_changes_the_history():
+    [user] = factories.users(1)
+    first = published(1)
+    dispatch.work()
+    worker, notice = Worker(dispatch.DeliveryCounts(), timezone.now), first.notices.get()
+    seen = [worker.history(notice)]
+
+    def follows() -> None:
+        seen.append(worker.history(notice))
+        assert seen[-1] == knowledge.History.of(notice)
+        assert seen[-1] != seen[-2]
+
+    assert worker.history(notice) is seen[0], "nothing has changed"
+    Delivery.objects.get(user=user).record_bounce(reason="550 5.1.1")
+    follows()
+    second = published(2, effective_from=timezone.now() + SOON)
+    follows()
+    second.cancel()
+    follows()
+    silent = factories.draft()
+    silent.publish(notify=False)
+    follows()
+    assert worker.history(notice) is seen[-1]

@@ -5,11 +5,13 @@ from __future__ import annotations
 import base64
 import re
 import smtplib
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from email.header import decode_header, make_header
 from email.message import EmailMessage, Message
 from email.utils import formatdate, parseaddr
+from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -24,6 +26,7 @@ from django.utils.encoding import punycode
 from django.utils.module_loading import import_string
 
 from agreement import conf
+from agreement.memory import remembered
 from agreement.models import Delivery, Notice, NoticeText
 from agreement.models.deliveries import LEASE
 from agreement.models.notices import ADDRESS_NOT_TAKEN, INVALID_ADDRESS, NO_ADDRESS
@@ -87,6 +90,7 @@ class EmailChannel(Channel):
         sender = parseaddr(conf.from_email())[1]
         self._sender = ascii_domain(sender) if is_address(sender) else ""  # sender_fault() reports it.
         self._own_sender = self._sender
+        self._own_return_paths = bool(conf.get().VERP)
         self.host = ascii_host(conf.get().BASE_URL)
 
     def faults(self) -> list[str]:
@@ -107,7 +111,8 @@ class EmailChannel(Channel):
         return "" if is_address(address, ascii_only=False) else INVALID_ADDRESS
 
     def send(self, delivery: Delivery, address: str, text: NoticeText) -> None:
-        self._sender = return_path(delivery) or self._own_sender
+        if self._own_return_paths:
+            self._sender = return_path(delivery) or self._own_sender
         address = ascii_domain(address)
         if self._conversation and self._conversation.under_way(but=address):
             self.close()
@@ -142,7 +147,7 @@ class EmailChannel(Channel):
             raise Deferred("the mail backend sent nothing")
 
     def begin(self, address: str) -> None:
-        if self._conversation and not conf.get().VERP:  # With VERP the sender depends on the delivery.
+        if self._conversation and not self._own_return_paths:  # With VERP the sender depends on the delivery.
             with suppress(ValueError):
                 self._conversation.begin(self._sender, ascii_domain(address))
 
@@ -197,7 +202,7 @@ class EmailChannel(Channel):
             for header in ("Message-ID", "Date"):
                 del message[header]
             self._prepared[text.pk] = wire(message.as_bytes())
-        head = f"To: {address}\r\nMessage-ID: {self._message_id(delivery)}\r\nDate: {formatdate()}\r\n"
+        head = f"To: {address}\r\nMessage-ID: {self._message_id(delivery)}\r\nDate: {_date(int(time.time()))}\r\n"
         return head.encode() + self._prepared[text.pk]
 
     @contextmanager
@@ -311,6 +316,13 @@ def begin_headers(message: Message) -> None:
             message.replace_header(name, make_header(decode_header(value), header_name=name).encode())
 
 
+@remembered
+@lru_cache(maxsize=1)
+def _date(second: int) -> str:
+    """The header ``Date`` for the messages that are sent in this second since 1970."""
+    return formatdate(second)
+
+
 def _codes(code: int, reply: bytes | str) -> tuple[str, str]:
     """Return the codes of a reply as a reason, such as ``SMTP 550 5.1.1``, and the status code (RFC 3463) with which
     its text begins; ``""`` if it begins with none.
@@ -327,7 +339,7 @@ def is_address(address: str, *, ascii_only: bool = True) -> bool:
     in ASCII (``xn--``). The part before the ``@`` may contain such letters only with ``ascii_only=False``.
     """
     local, at, domain = address.rpartition("@")
-    if not ascii_only and local.isprintable():
+    if not ascii_only and not local.isascii() and local.isprintable():
         local = re.sub(r"[^\x00-\x7f]", "x", local)  # Django's validator does not know RFC 6531.
     address = local + at + domain
     try:

@@ -37,6 +37,7 @@ class Conversation:
         self._grouped = line.has_extn("pipelining")
         self._takes_utf8 = line.has_extn("smtputf8")
         self._begun: tuple[str, str] | None = None
+        self._commands: list[tuple[str, bytes]] = []
         self._answered = 0
         #: Whether the server ended the connection, after it had accepted or refused other messages over it, as many
         #: servers do after some number of them. If so, the last message was not accepted, and it may be sent over
@@ -103,7 +104,7 @@ class Conversation:
         if self._begun is None:
             self._begin(sender, recipient)
         refused, code = None, 0
-        for command, line in self._commands(sender, recipient):
+        for command, line in self._commands:
             if not self._grouped and command != "MAIL":
                 if refused:
                     break
@@ -116,11 +117,12 @@ class Conversation:
         return refused, code
 
     def _begin(self, sender: str, recipient: str) -> None:
-        lines = [line for _command, line in self._commands(sender, recipient)]
+        self._commands = self._envelope_commands(sender, recipient)
+        lines = [line for _command, line in self._commands]
         self._line.send(b"".join(lines if self._grouped else lines[:1]))
         self._begun = sender, recipient
 
-    def _commands(self, sender: str, recipient: str) -> list[tuple[str, bytes]]:
+    def _envelope_commands(self, sender: str, recipient: str) -> list[tuple[str, bytes]]:
         if UNSAFE.search(sender + recipient):
             msg = "not an address that may be part of a command"
             raise ValueError(msg)
