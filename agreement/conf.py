@@ -38,6 +38,10 @@ class Conf:
     """The name of the site in mails, as one text or by language: ``{"kk": "Портал", "ru": "Портал"}``. Default: the
     name of the current site of ``django.contrib.sites`` or, without that app, the host of ``BASE_URL``."""
 
+    DEFAULT_AGREEMENT: str = ""
+    """The slug of the agreement that the template tags mean if they name none, ``"user-agreement"``. Empty: the site's
+    only agreement."""
+
     USER_EMAIL: str | Combinable = ""
     """Where a user's mail address is: a field path (``"profile__mail"``) or an ORM expression.
     Default: the user model's ``EMAIL_FIELD``, or ``email`` if the model names no such field."""

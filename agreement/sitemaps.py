@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -10,7 +11,7 @@ from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.contrib.sitemaps import Sitemap
-from django.urls import reverse
+from django.urls import NoReverseMatch, reverse
 from django.utils import timezone, translation
 
 from agreement import conf
@@ -26,6 +27,13 @@ class Page:
     name: str
     args: tuple[object, ...]
     changed: datetime
+
+
+def _index_path(language: str) -> str:
+    """The path of the list of agreements in this language; ``""`` if the site has no such page in it."""
+    with translation.override(language), suppress(NoReverseMatch):
+        return reverse("agreement:index")
+    return ""
 
 
 class AgreementSitemap(Sitemap):  # type: ignore[type-arg]  # Not generic at run time.
@@ -47,12 +55,13 @@ class AgreementSitemap(Sitemap):  # type: ignore[type-arg]  # Not generic at run
 
     @cached_property
     def i18n(self) -> bool:  # type: ignore[override]  # An attribute in Django, computed here.
-        """Do the languages of the site have different URLs? If so, the sitemap contains each page in each language."""
-        paths = set()
-        for language, _name in settings.LANGUAGES:
-            with translation.override(language):
-                paths.add(reverse("agreement:index"))
-        return len(paths) > 1
+        """Do the languages of the site have different URLs? If so, the sitemap contains each page in each language that
+        has it.
+        """
+        return len({*map(_index_path, dict(settings.LANGUAGES))}) > 1
+
+    def get_languages_for_item(self, item: Page) -> list[str]:
+        return [language for language in super().get_languages_for_item(item) if _index_path(language)]
 
     def items(self) -> list[Page]:
         at, found = timezone.now(), []

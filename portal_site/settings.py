@@ -172,6 +172,7 @@ else:
 
 AGREEMENT = {
     "BASE_URL": env.str("AGREEMENT_BASE_URL", default="http://127.0.0.1:8000"),
+    "DEFAULT_AGREEMENT": "user-agreement",
     "SITE_NAME": {"kk": "Ашық кітапхана", "ru": "Открытая библиотека"},
     "USER_LANGUAGE": "profile__language",
     "FROM_EMAIL": env.str("AGREEMENT_FROM_EMAIL", default=""),

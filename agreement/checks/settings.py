@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 from django.apps import AppConfig
 from django.conf import settings
 from django.core.checks import CheckMessage, Error
+from django.core.validators import slug_re
 from django.utils.module_loading import import_string
 
 from agreement import conf
@@ -104,6 +105,8 @@ def _check_values(now: conf.Conf) -> Iterator[CheckMessage]:
         value = getattr(now, key)
         if _has_type(value, int) and not least <= value <= most:
             yield _wrong(key, value, f"must be between {least} and {most}")
+    if now.DEFAULT_AGREEMENT and not slug_re.match(now.DEFAULT_AGREEMENT):
+        yield _wrong("DEFAULT_AGREEMENT", now.DEFAULT_AGREEMENT, 'must be a slug, like "user-agreement"')
     if _has_type(now.TRUSTED_PROXIES, int) and now.TRUSTED_PROXIES < 0:
         yield _wrong("TRUSTED_PROXIES", now.TRUSTED_PROXIES, "must not be negative")
     if _has_type(now.NOTICE_DELAY, timedelta) and not timedelta() <= now.NOTICE_DELAY <= timedelta(days=1):

@@ -66,19 +66,21 @@ class Citation:
     """The numbered parts directly in it: the clauses of a section, the sub-clauses or items of a clause."""
 
     def __html__(self) -> str:
-        return render_to_string("agreement/partials/citation.html", {"clause": self}).strip()
+        return str(self)
 
-    def __str__(self) -> str:
-        return self.__html__()
+    def __str__(self) -> SafeString:
+        html = render_to_string("agreement/partials/citation.html", {"clause": self})
+        return mark_safe(html.strip())  # noqa: S308 - strip() returns a plain string, which a template would escape
 
 
 def agreement_path(slug: str = "", *, app: str | None = None) -> str:
     """The path of the page of the edition in force of the agreement with that slug.
 
-    Without a slug, it is that of the site's only agreement with a public edition; if the site has none or several, the
-    path of the list of agreements. While ``DEBUG`` is on, a missing slug raises ``TemplateSyntaxError`` if several
-    agreements have a public edition; while it is off, this is logged. A slug is not looked up: if no agreement has it,
-    the page answers with the status 404. Raises ``NoReverseMatch`` if the URL can't contain it.
+    Without a slug, it is that of ``DEFAULT_AGREEMENT`` or, if this setting is empty, of the site's only agreement with
+    a public edition. If there is no such agreement, or if several have one, it is the path of the list of agreements.
+    While ``DEBUG`` is on, several agreements without the setting raise ``TemplateSyntaxError``; while it is off, this
+    is logged. A slug is not looked up: if no agreement has it, the page answers with the status 404. Raises
+    ``NoReverseMatch`` if the URL can't contain it.
 
     In each function here that has the parameter ``app``, it is passed to ``reverse()`` as ``current_app``: it is the
     instance namespace of the page that contains the link. ``None`` means the default instance of the app's URLs.
@@ -98,10 +100,10 @@ def validity_sentence(slug: str = "") -> str:
     :attr:`~agreement.editions.display.DisplayedEdition.validity`. The edition is the one in force. If none is in force
     and the site displays scheduled editions, it is the announced edition; ``""`` if there is none either.
 
-    Without a slug, the site's only agreement is meant. Agreements without a public edition are not considered. While
-    ``DEBUG`` is on, an unknown slug and a missing slug on a site with several agreements raise ``TemplateSyntaxError``.
-    While it is off, they are logged, and the result is ``""``. On a site without a public edition, the result is always
-    ``""``.
+    Without a slug, ``DEFAULT_AGREEMENT`` is meant or, if this setting is empty, the site's only agreement. Agreements
+    without a public edition are not considered. While ``DEBUG`` is on, an unknown slug, and a missing slug on a site
+    with several agreements and without the setting, raise ``TemplateSyntaxError``. While it is off, they are logged,
+    and the result is ``""``. On a site without a public edition, the result is always ``""``.
     """
     at = timezone.now()
     timeline = _timeline(slug, at, '{% agreement_validity "SLUG" %}')
@@ -115,14 +117,15 @@ def validity_sentence(slug: str = "") -> str:
 def cite_clause(number: str | float, slug: str = "", *, app: str | None = None) -> Citation:
     """The unit of the edition in force that has that number, such as ``"2.3"``: a section, clause, sub-clause, item or
     appendix, in the language of :func:`agreement.editions.display.text_language`. White space around the number, and
-    dots at its end, are ignored. Without a slug, the site's only agreement with a public edition is meant.
+    dots at its end, are ignored. Without a slug, ``DEFAULT_AGREEMENT`` is meant or, if this setting is empty, the
+    site's only agreement with a public edition.
 
     Always raises ``TemplateSyntaxError`` for a number that is not a string, because the number ``2.10`` would be read
     as ``2.1``. While ``DEBUG`` is on, it also raises it for a number that the edition in force does not have, for a
-    slug that no agreement with a public edition has, and for a missing slug if several agreements have a public
-    edition. While ``DEBUG`` is off, these are logged, and the citation has no text; see :class:`Citation`. If the
-    agreement is found but none of its editions is in force, or if the site has no public edition at all, the citation
-    has no text, nothing is raised, and nothing is logged.
+    slug that no agreement with a public edition has, and for a missing slug if several agreements have a public edition
+    and ``DEFAULT_AGREEMENT`` is empty. While ``DEBUG`` is off, these are logged, and the citation has no text; see
+    :class:`Citation`. If the agreement is found but none of its editions is in force, or if the site has no public
+    edition at all, the citation has no text, nothing is raised, and nothing is logged.
     """
     if not isinstance(number, str):
         msg = f'{number!r} is not a string. Write the number of the clause in quotes: {{% agreement_clause "2.10" %}}.'
@@ -186,14 +189,18 @@ def banner_editions(slug: str = "", *, days: int = 10, app: str | None = None) -
 
 
 def _timeline(slug: str, at: datetime, example: str) -> Timeline | None:
-    """The timeline of the agreement with that slug; without a slug, of the site's only agreement. Agreements that have
-    no public edition at the instant ``at`` are not considered.
+    """The timeline of the agreement with that slug; without a slug, of ``DEFAULT_AGREEMENT`` or, if this setting is
+    empty, of the site's only agreement. Agreements that have no public edition at the instant ``at`` are not
+    considered.
 
-    ``None``, without a message, if there are no agreements. Otherwise an unknown slug, and a missing slug if there are
-    several agreements, raise ``TemplateSyntaxError`` while ``DEBUG`` is on. While it is off, they are logged, and the
-    result is ``None``. ``example`` is the template tag with a slug, for the message.
+    ``None``, without a message, if there are no agreements, or if that of ``DEFAULT_AGREEMENT`` has no public edition
+    yet. Otherwise an unknown slug, and a missing slug if there are several agreements, raise ``TemplateSyntaxError``
+    while ``DEBUG`` is on. While it is off, they are logged, and the result is ``None``. ``example`` is the template tag
+    with a slug, for the message.
     """
     public = {slug: timeline for slug, timeline in current_timelines().agreements.items() if timeline.public(at)}
+    if not slug and (default := conf.get().DEFAULT_AGREEMENT):
+        return public.get(default)
     if slug in public or not public:
         return public.get(slug)
     known = ", ".join(sorted(public))
@@ -201,7 +208,7 @@ def _timeline(slug: str, at: datetime, example: str) -> Timeline | None:
         _report(f"A page names the agreement {slug!r}, which has no published edition. These agreements do: {known}.")
         return None
     if len(public) > 1:
-        _report(f"The site has several agreements ({known}). Name one of them: {example}.")
+        _report(f"The site has several agreements ({known}). Name one of them: {example}, or set DEFAULT_AGREEMENT.")
         return None
     return next(iter(public.values()))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
@@ -11,6 +12,7 @@ from typing import Any
 from urllib.parse import urlencode, urljoin
 from zoneinfo import ZoneInfo
 
+from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.template.loader import render_to_string
 from django.urls import NoReverseMatch, reverse
@@ -559,7 +561,7 @@ def _quoted_clause(change: Change, language: str) -> QuotedClause:
 
 def absolute(view: str, *args: object) -> str:
     """Return the absolute URL of a view of the app, such as ``"agreement:edition"`` with the arguments of its path, in
-    the active language.
+    the active language or, if the site has no such page in it, in the first of its languages that has one.
 
     Raises ``ImproperlyConfigured`` if the site has no ``BASE_URL`` or does not include the app's URLs.
     """
@@ -567,8 +569,8 @@ def absolute(view: str, *args: object) -> str:
     if not base:
         msg = 'AGREEMENT["BASE_URL"] is empty: a notice needs the site\'s address, "https://portal.example.kz".'
         raise ImproperlyConfigured(msg)
-    try:
-        return urljoin(base, reverse(view, args=args))
-    except NoReverseMatch:
-        msg = 'The agreement\'s pages have no address: add path("agreements/", include("agreement.urls")).'
-        raise ImproperlyConfigured(msg) from None
+    for language in (translation.get_language(), *dict(settings.LANGUAGES)):
+        with translation.override(language), suppress(NoReverseMatch):
+            return urljoin(base, reverse(view, args=args))
+    msg = 'The agreement\'s pages have no address: add path("agreements/", include("agreement.urls")).'
+    raise ImproperlyConfigured(msg)

@@ -1,8 +1,9 @@
 """Template tags with which the site's own pages link to, quote and announce an agreement: ``{% load agreement %}``.
 
-``slug`` may be left out if the site has one agreement; an agreement without a public edition does not count. If it has
-several, ``agreement_url``, ``agreement_validity`` and ``agreement_clause`` without ``slug`` raise
-``TemplateSyntaxError`` while ``DEBUG`` is on. While it is off, a warning is logged, but not at every request.
+``slug`` may be left out if the setting ``DEFAULT_AGREEMENT`` names the agreement, or if the site has one agreement; an
+agreement without a public edition does not count. If it has several and no such setting, ``agreement_url``,
+``agreement_validity`` and ``agreement_clause`` without ``slug`` raise ``TemplateSyntaxError`` while ``DEBUG`` is on.
+While it is off, a warning is logged, but not at every request.
 """
 
 from __future__ import annotations
@@ -23,9 +24,9 @@ register = template.Library()
 @register.simple_tag(takes_context=True)
 def agreement_url(context: Context, slug: str = "") -> str:
     """``{% agreement_url %}``: the path of the page of the edition in force of the agreement ``slug`` or, without
-    ``slug``, of the site's only agreement. If ``slug`` is missing and the site does not have exactly one agreement, it
-    is the path of the list of agreements; if it has several, ``TemplateSyntaxError`` is raised while ``DEBUG`` is on.
-    Agreements without a public edition do not count. A ``slug`` is not checked. No query with ``slug``; without it,
+    ``slug``, of ``DEFAULT_AGREEMENT`` or the site's only agreement. If there is no such agreement, it is the path of
+    the list of agreements; if there are several and no setting, ``TemplateSyntaxError`` is raised while ``DEBUG`` is
+    on. Agreements without a public edition do not count. A ``slug`` is not checked. No query with ``slug``; without it,
     only those that read the dates of the editions.
     """
     return citations.agreement_path(slug, app=_app(context))
@@ -38,9 +39,10 @@ def agreement_validity(slug: str = "") -> str:
     If no edition is in force, they are about the announced edition, if the setting ``SHOW_SCHEDULED`` is true; if there
     is none either, the result is ``""``.
 
-    Without ``slug``, the site's only agreement is meant. Agreements without a public edition do not count. An unknown
-    ``slug``, and a missing ``slug`` on a site with several agreements, raise ``TemplateSyntaxError`` while ``DEBUG`` is
-    on, and give ``""`` while it is off. If no agreement has a public edition, the result is ``""``.
+    Without ``slug``, ``DEFAULT_AGREEMENT`` or the site's only agreement is meant. Agreements without a public edition
+    do not count. An unknown ``slug``, and a missing ``slug`` on a site with several agreements and without the setting,
+    raise ``TemplateSyntaxError`` while ``DEBUG`` is on, and give ``""`` while it is off. If no agreement has a public
+    edition, the result is ``""``.
     """
     return citations.validity_sentence(slug)
 
@@ -51,13 +53,13 @@ def agreement_clause(context: Context, number: str | float, slug: str = "") -> c
     string always raises ``TemplateSyntaxError``, because ``2.10`` without quotation marks would become ``2.1``.
 
     With ``as clause`` the parts of the quotation can be used separately: ``clause`` is a
-    :class:`agreement.editions.citations.Citation`. Without ``slug``, the site's only agreement is meant. Agreements
-    without a public edition do not count.
+    :class:`agreement.editions.citations.Citation`. Without ``slug``, ``DEFAULT_AGREEMENT`` or the site's only agreement
+    is meant. Agreements without a public edition do not count.
 
     While ``DEBUG`` is on, ``TemplateSyntaxError`` is raised if the edition in force has no clause with that number, if
-    ``slug`` is unknown but the site has agreements, or if ``slug`` is missing and it has several. In these cases, while
-    ``DEBUG`` is off, and whenever no edition is in force, the citation has no text. It is then displayed as a link to
-    the page of the agreement or, if no agreement was found, to the list of agreements.
+    ``slug`` is unknown but the site has agreements, or if it is missing and the site has several and no setting. In
+    these cases, while ``DEBUG`` is off, and whenever no edition is in force, the citation has no text. It is then
+    displayed as a link to the page of the agreement or, if no agreement was found, to the list of agreements.
     """
     return citations.cite_clause(number, slug, app=_app(context))
 

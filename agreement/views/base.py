@@ -11,7 +11,7 @@ pages, which compression could reveal.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property, wraps
@@ -25,7 +25,7 @@ from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.template.loader import render_to_string
-from django.urls import reverse
+from django.urls import NoReverseMatch, reverse
 from django.utils import timezone, translation
 from django.utils.cache import patch_vary_headers
 from django.views.decorators.csrf import csrf_exempt
@@ -107,11 +107,13 @@ class Visit:
 
     def path(self, name: str, *args: object, language: str | None = None) -> str:
         """Return the path of the page of the app with that URL name and these arguments, in ``language`` or, if it is
-        ``None``, in the active language. On a page of the app, the path is in the URL namespace of that page, because a
-        site may include the app's URLs several times. Raises ``NoReverseMatch`` if there is no such page.
+        ``None`` or the site has no such page in it, in the active language. On a page of the app, the path is in the
+        URL namespace of that page, because a site may include the app's URLs several times. Raises ``NoReverseMatch``
+        if there is no such page.
         """
-        with translation.override(language) if language else nullcontext():
+        with translation.override(language) if language else nullcontext(), suppress(NoReverseMatch):
             return reverse(f"agreement:{name}", args=args, current_app=self._namespace)
+        return reverse(f"agreement:{name}", args=args, current_app=self._namespace)
 
     def url(self, name: str, *args: object, language: str | None = None) -> str:
         """Return the absolute URL of the page whose path :meth:`path` returns for these arguments."""
@@ -248,7 +250,12 @@ def _cache_key(visit: Visit) -> tuple[object, ...] | None:
 def _rendered(view: View, visit: Visit, arguments: dict[str, Any]) -> HttpResponse:
     """Return the response of the view; if the view raises ``Http404``, the site's 404 page, which caches may not store.
     Other exceptions are not caught.
+
+    The view gets the number of an edition as an ``int``. Django converts it, but a CMS that builds its own patterns
+    from ours, as django CMS does for an apphook, passes the text of the address.
     """
+    if "number" in arguments:
+        arguments["number"] = int(arguments["number"])
     try:
         return view(visit, **arguments)
     except Http404 as error:
@@ -273,18 +280,23 @@ class Alternate:
 
 def alternates(request: HttpRequest, query: str = "") -> list[Alternate]:
     """Return the current page in each language of the site, in the order of ``LANGUAGES``. ``query`` is added to each
-    path and URL, such as ``?from=1``. The list is empty if all languages have the same path (no ``i18n_patterns``, or
-    only one language), or if the request has no page (no ``resolver_match``). Raises ``NoReverseMatch`` if the URL of
-    the page has no name.
+    path and URL, such as ``?from=1``. A language in which the site has no such page, for example because a CMS has the
+    page in one language only, is left out. The list is empty if all languages have the same path (no ``i18n_patterns``,
+    or only one language), or if the request has no page (no ``resolver_match``).
     """
     match = request.resolver_match
     if match is None:
         return []
     base, found = conf.get().BASE_URL, []
     for language, name in settings.LANGUAGES:
-        with translation.override(language):
-            path = reverse(match.view_name, args=match.args, kwargs=match.kwargs, current_app=match.namespace or None)
-            path += query
+        try:
+            with translation.override(language):
+                path = reverse(
+                    match.view_name, args=match.args, kwargs=match.kwargs, current_app=match.namespace or None
+                )
+        except NoReverseMatch:
+            continue
+        path += query
         found.append(
             Alternate(
                 language=language,

@@ -79,6 +79,7 @@ def test_E001_names_what_a_renamed_setting_is_called_now(settings, old, new):  #
         ("VERP", "b" * 25 + "@portal.example.kz", "with at most 24 characters before the @"),
         ("PRIVATE_ROOT", 7, "7, but must be a text"),
         ("BASE_URL", 7, "7, but must be a text"),
+        ("DEFAULT_AGREEMENT", "Келісім 1", "'Келісім 1', but must be"),
         ("SITE_NAME", {"kk": "Портал"}, "{'kk': 'Портал'}, but must be one line"),
         ("SITE_NAME", "Портал\nX", "'Портал\\nX', but must be one line"),
         ("DATA_LOCATION", ["Astana"], "['Astana'], but must be a text"),

@@ -177,6 +177,28 @@ def test_of_several_agreements_one_is_to_be_named(settings, caplog, tag):
     assert len(caplog.records) == 1
 
 
+@pytest.mark.parametrize("debug", [True, False])
+def test_without_a_slug_the_configured_agreement_is_meant_however_many_there_are(settings, caplog, debug):
+    settings.DEBUG = debug
+    settings.AGREEMENT = {**settings.AGREEMENT, "DEFAULT_AGREEMENT": "terms"}
+    factories.published(slug="privacy", **TEXT)
+    tags = "{% agreement_url %} {% agreement_validity %}{% agreement_clause '2.1' as clause %}{{ clause.text }}"
+    with caplog.at_level(logging.WARNING, "agreement"):
+        assert show(tags) == "/ru/agreements/", "it is not published yet"
+        factories.published(slug="terms", **TEXT)
+        timeline.clear()
+        assert show(tags).startswith("/ru/agreements/terms/ Редакция № 1.")
+        assert "Читать" in show(tags)
+    assert not caplog.records
+
+
+def test_a_citation_in_a_variable_is_the_quotation_and_not_its_source():
+    factories.published(**TEXT)
+    quotation = show('{% agreement_clause "2.1" %}')
+    assert quotation.startswith("<figure")
+    assert show('{% agreement_clause "2.1" as clause %}{{ clause }}') == quotation
+
+
 def test_an_unknown_agreement_is_named_with_those_there_are(settings):
     factories.published(slug="terms", **TEXT)
     settings.DEBUG = True
