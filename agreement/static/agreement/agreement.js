@@ -30,11 +30,19 @@ if (links.size) {
 
 const clauses = text ? [...text.querySelectorAll("[id]")] : [];
 const languages = [...document.querySelectorAll(".agreement-languages a, .agreement-switch")];
+const guide = document.querySelector(".agreement-guide");
+const fold = document.querySelector(".agreement-fold");
 let asked = 0;
+
+/* How much of the window the bar covers. In a wide window the contents stand beside the text. */
+function covered() {
+  const { top, bottom } = guide?.getBoundingClientRect() ?? {};
+  return fold?.checkVisibility() && top < 1 ? bottom : 0;
+}
 
 function keepPlace() {
   asked = 0;
-  const top = 80;
+  const top = covered() + 24;
   const begun = clauses[0]?.getBoundingClientRect().top < top;
   const read = begun && clauses.find((clause) => clause.getBoundingClientRect().bottom > top);
   for (const link of languages) link.hash = read ? read.id : "";
@@ -46,8 +54,6 @@ if (clauses.length) {
 }
 
 /* A link in the contents folds the bar that contains them. */
-
-const fold = document.querySelector(".agreement-fold");
 
 for (const link of links.values()) link.addEventListener("click", () => fold?.removeAttribute("open"));
 
@@ -159,8 +165,8 @@ if (form && text && globalThis.Highlight && CSS.highlights) {
     one.clear();
     one.add(hits[at]);
     const { top, bottom } = hits[at].getBoundingClientRect();
-    if (top < 120 || bottom > innerHeight - 40) {
-      scrollBy({ top: top - innerHeight * 0.3, behavior: quick });
+    if (top < covered() + 60 || bottom > innerHeight - 40) {
+      scrollBy({ top: top - covered() - innerHeight * 0.2, behavior: quick });
     }
   };
 
