@@ -7,7 +7,8 @@ the new one (inserted).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -24,6 +25,9 @@ from agreement.text import clauses
 from agreement.text.redline import sentences, table
 from agreement.text.redline.changes import Change, Redline
 from agreement.text.redline.words import Run
+
+#: The link around the number of a unit, as ``agreement.text.clauses`` writes it.
+_NUMBER_LINK = re.compile(r'<a( class="(?:number|name)") href="[^"]*"[^>]*>(.*?)</a>')
 
 
 @dataclass(frozen=True)
@@ -163,6 +167,11 @@ class MarkedUnit:
     kinds and for a deleted clause."""
     change: Change | None = None
     """``None`` if the unit is unchanged or changes are not marked."""
+    name: str = ""
+    """The name of a clause at the beginning of a sentence: "Clause 2.3"; ``""`` for other units."""
+    citations: tuple[tuple[str, str], ...] = ()
+    """The citations of a clause, ready to paste, each with its language; empty for other units. If there is one, the
+    number in ``html`` is not a link, because the page opens the card of the clause there."""
 
     @property
     def mark(self) -> str:
@@ -227,24 +236,73 @@ def redline_html(redline: Redline, language: str, *, whole: bool = False) -> Saf
     return SafeString(render_to_string("agreement/partials/redline.html", context).strip())
 
 
-def marked_units(document: clauses.Document, redline: Redline | None) -> Iterator[MarkedUnit]:
+@dataclass(frozen=True)
+class ChangedClause:
+    """A clause that changed, for a list of links. A clause in which only a sub-clause or an item changed is one too."""
+
+    label: str
+    """The number: ``2.2``; of a deleted item: that of its clause, and its label."""
+    word: str
+    """What happened to it, in the active language: "new", "changed" or "deleted"."""
+    anchor: str
+    """Its id in the page of the edition; if it was deleted, in the page of the changes."""
+    deleted: bool
+
+
+def changed_clauses(units: Iterable[MarkedUnit]) -> list[ChangedClause]:
+    """The clauses whose words changed, that are new or that were deleted, in the order of ``units``. A clause that was
+    only renumbered or moved is left out, and so is a unit without a number.
+    """
+    found: dict[tuple[str, bool], ChangedClause] = {}
+    for unit in units:
+        change = unit.change
+        if change is None or not (change.deleted or change.inserted or change.text_changed):
+            continue
+        number, _dash, item = change.unit.number.partition("-")
+        label = number.removeprefix("ch")
+        if not label or label == "0" or ((number, True) in found and change.deleted):
+            continue
+        if change.deleted:
+            label = f"{label} {change.unit.label}" if item else label
+            new = ChangedClause(label, pgettext("clause", "deleted"), unit.anchor, deleted=True)
+        else:
+            word = pgettext("clause", "new") if change.inserted and not item else pgettext("clause", "changed")
+            new = ChangedClause(label, word, number, deleted=False)
+        found.setdefault((change.unit.number if change.deleted else number, change.deleted), new)
+    return list(found.values())
+
+
+def marked_units(
+    document: clauses.Document, redline: Redline | None, citations: Mapping[str, Mapping[str, str]] | None = None
+) -> Iterator[MarkedUnit]:
     """Yield the units of the document in order, each with its change; the change is ``None`` for an unchanged unit. The
     deleted units are yielded among them, at their places in the redline and without HTML.
 
     ``redline`` is a comparison of an earlier text with this document. If it is ``None``, no unit is marked and no
-    deleted unit is yielded.
+    deleted unit is yielded. ``citations`` are the citations of the clauses by language and number.
     """
+    cited = citations or {}
     parts = iter(zip(document.units, document.parts, strict=True))
     if redline is None:
         for unit, part in parts:
-            yield MarkedUnit(part, _clause_number(unit))
+            yield _marked(unit, part, None, cited)
         return
     for change in redline.changes:
         if change.new is None:
             yield MarkedUnit("", change=change)
             continue
         unit, part = next(parts)
-        yield MarkedUnit(part, _clause_number(unit), None if change.unchanged else change)
+        yield _marked(unit, part, None if change.unchanged else change, cited)
+
+
+def _marked(
+    unit: clauses.Clause, html: str, change: Change | None, citations: Mapping[str, Mapping[str, str]]
+) -> MarkedUnit:
+    if unit.kind != "clause":
+        return MarkedUnit(html, change=change)
+    found = tuple((code, texts[unit.number]) for code, texts in citations.items() if unit.number in texts)
+    html = _NUMBER_LINK.sub(r"<span\1>\2</span>", html, count=1) if found else html
+    return MarkedUnit(html, unit.number, change, capfirst(unit_name(unit)), found)
 
 
 def unit_name(unit: clauses.Clause) -> str:
@@ -275,10 +333,6 @@ def unit_name(unit: clauses.Clause) -> str:
         )
         return pattern % {"label": label, "number": whole}
     return sentences.PHRASES[message_language()][unit.kind]
-
-
-def _clause_number(unit: clauses.Clause) -> str:
-    return unit.number if unit.kind == "clause" else ""
 
 
 def message_language() -> str:

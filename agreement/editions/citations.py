@@ -10,7 +10,7 @@ that displays an edition makes 1 query for each edition that the process does no
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import lru_cache
 
@@ -18,11 +18,12 @@ from django.conf import settings
 from django.template import TemplateSyntaxError
 from django.template.loader import render_to_string
 from django.urls import reverse
-from django.utils import timezone
+from django.utils import timezone, translation
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext as _
 
 from agreement import conf
+from agreement.editions.changes import unit_name
 from agreement.editions.display import DisplayedEdition
 from agreement.editions.timeline import Timeline, current_timelines
 from agreement.memory import remembered
@@ -145,6 +146,22 @@ def cite_clause(number: str | float, slug: str = "", *, app: str | None = None) 
         _report(f"A page cites clause {number!r}, which edition {dated.number} of {timeline.slug!r} does not have.")
         return _empty_citation(number, path=_reverse("current", timeline.slug, app=app), displayed=displayed)
     return _citation(found, page, displayed)
+
+
+def ready_citations(displayed: DisplayedEdition, language: str, address: str) -> dict[str, str]:
+    """The citations of the clauses of the edition, ready to paste, by their numbers. Each has the title and the number
+    of the edition, when it is or was in force, the name of the clause, and its address, in ``language`` (``kk`` or
+    ``ru``). ``address`` is the permanent address of the edition. If the edition was read with its texts, no query.
+    """
+    shown = replace(displayed, language=language)
+    with translation.override(language):
+        brief = shown.brief[:1].lower() + shown.brief[1:]
+        source = f"{shown.title}, {_('edition %(number)s') % {'number': shown.edition.number}} ({brief})"
+        return {
+            unit.number: f"{source}, {unit_name(unit)}. {address}#{unit.number}"
+            for unit in shown.document.units
+            if unit.kind == "clause" and unit.number
+        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

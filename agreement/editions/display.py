@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -15,6 +15,9 @@ from agreement.models import Edition
 from agreement.models.succession import EditionDates, State
 from agreement.text import clauses, dates, languages
 from agreement.text.front_matter import front_matter
+
+#: How long the page of an edition displays its summary open, after the edition took effect.
+NEW = timedelta(days=30)
 
 
 def text_language(prevailing: str = "") -> str:
@@ -99,6 +102,40 @@ class DisplayedEdition:
         appendices.
         """
         return [clause for clause in self.document.clauses if clause.kind == "section"]
+
+    @property
+    def summary_heading(self) -> str:
+        """The heading of the summary: the summary of a first edition states no changes, and an announced edition has
+        changed nothing yet.
+        """
+        if self.predecessor is None:
+            return _("In short")
+        return _("What will change") if self.state == State.SCHEDULED else _("What changed")
+
+    @property
+    def is_news(self) -> bool:
+        """Is the edition announced, or did it take effect less than ``NEW`` ago, and is it in force?"""
+        since = self.edition.effective_from
+        recent = self.state == State.IN_FORCE and since is not None and self.at - since < NEW
+        return self.state == State.SCHEDULED or recent
+
+    @property
+    def brief(self) -> str:
+        """``interval`` as one short line without a full stop: it has days, and no times and zones. For an edition in
+        force it does not state the end. The edition must have a moment of effect.
+        """
+        at, successor = self.edition.effective_from, self.successor
+        if self.state in {State.SCHEDULED, State.CANCELLED}:
+            pattern = {
+                State.SCHEDULED: _("Takes effect on %(on)s"),
+                State.CANCELLED: _("Was to take effect on %(on)s, but was cancelled"),
+            }[self.state]
+            return pattern % self._moment("on", at, "on")
+        values = self._moment("since", at, "from")
+        if self.state == State.IN_FORCE or successor is None:
+            return _("In force since %(since)s") % values
+        values |= self._moment("until", successor.effective_from, "until")
+        return _("In force from %(since)s until %(until)s") % values
 
     @property
     def validity(self) -> str:

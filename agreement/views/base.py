@@ -28,6 +28,7 @@ from django.template.loader import render_to_string
 from django.urls import NoReverseMatch, reverse
 from django.utils import timezone, translation
 from django.utils.cache import patch_vary_headers
+from django.utils.text import Truncator
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_safe
 
@@ -41,6 +42,26 @@ from agreement.views.cache import CachedResponse, page_cache
 
 # Django names the language «Қазақ», which is the name of the people.
 NATIVE_NAMES = {"kk": "Қазақша"}
+#: The names of the languages in Open Graph data, which have a territory.
+OPEN_GRAPH_LOCALES = {"kk": "kk_KZ", "ru": "ru_RU", "en": "en_US"}
+MAX_DESCRIPTION = 300
+
+
+@dataclass(frozen=True, slots=True)
+class PageData:
+    """What search engines and messengers display of a page: its title, and its content in one or two sentences."""
+
+    title: str
+    description: str
+
+    @classmethod
+    def of(cls, title: str, *sentences: str) -> PageData:
+        """The description is made of the sentences that are not empty. A sentence without a full stop gets one, lines
+        become spaces, and after ``MAX_DESCRIPTION`` characters it is cut.
+        """
+        parts = [" ".join(sentence.split()) for sentence in sentences if sentence.strip()]
+        words = " ".join(part if part.endswith((".", "!", "?", "…")) else f"{part}." for part in parts)
+        return cls(title, Truncator(words).chars(MAX_DESCRIPTION, truncate="…"))
 
 
 @dataclass(frozen=True)
@@ -131,12 +152,14 @@ class Visit:
         the page, such as ``?from=1``.
 
         The template gets the variables in ``context``, and ``alternates`` (this page in each language), ``canonical``
-        (its absolute URL), ``feed`` (the path of the agreement's feed; ``""`` if the URL has no ``slug``) and
-        ``impersonation``. Those in ``context`` take precedence.
+        (its absolute URL), ``locale`` (the active language for Open Graph data), ``feed`` (the path of the agreement's
+        feed; ``""`` if the URL has no ``slug``) and ``impersonation``. Those in ``context`` take precedence. If
+        ``context`` has ``page_data``, the head of the page has a description and Open Graph data.
         """
         context = {
             "alternates": alternates(self.request, query),
             "canonical": self.absolute(self.request.path + query),
+            "locale": open_graph_locale(translation.get_language() or settings.LANGUAGE_CODE),
             "feed": self.path("feed", self._slug) if self._slug else "",
             "impersonation": self.impersonation,
         } | context
@@ -276,6 +299,15 @@ class Alternate:
     path: str
     url: str
     active: bool
+
+    @property
+    def locale(self) -> str:
+        return open_graph_locale(self.language)
+
+
+def open_graph_locale(language: str) -> str:
+    """Return the name of the language in Open Graph data: language_TERRITORY if the territory is known."""
+    return OPEN_GRAPH_LOCALES.get(language) or translation.to_locale(language)
 
 
 def alternates(request: HttpRequest, query: str = "") -> list[Alternate]:

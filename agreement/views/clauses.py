@@ -7,13 +7,14 @@ from dataclasses import replace
 from itertools import pairwise
 
 from django.http import Http404, HttpResponse
+from django.utils.translation import gettext as _
 
 from agreement.editions.clause_history import ClauseHistory, Wording, clause_history, other_holders
 from agreement.editions.display import DisplayedEdition
 from agreement.editions.timeline import Timeline
 from agreement.models.succession import State
 from agreement.text import languages
-from agreement.views.base import Visit, page
+from agreement.views.base import PageData, Visit, page
 from agreement.views.data import Json, json_view, rfc3339
 from agreement.views.editions import edition_number
 
@@ -33,7 +34,14 @@ def clause(visit: Visit, slug: str, anchor: str) -> HttpResponse:
     if history is None:
         raise Http404
     query = f"?edition={chosen}" if chosen is not None else ""
-    context = {"slug": slug, "history": history, "others": other_holders(editions, history)}
+    wording, newest = history.wording, history.wording.editions[-1]
+    title = _("%(name)s in all editions") % {"name": wording.name}
+    context = {
+        "slug": slug,
+        "history": history,
+        "others": other_holders(editions, history),
+        "page_data": PageData.of(f"{title} · {newest.title}", newest.brief, _text(wording)),
+    }
     return visit.render("agreement/pages/clause.html", context, query=query)
 
 

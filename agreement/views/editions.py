@@ -11,22 +11,25 @@ import re
 from typing import Any
 from urllib.parse import urlencode
 
+from django.conf import settings
 from django.core.exceptions import BadRequest
 from django.http import Http404, HttpResponse, HttpResponseRedirect
 from django.template.loader import render_to_string
 from django.utils import translation
+from django.utils.translation import gettext as _
 
 from agreement import conf
 from agreement.conf import active_language
-from agreement.editions import pdf
-from agreement.editions.changes import Comparison, marked_units
+from agreement.editions import pdf, qr
+from agreement.editions.changes import Comparison, changed_clauses, marked_units
+from agreement.editions.citations import ready_citations
 from agreement.editions.display import DisplayedEdition
 from agreement.editions.timeline import Timeline
 from agreement.models import Edition
-from agreement.models.succession import EditionDates
+from agreement.models.succession import EditionDates, State
 from agreement.text import clauses, dates, languages, parallel
 from agreement.views import data, memento
-from agreement.views.base import Visit, alternates, page
+from agreement.views.base import PageData, Visit, alternates, page
 from agreement.views.cache import immutable_response
 
 #: The values of ``?view=``, the layout of the changes. ``""``: the width of the window determines the layout.
@@ -70,8 +73,10 @@ def current(visit: Visit, slug: str) -> HttpResponse:
     upcoming = visit.display_without_texts([(timeline, announced)])[0] if announced else None
     if edition is None and upcoming is None:
         raise Http404
-    context = {"upcoming": upcoming}
+    context: dict[str, Any] = {"upcoming": upcoming}
     if edition is None:
+        if upcoming:
+            context["page_data"] = edition_page_data(upcoming)
         return visit.render("agreement/pages/announcement.html", context)
     return memento.add_headers(_edition(visit, timeline, edition, context), visit, timeline, None)
 
@@ -84,7 +89,15 @@ def editions(visit: Visit, slug: str) -> HttpResponse:
     timeline = visit.timeline(slug)
     public = reversed(visit.public(timeline))
     displayed = visit.display_without_texts((timeline, edition) for edition in public)
-    context = {"slug": slug, "editions": displayed, "choices": _choices(visit, timeline)}
+    newest = next((one for one in displayed if one.state == State.IN_FORCE), displayed[0])
+    context = {
+        "slug": slug,
+        "editions": displayed,
+        "choices": _choices(visit, timeline),
+        "page_data": PageData.of(
+            _("Editions: %(title)s") % {"title": newest.title}, edition_page_data(newest).description
+        ),
+    }
     return visit.render("agreement/pages/editions.html", context | memento.chart_context(visit, timeline))
 
 
@@ -137,10 +150,12 @@ def changes(visit: Visit, slug: str, number: int) -> HttpResponse:
     old = visit.edition(timeline, edition_number(since)) if since is not None else before
     displayed = visit.display_all(timeline, new, *([old] if old and old != new else []))
     query = f"?from={old.number}" if old and old != before else ""
+    compared = Comparison(displayed[1], displayed[0]) if len(displayed) > 1 else None
     context = {
         "slug": slug,
         "new": displayed[0],
-        "compared": Comparison(displayed[1], displayed[0]) if len(displayed) > 1 else None,
+        "compared": compared,
+        "page_data": edition_page_data(displayed[0], compared),
         "view": view,
         "choices": _choices(visit, timeline),
         "earlier": before if before and timeline.predecessor(before) else None,
@@ -199,6 +214,7 @@ def edition_pdf(visit: Visit, slug: str, number: int, language: str) -> HttpResp
             "displayed": displayed,
             "address": visit.url("edition", slug, number),
             "current": visit.url("current", slug),
+            "qr": qr.svg(visit.url("edition", slug, number)),
         }
         html = render_to_string("agreement/pages/pdf.html", context)
     try:
@@ -239,18 +255,46 @@ def _edition(visit: Visit, timeline: Timeline, dated: EditionDates, context: dic
     before = timeline.predecessor(dated)
     displayed, *others = visit.display_all(timeline, dated, *([before] if before else []))
     compared = Comparison(others[0], displayed) if others else None
+    address = visit.url("edition", timeline.slug, dated.number)
+    other = _counterpart(visit, displayed)
+    # The citation in the language of the text comes first.
+    citations = {
+        language: ready_citations(displayed, language, _address(visit, timeline.slug, dated.number, language))
+        for language in (displayed.language, other["language"])
+    }
+    units = list(marked_units(displayed.document, compared.redline if compared else None, citations))
     context |= {
         "displayed": displayed,
-        "address": visit.url("edition", timeline.slug, dated.number),
+        "address": address,
+        "qr": qr.svg(address),
+        "page_data": edition_page_data(displayed, compared),
         "linked": data.json_ld(visit, displayed),
         "compared": compared,
-        "units": list(marked_units(displayed.document, compared.redline if compared else None)),
-        "other": _counterpart(visit, displayed),
+        "units": units,
+        "changed": changed_clauses(units),
+        "other": other,
         **memento.chart_context(visit, timeline, dated.number),
     }
     if pdf.is_available(displayed.edition.text(displayed.language).body):
         context["pdf"] = visit.path("pdf", timeline.slug, dated.number, displayed.language)
     return visit.render("agreement/pages/edition.html", context)
+
+
+def _address(visit: Visit, slug: str, number: int, language: str) -> str:
+    """Return the permanent address of the edition in ``language``; if the site has no pages in it, that of this page's
+    language.
+    """
+    return visit.url("edition", slug, number, language=language if language in dict(settings.LANGUAGES) else None)
+
+
+def edition_page_data(displayed: DisplayedEdition, compared: Comparison | None = None) -> PageData:
+    """Return what search engines and messengers display of a page about that edition: its state with the day, and its
+    summary or, if it has none, that of the changes. No query.
+    """
+    number = {"number": displayed.edition.number}
+    title = f"{displayed.title} · {_('Edition %(number)s') % number}"
+    summary = displayed.summary or (compared.summary if compared else "")
+    return PageData.of(title, displayed.brief, summary)
 
 
 def _counterpart(visit: Visit, displayed: DisplayedEdition) -> dict[str, str]:
@@ -271,5 +315,11 @@ def _bilingual(visit: Visit, timeline: Timeline, dated: EditionDates) -> HttpRes
     displayed = visit.display(timeline, dated)
     texts = {language: displayed.edition.text(language) for language in languages.LANGUAGES}
     pairs = parallel.pairs(*(clauses.parse(text.body) for text in texts.values()))
-    context = {"displayed": displayed, "texts": texts, "pairs": pairs, "binding": timeline.in_force(visit.at)}
+    context = {
+        "displayed": displayed,
+        "page_data": edition_page_data(displayed),
+        "texts": texts,
+        "pairs": pairs,
+        "binding": timeline.in_force(visit.at),
+    }
     return visit.render("agreement/pages/bilingual.html", context)

@@ -7,10 +7,12 @@ from datetime import timedelta
 
 import pytest
 from django.test import Client
-from django.utils import timezone
+from django.utils import timezone, translation
 
-from agreement.editions.changes import unit_name
+from agreement.editions.changes import changed_clauses, marked_units, unit_name
+from agreement.text import clauses
 from agreement.text.clauses import Clause
+from agreement.text.redline.changes import redline
 from tests.support import factories
 from tests.views.test_editions import OURS_ALONE
 
@@ -117,7 +119,8 @@ def test_the_announced_edition_is_marked_against_the_one_that_binds_till_then(cl
     page = text(client, f"{EDITIONS}3/")
 
     assert "<summary>changed</summary>" in page
-    assert "Changes since edition 1" in page
+    assert 'href="/en/agreements/terms/editions/3/changes/"' in page
+    assert "What will change" in page
 
 
 @pytest.mark.usefixtures("two")
@@ -127,7 +130,22 @@ def test_each_clause_leads_to_itself_in_the_other_language(client, language, oth
     page = text(client, f"/{language}/agreements/terms/{address}")
     for number in ("1.1", "1.2", "1.3", "1.4"):
         link = f'href="/{other}/agreements/terms/{address}#{number}" lang="{other}" hreflang="{other}"'
-        assert f'<a {link} aria-label="{number} {name}">{name}</a>' in page
+        assert f"<a {link}>{name}</a>" in page
+
+
+def test_the_changed_clauses_are_those_with_other_words():
+    """A clause with a changed item is one; a clause that only has another number is none."""
+    old = clauses.parse("# Т\n\n## 1. А\n\n1.1. Бір:\n\n1) екі;\n\n2) үш.\n\n1.2. Төрт бес.\n\n1.3. Алты жеті сегіз.\n")
+    new = clauses.parse(
+        "# Т\n\n## 1. А\n\n1.1. Бір:\n\n1) екі;\n\n2) тоғыз.\n\n1.2. Алты жеті сегіз.\n\n1.3. Он бір он екі.\n"
+    )
+    with translation.override("ru"):
+        found = changed_clauses(marked_units(new, redline(old, new)))
+    assert [(one.label, one.word, one.anchor, one.deleted) for one in found] == [
+        ("1.1", "изменён", "1.1", False),
+        ("1.2", "исключён", "was-1.2", True),
+        ("1.3", "новый", "1.3", False),
+    ]
 
 
 # Between two editions

@@ -13,7 +13,12 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import include, path
 from django.utils import timezone
 
+from agreement.editions import qr
+from agreement.editions.display import DisplayedEdition
+from agreement.editions.timeline import current_timelines
 from agreement.seal import manifest
+from agreement.text import dates
+from agreement.views import cache
 from tests.support import factories
 
 pytestmark = pytest.mark.django_db
@@ -110,7 +115,7 @@ def test_a_site_without_languages_in_its_addresses(client, settings):
     page = text(client, "/legal/terms/")
 
     assert "Бірінші тармақ" in page
-    assert "hreflang" not in re.sub(r"<a [^>]*(\.md|\.pdf|\.docx|/bilingual/#)[^>]*>", "", page)
+    assert "hreflang" not in re.sub(r"<a [^>]*(\.md|\.pdf|\.docx|/bilingual/#?)[^>]*>", "", page)
     assert '<a href="/legal/terms/editions/1/bilingual/#1.1"' in page
     assert 'class="agreement-page"' in page
     assert "Open library" not in page
@@ -232,7 +237,7 @@ def test_the_sentence_of_validity_bends_the_date(client, language, bent):
     assert bent in text(client, f"/{language}/agreements/terms/")
 
 
-def test_what_the_edition_states_stands_under_its_title(client):
+def test_the_page_displays_what_the_edition_states_and_its_digest(client):
     edition = factories.published(
         approval_kk="№ 7 бұйрықпен бекітілген", approval_ru="Утверждено приказом № 7", prevailing_language="kk"
     )
@@ -240,9 +245,12 @@ def test_what_the_edition_states_stands_under_its_title(client):
     page = text(client, "/ru/agreements/terms/")
 
     assert "Утверждено приказом № 7" in page
-    assert f'<code title="{edition.digest}">{edition.digest[:12]}…</code>' in page
-    for name in ("1/manifest.json", "1.kk.md", "1.ru.md", ""):
-        assert f'href="/ru/agreements/terms/editions/{name}"' in page
+    head, _text, foot = re.split('<div class="agreement-(?:text|proof)"|<section class="agreement-proof"', page)
+    assert edition.digest in foot
+    for name in ("1/manifest.json", "1.kk.md", "1.ru.md", "1.json"):
+        assert f'href="/ru/agreements/terms/editions/{name}"' in foot
+        assert name not in head.partition("</head>")[2]
+    assert 'href="/ru/agreements/verify/"' in foot
     assert "the Kazakh text prevails" in text(client, "/en/agreements/terms/")
 
 
@@ -454,7 +462,8 @@ HOSTILE = """# <script>alert(1)</script>
 # Elements that do something, other than our own.
 OURS_ALONE = (
     r"<(script(?! type=\"module\" src=\"/static/agreement/agreement.js\"></script>)|img(?! src=\"/static/)"
-    r"|iframe|svg(?! class=\"agreement-bars\")|form(?! class=\"agreement-)|style)\b"
+    r"|iframe|svg(?! class=\"agreement-bars\"| viewBox=\"0 0 \d+ \d+\"><path fill=\"#fff\")"
+    r"|form(?! class=\"agreement-)|style)\b"
 )
 
 
@@ -483,3 +492,105 @@ def test_hostile_text_is_given_back_as_text_and_never_as_a_page(client):
         "text/markdown; charset=utf-8",
         "nosniff",
     )
+
+
+# The head, the clauses and the page data
+
+
+NEW = "# Келісім\n\n## 1. Жалпы\n\n1.1. Бірінші тармақ.\n\n1.2. Екінші тармақ.\n"
+NEW_RU = "# Соглашение\n\n## 1. Общее\n\n1.1. Первый пункт.\n\n1.2. Второй пункт.\n"
+
+
+def summary_block(page: str) -> str:
+    return page.partition('<details class="agreement-changed"')[2].partition("</details>")[0]
+
+
+def test_the_summary_of_a_new_edition_is_open_with_links_to_the_changed_clauses(client):
+    factories.published(kk=NEW.partition("1.2.")[0], ru=NEW_RU.partition("1.2.")[0])
+    factories.published(kk=NEW, ru=NEW_RU, summary_kk="Жаңа тармақ.", summary_ru="Новый пункт.")
+    block = summary_block(text(client, "/ru/agreements/terms/"))
+    assert block.startswith(" open>")
+    assert "<summary>Что изменилось</summary>" in block
+    assert "Новый пункт." in block
+    assert '<a href="#1.2"\n>1.2 <span>новый</span></a>' in block
+
+
+def test_the_summary_is_folded_after_thirty_days(client):
+    past = timezone.now() - timedelta(days=29)
+    first = factories.draft(summary_kk="Бәрі жаңа.", summary_ru="Всё новое.")
+    first.record(effective_from=past)
+    assert "<summary>In short</summary>" in summary_block(text(client, "/en/agreements/terms/"))
+    assert summary_block(text(client, "/en/agreements/terms/")).startswith(" open>")
+    displayed = DisplayedEdition.from_timeline(
+        first, current_timelines().agreements["terms"], past + timedelta(days=30)
+    )
+    assert not displayed.is_news
+
+
+def test_an_announced_edition_says_what_will_change_and_has_one_banner(client):
+    factories.published()
+    factories.published(kk=NEW, ru=NEW_RU, effective_from=timezone.now() + LATER)
+    current, announced = text(client, "/ru/agreements/terms/"), text(client, "/ru/agreements/terms/editions/2/")
+    assert "<summary>Что изменится</summary>" in summary_block(announced)
+    assert summary_block(announced).startswith(" open>")
+    assert not summary_block(current).startswith(" open>")
+    assert current.count("agreement-banner") == announced.count("agreement-banner") == 1
+
+
+def test_a_clause_has_one_control_with_its_links_and_citations(client):
+    factories.published()
+    edition = factories.published(kk=NEW, ru=NEW_RU)
+    page = text(client, "/ru/agreements/terms/")
+    unit = page.partition('id="1.2"')[2].partition("</details>")[0]
+    assert '<span class="number">1.2.</span>' in unit
+    assert re.findall(r'href="([^"]*)"', unit) == [
+        "/ru/agreements/terms/editions/2/#1.2",
+        "/ru/agreements/terms/#1.2",
+        "/kk/agreements/terms/#1.2",
+        "/ru/agreements/terms/clauses/1.2/?edition=2",
+    ]
+    base = "http://127.0.0.1:8000"
+    day = {
+        language: dates.day(edition.effective_from, language, edition.agreement.time_zone, "from")
+        for language in ("kk", "ru")
+    }
+    assert (
+        f'lang="ru">Соглашение, редакция № 2 (действует с {day["ru"]}), пункт 1.2.'
+        f" {base}/ru/agreements/terms/editions/2/#1.2</p>"
+    ) in unit
+    assert (
+        f'lang="kk">Келісім, 2-редакция ({day["kk"]} бастап күшінде), 1.2-тармақ.'
+        f" {base}/kk/agreements/terms/editions/2/#1.2</p>"
+    ) in unit
+
+
+@pytest.mark.parametrize(
+    "address", ["", "editions/", "editions/2/", "editions/2/changes/", "bilingual/", "clauses/1.2/"]
+)
+def test_each_page_states_its_content_for_search_engines_and_messengers(client, address):
+    factories.published()
+    factories.published(kk=NEW, ru=NEW_RU)
+    page = text(client, f"/ru/agreements/terms/{address}")
+    found = dict(re.findall(r'<meta (?:name|property)="([^"]*)" content="([^"]*)">', page))
+    assert "Действует с " in found["description"]
+    assert found["og:description"] == found["description"]
+    assert "Соглашение" in found["og:title"]
+    assert found["og:url"] == f"http://127.0.0.1:8000/ru/agreements/terms/{address}"
+    assert found["og:locale"] == "ru_RU"
+    assert re.findall(r'"og:locale:alternate" content="([^"]*)"', page) == ["kk_KZ", "en_US"]
+
+
+def test_a_page_has_the_qr_code_of_its_permanent_address_if_segno_is_installed(client, monkeypatch):
+    factories.published()
+    code = pytest.importorskip("segno").make("http://127.0.0.1:8000/kk/agreements/terms/editions/1/", error="m")
+    path = re.search(r'stroke="#000" d="([^"]*)"', code.svg_inline(border=4, light="#fff"))[1]
+    assert path in text(client, HERE)
+    monkeypatch.setattr(qr, "find_spec", lambda name: None)
+    cache.clear()
+    assert "agreement-qr" not in text(client, HERE)
+
+
+def test_pages_of_a_user_are_not_for_search_engines(client, django_user_model):
+    client.force_login(django_user_model.objects.create_user("aigerim"))
+    for address in ("record", "notices", "withdraw"):
+        assert client.get(f"/ru/agreements/{address}/")["X-Robots-Tag"] == "noindex"

@@ -26,14 +26,67 @@ if (links.size) {
   headings.forEach((heading) => watch.observe(heading));
 }
 
-/* A link to the other language leads to the clause at the top of the window. */
+/* The links to the other languages lead to the clause at the top of the window, if the text reaches it. */
 
-addEventListener("click", (event) => {
-  const link = event.target.closest?.(".agreement-languages a");
-  const clauses = text ? [...text.querySelectorAll("[id]")] : [];
-  if (!link || scrollY < 200) return;
-  const read = clauses.find((clause) => clause.getBoundingClientRect().bottom > 40);
-  if (read) link.hash = read.id;
+const clauses = text ? [...text.querySelectorAll("[id]")] : [];
+const languages = [...document.querySelectorAll(".agreement-languages a, .agreement-switch")];
+const guide = document.querySelector(".agreement-guide");
+const fold = document.querySelector(".agreement-fold");
+let asked = 0;
+
+/* How much of the window the bar covers. In a wide window the contents stand beside the text. */
+function covered() {
+  const { top, bottom } = guide?.getBoundingClientRect() ?? {};
+  return fold?.checkVisibility() && top < 1 ? bottom : 0;
+}
+
+function keepPlace() {
+  asked = 0;
+  const top = covered() + 24;
+  const begun = clauses[0]?.getBoundingClientRect().top < top;
+  const read = begun && clauses.find((clause) => clause.getBoundingClientRect().bottom > top);
+  for (const link of languages) link.hash = read ? read.id : "";
+}
+
+if (clauses.length) {
+  addEventListener("scroll", () => (asked ||= requestAnimationFrame(keepPlace)), { passive: true });
+  keepPlace();
+}
+
+/* A link in the contents folds the bar that contains them. */
+
+for (const link of links.values()) link.addEventListener("click", () => fold?.removeAttribute("open"));
+
+/* The card of a clause: buttons that copy its citations, and Escape closes it. */
+
+const labels = document.querySelector(".agreement-edition")?.dataset;
+
+addEventListener(
+  "toggle",
+  (event) => {
+    const card = event.target;
+    if (!card.open || !card.matches(".agreement-card") || !navigator.clipboard) return;
+    for (const citation of card.querySelectorAll(".agreement-cite:not(:has(button))")) {
+      const words = citation.textContent;
+      const button = document.createElement("button");
+      button.type = "button";
+      button.lang = card.lang;
+      button.textContent = labels.copy;
+      button.addEventListener("click", async () => {
+        await navigator.clipboard.writeText(words);
+        button.textContent = labels.copied;
+      });
+      citation.append(button);
+    }
+  },
+  true,
+);
+
+addEventListener("keydown", (event) => {
+  const card = event.key === "Escape" && event.target.closest?.(".agreement-card[open]");
+  if (!card) return;
+  card.open = false;
+  card.querySelector("summary").focus();
 });
 
 /* Search: matches are highlighted without changing the document, so that no link, number or line of the text moves. */
@@ -112,8 +165,8 @@ if (form && text && globalThis.Highlight && CSS.highlights) {
     one.clear();
     one.add(hits[at]);
     const { top, bottom } = hits[at].getBoundingClientRect();
-    if (top < 120 || bottom > innerHeight - 40) {
-      scrollBy({ top: top - innerHeight * 0.3, behavior: quick });
+    if (top < covered() + 60 || bottom > innerHeight - 40) {
+      scrollBy({ top: top - covered() - innerHeight * 0.2, behavior: quick });
     }
   };
 
