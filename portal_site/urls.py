@@ -13,6 +13,8 @@ from django.urls import include, path
 from agreement.sitemaps import AgreementSitemap
 from portal_site import views
 
+handler400 = "portal_site.views.bad_request"
+
 urlpatterns = [
     path("sitemap.xml", sitemap, {"sitemaps": {"agreements": AgreementSitemap}}, name="sitemap"),
     path("robots.txt", views.robots, name="robots"),

@@ -18,7 +18,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_safe
 
 from agreement.editions import editions_in_force, text_language
-from agreement.views import Visit, alternates, page
+from agreement.views import Visit, page
 from portal_site import mailbox
 from portal_site.forms import SecondFactorForm
 
@@ -34,7 +34,7 @@ LETTER_CSP = (
 def home(request: HttpRequest) -> HttpResponse:
     """The front page. 1 query."""
     context = {"agreements": editions_in_force(), "mailbox": _mailbox_is_displayed()}
-    return _render(request, "portal/home.html", context)
+    return render(request, "portal/home.html", context)
 
 
 @page()
@@ -52,6 +52,11 @@ def robots(request: HttpRequest) -> HttpResponse:
     """``robots.txt``: it allows search engines to read everything, and names the sitemap."""
     address = urljoin(settings.AGREEMENT.get("BASE_URL") or request.build_absolute_uri("/"), reverse("sitemap"))
     return HttpResponse(f"User-agent: *\nDisallow:\n\nSitemap: {address}\n", content_type="text/plain; charset=utf-8")
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """The answer 400. Django's own view renders its template without the request, so without links to the languages."""
+    return render(request, "400.html", status=400)
 
 
 class SecondFactorView(LoginRequiredMixin, LoginView):
@@ -81,13 +86,13 @@ def letters(request: HttpRequest) -> HttpResponse:
     if not 1 <= page <= pages:
         raise Http404
     context = {"letters": mailbox.newest(page), "total": total, "page": page, "pages": range(1, pages + 1)}
-    return _render(request, "portal/mailbox.html", context)
+    return render(request, "portal/mailbox.html", context)
 
 
 @require_safe
 def letter(request: HttpRequest, key: str) -> HttpResponse:
     """A letter: its headers and its text. The HTML is displayed in a frame, which :func:`letter_html` serves."""
-    return _render(request, "portal/letter.html", {"letter": _letter(key)})
+    return render(request, "portal/letter.html", {"letter": _letter(key)})
 
 
 @require_safe
@@ -103,10 +108,6 @@ def letter_html(request: HttpRequest, key: str) -> HttpResponse:
 def _materials() -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = json.loads(MATERIALS.read_text(encoding="utf-8"))
     return found
-
-
-def _render(request: HttpRequest, template: str, context: dict[str, Any]) -> HttpResponse:
-    return render(request, template, context | {"alternates": alternates(request)})
 
 
 def _mailbox_is_displayed() -> bool:

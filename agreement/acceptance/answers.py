@@ -33,15 +33,23 @@ def acceptance_needed(request: HttpRequest, to_accept: Sequence[Requirement]) ->
 
     If the request opens a page by GET, the response is a redirect, with the requested path in the parameter ``next``.
     It leads to the page on which the user can accept the first of these editions or, if the user withdrew from any of
-    these agreements, to the withdrawal page. Every other request gets problem details with the status 403. Their type
-    is ``WITHDRAWN`` if the user withdrew from any of the agreements, else ``NOT_ACCEPTED``. They contain, for each of
-    the editions, its address and that of the page on which the user can accept it.
+    these agreements, to the withdrawal page. A request of a Turbo frame, by any method, is redirected there too; the
+    page makes Turbo load it in the whole window. ``next`` is then the page in the window.
+
+    Every other request gets problem details with the status 403. Their type is ``WITHDRAWN`` if the user withdrew from
+    any of the agreements, else ``NOT_ACCEPTED``. They contain, for each of the editions, its address and that of the
+    page on which the user can accept it. For a request of htmx, the header ``HX-Redirect`` leads the window there.
     """
     withdrawn = any(one.withdrawn for one in to_accept)
     path = reverse("agreement:withdraw") if withdrawn else reverse("agreement:accept", args=[to_accept[0].slug])
+    opens_page = request.method == "GET" and requests.opens_page(request)
+    following = request.get_full_path() if opens_page else requests.window_path(request)
+    address = f"{path}?{urlencode({'next': following})}" if following else path
     response: HttpResponse
-    if request.method == "GET" and requests.opens_page(request):
-        response = HttpResponseRedirect(f"{path}?{urlencode({'next': request.get_full_path()})}")
+    if opens_page or requests.is_turbo_frame(request):
+        response = HttpResponseRedirect(address)
+        if request.method != "GET":
+            response.status_code = 303  # The browser opens the address by GET.
     else:
         response = problem(
             status=403,
@@ -59,6 +67,8 @@ def acceptance_needed(request: HttpRequest, to_accept: Sequence[Requirement]) ->
                 for one in to_accept
             ],
         )
+        if requests.is_htmx(request):
+            response.headers["HX-Redirect"] = address
     response.headers["Cache-Control"] = "private, no-store"
     return response
 

@@ -5,8 +5,10 @@ its own headers are no proof.
 from __future__ import annotations
 
 import ipaddress
+from urllib.parse import urlsplit
 
 from django.http import HttpRequest
+from django.utils.http import url_has_allowed_host_and_scheme
 
 from agreement import conf
 from agreement.models.acceptances import RequestDetails
@@ -68,6 +70,32 @@ def opens_page(request: HttpRequest) -> bool:
     if headers.get("X-Requested-With"):
         return False
     return "html" in headers.get("Accept", "").lower()
+
+
+def is_htmx(request: HttpRequest) -> bool:
+    """Return whether htmx sent the request. It follows the header ``HX-Redirect`` of any response."""
+    return request.headers.get("HX-Request") == "true"
+
+
+def is_turbo_frame(request: HttpRequest) -> bool:
+    """Return whether a frame of Turbo sent the request. It follows redirects, and then needs an HTML page."""
+    return "Turbo-Frame" in request.headers
+
+
+def window_path(request: HttpRequest) -> str:
+    """Return the path and query of the page that the window displays while its script sends this request; ``""`` if
+    that is not known or not a page of this site.
+
+    htmx names the page in ``HX-Current-URL``, and the browser in ``Referer``. A link that htmx follows for the window
+    (``HX-Boosted``) leads to the path of the request itself.
+    """
+    if request.method == "GET" and request.headers.get("HX-Boosted") == "true":
+        return request.get_full_path()
+    url = request.headers.get("HX-Current-URL") or request.headers.get("Referer") or ""
+    if not url_has_allowed_host_and_scheme(url, {request.get_host()}, require_https=request.is_secure()):
+        return ""
+    parts = urlsplit(url)
+    return f"{parts.path}?{parts.query}" if parts.query else parts.path
 
 
 def _is_prefetch(request: HttpRequest) -> bool:

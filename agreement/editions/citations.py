@@ -96,6 +96,11 @@ def notices_path(*, app: str | None = None) -> str:
     return _reverse("notices", app=app)
 
 
+def record_path(*, app: str | None = None) -> str:
+    """The path of the page with the record of the signed-in user. No query."""
+    return _reverse("record", app=app)
+
+
 def validity_sentence(slug: str = "") -> str:
     """Sentences in the active language: the number of an edition, and its
     :attr:`~agreement.editions.display.DisplayedEdition.validity`. The edition is the one in force. If none is in force

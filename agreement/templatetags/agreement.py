@@ -13,7 +13,7 @@ from typing import Any
 from django import template
 from django.template import Context
 
-from agreement.acceptance import grace
+from agreement.acceptance import first_use, grace
 from agreement.editions import citations
 from agreement.models import Notice
 from agreement.models.notices import USER_PAGE_NOTICES
@@ -85,13 +85,39 @@ def agreement_unread(context: Context) -> dict[str, Any]:
     a page with this tag, because it depends on the user. 1 query, besides those by which Django loads the user; none if
     nobody is signed in.
     """
-    user = getattr(context.get("request"), "user", None)
-    if user is None or not user.is_authenticated:
-        return {"unread": 0}
-    # Count only the notices that the page of notices displays. The user could not open the others.
-    latest: Any = Notice.objects.for_user(user)  # Any: the annotation ``read_at`` has no type.
-    read = latest.values_list("read_at", flat=True)[:USER_PAGE_NOTICES]
-    return {"unread": sum(at is None for at in read), "path": citations.notices_path(app=_app(context))}
+    user = _signed_in(context)
+    return {"unread": _unread(user), "path": citations.notices_path(app=_app(context))} if user else {"unread": 0}
+
+
+@register.inclusion_tag("agreement/partials/account.html", takes_context=True)
+def agreement_account(context: Context) -> dict[str, Any]:
+    """``{% agreement_account %}``: the name of the signed-in user, links to their notices, with the number of unread
+    ones, and to their record, and a form to log out, if the site has a URL named ``logout`` or ``account_logout``.
+    Nothing if nobody is signed in, or if the context has no ``request``.
+
+    The name is the full name or, if it is empty, the username. Caches must not store a page with this tag, because it
+    depends on the user. 1 query, besides those by which Django loads the user; none if nobody is signed in.
+    """
+    user = _signed_in(context)
+    if user is None:
+        return {}
+    name = getattr(user, "get_full_name", str)() or user.get_username()
+    paths = {"notices": citations.notices_path(app=_app(context)), "record": citations.record_path(app=_app(context))}
+    return {"user": name, "unread": _unread(user), **paths}
+
+
+@register.inclusion_tag("agreement/partials/first_use.html", takes_context=True)
+def agreement_first_use(context: Context, days: int = 7) -> dict[str, Any]:
+    """``{% agreement_first_use days=7 %}``: a note to the signed-in user about each edition in force that they accepted
+    by using the site within the last ``days`` days, with links to the text and to their record. Nothing if there is no
+    such acceptance, if nobody is signed in, if another person acts in the name of the user, or if the context has no
+    ``request``.
+
+    Caches must not store a page with this tag, because it depends on the user. 1 query, besides those by which Django
+    loads the user; none if nobody is signed in.
+    """
+    request = context.get("request")
+    return {"acceptances": first_use.of_request(request, days=days) if request else []}
 
 
 @register.inclusion_tag("agreement/partials/grace.html", takes_context=True)
@@ -105,6 +131,21 @@ def agreement_grace(context: Context) -> dict[str, Any]:
     """
     request = context.get("request")
     return {"editions": grace.of_request(request) if request else [], "app": _app(context)}
+
+
+def _signed_in(context: Context) -> Any:
+    """Return the signed-in user of the request; ``None`` if nobody is signed in or the context has no request."""
+    user = getattr(context.get("request"), "user", None)
+    return user if user is not None and user.is_authenticated else None
+
+
+def _unread(user: Any) -> int:
+    """Return the number of unread notices among those that the page of notices displays. The user could not open the
+    others. 1 query.
+    """
+    latest: Any = Notice.objects.for_user(user)  # Any: the annotation ``read_at`` has no type.
+    read = latest.values_list("read_at", flat=True)[:USER_PAGE_NOTICES]
+    return sum(at is None for at in read)
 
 
 def _app(context: Context) -> str | None:

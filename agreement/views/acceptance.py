@@ -4,6 +4,7 @@ allows it, announced ones.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -17,10 +18,18 @@ from django.utils.http import urlencode
 from agreement import conf
 from agreement.acceptance import consents, grace, requests
 from agreement.conf import active_language
-from agreement.editions.changes import Comparison
+from agreement.editions.changes import Comparison, ComparisonRow, MarkedUnit, marked_units
 from agreement.editions.display import DisplayedEdition
 from agreement.editions.timeline import Timeline, fresh_timelines
-from agreement.models import Acceptance, AcceptanceKind, Decline, Edition, StaleEditionError, WithdrawnError
+from agreement.models import (
+    Acceptance,
+    AcceptanceKind,
+    Decline,
+    Edition,
+    StaleEditionError,
+    Withdrawal,
+    WithdrawnError,
+)
 from agreement.models.agreements import AcceptanceMode
 from agreement.models.succession import EditionDates
 from agreement.text import dates, languages
@@ -30,6 +39,7 @@ from agreement.views.account import (
     display_acceptance,
     next_path,
     user_acceptances,
+    withdrawal_sentence,
     without_cancelled,
 )
 from agreement.views.base import Visit
@@ -37,8 +47,8 @@ from agreement.views.base import Visit
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AcceptanceQuestion:
-    """An edition that the page displays, with the changes since the edition of ``last``. The page asks the user to
-    accept it unless ``is_accepted`` is true.
+    """An edition that the page displays, with the changes since the edition that the user read or accepted before. The
+    page asks the user to accept it unless ``is_accepted`` is true.
     """
 
     displayed: DisplayedEdition
@@ -48,13 +58,20 @@ class AcceptanceQuestion:
     ``None`` if there is none.
     """
     missed: tuple[DisplayedEdition, ...] = ()
-    """The editions after that of ``last``, up to and including the edition of this question, in the order of their
-    numbers. Cancelled ones are left out. Empty if ``changes`` is ``None``.
+    """The editions after the old one of ``changes``, up to and including the edition of this question, in the order of
+    their numbers. Cancelled ones are left out. Empty if ``changes`` is ``None``.
     """
     changes: Comparison | None = None
-    """The changes from the edition of ``last`` to this one; ``None`` if ``last`` is ``None`` or an acceptance of this
-    edition.
+    """The changes to this edition. They are those from the edition that the posted form displayed, if it displayed
+    another one; otherwise those from the edition of ``last``. ``None`` if there is no such edition, or if it is this
+    one.
     """
+    was_read: bool = False
+    """Whether the old edition of ``changes`` is the one that the posted form displayed."""
+    withdrawn: str = ""
+    """The sentence about the withdrawal that is in effect; ``""`` without one."""
+    prefix: str = ""
+    """What the ids of the text begin with, because a page may contain several texts."""
     is_accepted: bool = False
     """Whether the user has accepted this edition, or an earlier one from which only the wording differs, and did not
     withdraw after that.
@@ -63,6 +80,24 @@ class AcceptanceQuestion:
     """Sentences which state until when an earlier acceptance still counts, although the user has not accepted the
     edition in force; ``""`` if that is not so.
     """
+
+    @property
+    def rows(self) -> list[ComparisonRow]:
+        """The changed units, as rows of the comparative table; empty without ``changes``."""
+        return [row for row in self.changes.rows if row.source.kind == "change"] if self.changes else []
+
+    @property
+    def units(self) -> list[MarkedUnit]:
+        """The units of the text, each with its change. The ids in their HTML begin with ``prefix``."""
+        units = marked_units(self.displayed.document, self.changes.redline if self.changes else None)
+        return [replace(unit, html=_prefix_ids(unit.html, self.prefix)) for unit in units]
+
+
+def _prefix_ids(html: str, prefix: str) -> str:
+    """Return the HTML of a unit, whose ids and links to ids begin with the prefix."""
+    if not prefix:
+        return html
+    return re.sub(r"<[^<>]+>", lambda tag: re.sub(r'(\s(?:id="|href="#))', rf"\g<1>{prefix}", tag[0]), html)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,7 +168,7 @@ def accept(visit: Visit, slug: str) -> HttpResponse:
     except (StaleEditionError, consents.StaleWording):
         # Another edition may have taken effect since this request began, so the dates are read again.
         again = Visit(visit.request, timezone.now(), fresh_timelines(), {})
-        return _question_page(again, again.timeline(slug), stale=True)
+        return _question_page(again, again.timeline(slug), stale=answers)
     return HttpResponseRedirect(next_path(visit.request) or visit.path("record"))
 
 
@@ -244,12 +279,13 @@ def _grace(timeline: Timeline, rows: Iterable[Acceptance], at: datetime) -> str:
     return grace.sentence(until, timeline.time_zone) if until else ""
 
 
-def _question_page(visit: Visit, timeline: Timeline, *, stale: bool = False) -> HttpResponse:
+def _question_page(visit: Visit, timeline: Timeline, *, stale: Sequence[PostedAnswer] = ()) -> HttpResponse:
     """Return the page with the questions: first the one about this agreement, also if the user has accepted it; then
     those about the other agreements that are accepted by confirmation and that the user has not accepted. Another
     agreement is left out if the user withdrew from it and may not accept it again without an officer.
 
-    If ``stale`` is true, the status is 409, and the page states that the text was changed in the meantime. If the user
+    ``stale`` are the answers of a form that was not recorded. If there are any, the status is 409, and the page states
+    that the text was changed in the meantime, and what changed since the edition that the form displayed. If the user
     withdrew from this agreement and may not accept again without an officer, return a redirect to the withdrawal page.
     Raises ``Http404`` if no edition of this agreement can be accepted.
     """
@@ -257,15 +293,22 @@ def _question_page(visit: Visit, timeline: Timeline, *, stale: bool = False) -> 
     wanted = _edition_to_accept(visit, timeline, accepted[timeline.key])
     if wanted is None:
         raise Http404
-    if _may_not_accept_again(visit, timeline):
+    withdrawal = _withdrawal(visit, timeline)
+    if withdrawal and not withdrawal.may_accept_again:
         return _redirect_to_withdrawal(visit)
-    questions = [_question(visit, timeline, wanted, accepted[timeline.key])]
+    read = {answer.slug: answer for answer in stale}
+    of_page = _question(visit, timeline, wanted, accepted[timeline.key], withdrawal, read.get(timeline.slug))
+    questions = [of_page]
     for other in visit.timelines.agreements.values():
         if other.key != timeline.key and other.acceptance_mode == AcceptanceMode.BY_CONFIRMATION:
             rows = accepted[other.key]
             edition = _edition_to_accept(visit, other, rows)
-            if edition and not _is_accepted(other, edition, rows) and not _may_not_accept_again(visit, other):
-                questions.append(_question(visit, other, edition, rows))
+            if edition is None or _is_accepted(other, edition, rows):
+                continue
+            withdrawal = _withdrawal(visit, other)
+            if withdrawal is None or withdrawal.may_accept_again:
+                question = _question(visit, other, edition, rows, withdrawal, read.get(other.slug))
+                questions.append(replace(question, prefix=f"{other.slug}-"))
     language = questions[0].displayed.language
     context = {
         "slug": timeline.slug,
@@ -274,7 +317,7 @@ def _question_page(visit: Visit, timeline: Timeline, *, stale: bool = False) -> 
         "other_language": next(code for code in languages.LANGUAGES if code != language),
         "consents": consents.open_purposes(visit.request.user.pk, language),
         "next": next_path(visit.request),
-        "stale": stale,
+        "stale": bool(stale),
     }
     response = visit.render("agreement/account/acceptance.html", context)
     response.status_code = 409 if stale else 200
@@ -304,13 +347,12 @@ def _is_accepted(timeline: Timeline, edition: EditionDates, rows: Sequence[Accep
     return any(row.edition_id in counting and getattr(row, "current", False) for row in rows)
 
 
-def _may_not_accept_again(visit: Visit, timeline: Timeline) -> bool:
-    """Return whether a withdrawal of this user is in effect now after which only an officer may record another
-    acceptance in this agreement. The page must not ask about such an agreement, because nothing in the form would be
-    recorded. 1 query, 2 if a withdrawal of the user from the agreement ever took effect.
+def _withdrawal(visit: Visit, timeline: Timeline) -> Withdrawal | None:
+    """Return the withdrawal because of which the agreement with this user is suspended or ended now, if there is one.
+    If only an officer may record another acceptance after it, the page must not ask about the agreement, because
+    nothing in the form would be recorded. 1 query, 2 if a withdrawal of the user from the agreement ever took effect.
     """
-    withdrawal = Acceptance.objects.withdrawal_in_effect(user_key=visit.request.user.pk, agreement=timeline.key)
-    return withdrawal is not None and not withdrawal.may_accept_again
+    return Acceptance.objects.withdrawal_in_effect(user_key=visit.request.user.pk, agreement=timeline.key)
 
 
 def _redirect_to_withdrawal(visit: Visit) -> HttpResponse:
@@ -322,30 +364,53 @@ def _redirect_to_withdrawal(visit: Visit) -> HttpResponse:
 
 
 def _question(
-    visit: Visit, timeline: Timeline, edition: EditionDates, rows: Sequence[Acceptance]
+    visit: Visit,
+    timeline: Timeline,
+    edition: EditionDates,
+    rows: Sequence[Acceptance],
+    withdrawal: Withdrawal | None,
+    read: PostedAnswer | None,
 ) -> AcceptanceQuestion:
     """Return the question about this edition. ``rows`` are the user's acceptances in the agreement, in the order of the
-    editions. 1 query, 3 if the question has ``changes``.
+    editions. ``withdrawal`` is the one in effect. ``read`` is the answer of a form that was not recorded. 1 query, 3 if
+    the question has ``changes``.
     """
     new = _in_requested_language(visit, visit.display(timeline, edition))
-    is_accepted = _is_accepted(timeline, edition, rows)
-    time_left = _grace(timeline, rows, visit.at)
     last = next((row for row in reversed(without_cancelled(rows)) if (row.edition.number or 0) <= edition.number), None)
-    if last is None or last.edition_id == edition.pk:
-        displayed = display_acceptance(last, timeline, new) if last else None
-        return AcceptanceQuestion(displayed=new, last=displayed, is_accepted=is_accepted, grace=time_left)
-    since = [dated for dated in timeline.binding if (last.edition.number or 0) < dated.number <= edition.number]
-    missed = visit.display_without_texts((timeline, dated) for dated in since)
-    old_edition = Edition.objects.select_related("agreement").get(pk=last.edition_id)
-    old = replace(DisplayedEdition.from_timeline(old_edition, timeline, visit.at), language=new.language)
-    return AcceptanceQuestion(
+    question = AcceptanceQuestion(
         displayed=new,
-        last=display_acceptance(last, timeline, old),
-        missed=tuple(replace(one, language=new.language) for one in missed),
-        changes=Comparison(old, new),
-        is_accepted=is_accepted,
-        grace=time_left,
+        last=display_acceptance(last, timeline, _display(visit, timeline, last.edition)) if last else None,
+        is_accepted=_is_accepted(timeline, edition, rows),
+        grace=_grace(timeline, rows, visit.at),
+        withdrawn=withdrawal_sentence(withdrawal, timeline.time_zone) if withdrawal else "",
     )
+    was_read = _edition_read(visit, timeline, read)
+    if was_read and was_read.pk == edition.pk:
+        was_read = None
+    since = was_read.pk if was_read else last.edition_id if last else edition.pk
+    if since == edition.pk:
+        return question
+    old_edition = Edition.objects.select_related("agreement").get(pk=since)
+    after = [dated for dated in timeline.binding if (old_edition.number or 0) < dated.number <= edition.number]
+    missed = visit.display_without_texts((timeline, dated) for dated in after)
+    return replace(
+        question,
+        missed=tuple(replace(one, language=new.language) for one in missed),
+        changes=Comparison(replace(_display(visit, timeline, old_edition), language=new.language), new),
+        was_read=was_read is not None,
+    )
+
+
+def _display(visit: Visit, timeline: Timeline, edition: Edition) -> DisplayedEdition:
+    return DisplayedEdition.from_timeline(edition, timeline, visit.at)
+
+
+def _edition_read(visit: Visit, timeline: Timeline, read: PostedAnswer | None) -> EditionDates | None:
+    """Return the edition that a posted form displayed: a public one with the posted number and digest. ``None`` if
+    there is no such edition, or if ``read`` is ``None``.
+    """
+    posted = read and (read.number, read.digest)
+    return next((one for one in visit.public(timeline) if (one.number, one.digest) == posted), None)
 
 
 def _in_requested_language(visit: Visit, edition: DisplayedEdition) -> DisplayedEdition:

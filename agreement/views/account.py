@@ -24,7 +24,7 @@ from agreement.conf import active_language
 from agreement.editions.changes import Comparison
 from agreement.editions.display import DisplayedEdition
 from agreement.editions.timeline import Timeline, fresh_timelines
-from agreement.models import Acceptance, AcceptanceKind
+from agreement.models import Acceptance, AcceptanceKind, Withdrawal, WithdrawalOutcome
 from agreement.text import dates
 from agreement.views.base import Visit
 
@@ -134,6 +134,27 @@ def display_acceptance(
     """
     at = dates.instant(acceptance.at, active_language(), timeline.time_zone)
     return DisplayedAcceptance(acceptance=acceptance, edition=edition, at=at, changes=changes)
+
+
+def withdrawal_sentence(withdrawal: Withdrawal, time_zone: str) -> str:
+    """Return a sentence in the active language: on which day the withdrawal ended or suspended the agreement with the
+    user, or will do so, and the number of the withdrawal. ``""`` if it was refused. No query.
+    """
+    if withdrawal.effective_at is None:
+        return ""
+    ended, future = withdrawal.outcome == WithdrawalOutcome.ENDED, withdrawal.effective_at > timezone.now()
+    pattern = {
+        (True, False): _("The agreement with you ended on %(day)s, because consent was withdrawn: %(reference)s."),
+        (True, True): _("The agreement with you ends on %(day)s, because consent was withdrawn: %(reference)s."),
+        (False, False): _(
+            "The agreement with you was suspended on %(day)s, because consent was withdrawn: %(reference)s."
+        ),
+        (False, True): _(
+            "The agreement with you will be suspended on %(day)s, because consent was withdrawn: %(reference)s."
+        ),
+    }[ended, future]
+    day = dates.day(withdrawal.effective_at, active_language(), time_zone, "on")
+    return pattern % {"day": day, "reference": withdrawal.reference}
 
 
 def user_acceptances(visit: Visit) -> dict[int, list[Acceptance]]:

@@ -20,6 +20,7 @@ from urllib.parse import urljoin
 
 from django.conf import settings
 from django.conf.locale import LANG_INFO
+from django.conf.urls.i18n import is_language_prefix_patterns_used
 from django.core.handlers.exception import response_for_exception
 from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse
@@ -174,7 +175,7 @@ class Visit:
         pair: the path, and the text of the link. ``context`` are further variables of the template.
         """
         context |= {"heading": heading, "sentences": sentences, "link": link}
-        response = self.render("agreement/pages/refusal.html", context | {"alternates": [], "canonical": ""})
+        response = self.render("agreement/pages/refusal.html", context | {"canonical": ""})
         response.status_code = status
         # The site's base template may display personal data, and storing refusals would not help.
         response.headers["Cache-Control"] = "no-store"
@@ -314,21 +315,16 @@ def alternates(request: HttpRequest, query: str = "") -> list[Alternate]:
     """Return the current page in each language of the site, in the order of ``LANGUAGES``. ``query`` is added to each
     path and URL, such as ``?from=1``. A language in which the site has no such page, for example because a CMS has the
     page in one language only, is left out. The list is empty if all languages have the same path (no ``i18n_patterns``,
-    or only one language), or if the request has no page (no ``resolver_match``).
+    or only one language). If there is no page at the path of the request (no ``resolver_match``), each path is that of
+    the request under the prefix of the language.
     """
-    match = request.resolver_match
-    if match is None:
-        return []
     base, found = conf.get().BASE_URL, []
     for language, name in settings.LANGUAGES:
         try:
             with translation.override(language):
-                path = reverse(
-                    match.view_name, args=match.args, kwargs=match.kwargs, current_app=match.namespace or None
-                )
+                path = _translated_path(request) + query
         except NoReverseMatch:
             continue
-        path += query
         found.append(
             Alternate(
                 language=language,
@@ -340,6 +336,21 @@ def alternates(request: HttpRequest, query: str = "") -> list[Alternate]:
             )
         )
     return found if len({alternate.path for alternate in found}) > 1 else []
+
+
+def _translated_path(request: HttpRequest) -> str:
+    """Return the path of the request in the active language."""
+    if match := request.resolver_match:
+        return reverse(match.view_name, args=match.args, kwargs=match.kwargs, current_app=match.namespace or None)
+    has_prefixes, default_has_prefix = is_language_prefix_patterns_used(
+        getattr(request, "urlconf", settings.ROOT_URLCONF)
+    )
+    language = translation.get_language()
+    if not has_prefixes:
+        return request.path
+    path = request.path_info.removeprefix(f"/{translation.get_language_from_path(request.path_info)}")
+    prefix = f"/{language}" if default_has_prefix or language != settings.LANGUAGE_CODE else ""
+    return f"{request.path.removesuffix(request.path_info)}{prefix}{path}"
 
 
 def _session_read(request: HttpRequest) -> bool:

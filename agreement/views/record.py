@@ -4,26 +4,102 @@ them.
 
 from __future__ import annotations
 
+from collections import defaultdict
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TypeVar
 
 from django.db.models import Model, QuerySet
 from django.http import HttpResponse
+from django.utils.translation import gettext as _
 
 from agreement import conf
 from agreement.acceptance import consents
 from agreement.conf import active_language
 from agreement.editions.changes import Comparison
 from agreement.editions.display import DisplayedEdition, text_language
-from agreement.models import Acceptance, Consent, Decline, Delivery, DeliveryOutcome, Withdrawal
+from agreement.editions.timeline import Timeline
+from agreement.models import (
+    Acceptance,
+    AcceptanceKind,
+    Consent,
+    Decline,
+    Delivery,
+    DeliveryOutcome,
+    Withdrawal,
+    WithdrawalOutcome,
+)
+from agreement.models.agreements import AcceptanceMode
+from agreement.models.membership import Binding, Membership
+from agreement.models.succession import State
 from agreement.text import dates
-from agreement.views.account import DisplayedAcceptance, account_page, display_acceptance, text_columns
+from agreement.views.account import (
+    DisplayedAcceptance,
+    account_page,
+    display_acceptance,
+    text_columns,
+    user_acceptances,
+)
 from agreement.views.base import Visit
 
 #: How many entries of each kind the record displays, the latest first.
 MAX_ENTRIES = 200
 
 Entry = TypeVar("Entry", bound=Model)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordedAcceptance:
+    """A row of the table of acceptances: an acceptance, its effect until now, and what the user can do about it."""
+
+    accepted: DisplayedAcceptance
+    day: str
+    """The day of the acceptance in words, in the language of the page."""
+    manner: str
+    """How the acceptance was given, and the language of the text, in words."""
+    state: str
+    """``in_force`` if the acceptance binds the user now, ``scheduled`` if its edition takes effect later, ``ended`` or
+    ``suspended`` by a withdrawal, ``superseded`` by a later acceptance or edition, ``cancelled`` with its edition."""
+    state_words: str
+    """The state in words, with its day, in the language of the page."""
+    to_accept: int = 0
+    """The number of the edition in force, if the user must accept it and this is the acceptance to which it belongs:
+    the latest one in the agreement. 0 otherwise."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UserMembership:
+    """One agreement as it concerns the user: their rows, and whether an edition binds them now."""
+
+    timeline: Timeline
+    membership: Membership[Acceptance]
+    withdrawal: Withdrawal | None
+    """The withdrawal in effect, if no edition binds the user because of it."""
+    bound: tuple[int, int] | None
+    """The number of the edition that binds the user now, and the primary key of the acceptance by which it does."""
+
+
+def memberships(visit: Visit) -> dict[int, UserMembership]:
+    """Return, by the primary key of each agreement that has a sealed edition, how it concerns the user. 2 queries."""
+    accepted = user_acceptances(visit)
+    withdrawals: dict[int, list[Withdrawal]] = defaultdict(list)
+    for row in Withdrawal.objects.filter(user=visit.request.user.pk).select_related("agreement"):
+        withdrawals[row.agreement_id].append(row)
+    found = {}
+    for timeline in visit.timelines.agreements.values():
+        membership = Membership(
+            acceptances=accepted[timeline.key], withdrawals=withdrawals[timeline.key], editions=timeline.editions
+        )
+        bound = membership.bound_by(visit.at)
+        overtaking = membership.withdrawals_in_effect
+        in_effect = [row for row in overtaking if row.effective_at and row.effective_at <= visit.at]
+        found[timeline.key] = UserMembership(
+            timeline=timeline,
+            membership=membership,
+            withdrawal=None if bound else max(in_effect, key=Withdrawal.strictness, default=None),
+            bound=(bound[0].number, bound[1].acceptance.pk) if bound else None,
+        )
+    return found
 
 
 @account_page("GET", "HEAD")
@@ -42,7 +118,8 @@ def record_page(visit: Visit, *, stale_wording: bool = False) -> HttpResponse:
     With ``stale_wording=True`` the page states that a consent was not recorded, because its words had changed; the
     status is 200 nevertheless.
     """
-    acceptances, more_acceptances = _acceptances(visit)
+    own = memberships(visit)
+    acceptances, more_acceptances = _acceptances(visit, own)
     given, more_consents = _consents(visit)
     declines, more_declines = _declines(visit)
     withdrawals, more_withdrawals = _withdrawals(visit)
@@ -56,13 +133,20 @@ def record_page(visit: Visit, *, stale_wording: bool = False) -> HttpResponse:
         "notices": notices,
         "truncated": any((more_acceptances, more_declines, more_consents, more_withdrawals, more_notices)),
         "at": visit.at,
-        "files_withdrawals": bool(conf.get().FILE_WITHDRAWALS),
+        "files_withdrawals": conf.get().FILE_WITHDRAWALS,
+        "may_withdraw": may_withdraw(own, given, visit.at),
         "stale_wording": stale_wording,
     }
     return visit.render("agreement/account/record.html", context)
 
 
-def _acceptances(visit: Visit) -> tuple[list[DisplayedAcceptance], bool]:
+def may_withdraw(own: dict[int, UserMembership], given: list[tuple[Consent, str, str]], at: datetime) -> bool:
+    """Return whether the user has something to withdraw: an agreement binds them, or a consent is in effect."""
+    consented = any(row.withdrawn_at is None or row.withdrawn_at > at for row, _given, _withdrawn in given)
+    return consented or any(one.bound for one in own.values())
+
+
+def _acceptances(visit: Visit, own: dict[int, UserMembership]) -> tuple[list[RecordedAcceptance], bool]:
     """Return the latest acceptances, the latest first, and whether there are more than ``MAX_ENTRIES``. Each has the
     changes since the one before it in the same agreement, unless both are of the same edition or the one before is not
     among them. An acceptance of an edition that ``visit.timelines`` does not contain yet is left out. 1 query. A
@@ -70,8 +154,9 @@ def _acceptances(visit: Visit) -> tuple[list[DisplayedAcceptance], bool]:
     """
     rows = Acceptance.objects.filter(user=visit.request.user.pk).select_related("edition__agreement")
     latest, more = _latest(rows.defer(*text_columns("edition")).order_by("-at", "-pk"))
-    displayed: list[DisplayedAcceptance] = []
+    displayed: list[RecordedAcceptance] = []
     previous: dict[int, DisplayedEdition] = {}
+    last = {}
     for row in reversed(latest):
         timeline = visit.timelines.containing(row.edition_id)
         if timeline is None:
@@ -79,8 +164,64 @@ def _acceptances(visit: Visit) -> tuple[list[DisplayedAcceptance], bool]:
         new, old = DisplayedEdition.from_timeline(row.edition, timeline, visit.at), previous.get(timeline.key)
         changes = Comparison(old, new) if old and old.edition.pk != row.edition_id else None
         previous[timeline.key] = new
-        displayed.append(display_acceptance(row, timeline, new, changes))
+        accepted = display_acceptance(row, timeline, new, changes)
+        displayed.append(_recorded(visit, own[timeline.key], accepted))
+        last[timeline.key] = len(displayed) - 1
+    for key, place in last.items():
+        if number := _to_accept(visit, own[key]):
+            displayed[place] = replace(displayed[place], to_accept=number)
     return displayed[::-1], more
+
+
+def _recorded(visit: Visit, own: UserMembership, accepted: DisplayedAcceptance) -> RecordedAcceptance:
+    """Return the row of the table for this acceptance. No query."""
+    row, timeline = accepted.acceptance, own.timeline
+    binding = own.membership.binding(row, until=visit.at)
+    state, words = _state(visit, own, accepted.edition, binding)
+    kind = row.get_kind_display()
+    language = {"kk": _("the Kazakh text"), "ru": _("the Russian text")}.get(row.language[:2])
+    # A deemed acceptance has the language of the site: no text was displayed.
+    manner = kind if language is None or row.kind == AcceptanceKind.DEEMED else f"{kind}, {language}"
+    day = dates.day(row.at, active_language(), timeline.time_zone)
+    return RecordedAcceptance(accepted=accepted, day=day, manner=manner, state=state, state_words=words)
+
+
+def _state(
+    visit: Visit, own: UserMembership, edition: DisplayedEdition, binding: Binding[Acceptance]
+) -> tuple[str, str]:
+    """Return the state of an acceptance, and the state in words."""
+    zone, withdrawal = own.timeline.time_zone, binding.withdrawal
+    if binding.ended_at and withdrawal and binding.ended_at <= visit.at:
+        values = {"day": dates.day(binding.ended_at, active_language(), zone, "on")}
+        if withdrawal.outcome == WithdrawalOutcome.ENDED:
+            return "ended", _("ended on %(day)s") % values
+        return "suspended", _("suspended on %(day)s") % values
+    if edition.state == State.CANCELLED:
+        return "cancelled", _("the edition was cancelled")
+    if own.bound and own.bound[1] == binding.acceptance.pk:
+        if binding.ended_at:
+            values = {"day": dates.day(binding.ended_at, active_language(), zone, "until")}
+            return "in_force", _("in force for you until %(day)s") % values
+        if own.bound[0] != edition.edition.number:
+            return "in_force", _("in force for you, with edition %(number)s") % {"number": own.bound[0]}
+        return "in_force", _("in force for you")
+    effective_from = edition.edition.effective_from
+    if edition.state == State.SCHEDULED and effective_from:
+        values = {"day": dates.day(effective_from, active_language(), zone, "on")}
+        return "scheduled", _("takes effect on %(day)s") % values
+    if own.bound:
+        return "superseded", _("replaced by edition %(number)s") % {"number": own.bound[0]}
+    return "superseded", _("no longer in force for you")
+
+
+def _to_accept(visit: Visit, own: UserMembership) -> int:
+    """Return the number of the edition in force if the user may accept it and it does not bind them; else 0."""
+    in_force = own.timeline.in_force(visit.at)
+    if in_force is None or (own.bound and own.bound[0] == in_force.number):
+        return 0
+    if own.withdrawal:
+        return in_force.number if own.withdrawal.may_accept_again else 0
+    return in_force.number if own.timeline.acceptance_mode == AcceptanceMode.BY_CONFIRMATION else 0
 
 
 def _declines(visit: Visit) -> tuple[list[tuple[Decline, DisplayedEdition, str]], bool]:

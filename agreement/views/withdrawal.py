@@ -10,22 +10,21 @@ from zoneinfo import ZoneInfo
 
 from django.core.exceptions import BadRequest
 from django.db import transaction
+from django.db.models import Q
 from django.http import HttpResponse, HttpResponseRedirect
 from django.http.response import HttpResponseBase
 
 from agreement import conf
 from agreement.acceptance import consents
-from agreement.conf import active_language
 from agreement.editions.display import DisplayedEdition, text_language
 from agreement.evidence import export_user
 from agreement.evidence.bundle import bundle_response
-from agreement.models import Acceptance, Agreement, Withdrawal
+from agreement.models import Acceptance, Agreement, Consent, Withdrawal
 from agreement.notices import withdrawal_letters
 from agreement.notices.withdrawal_letters import WithdrawalReply
-from agreement.text import dates
-from agreement.views.account import account_page, next_path
+from agreement.views.account import account_page, next_path, withdrawal_sentence
 from agreement.views.base import Visit
-from agreement.views.record import record_page
+from agreement.views.record import memberships, record_page
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,14 +36,15 @@ class AgreementEffect:
     displayed: DisplayedEdition
     """The edition in force."""
     withdrawal: Withdrawal | None
-    """The strictest one, if several are in effect (``Acceptance.objects.withdrawal_in_effect()``); ``None`` if none
-    is."""
+    """The strictest one, if several are in effect; ``None`` if none is."""
+    is_bound: bool
+    """Whether an edition of the agreement binds the user now."""
 
     @property
-    def withdrawn_at(self) -> str:
-        """The moment when the withdrawal took effect, in words in the language of the page; ``""`` without one."""
-        at = self.withdrawal and self.withdrawal.effective_at
-        return dates.instant(at, active_language(), self.displayed.edition.agreement.time_zone) if at else ""
+    def sentence(self) -> str:
+        """What the withdrawal did, when, and its number, in the language of the page; ``""`` without one."""
+        zone = self.displayed.edition.agreement.time_zone
+        return withdrawal_sentence(self.withdrawal, zone) if self.withdrawal else ""
 
 
 @account_page("GET", "HEAD", "POST")
@@ -53,9 +53,9 @@ def withdraw(visit: Visit) -> HttpResponse:
     last 50 applications of this user, the latest first, refused ones too.
 
     If the setting ``FILE_WITHDRAWALS`` is not empty, the page has a form for each of these agreements from which no
-    withdrawal is in effect, but none for a person who acts in the name of the user. A POST registers a withdrawal,
-    unless one is in effect already, and redirects to this page. Raises ``BadRequest`` for a POST if the setting is
-    empty, or if a field is missing or invalid.
+    withdrawal is in effect, if it binds the user or they gave a consent, but none for a person who acts in the name of
+    the user. A POST registers a withdrawal, unless one is in effect already, and redirects to this page. Raises
+    ``BadRequest`` for a POST if the setting is empty, or if a field is missing or invalid.
     """
     outcome = conf.get().FILE_WITHDRAWALS
     user = visit.request.user
@@ -65,18 +65,21 @@ def withdraw(visit: Visit) -> HttpResponse:
         _register(visit, outcome)
         return HttpResponseRedirect(visit.path("withdraw"))
     effects = []
-    for timeline in visit.timelines.agreements.values():
-        if edition := timeline.in_force(visit.at):
-            withdrawal = Acceptance.objects.withdrawal_in_effect(user_key=user.pk, agreement=timeline.key)
-            (displayed,) = visit.display_without_texts([(timeline, edition)])
-            effects.append(AgreementEffect(displayed=displayed, withdrawal=withdrawal))
+    for one in memberships(visit).values():
+        if edition := one.timeline.in_force(visit.at):
+            (displayed,) = visit.display_without_texts([(one.timeline, edition)])
+            effects.append(
+                AgreementEffect(displayed=displayed, withdrawal=one.withdrawal, is_bound=one.bound is not None)
+            )
+    given = Consent.objects.filter(Q(withdrawn_at=None) | Q(withdrawn_at__gt=visit.at), user=user.pk)
     language = text_language()
     rows = Withdrawal.objects.filter(user=user.pk).select_related("agreement", "edition").order_by("-pk")[:50]
     replies: list[WithdrawalReply] = [withdrawal_letters.withdrawal_reply(row, language) for row in rows]
     context = {
         "effects": effects,
         "replies": replies,
-        "files_withdrawals": bool(outcome),
+        "files_withdrawals": outcome,
+        "has_consents": given.exists(),
         "next": next_path(visit.request),
     }
     return visit.render("agreement/account/withdrawal.html", context)

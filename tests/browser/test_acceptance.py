@@ -110,7 +110,7 @@ def test_a_whole_life(live_server, settings, window, complaints, tmp_path: Path,
     assert (box.count(), box.is_checked()) == (1, False)
 
     # Both answers weigh the same, and declining leads somewhere.
-    sizes = [button.bounding_box() for button in page.locator(".agreement-answers button").all()]
+    sizes = [button.bounding_box() for button in page.locator(".agreement-answer button").all()]
     assert len({round(size["height"]) for size in sizes if size}) == 1
     follow(page.locator("button[value=decline]"))
     look(page, variant)
@@ -125,7 +125,7 @@ def test_a_whole_life(live_server, settings, window, complaints, tmp_path: Path,
     # The record: acceptances, notices and consents; a consent is withdrawn by itself.
     page.goto(f"{here}/agreements/record/")
     for words in (first.digest, second.digest, Consent.objects.get().digest):
-        assert words in page.inner_text("main")
+        assert words in page.locator("main").text_content()
     look(page, variant)
     follow(page.locator("button[value=withdraw]"))
     assert Consent.objects.get().withdrawn_at

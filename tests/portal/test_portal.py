@@ -21,6 +21,7 @@ from django.contrib.auth import get_user_model
 from django.core import mail
 from django.core.management import CommandError, call_command
 from django.db import connection
+from django.test import Client
 from django.utils import timezone
 
 from agreement.models import Agreement, Delivery, DeliveryOutcome, Edition, verification
@@ -202,6 +203,35 @@ def test_the_front_page_of_an_empty_portal_states_how_to_fill_it(client):
 def test_an_address_without_a_language_leads_to_the_readers(client, accepted, language):
     response = client.get("/", headers={"Accept-Language": accepted})
     assert response.headers["Location"] == f"/{language}/"
+
+
+FACES = {
+    "kk": ("Бұл мекенжайда ештеңе жоқ", "Бұл сұрауды өңдеу мүмкін емес", "Форма қабылданбады"),
+    "ru": ("По этому адресу ничего нет", "Этот запрос не удалось обработать", "Форма не принята"),
+    "en": ("There is nothing at this address", "This request can", "The form was not accepted"),
+}
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("language", FACES)
+def test_login_and_errors_have_the_portals_face_and_links_to_the_other_languages(client, language):
+    strict = Client(enforce_csrf_checks=True)
+    too_many = {f"field{number}": "" for number in range(1001)}
+    pages = [
+        (client.get(f"/{language}/nothing/"), 404, FACES[language][0]),
+        (client.post(f"/{language}/accounts/login/", too_many), 400, FACES[language][1]),
+        (strict.post(f"/{language}/accounts/login/", {}), 403, FACES[language][2]),
+        (client.get(f"/{language}/accounts/login/"), 200, ""),
+    ]
+    for response, status, words in pages:
+        page = response.content.decode()
+        assert response.status_code == status
+        assert words in page
+        assert f'<html lang="{language}">' in page
+        assert 'class="portal-bar"' in page
+        path = response.request["PATH_INFO"]
+        for other in FACES:
+            assert f'href="{path.replace(f"/{language}/", f"/{other}/", 1)}" lang="{other}"' in page
 
 
 def test_an_unknown_address_gets_the_portals_page_in_its_language(client):

@@ -114,8 +114,8 @@ def test_a_digest_that_is_none_is_another_text(reader, digest):
 
 def test_both_answers_look_alike(reader):
     factories.published()
-    buttons = re.findall(r"<button([^>]*)>", reader.get(HERE).content.decode())
-    assert [re.sub(r'value="\w+"', "", each) for each in buttons[:2]] == [' name="decision" '] * 2
+    buttons = re.findall(r"<button([^>]*name=.decision[^>]*)>", reader.get(HERE).content.decode())
+    assert [re.sub(r'value="\w+"', "", each) for each in buttons] == [' form="question" name="decision" '] * 2
 
 
 def test_a_stale_form_is_answered_with_the_text_in_force_and_records_nothing(reader):
@@ -132,6 +132,49 @@ def test_a_stale_form_is_answered_with_the_text_in_force_and_records_nothing(rea
     assert "новый" in page
     assert reader.post(HERE, fields(page) | {"decision": "accept"}).status_code == 302
     assert Acceptance.objects.get().edition == new
+
+
+def test_a_stale_form_is_answered_with_what_changed_since_the_edition_that_was_read(reader, user):
+    first = factories.published()
+    reader.post(HERE, answer(first))
+    by_confirmation("terms")
+    changed("новый")
+    shown = fields(reader.get(HERE).content.decode())
+    factories.published(ru=RU.replace("Второй пункт", "Второй новый особый пункт"))
+
+    page = reader.post(HERE, shown | {"decision": "accept"}).content.decode()
+
+    assert "Что изменилось по сравнению с редакцией № 2, которую Вы читали" in page
+    assert re.search(r"</span>\s*особый", page)  # Marked as added.
+    assert not re.search(r"</span>\s*новый", page)
+    forged = shown | {"digest": "0" * 64, "decision": "accept"}
+    page = reader.post(HERE, forged).content.decode()
+    assert "Что изменилось с редакции, к которой вы присоединились" in page
+
+
+def test_changed_clauses_are_links_to_the_text_and_back(reader, user):
+    first = factories.published()
+    reader.post(HERE, answer(first))
+    by_confirmation("terms")
+    changed("новый")
+
+    page = reader.get(HERE).content.decode()
+
+    assert re.search(r'<li><a\s+href="#1.2"', page)
+    assert 'id="change-1.2"' in page
+    assert re.search(r'class="agreement-mark"><a\s+href="#change-1.2"', page)
+    assert "agreement-other" not in page  # A clause is one tab stop: its number.
+
+
+def test_no_id_occurs_twice_if_the_page_asks_about_several_agreements(reader):
+    by_confirmation("terms", "privacy")
+    for slug in ("terms", "privacy"):
+        factories.published(slug=slug)
+    page = reader.get(HERE).content.decode()
+    ids = re.findall(r'\sid="([^"]+)"', page)
+    assert sorted(ids) == sorted(set(ids))
+    assert {"1.1", "privacy-1.1"} <= set(ids)
+    assert set(re.findall(r'href="#([^"]+)"', page)) <= set(ids)
 
 
 def test_a_form_that_goes_stale_while_it_is_read_is_answered_with_the_newest_text(reader, monkeypatch):
@@ -314,9 +357,9 @@ def test_a_user_who_withdrew_accepts_again_and_reads_that_they_had_withdrawn(rea
     assert link == "/ru/agreements/terms/accept/?next=%2Fru%2Fmaterials%2F"
     page = reader.get(link.replace("/ru/", "/en/", 1)).content.decode()
     assert "You accepted edition 1" in page
-    assert "After that, a withdrawal of consent suspended or ended the agreement with you." in page
+    assert "The agreement with you was suspended on" in page
     assert reader.post(HERE, fields(page) | {"decision": "accept"}).headers["Location"] == "/ru/materials/"
-    assert "suspended or ended the agreement with you" not in reader.get(HERE.replace("/ru/", "/en/")).content.decode()
+    assert "The agreement with you was suspended" not in reader.get(HERE.replace("/ru/", "/en/")).content.decode()
 
 
 def test_of_several_agreements_one_stale_leaves_all_unrecorded(reader):
@@ -382,7 +425,7 @@ def test_the_record_lists_acceptances_notices_and_the_users_redline(reader, user
 
     assert page.index(second.digest) < page.index(first.digest)
     assert "/ru/agreements/terms/editions/2/changes/?from=1" in page
-    assert page.count("<article") == 2
+    assert page.count('<tr><th scope="row">') == 2
     assert page.count("/ru/agreements/terms/editions/") >= 4
     listed = r'новая редакция, <a [^>]*><span lang="ru">Пользовательское соглашение</span>, ред'
     assert re.search(listed, " ".join(page.split()))
@@ -390,7 +433,7 @@ def test_the_record_lists_acceptances_notices_and_the_users_redline(reader, user
 
 
 @pytest.mark.parametrize(
-    ("files", "words"), [("", "How to withdraw"), ("ended", "Withdraw my consent to data processing")]
+    ("files", "words"), [("", "How to withdraw"), ("ended", "End the agreement and withdraw consent")]
 )
 def test_the_record_lists_withdrawals_and_links_to_the_form(reader, user, settings, files, words):
     settings.AGREEMENT = {**settings.AGREEMENT, "FILE_WITHDRAWALS": files}
@@ -404,11 +447,14 @@ def test_the_record_lists_withdrawals_and_links_to_the_form(reader, user, settin
     )
 
     page = reader.get("/en/agreements/record/").content.decode()
+    assert "/withdraw/" not in page.partition("<footer")[0]
+    reader.post(HERE, answer(edition))
+    page = reader.get("/en/agreements/record/").content.decode()
 
     assert row.reference in page
     assert f'<time datetime="{timezone.localtime(row.effective_at):%Y-%m-%dT%H:%M:%S%z}">' in page
     assert others.reference not in page
-    assert f'href="/en/agreements/withdraw/">{words}' in page
+    assert re.search(rf'href="/en/agreements/withdraw/">\s*{words}', page)
 
 
 @pytest.mark.parametrize("latest", [1, 2])
@@ -421,9 +467,55 @@ def test_a_truncated_record_says_so(reader, user, monkeypatch, latest):
     with CaptureQueriesContext(connection) as captured:
         page = reader.get("/en/agreements/record/").content.decode()
 
-    assert page.count("<article") == latest
+    assert page.count('<tr><th scope="row">') == latest
     assert len([query for query in captured if query["sql"].endswith(f"LIMIT {latest + 1}")]) == 5
     assert ("Only the latest entries of each kind" in page) is (latest == 1)
+
+
+def states(page: str) -> list[str]:
+    return re.findall(r'class="agreement-state" data-state="(\w+)"', page)
+
+
+def test_the_record_states_which_acceptance_binds_and_what_a_withdrawal_did(reader, user):
+    by_confirmation("terms")
+    first = factories.published()
+    reader.post(HERE, answer(first))
+    second = changed("новый")
+    page = reader.get("/en/agreements/record/").content.decode()
+    assert states(page) == ["in_force"]
+    assert "Read and accept edition 2" in page
+
+    reader.post(HERE, answer(second))
+    page = reader.get("/en/agreements/record/").content.decode()
+    assert states(page) == ["in_force", "superseded"]
+    assert "replaced by edition 2" in page
+    assert "by confirmation, the Russian text" in page
+    assert "Read and accept" not in page
+
+    Withdrawal.objects.register(
+        agreement=first.agreement, user=user, outcome="ended", received_on=date(2026, 1, 1), language="ru"
+    )
+    page = reader.get("/en/agreements/record/").content.decode()
+    assert states(page) == ["ended", "ended"]
+    assert "Read and accept edition 2" in page
+    assert "/withdraw/" not in page.partition("<footer")[0]
+
+    reader.post(HERE, answer(second))
+    assert states(reader.get("/en/agreements/record/").content.decode()) == ["in_force", "ended", "ended"]
+
+
+def test_a_user_with_nothing_to_withdraw_is_not_offered_it(reader, user, settings):
+    settings.AGREEMENT = {**settings.AGREEMENT, "FILE_WITHDRAWALS": "ended"}
+    edition = factories.published()
+    assert 'name="confirm"' not in reader.get("/en/agreements/withdraw/").content.decode()
+    reader.post(HERE, answer(edition))
+    page = reader.get("/en/agreements/withdraw/").content.decode()
+    assert 'name="confirm"' in page
+    reader.post("/en/agreements/withdraw/", {"agreement": "terms", "confirm": "yes"})
+    page = " ".join(reader.get("/en/agreements/withdraw/").content.decode().split())
+    assert f"because consent was withdrawn: {Withdrawal.objects.get().reference}." in page
+    assert "Accept the agreement again" in page
+    assert 'name="confirm"' not in page
 
 
 def test_a_record_is_of_its_user_alone(reader):

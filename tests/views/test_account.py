@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 from django.db import connection
 from django.test import Client
+from django.utils import timezone
 
 from agreement.models import Acceptance, Edition
+from agreement.testing import open_seal
 from tests.support import factories
 
 pytestmark = pytest.mark.django_db
@@ -58,3 +62,31 @@ def test_a_refused_answer_records_nothing_of_the_others(client, user, monkeypatc
     other = {f"{name}:unknown": value for name, value in answer.items()}
     assert client.post(ACCEPT, answer | other | {"decision": "accept"}).status_code == 404
     assert not Acceptance.objects.exists()
+
+
+def test_the_header_of_account_pages_says_who_is_signed_in_and_no_public_page_does(client, user):
+    type(user).objects.update(date_joined=timezone.now() - timedelta(days=1))
+    client.force_login(user)
+    page = client.get("/en/agreements/record/").content.decode()
+    assert f"Signed in: {user.username}" in page
+    assert "new: 1" in page
+    assert 'action="/en/accounts/logout/"' in page
+    assert '<meta name="robots" content="noindex">' in page
+    public = client.get("/en/agreements/terms/")
+    assert "Signed in" not in public.content.decode()
+    assert not public.cookies
+
+
+def test_a_note_tells_a_user_what_using_the_site_recorded(client, user):
+    client.force_login(user)
+    assert "By using the site on" not in client.get("/en/agreements/record/").content.decode()
+    client.get("/en/", headers={"accept": "text/html"})
+    assert Acceptance.objects.get().kind == "deemed"
+    for address in ("record", "notices"):
+        page = client.get(f"/en/agreements/{address}/").content.decode()
+        assert "By using the site on" in page
+        assert "you accepted edition 1 of this agreement" in page
+    first = Acceptance.objects.get()
+    with open_seal():
+        Acceptance.objects.update(at=first.at - timedelta(days=8), recorded_at=first.at - timedelta(days=8))
+    assert "By using the site on" not in client.get("/en/agreements/record/").content.decode()

@@ -120,16 +120,18 @@ if (form && text && globalThis.Highlight && CSS.highlights) {
     pieces = [];
     whole = "";
     let block;
-    const walker = document.createTreeWalker(text, NodeFilter.SHOW_TEXT, (node) =>
-      node.parentElement.closest(".agreement-beside") ? NodeFilter.FILTER_REJECT : NodeFilter.FILTER_ACCEPT,
-    );
-    while (walker.nextNode()) {
-      const node = walker.currentNode;
-      const own = node.parentElement.closest("p, li, td, th, pre, h2, h3, h4, h5, h6, div");
-      if (own !== block) whole += "\n";
-      block = own;
-      pieces.push({ node, start: whole.length });
-      whole += fold(node.data);
+    for (const one of document.querySelectorAll(".agreement-text")) {
+      const walker = document.createTreeWalker(one, NodeFilter.SHOW_TEXT, (node) =>
+        node.parentElement.closest(".agreement-beside") ? NodeFilter.FILTER_REJECT : NodeFilter.FILTER_ACCEPT,
+      );
+      while (walker.nextNode()) {
+        const node = walker.currentNode;
+        const own = node.parentElement.closest("p, li, td, th, pre, h2, h3, h4, h5, h6, div");
+        if (own !== block) whole += "\n";
+        block = own;
+        pieces.push({ node, start: whole.length });
+        whole += fold(node.data);
+      }
     }
   };
 
