@@ -124,16 +124,17 @@ class Visit:
         base = conf.get().BASE_URL
         return urljoin(base, path) if base else self.request.build_absolute_uri(path)
 
-    def render(self, template: str, context: dict[str, Any], *, query: str = "") -> HttpResponse:
+    def render(self, template: str, context: dict[str, Any], *, query: str = "", chosen: str = "") -> HttpResponse:
         """Return the template as a page with the status 200. ``query`` is the part of the query string that identifies
-        the page, such as ``?from=1``.
+        the page, such as ``?from=1``. ``chosen`` is the query string with what the reader chose besides, such as
+        ``?from=1&view=inline``; the links to the other languages keep it.
 
         The template gets the variables in ``context``, and ``alternates`` (this page in each language), ``canonical``
         (its absolute URL), ``feed`` (the path of the agreement's feed; ``""`` if the URL has no ``slug``) and
         ``impersonation``. Those in ``context`` take precedence.
         """
         context = {
-            "alternates": alternates(self.request, query),
+            "alternates": alternates(self.request, query, chosen or query),
             "canonical": self.absolute(self.request.path + query),
             "feed": self.path("feed", self._slug) if self._slug else "",
             "impersonation": self.impersonation,
@@ -148,8 +149,8 @@ class Visit:
         The page has a heading, a paragraph for each of the sentences and, if ``link`` is given, a link. ``link`` is a
         pair: the path, and the text of the link. ``context`` are further variables of the template.
         """
-        context |= {"heading": heading, "sentences": sentences, "link": link}
-        response = self.render("agreement/pages/refusal.html", context | {"alternates": [], "canonical": ""})
+        context = {"alternates": []} | context | {"heading": heading, "sentences": sentences, "link": link}
+        response = self.render("agreement/pages/refusal.html", context | {"canonical": ""})
         response.status_code = status
         # The site's base template may display personal data, and storing refusals would not help.
         response.headers["Cache-Control"] = "no-store"
@@ -271,11 +272,11 @@ class Alternate:
     active: bool
 
 
-def alternates(request: HttpRequest, query: str = "") -> list[Alternate]:
-    """Return the current page in each language of the site, in the order of ``LANGUAGES``. ``query`` is added to each
-    path and URL, such as ``?from=1``. The list is empty if all languages have the same path (no ``i18n_patterns``, or
-    only one language), or if the request has no page (no ``resolver_match``). Raises ``NoReverseMatch`` if the URL of
-    the page has no name.
+def alternates(request: HttpRequest, query: str = "", chosen: str = "") -> list[Alternate]:
+    """Return the current page in each language of the site, in the order of ``LANGUAGES``. ``query``, such as
+    ``?from=1``, is added to each URL, and ``chosen`` to each path. The list is empty if all languages have the same
+    path (no ``i18n_patterns``, or only one language), or if the request has no page (no ``resolver_match``). Raises
+    ``NoReverseMatch`` if the URL of the page has no name.
     """
     match = request.resolver_match
     if match is None:
@@ -284,14 +285,13 @@ def alternates(request: HttpRequest, query: str = "") -> list[Alternate]:
     for language, name in settings.LANGUAGES:
         with translation.override(language):
             path = reverse(match.view_name, args=match.args, kwargs=match.kwargs, current_app=match.namespace or None)
-            path += query
         found.append(
             Alternate(
                 language=language,
                 name=NATIVE_NAMES.get(language)
                 or LANG_INFO.get(language, {}).get("name_local", str(name)).capitalize(),
-                path=path,
-                url=urljoin(base, path) if base else request.build_absolute_uri(path),
+                path=path + chosen,
+                url=urljoin(base, path + query) if base else request.build_absolute_uri(path + query),
                 active=language == translation.get_language(),
             )
         )

@@ -453,7 +453,7 @@ HOSTILE = """# <script>alert(1)</script>
 
 # Elements that do something, other than our own.
 OURS_ALONE = (
-    r"<(script(?! type=\"module\" src=\"/static/agreement/agreement.js\"></script>)|img(?! src=\"/static/)"
+    r"<(script(?! type=\"module\" src=\"/static/agreement/(?:agreement|changes).js\"></script>)|img(?! src=\"/static/)"
     r"|iframe|svg(?! class=\"agreement-bars\")|form(?! class=\"agreement-)|style)\b"
 )
 
