@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Literal
 
 from django.template.loader import render_to_string
 from django.utils.safestring import SafeString
@@ -21,6 +22,7 @@ from django.utils.translation import pgettext
 from agreement.conf import active_language
 from agreement.editions import redlines
 from agreement.editions.display import DisplayedEdition
+from agreement.models.succession import State
 from agreement.text import clauses
 from agreement.text.redline import sentences, table
 from agreement.text.redline.changes import Change, Redline
@@ -68,10 +70,30 @@ class Comparison:
         """
         return redline_html(self.redline, self.new.language)
 
+    @property
+    def wordings(self) -> tuple[str, str]:
+        """What the two columns of the official comparative table contain, in words: "former wording" (or "wording in
+        force") and "new wording". If that is not true, because the new edition is older, was cancelled, or would change
+        one that was cancelled or is not in force yet, it is the state of each edition.
+        """
+        old, new = self.sides
+        backwards = new.state != State.DRAFT and (new.edition.number or 0) < (old.edition.number or 0)
+        if backwards or new.state == State.CANCELLED or old.state not in {State.IN_FORCE, State.SUPERSEDED}:
+            return str(old.state.label), str(new.state.label)
+        return _("wording in force") if old.state == State.IN_FORCE else _("former wording"), _("new wording")
+
     @cached_property
     def rows(self) -> list[ComparisonRow]:
-        """The rows of the comparative table, in the order of ``redline``, with every unit, also unchanged ones."""
-        return comparison_rows(self.redline)
+        """The rows of the comparative table, in the order of ``redline``. Every unit is in one row, also unchanged
+        ones. The row of an unchanged title is left out if there are other rows: the page has a heading of its own.
+        """
+        rows = comparison_rows(self.redline)
+        return [row for row in rows if len(rows) == 1 or not row.is_unchanged_title]
+
+    @cached_property
+    def changed_rows(self) -> list[ComparisonRow]:
+        """The rows with a change."""
+        return [row for row in self.rows if row.source.kind == "change"]
 
     @property
     def has_unchanged_rows(self) -> bool:
@@ -111,6 +133,31 @@ class ComparisonRow:
         name of the first.
         """
         return capfirst(unit_name(self.source.unit))
+
+    @property
+    def place_id(self) -> str:
+        """The id of the place of a change in the page: "change-3" for the third. Every change has one."""
+        return f"change-{self.source.place}"
+
+    @property
+    def short_name(self) -> str:
+        """The number of a section, clause or sub-clause, such as "2.3"; of another unit, its ``name``."""
+        unit = self.source.unit
+        is_numbered = re.fullmatch(r"\d+(\.\d+)*", unit.number) and unit.kind in {"section", "clause", "subclause"}
+        return unit.number if is_numbered else self.name
+
+    @property
+    def kind(self) -> Literal["added", "deleted", "changed", "moved"]:
+        """How the unit of a change changed. ``moved``: only its number, its place or its formatting."""
+        change = self.source.change
+        if change.inserted or change.deleted:
+            return "added" if change.inserted else "deleted"
+        return "changed" if change.text_changed else "moved"
+
+    @property
+    def is_unchanged_title(self) -> bool:
+        """Does the row contain nothing but an unchanged title?"""
+        return self.source.kind == "same" and all(change.unit.kind == "title" for change in self.source.changes)
 
     @property
     def facts(self) -> list[str]:

@@ -57,7 +57,10 @@ def table_file(compared: Comparison, address: str) -> bytes:
         (
             writer.plain_lines("№", bold=True),
             writer.plain_lines(_("Structural element"), bold=True),
-            *(writer.plain_lines(_name(side), wording, bold=True) for side, wording in _wordings(compared)),
+            *(
+                writer.plain_lines(_name(side), wording, bold=True)
+                for side, wording in zip(compared.sides, compared.wordings, strict=True)
+            ),
         )
     )
     sheet = _comparison_sheet(compared, address, landscape=True)
@@ -75,11 +78,6 @@ def _row(row: ComparisonRow) -> writer.Row:
     new = writer.plain_lines(_("Deleted.")) if change.deleted else writer.run_lines(new_runs)
     element = [*writer.plain_lines(row.name, bold=True), *writer.plain_lines(*row.facts)]
     return writer.Row((writer.plain_lines(str(row.source.place)), element, old, new))
-
-
-def _wordings(compared: Comparison) -> list[tuple[DisplayedEdition, str]]:
-    former = _("wording in force") if compared.old.state == State.IN_FORCE else _("former wording")
-    return [(compared.old, former), (compared.new, _("new wording"))]
 
 
 def _sheet(displayed: DisplayedEdition, address: str) -> Sheet:

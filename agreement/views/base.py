@@ -148,9 +148,10 @@ class Visit:
         base = conf.get().BASE_URL
         return urljoin(base, path) if base else self.request.build_absolute_uri(path)
 
-    def render(self, template: str, context: dict[str, Any], *, query: str = "") -> HttpResponse:
+    def render(self, template: str, context: dict[str, Any], *, query: str = "", chosen: str = "") -> HttpResponse:
         """Return the template as a page with the status 200. ``query`` is the part of the query string that identifies
-        the page, such as ``?from=1``.
+        the page, such as ``?from=1``. ``chosen`` is the query string with what the reader chose besides, such as
+        ``?from=1&view=inline``; the links to the other languages keep it.
 
         The template gets the variables in ``context``, and ``alternates`` (this page in each language), ``canonical``
         (its absolute URL), ``locale`` (the active language for Open Graph data), ``feed`` (the path of the agreement's
@@ -158,7 +159,7 @@ class Visit:
         ``context`` has ``page_data``, the head of the page has a description and Open Graph data.
         """
         context = {
-            "alternates": alternates(self.request, query),
+            "alternates": alternates(self.request, query, chosen or query),
             "canonical": self.absolute(self.request.path + query),
             "locale": open_graph_locale(translation.get_language() or settings.LANGUAGE_CODE),
             "feed": self.path("feed", self._slug) if self._slug else "",
@@ -311,18 +312,18 @@ def open_graph_locale(language: str) -> str:
     return OPEN_GRAPH_LOCALES.get(language) or translation.to_locale(language)
 
 
-def alternates(request: HttpRequest, query: str = "") -> list[Alternate]:
-    """Return the current page in each language of the site, in the order of ``LANGUAGES``. ``query`` is added to each
-    path and URL, such as ``?from=1``. A language in which the site has no such page, for example because a CMS has the
-    page in one language only, is left out. The list is empty if all languages have the same path (no ``i18n_patterns``,
-    or only one language). If there is no page at the path of the request (no ``resolver_match``), each path is that of
-    the request under the prefix of the language.
+def alternates(request: HttpRequest, query: str = "", chosen: str = "") -> list[Alternate]:
+    """Return the current page in each language of the site, in the order of ``LANGUAGES``. ``query``, such as
+    ``?from=1``, is added to each URL, and ``chosen`` to each path. A language in which the site has no such page, for
+    example because a CMS has the page in one language only, is left out. The list is empty if all languages have the
+    same path (no ``i18n_patterns``, or only one language). If there is no page at the path of the request (no
+    ``resolver_match``), each path is that of the request under the prefix of the language.
     """
     base, found = conf.get().BASE_URL, []
     for language, name in settings.LANGUAGES:
         try:
             with translation.override(language):
-                path = _translated_path(request) + query
+                path = _translated_path(request)
         except NoReverseMatch:
             continue
         found.append(
@@ -330,8 +331,8 @@ def alternates(request: HttpRequest, query: str = "") -> list[Alternate]:
                 language=language,
                 name=NATIVE_NAMES.get(language)
                 or LANG_INFO.get(language, {}).get("name_local", str(name)).capitalize(),
-                path=path,
-                url=urljoin(base, path) if base else request.build_absolute_uri(path),
+                path=path + chosen,
+                url=urljoin(base, path + query) if base else request.build_absolute_uri(path + query),
                 active=language == translation.get_language(),
             )
         )

@@ -19,7 +19,6 @@ from django.utils import translation
 from django.utils.translation import gettext as _
 
 from agreement import conf
-from agreement.conf import active_language
 from agreement.editions import pdf, qr
 from agreement.editions.changes import Comparison, changed_clauses, marked_units
 from agreement.editions.citations import ready_citations
@@ -27,13 +26,15 @@ from agreement.editions.display import DisplayedEdition
 from agreement.editions.timeline import Timeline
 from agreement.models import Edition
 from agreement.models.succession import EditionDates, State
-from agreement.text import clauses, dates, languages, parallel
+from agreement.text import clauses, languages, parallel
 from agreement.views import data, memento
 from agreement.views.base import PageData, Visit, alternates, page
 from agreement.views.cache import immutable_response
 
 #: The values of ``?view=``, the layout of the changes. ``""``: the width of the window determines the layout.
 LAYOUTS = ("", "inline", "columns")
+#: The states of a compared edition that the page of the changes warns of.
+WARNED = {State.CANCELLED, State.SCHEDULED}
 #: The text of a link to the other language.
 COUNTERPART_LABELS = {"kk": "қазақша", "ru": "по-русски"}
 
@@ -93,20 +94,11 @@ def editions(visit: Visit, slug: str) -> HttpResponse:
     context = {
         "slug": slug,
         "editions": displayed,
-        "choices": _choices(visit, timeline),
         "page_data": PageData.of(
             _("Editions: %(title)s") % {"title": newest.title}, edition_page_data(newest).description
         ),
     }
     return visit.render("agreement/pages/editions.html", context | memento.chart_context(visit, timeline))
-
-
-def _choices(visit: Visit, timeline: Timeline) -> list[tuple[int, str]]:
-    """Return the number and the day of effect of each public edition, cancelled ones too, the newest first, for the
-    form that compares two. The day is in words, in the language of the page.
-    """
-    public = reversed(visit.public(timeline))
-    return [(one.number, dates.day(one.effective_from, active_language(), timeline.time_zone)) for one in public]
 
 
 @page(unlimited=("on",))
@@ -126,44 +118,79 @@ def edition(visit: Visit, slug: str, number: int) -> HttpResponse:
     return memento.add_headers(_edition(visit, timeline, dated, context), visit, timeline, dated)
 
 
-@page("from", "to", "view")
+@page("from", "to", "view", "all")
 def changes(visit: Visit, slug: str, number: int) -> HttpResponse:
     """The page with the changes to the edition ``number`` from the last edition before it that was not cancelled, or
     from the edition with the number in ``?from=``, which may also be a later one. The page displays no changes if
     ``?from=`` is missing and every earlier edition was cancelled or there is none, or if both are the same. ``?view=``
-    is one of ``LAYOUTS``.
+    is one of ``LAYOUTS``. With ``?all=1`` the unchanged clauses are open.
 
-    With ``?to=`` the response is a redirect to the same page of the edition with that number, with the same ``?from=``
-    and without ``?view=``. The response is 404 if there is no public edition with the number in ``?to=`` or, without
-    ``?to=``, with ``number`` or the number in ``?from=``. Raises ``BadRequest`` for other invalid parameters.
+    With ``?to=`` the response is a redirect to the same page of the edition with that number, with the other
+    parameters. The response is 404 if there is no public edition with the number in ``?to=`` or, without ``?to=``, with
+    ``number`` or the number in ``?from=``. Raises ``BadRequest`` for other invalid parameters.
     """
     timeline = visit.timeline(slug)
-    since, view = visit.parameters.get("from"), visit.parameters.get("view", "")
-    if view not in LAYOUTS:
-        raise BadRequest("view must be one of the views of the changes.")
+    since, view, everything = (visit.parameters.get(name) for name in ("from", "view", "all"))
+    if (view or "") not in LAYOUTS or (everything or "1") != "1":
+        raise BadRequest("view must be one of the views of the changes, and all must be 1.")
+    chosen = {"view": view, "all": everything}
     if "to" in visit.parameters:  # A form can only send a query, not another path.
-        chosen = visit.edition(timeline, edition_number(visit.parameters["to"]))
-        query = f"?{urlencode({'from': edition_number(since)})}" if since else ""
-        return HttpResponseRedirect(visit.path("changes", slug, chosen.number) + query)
+        to = visit.edition(timeline, edition_number(visit.parameters["to"]))
+        query = _query(**{"from": edition_number(since) if since else None}, **chosen)
+        return HttpResponseRedirect(visit.path("changes", slug, to.number) + query)
     new = visit.edition(timeline, number)
     before, after, public = timeline.predecessor(new), timeline.successor(new), visit.public(timeline)
     old = visit.edition(timeline, edition_number(since)) if since is not None else before
     displayed = visit.display_all(timeline, new, *([old] if old and old != new else []))
-    query = f"?from={old.number}" if old and old != before else ""
     compared = Comparison(displayed[1], displayed[0]) if len(displayed) > 1 else None
+    start = {"from": old.number if old and old != before else None}
+    here, query = visit.path("changes", slug, number), _query(**start)
     context = {
         "slug": slug,
         "new": displayed[0],
         "compared": compared,
         "page_data": edition_page_data(displayed[0], compared),
+        "summarised": _summarised(visit, timeline, compared) if compared else [],
+        "warned": [one for one in compared.sides if one.state in WARNED] if compared else [],
+        "binding": timeline.in_force(visit.at),
         "view": view,
-        "choices": _choices(visit, timeline),
+        "everything": everything,
+        "choices": memento.choices(visit, timeline),
+        # Without a comparison, the other edition in the form: the one that the reader chose or, for the first edition,
+        # the next one.
+        "selected": (old or (after if after in public else new)).number,
         "earlier": before if before and timeline.predecessor(before) else None,
         "later": after if after in public else None,
         "neighbours": old == before,
         "query": query,
+        "kept": _query(**chosen),
+        "links": {
+            "inline": here + _query(**start, view="inline", all=everything),
+            "columns": here + _query(**start, view="columns", all=everything),
+            "changed": here + _query(**start, view=view),
+            "all": here + _query(**start, view=view, all=1),
+        },
     }
-    return visit.render("agreement/pages/changes.html", context, query=query)
+    return visit.render("agreement/pages/changes.html", context, query=query, chosen=_query(**start, **chosen))
+
+
+def _query(**values: object) -> str:
+    """Return the values that are not empty as a query string with its question mark; ``""`` if all are empty."""
+    given = {name: value for name, value in values.items() if value}
+    return f"?{urlencode(given)}" if given else ""
+
+
+def _summarised(visit: Visit, timeline: Timeline, compared: Comparison) -> list[DisplayedEdition]:
+    """Return the editions whose summaries together tell the changes: the new one and those between the two, without
+    editions that have no summary. The list is empty if the new edition is the older one, or if the old one was
+    cancelled: no summary was written for such a comparison. At most 1 query.
+    """
+    old, new = compared.old.edition, compared.new.edition
+    if old.cancelled_at or not old.number or not new.number:
+        return []
+    between = [one for one in timeline.binding if old.number < one.number < new.number]
+    editions = [*visit.display_without_texts((timeline, one) for one in between), compared.new]
+    return [one for one in editions if one.summary] if old.number < new.number else []
 
 
 @page()

@@ -9,21 +9,24 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from django.http import HttpResponse, HttpResponseRedirect
 from django.utils.encoding import iri_to_uri
+from django.utils.html import escape, format_html
 from django.utils.http import http_date, parse_http_date
+from django.utils.safestring import mark_safe
 from django.utils.translation import gettext as _
 
 from agreement.conf import active_language
 from agreement.editions import chart
 from agreement.editions.timeline import Timeline
-from agreement.models.succession import EditionDates
+from agreement.models.succession import EditionDates, State
 from agreement.text import dates
-from agreement.views.base import Visit, page
+from agreement.views.base import Visit, alternates, page
 from agreement.views.cache import ANY_ORIGIN
 
 _DATE = r"(?:\d{4}-\d\d-\d\d|\d{8}|\d{4}-W\d\d-\d|\d{4}W\d{3})"
@@ -97,12 +100,45 @@ def when(visit: Visit, slug: str) -> HttpResponse:
     return HttpResponseRedirect(visit.path("at", slug, day.isoformat()))
 
 
-def chart_context(visit: Visit, timeline: Timeline, number: int | None = None) -> dict[str, Any]:
-    """Return the variables of the partial template ``when.html``: the form, and the bars of the public editions.
-    ``number`` is the edition of the page, or ``None``. No query.
+def chart_context(visit: Visit, timeline: Timeline, number: int | None = None, day: str = "") -> dict[str, Any]:
+    """Return the variables of the partial template ``when.html``: the form for a day, the bars of the public editions,
+    and the form that compares two. ``number`` is the edition of the page, or ``None``. ``day`` is the date that the
+    form contains, in ISO 8601 format. No query.
     """
-    drawn = chart.bars(visit.public(timeline), visit.at, timeline.time_zone)
-    return {"when_slug": timeline.slug, "bars": drawn, "when_number": number}
+    public = visit.public(timeline)
+    new = next(
+        (one for one in reversed(public) if one.number == number or not (number or one.cancelled_at)), public[-1]
+    )
+    if (old := timeline.predecessor(new)) is None:  # The first edition can only be compared with a later one.
+        old, new = new, next((one for one in public if one.number > new.number), new)
+    return {
+        "when_slug": timeline.slug,
+        "when_number": number,
+        "when_day": day,
+        "bars": chart.bars(public, visit.at, timeline.time_zone),
+        "cancellations": chart.cancellations(public),
+        "choices": choices(visit, timeline),
+        "when_old": old.number,
+        "when_new": new.number,
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A public edition in a form that compares two: its number, its state, and its day of effect in digits."""
+
+    number: int
+    state: State
+    day: str
+
+
+def choices(visit: Visit, timeline: Timeline) -> list[Choice]:
+    """Return the public editions, cancelled ones too, the newest first. No query."""
+    zone = ZoneInfo(timeline.time_zone)
+    return [
+        Choice(one.number, timeline.state(one, visit.at), f"{one.effective_from.astimezone(zone):%d.%m.%Y}")
+        for one in reversed(visit.public(timeline))
+    ]
 
 
 @page()
@@ -123,7 +159,7 @@ def at(visit: Visit, slug: str, when: str) -> HttpResponse:
     moment = parsed if isinstance(parsed, datetime) else dates.first_instant(parsed, timeline.time_zone)
     edition = _last(_public(visit, timeline), moment)
     if edition is None:
-        return _before_the_first(visit, timeline)
+        return _before_the_first(visit, timeline, moment)
     day = "" if isinstance(parsed, datetime) else f"?on={parsed.isoformat()}"
     return HttpResponseRedirect(visit.path("edition", slug, edition.number) + day)
 
@@ -280,15 +316,26 @@ def refuse_unreadable(visit: Visit, error: UnreadableInstant, timeline: Timeline
     of ``error`` and, unless the value is that of the header ``Accept-Datetime``, examples of valid values. With
     ``timeline`` it also has the form for a date.
     """
-    hint = _("Write it as %(moment)s, or write only the date: %(date)s.")
+    hint = escape(_("Write it as %(moment)s, or write only the date: %(date)s."))
     shapes = {"moment": "2026-03-01T09:00:00+05:00", "date": "2026-03-01"}
-    sentences = [str(error)] if "Accept-Datetime" in visit.parameters else [str(error), hint % shapes]
-    form = chart_context(visit, timeline) if timeline else {}
+    examples = {
+        name: format_html('<code class="agreement-unbroken">{}</code>', shape) for name, shape in shapes.items()
+    }
+    sentences = [str(error)]
+    if "Accept-Datetime" not in visit.parameters:
+        sentences.append(mark_safe(hint % examples))  # noqa: S308 - Both parts are escaped.
+    form: dict[str, Any] = {}
+    if timeline:
+        # The page in another language is the form, because the value must not be repeated.
+        found = alternates(visit.request)
+        paths = [visit.path("when", timeline.slug, language=one.language) for one in found]
+        languages = [replace(one, path=path, url=visit.absolute(path)) for one, path in zip(found, paths, strict=True)]
+        form = chart_context(visit, timeline) | {"alternates": languages}
     return visit.refuse(400, _("Invalid date or time"), *sentences, **form)
 
 
-def _before_the_first(visit: Visit, timeline: Timeline) -> HttpResponse:
-    """Return a page with the status 404 that states that no edition was in force at the requested moment. If the
+def _before_the_first(visit: Visit, timeline: Timeline, moment: datetime) -> HttpResponse:
+    """Return a page with the status 404 that states that no edition was in force at that moment. If the
     agreement has a public edition that was not cancelled, the page names the first one and links to it, and states when
     it is, was or will be in force. At most 1 query.
     """
@@ -303,5 +350,6 @@ def _before_the_first(visit: Visit, timeline: Timeline) -> HttpResponse:
         heading,
         _("Edition %(number)s is the first edition.") % words + " " + first.interval,
         link=(visit.path("edition", timeline.slug, public[0].number), _("Read edition %(number)s") % words),
-        **chart_context(visit, timeline),
+        alternates=alternates(visit.request),
+        **chart_context(visit, timeline, day=moment.astimezone(ZoneInfo(timeline.time_zone)).date().isoformat()),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.browser.conftest import FEW, TERMS, follow
+from tests.browser.conftest import FEW, TERMS, follow, until
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -35,20 +35,81 @@ def test_a_change_is_shown_in_one_text_or_in_two(site, window, complaints, varia
     assert complaints == []
 
 
-@pytest.mark.parametrize("page", [360, 1280], indirect=True)
-def test_unchanged_clauses_open_one_by_one_or_all_at_once(site, page):
+@pytest.mark.parametrize("script", [True, False])
+@pytest.mark.parametrize("width", [360, 1280])
+def test_unchanged_clauses_open_one_by_one_or_all_at_once(site, window, width, script):
+    page = window(width=width, script=script)
     page.goto(f"{site}/ru{CHANGES}")
-    groups, only = page.locator(".agreement-same details"), page.get_by_label("Только изменённые")
-    shown = page.locator(".agreement-same details[open]")
+    groups, shown = page.locator(".agreement-same details"), page.locator(".agreement-same details[open]")
     assert groups.count() > 3
-    assert only.is_checked()
+    assert page.get_by_role("link", name="Только изменённые").get_attribute("aria-current") == "true"
     assert shown.count() == 0
     groups.nth(1).locator("summary").click()
     assert shown.count() == 1
-    only.uncheck()
+    follow(page.get_by_role("link", name="Весь текст"))
     assert shown.count() == groups.count()
-    only.check()
+    follow(page.get_by_role("link", name="Только изменённые"))
     assert shown.count() == 0
+
+
+@pytest.mark.parametrize(("width", "marked"), [(360, "В одном тексте"), (1280, "Рядом, в двух столбцах")])
+def test_the_layout_is_marked_also_if_nobody_chose_it(site, window, width, marked):
+    page = window(width=width)
+    page.goto(f"{site}/ru{CHANGES}")
+    assert page.get_by_role("link", name=f"{marked} (выбрано)").count() == 1
+    views = page.locator("[data-automatic] a")
+    shadows = views.evaluate_all("all => all.map(one => getComputedStyle(one).boxShadow !== 'none')")
+    assert shadows == [width == 360, width == 1280]
+
+
+@pytest.mark.parametrize("width", [360, 1280])
+def test_the_bar_counts_the_changes_and_the_keys_lead_to_them(site, window, complaints, width):
+    page = window(width=width)
+    page.goto(f"{site}/ru{CHANGES}")
+    count, status = (
+        page.locator(".agreement-stepper span[data-count]"),
+        page.locator(".agreement-stepper [role=status]"),
+    )
+    total = page.locator(".agreement-change").count()
+    assert str(total) in count.inner_text()
+    for place in (1, 2, 3):
+        page.keyboard.press("n")
+        page.wait_for_url(f"**#change-{place}")
+        until(page, f"document.querySelector('.agreement-stepper span[data-count]').textContent.startsWith('{place} ')")
+    assert status.inner_text().startswith(f"3 из {total}: Пункт ")
+    top = page.locator("#change-3").bounding_box()["y"]
+    assert page.locator(".agreement-stepper").bounding_box()["y"] == 0
+    assert page.locator(".agreement-stepper").bounding_box()["height"] <= top < 200
+    page.keyboard.press("p")
+    page.wait_for_url("**#change-2")
+    for _ in range(total):
+        page.keyboard.press("n")
+    until(page, f"location.hash === '#change-{total}'")
+    assert page.get_by_role("link", name="Следующее").get_attribute("aria-disabled") == "true"
+    page.get_by_role("link", name="Қазақша").first.evaluate("it => it.scrollIntoView()")
+    assert complaints == []
+
+
+def test_the_keys_can_be_turned_off_and_are_letters_in_a_field(site, page):
+    page.goto(f"{site}/ru{CHANGES}")
+    page.locator("select[name=from]").focus()
+    page.keyboard.press("n")
+    assert "#" not in page.url
+    page.get_by_role("button", name="Клавиши N и P").click()
+    page.keyboard.press("n")
+    assert "#" not in page.url
+
+
+@pytest.mark.parametrize("width", [360, 1280])
+def test_without_the_script_each_change_leads_to_the_next(site, window, width):
+    page = window(width=width, script=False)
+    page.goto(f"{site}/ru{CHANGES}")
+    page.locator(".agreement-stepper a:visible").click()
+    for place in (1, 2, 3):
+        assert page.url.endswith(f"#change-{place}")
+        assert f"{place} из " in page.locator(f"#change-{place}").inner_text()
+        page.locator(f"#change-{place} .agreement-steps-here a").last.click()
+    assert page.locator("#change-4").bounding_box()["y"] < 200
 
 
 def test_without_the_script_unchanged_clauses_open_too(site, window):

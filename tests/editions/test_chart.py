@@ -8,7 +8,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agreement.editions.chart import LEAST_WIDTH, MAX_BARS, bars
+from agreement.editions.chart import DATE_WIDTH, LEAST_WIDTH, MAX_BARS, bars, cancellations
 from agreement.models.succession import EditionDates
 
 START = datetime(2020, 1, 1, tzinfo=UTC)
@@ -57,3 +57,24 @@ def test_the_bars_fill_the_line_without_gaps(days, now):
             [edition(n, day) for n, day in enumerate(sorted(days), 1)], START + timedelta(days=9999), "Asia/Almaty"
         )
     ]
+
+
+def test_no_text_of_a_bar_reaches_the_next_one():
+    """In a chart of 280 pixels, a date has 62 and a digit 9."""
+    found = bars([edition(n, n * n) for n in range(1, 17)], START, "Asia/Almaty")
+    assert [bar.label for bar in found[:10]] == [*"123456789", ""]
+    for bar in found:
+        width = float(bar.width.rstrip("%")) * 2.8
+        assert not bar.label or len(bar.label) * 8.9 <= width
+        assert not bar.day or width >= 62
+    assert found[-1].day
+    assert DATE_WIDTH * 2.8 >= 62
+
+
+def test_a_cancelled_edition_has_its_place_between_the_bars():
+    editions = [edition(1, 0), edition(2, 50, cancelled=True), edition(3, 100), edition(4, 110, cancelled=True)]
+    first, second = bars(editions, START, "Asia/Almaty")
+    between, after = cancellations(editions)
+    assert (between.number, between.x) == (2, first.middle)
+    assert (after.number, after.x) == (4, second.middle)
+    assert [one.x for one in cancellations(editions[:2])] == [""]

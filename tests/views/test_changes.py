@@ -71,6 +71,11 @@ def text(client: Client, address: str, status: int = 200) -> str:
     return " ".join(response.content.decode().split()).replace(" >", ">")
 
 
+def chosen(page: str) -> list[tuple[str, str]]:
+    """The editions that the form of a page contains."""
+    return re.findall(r'<select name="(\w+)">.*?<option value="(\d+)" selected', page)
+
+
 def plain(html: str) -> str:
     return " ".join(re.sub(r"<[^>]+>", " ", html).split())
 
@@ -158,12 +163,18 @@ def test_the_changed_clauses_are_those_with_other_words():
         (
             "kk",
             "1 тармақ өзгертілді, 1 тармақ қосылды, 1 тармақ алып тасталды, 1 тармақтың нөмірі өзгерді.",
-            ["№", "Құрылымдық элементі", "1-редакция бұрынғы редакция", "2-редакция жаңа редакция"],
+            [
+                *("№", "Тармақ Құрылымдық элементі"),
+                *("1-редакция күшін жойған бұрынғы редакция", "2-редакция күшін жойған жаңа редакция"),
+            ],
         ),
         (
             "ru",
             "1 пункт изменён, 1 добавлен, 1 исключён, 1 перенумерован.",
-            ["№", "Структурный элемент", "Редакция № 1 прежняя редакция", "Редакция № 2 новая редакция"],
+            [
+                *("№", "Пункт Структурный элемент"),
+                *("Редакция № 1 утратила силу прежняя редакция", "Редакция № 2 утратила силу новая редакция"),
+            ],
         ),
     ],
 )
@@ -190,8 +201,8 @@ def test_a_redline_is_spoken(client):
 def test_what_did_not_change_is_named_and_one_opening_away(client):
     page = text(client, f"{EDITIONS}2/changes/")
     same = re.findall(r'<tr class="agreement-same">.*?</tr>', page, re.S)
-    assert [plain(one) for one in same][1] == "Clause 1.1: unchanged 1.1. Порталға кіру әркімге ашық."
-    assert "<details><summary>Clause 1.1: unchanged</summary>" in same[1]
+    assert [plain(one) for one in same] == ["Clause 1.1: unchanged 1.1. Порталға кіру әркімге ашық."]
+    assert "<details><summary>Clause 1.1: unchanged</summary>" in same[0]
 
 
 @pytest.mark.usefixtures("two")
@@ -238,7 +249,10 @@ def test_the_first_edition_has_nothing_before_it_and_one_does_not_differ_from_it
     page = text(client, f"{EDITIONS}1/changes/")
     assert "This is the first edition" in page
     assert "<table" not in page
-    assert "Choose two different editions." in text(client, f"{EDITIONS}2/changes/?from=2")
+    assert chosen(page) == [("from", "1"), ("to", "2")]
+    page = text(client, f"{EDITIONS}2/changes/?from=2")
+    assert "You chose edition 2 twice." in page
+    assert chosen(page) == [("from", "2"), ("to", "2")]
 
 
 @pytest.mark.usefixtures("two")
@@ -249,6 +263,7 @@ def test_the_first_edition_has_nothing_before_it_and_one_does_not_differ_from_it
         ("?from=1&to=9", 404),
         *((f"?from={bad}", 400) for bad in ("", "0", "01", "x", "-1", "1.0", "٣", "1%00", "<script>", "9" * 40)),
         *((f"?view={bad}", 400) for bad in ("x", "<script>", "columns%00")),
+        *((f"?all={bad}", 400) for bad in ("0", "<script>", "11")),
         ("?to=x", 400),
         ("?from=x&to=1", 400),
     ],
@@ -283,6 +298,65 @@ def test_a_structural_element_is_called_as_lawyers_call_it(unit, names):
     for language, name in zip(("kk", "ru"), names, strict=True):
         with translation.override(language):
             assert unit_name(unit) == name
+
+
+@pytest.mark.usefixtures("two")
+def test_each_change_has_its_place_and_links_to_its_neighbours(client):
+    page = text(client, f"{EDITIONS}2/changes/")
+    chips = re.findall(r'<li><a data-kind="(\w+)" href="#([^"]+)">([^<]+)', page)
+    assert chips == [
+        *(("changed", "1.2", "1.2"), ("deleted", "was-1.3", "1.3")),
+        *(("moved", "1.3", "1.3"), ("added", "1.4", "1.4")),
+    ]
+    assert re.findall(r'<th scope="row" id="(change-\d)">', page) == [f"change-{place}" for place in (1, 2, 3, 4)]
+    second = page.partition('id="change-2"')[2].partition("</th>")[0]
+    assert re.findall(r'href="#(change-\d)"', second) == ["change-1", "change-3"]
+    assert "2 of 4" in plain(second)
+
+
+def test_columns_are_called_by_their_states_if_the_official_titles_are_not_true(client):
+    factories.published(kk=KK, ru=RU)
+    factories.published(kk=KK_2, ru=RU_2, effective_from=timezone.now() + timedelta(days=3)).cancel()
+    factories.published(kk=KK_2, ru=RU_2, effective_from=timezone.now() + timedelta(days=5))
+    for number, other, titles in (
+        (3, 1, ["Редакция № 1 действует действующая редакция", "Редакция № 3 ещё не вступила в силу новая редакция"]),
+        (1, 3, ["Редакция № 3 ещё не вступила в силу ещё не вступила в силу", "Редакция № 1 действует действует"]),
+        (2, 1, ["Редакция № 1 действует действует", f"Редакция № 2 {'отменена до вступления в силу ' * 2}".strip()]),
+    ):
+        page = text(client, f"/ru/agreements/terms/editions/{number}/changes/?from={other}")
+        head = page.partition("<thead>")[2].partition("</thead>")[0]
+        assert [plain(cell) for cell in re.findall(r'<th scope="col">(.*?)</th>', head)][2:] == titles
+    assert "Редакция № 2 была отменена до вступления в силу.</strong> Сейчас действует редакция № 1." in page
+    assert "Редакция № 2 (отменена до вступления в силу)" in page
+    neighbours = text(client, "/ru/agreements/terms/editions/3/changes/?from=1")
+    assert "Объявлена редакция № 3.</strong> Сейчас действует редакция № 1." in neighbours
+
+
+@pytest.mark.usefixtures("two")
+def test_what_the_reader_chose_is_kept_by_every_link_the_form_and_the_languages(client):
+    page = text(client, f"{EDITIONS}3/changes/?from=1&view=inline&all=1")
+    here = "/agreements/terms/editions/3/changes/?from=1&amp;"
+    assert f'href="/ru{here}view=inline&amp;all=1" lang="ru"' in page
+    assert f'hreflang="ru" href="http://127.0.0.1:8000/ru{here.removesuffix("&amp;")}"' in page
+    assert f'href="/en{here}view=columns&amp;all=1"' in page
+    assert f'href="/en{here}view=inline" >Changed only' in page.replace('"> ', '" >').replace('">Ch', '" >Ch')
+    assert f'rel="prev" href="{EDITIONS}2/changes/?view=inline&amp;all=1"' in page
+    assert '<input type="hidden" name="view" value="inline"> <input type="hidden" name="all" value="1">' in page
+    assert "<details><summary>Clause" not in page
+    response = client.get(f"{EDITIONS}3/changes/?from=1&to=2&view=inline&all=1")
+    assert response["Location"] == f"{EDITIONS}2/changes/?from=1&view=inline&all=1"
+
+
+def test_the_summaries_of_the_editions_between_are_told(client):
+    for number, (kk, ru) in enumerate(((KK, RU), (KK_2, RU_2), (KK, RU)), 1):
+        factories.published(kk=kk, ru=ru, summary_kk=f"Қысқаша {number}.", summary_ru=f"Коротко {number}.")
+    told = {
+        (number, other): re.findall(
+            r"Коротко (\d)", text(client, f"/ru/agreements/terms/editions/{number}/changes/?from={other}")
+        )
+        for number, other in ((2, 1), (3, 1), (1, 3))
+    }
+    assert told == {(2, 1): ["2"], (3, 1): ["2", "3"], (1, 3): []}
 
 
 # Both languages

@@ -461,7 +461,8 @@ HOSTILE = """# <script>alert(1)</script>
 
 # Elements that do something, other than our own.
 OURS_ALONE = (
-    r"<(script(?! type=\"module\" src=\"/static/agreement/agreement.js\"></script>)|img(?! src=\"/static/)"
+    r"<(script(?! type=\"module\" src=\"/static/agreement/(?:agreement|changes).js\"></script>)"
+    r"|img(?! src=\"/static/)"
     r"|iframe|svg(?! class=\"agreement-bars\"| viewBox=\"0 0 \d+ \d+\"><path fill=\"#fff\")"
     r"|form(?! class=\"agreement-)|style)\b"
 )

@@ -379,3 +379,42 @@ def test_the_line_of_editions_is_drawn_where_people_look_for_a_day(client, addre
     assert page.count("<rect ") == 3
     assert page.count('class="agreement-bar-in_force"') == 1
     assert bool(re.search(r'aria-current="page">\s*<title>', page)) == (address == "editions/2/")
+
+
+def test_the_form_proposes_a_comparison_that_says_something(client):
+    factories.published()
+    factories.published()
+    factories.published(effective_from=timezone.now() + timedelta(days=1)).cancel()
+    chosen = {
+        address: re.findall(r'<option value="(\d)" selected', client.get(f"/en/agreements/terms/{address}").text)
+        for address in ("editions/", "editions/1/", "editions/2/", "editions/3/", "at/")
+    }
+    assert chosen == {
+        "editions/": ["1", "2"],
+        "editions/1/": ["1", "2"],
+        "editions/2/": ["1", "2"],
+        "editions/3/": ["2", "3"],
+        "at/": ["1", "2"],
+    }
+
+
+def test_a_cancelled_edition_is_marked_in_the_chart_and_named(client):
+    factories.published()
+    factories.published()
+    factories.published(effective_from=timezone.now() + timedelta(days=1)).cancel()
+    page = " ".join(client.get("/en/agreements/terms/at/").text.split())
+    assert page.count("agreement-bar-cancelled") == 1
+    assert '× Cancelled before they took effect:</span> <a href="/en/agreements/terms/editions/3/"' in page
+    assert page.count("agreement-bar-today") == 1
+
+
+def test_a_day_without_an_edition_stays_in_the_form_and_the_page_in_each_language(client):
+    factories.published()
+    page = client.get("/en/agreements/terms/at/1999-12-31/", follow=True)
+    assert page.status_code == 404
+    assert 'value="1999-12-31"' in page.text
+    assert 'href="/kk/agreements/terms/at/1999-12-31/" lang="kk"' in page.text
+    bad = client.get("/en/agreements/terms/at/1999-13-31/")
+    assert bad.status_code == 400
+    assert '<code class="agreement-unbroken">2026-03-01</code>' in bad.text
+    assert 'href="/kk/agreements/terms/at/" lang="kk"' in bad.text
