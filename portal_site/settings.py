@@ -93,6 +93,8 @@ MODELTRANSLATION_LANGUAGES = ("kk", "ru")
 LOCALE_PATHS = [BASE_DIR / "portal_site" / "locale"]
 TIME_ZONE = env.str("TIME_ZONE", default="Asia/Almaty")
 USE_TZ = True
+# Django has no Kazakh formats of dates.
+FORMAT_MODULE_PATH = ["portal_site.formats"]
 
 STATIC_URL = "static/"
 # Static files are served from their folders, so that collectstatic is not needed. STATIC_ROOT is for a web server.
@@ -117,7 +119,7 @@ AXES_DISABLE_ACCESS_LOG = True
 AXES_ENABLE_ADMIN = False
 AXES_VERBOSE = False
 
-# Whoever may publish needs a second factor in the admin.
+# Users who may publish need a second factor in the admin.
 SECOND_FACTOR = env.bool("SECOND_FACTOR", default=not DEBUG)
 OTP_TOTP_ISSUER = env.str("OTP_TOTP_ISSUER", default="Portal")
 

@@ -26,6 +26,7 @@ from agreement.memory import remembered
 from agreement.models import Agreement, AuditEntry, Edition
 from agreement.models.audit import AuditAction
 from agreement.models.succession import State
+from agreement.text import dates
 
 #: How many drafts and editions the timeline displays, drafts first. Others are only in the list of editions.
 TIMELINE_LENGTH = 60
@@ -171,10 +172,10 @@ class AgreementAdmin(SafeFilters[Agreement]):
     @admin.display(description=_("edition in force"))
     def in_force(self, agreement: Any) -> str:
         return ", ".join(
-            gettext("edition %(number)s from %(moment)s")
+            gettext("edition %(number)s from %(day)s, %(clock)s (%(zone)s)")
             % {
                 "number": edition.number,
-                "moment": moment(edition.effective_from, agreement.time_zone, "from"),
+                **dates.placeholders(edition.effective_from, conf.active_language(), agreement.time_zone, "from"),
             }
             for edition in agreement.binding_now
         )

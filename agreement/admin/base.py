@@ -335,12 +335,11 @@ def copy_row(row: models.Model, obj: models.Model) -> None:
     obj._state.adding = False
 
 
-def moment(at: datetime | None, zone: str, case: dates.Case = "nominative") -> str:
+def moment(at: datetime | None, zone: str, *, seconds: bool = True) -> str:
     """Return the date, time and zone of an instant as a phrase in the language of the page; a dash for ``None``.
-    ``zone`` is the name of the time zone. ``case`` is the grammatical case of the month in Kazakh; other languages
-    ignore it.
+    ``zone`` is the name of the time zone. ``seconds=False`` leaves the seconds out, for a sentence.
     """
-    return dates.instant(at, active_language(), zone, case) if at else "—"
+    return dates.instant(at, active_language(), zone, seconds=seconds) if at else "—"
 
 
 def public_address(edition: Edition) -> str | None:

@@ -175,6 +175,83 @@ DJANGO_MESSAGES = [
     _("Could not load %(object_repr)s version - incompatible version data."),
     _("Could not load %(object_repr)s version - not found"),
     _("Initial version."),
+    _("Delete selected %(verbose_name_plural)s"),
+    _("Successfully deleted %(count)d %(items)s."),
+    _("Cannot delete %(name)s"),
+    _("Delete multiple objects"),
+    _("0 of %(cnt)s selected"),
+    _("Items must be selected in order to perform actions on them. No items have been changed."),
+    _("Run the selected action"),
+    _("Go"),
+    _("Click here to select the objects across all pages"),
+    _("Select all %(total_count)s %(module_name)s"),
+    _("Clear selection"),
+    _(
+        "Are you sure you want to delete the selected %(objects_name)s? All of the following objects and "
+        "their related items will be deleted:"
+    ),
+    _(
+        "Deleting the selected %(objects_name)s would result in deleting related objects, but your account "
+        "doesn't have permission to delete the following types of objects:"
+    ),
+    _("Deleting the selected %(objects_name)s would require deleting the following protected related objects:"),
+    _(
+        "Deleting the %(object_name)s '%(escaped_object)s' would result in deleting related objects, but your"
+        " account doesn't have permission to delete the following types of objects:"
+    ),
+    _(
+        "Deleting the %(object_name)s '%(escaped_object)s' would require deleting the following protected "
+        "related objects:"
+    ),
+    _("Delete"),
+    _("Delete?"),
+    _("Date:"),
+    _("change message"),
+    _("log entry"),
+    _("log entries"),
+    _("object id"),
+    _("object repr"),
+    _("None"),
+    _("After you’ve created a user, you’ll be able to edit more user options."),
+    _("Set password"),
+    _("Set password: %s"),
+    _("This action will <strong>enable</strong> password-based authentication for this user."),
+    _("Disable password-based authentication"),
+    _("Enable password-based authentication"),
+    _("Password-based authentication was disabled."),
+    _("Password-based authentication"),
+    _("Enabled"),
+    _("Disabled"),
+    _("Conflicting form data submitted. Please try again."),
+    _("Reset password"),
+    _("No password set."),
+    _("Invalid password format or unknown hashing algorithm."),
+    _(
+        "Whether the user will be able to authenticate using a password or not. If disabled, they may still "
+        "be able to authenticate using other backends, such as Single Sign-On or LDAP."
+    ),
+    _("Raw passwords are not stored, so there is no way to see the user’s password."),
+    _("Enable password-based authentication for this user by setting a password."),
+    _("The groups this user belongs to. A user will get all permissions granted to each of their groups."),
+    _("Specific permissions for this user."),
+    _("Required. 150 characters or fewer. Letters, digits and @/./+/-/_ only."),
+    _("Enter a valid username. This value may contain only letters, numbers, and @/./+/-/_ characters."),
+    _("A user with that username already exists."),
+    _("username"),
+    _("email address"),
+    _("last name"),
+    _("user permissions"),
+    _("users"),
+    _("superuser status"),
+    _("Designates that this user has all permissions without explicitly assigning them."),
+    _("Designates whether the user can log into this admin site."),
+    _("Designates whether this user should be treated as active. Unselect this instead of deleting accounts."),
+    _("date joined"),
+    _("Personal info"),
+    _("Password confirmation"),
+    _("New password confirmation"),
+    _("This account is inactive."),
+    _("content type"),
 ]
 
 
@@ -199,6 +276,21 @@ def plurals(count: int) -> list[str]:
         ngettext(
             "entry",
             "entries",
+            count,
+        ),
+        ngettext(
+            "%(total_count)s selected",
+            "All %(total_count)s selected",
+            count,
+        ),
+        ngettext(
+            "%(count)s %(name)s was changed successfully.",
+            "%(count)s %(name)s were changed successfully.",
+            count,
+        ),
+        ngettext(
+            "Your password must contain at least %(min_length)d character.",
+            "Your password must contain at least %(min_length)d characters.",
             count,
         ),
     ]

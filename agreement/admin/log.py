@@ -6,6 +6,9 @@ such an entry, and can't search or filter by them.
 
 from __future__ import annotations
 
+import re
+from datetime import datetime
+
 from django.contrib import admin
 from django.db.models import Case, F, Q, QuerySet, TextField, Value, When
 from django.db.models.expressions import Combinable
@@ -15,8 +18,10 @@ from django.utils.translation import gettext_lazy as _
 
 from agreement import conf
 from agreement.admin.base import LoggedViews, LongList, ReadOnly, UserSearch, column_name, moment
-from agreement.models import AuditEntry
+from agreement.models import AuditEntry, LegalHold
 
+#: A moment in a note, as RFC 3339 writes it.
+INSTANT = re.compile(r"\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)")
 #: The models whose audit entries contain no personal data of the site's users.
 IMPERSONAL = ("agreement", "edition", "notice")
 #: The columns that neither say whom an entry is about, nor may name that person.
@@ -92,7 +97,11 @@ class AuditEntryAdmin(ReadOnly, LoggedViews[AuditEntry], UserSearch[AuditEntry],
     @admin.display(description=AuditEntry._meta.get_field("note").verbose_name)
     def remark(self, entry: AuditEntry) -> str:
         remark = str(entry.agreement_remark)  # type: ignore[attr-defined]  # annotated by get_queryset()
-        return gettext("report") if remark == "report" else remark
+        if remark == "report":
+            return gettext("report")
+        remark = remark.replace("held_until: ", f"{LegalHold._meta.get_field('held_until').verbose_name}: ")
+        # The log stores moments as data.
+        return INSTANT.sub(lambda found: moment(datetime.fromisoformat(found[0]), conf.time_zone()), remark)
 
     @admin.display(description=_("about"))
     def subject(self, entry: AuditEntry) -> str:

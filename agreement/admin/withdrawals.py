@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from django import forms
 from django.contrib import admin
@@ -37,7 +38,7 @@ from agreement.models import AuditEntry, Consent, LegalHold, Withdrawal, Withdra
 from agreement.models.audit import AuditAction, name_of
 from agreement.notices import withdrawal_letters
 from agreement.seal import manifest
-from agreement.text import languages
+from agreement.text import dates, languages
 
 #: The largest scan in bytes, and the allowed file types, which are recognised by their first bytes.
 MAX_SCAN_BYTES = 10 * 1024 * 1024
@@ -91,7 +92,7 @@ class WithdrawalAdmin(
 ):
     form = WithdrawalForm
     formfield_overrides = DATETIME_FIELDS
-    list_display = ["number", "user", "outcome", "received_on", "effective", "confirmed"]
+    list_display = ["number", "user", "outcome", "received", "effective", "confirmed"]
     list_filter = ["outcome"]
     list_select_related = ["user", "agreement"]
     search_help_text = _(
@@ -100,7 +101,7 @@ class WithdrawalAdmin(
     raw_id_fields = ["user"]
     displayed_fields = (
         "number",
-        *APPLICATION_FIELDS[:-3],
+        *("agreement", "user", "applicant", "application_number", "received", "outcome", "effective", "ground"),
         "accepts_again",
         "language",
         "papers",
@@ -208,7 +209,12 @@ class WithdrawalAdmin(
     def accepts_again(self, row: Withdrawal) -> str:
         return yes_or_no(row.may_accept_again)
 
-    @admin.display(description=_("effective"))
+    @admin.display(description=Withdrawal._meta.get_field("received_on").verbose_name, ordering="received_on")
+    def received(self, row: Withdrawal) -> str:
+        noon = datetime.combine(row.received_on, time(12), ZoneInfo(row.agreement.time_zone))
+        return dates.day(noon, conf.active_language(), row.agreement.time_zone)
+
+    @admin.display(description=_("effective"), ordering="effective_at")
     def effective(self, row: Withdrawal) -> str:
         return moment(row.effective_at, row.agreement.time_zone)
 
@@ -285,17 +291,19 @@ class LegalHoldAdmin(RecordedOnce[LegalHold], LoggedViews[LegalHold], SafeFilter
 
     form = LegalHoldForm
     formfield_overrides = DATETIME_FIELDS
-    list_display = ["id", "user", "edition", "pseudonym_or_entry", "ground", "by", "held_from", "held_until"]
+    list_display = ["id", "user", "edition", "pseudonym_or_entry", "ground", "by", "begins", "ends"]
     list_select_related = ["user", "edition__agreement"]
     raw_id_fields = ["user", "edition"]
     actions = None
 
     def get_readonly_fields(self, request: HttpRequest, obj: LegalHold | None = None) -> list[str]:
-        return ["user", "edition", "pseudonym_or_entry", "ground", "by", "held_from"] if obj else []
+        return ["user", "edition", "pseudonym_or_entry", "ground", "by", "begins", "ends"] if obj else []
 
     def get_fields(self, request: HttpRequest, obj: LegalHold | None = None) -> tuple[str, ...]:
-        facts = ("pseudonym_or_entry", "ground", "by") if obj else ("account", "application", "ground")
-        return ("user", "edition", *facts, "held_from", "held_until")
+        if obj is None:
+            return ("user", "edition", "account", "application", "ground", "held_from", "held_until")
+        end = "held_until" if self.has_change_permission(request, obj) else "ends"
+        return ("user", "edition", "pseudonym_or_entry", "ground", "by", "begins", end)
 
     def has_change_permission(self, request: HttpRequest, obj: LegalHold | None = None) -> bool:
         return super().has_change_permission(request, obj) and not (obj and obj.erased_at)
@@ -306,6 +314,14 @@ class LegalHoldAdmin(RecordedOnce[LegalHold], LoggedViews[LegalHold], SafeFilter
     @admin.display(description=_("pseudonym or record"))
     def pseudonym_or_entry(self, row: LegalHold) -> str:
         return "—" if row.user_id is not None else ", ".join(row.pseudonyms) or "—"
+
+    @admin.display(description=LegalHold._meta.get_field("held_from").verbose_name, ordering="held_from")
+    def begins(self, row: LegalHold) -> str:
+        return moment(row.held_from, conf.time_zone())
+
+    @admin.display(description=LegalHold._meta.get_field("held_until").verbose_name, ordering="held_until")
+    def ends(self, row: LegalHold) -> str:
+        return moment(row.held_until, conf.time_zone())
 
     def save_model(self, request: HttpRequest, obj: LegalHold, form: LegalHoldForm, change: object) -> None:
         """Place a new hold, or save the end of an existing one, and log it, also if the end did not change. The audit

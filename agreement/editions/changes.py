@@ -354,8 +354,8 @@ def _marked(
 
 def unit_name(unit: clauses.Clause) -> str:
     """The name of a unit in a sentence, in the active language: "clause 2.3", «подпункт 2) пункта 1.1». A section or
-    clause whose label has a word is named by the label («Глава 2»). A title, text, note, heading or appendix is named
-    by its kind alone; the kind of an appendix is ``heading``.
+    clause whose label has a word is named by the label («Глава 2»). A title, text, note or heading is named by its kind
+    alone, and an appendix by its kind and number («приложение 1»).
     """
     whole, _dash, item = unit.number.partition("-")
     if unit.kind in {"section", "clause"} and (name := clauses.named_label(unit)):
@@ -379,7 +379,10 @@ def unit_name(unit: clauses.Clause) -> str:
             _("item %(label)s of clause %(number)s") if "." in whole else _("item %(label)s of section %(number)s")
         )
         return pattern % {"label": label, "number": whole}
-    return sentences.PHRASES[message_language()][unit.kind]
+    phrases = sentences.PHRASES[message_language()]
+    if unit.kind == "heading" and unit.number:
+        return phrases["appendix"].format(number=unit.number.removeprefix("a"))
+    return phrases[unit.kind]
 
 
 def message_language() -> str:

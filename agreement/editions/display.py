@@ -154,7 +154,8 @@ class DisplayedEdition:
 
     @property
     def interval(self) -> str:
-        """A sentence that states from when the edition is or was in force, or when it takes effect. It states the end
+        """A sentence that states from when the edition is or was in force, or when it takes effect, without seconds,
+        and names a zone once. It states the end
         for a superseded edition, and for an edition in force that has a ``successor``. For a cancelled edition, it
         states when that was to take effect and that it was cancelled, but not when it was cancelled. The edition must
         have a moment of effect.
@@ -170,10 +171,20 @@ class DisplayedEdition:
         if self.successor is None:
             return _("It has been in force since %(since)s, %(since_clock)s (%(since_zone)s).") % values
         values |= self._moment("until", self.successor.effective_from, "until")
-        if self.state == State.SUPERSEDED:
+        one_zone = values["since_zone"] == values["until_zone"]
+        if self.state == State.SUPERSEDED and one_zone:
+            pattern = _(
+                "It was in force from %(since)s, %(since_clock)s, until %(until)s, %(until_clock)s (%(until_zone)s),"
+                " when it was superseded."
+            )
+        elif self.state == State.SUPERSEDED:
             pattern = _(
                 "It was in force from %(since)s, %(since_clock)s (%(since_zone)s), until %(until)s,"
                 " %(until_clock)s (%(until_zone)s), when it was superseded."
+            )
+        elif one_zone:
+            pattern = _(
+                "It is in force from %(since)s, %(since_clock)s, until %(until)s, %(until_clock)s (%(until_zone)s)."
             )
         else:
             pattern = _(
@@ -250,7 +261,7 @@ class DisplayedEdition:
         zone = self.edition.agreement.time_zone
         return {
             name: dates.day(at, active_language(), zone, case),
-            f"{name}_clock": dates.clock(at, zone),
+            f"{name}_clock": dates.clock(at, zone, seconds=False),
             f"{name}_zone": dates.zone(at, active_language(), zone),
         }
 

@@ -22,8 +22,9 @@ from django.http import FileResponse
 from django.template.loader import render_to_string
 from django.utils import translation
 
+from agreement import conf
 from agreement.seal import manifest
-from agreement.text import languages
+from agreement.text import dates, languages
 
 #: The languages of the instructions in a bundle (``README.txt``).
 README_LANGUAGES = (*languages.LANGUAGES, "en")
@@ -66,9 +67,9 @@ class Bundle:
         state ``at`` as the instant for which the evidence was exported. The ZIP file itself stays open;
         :func:`open_bundle` closes it.
         """
-        context = {"at": manifest.rfc3339(at), "stamped": self.stamped}
         parts = []
         for language in README_LANGUAGES:
+            context = {"at": dates.instant(at, language, conf.time_zone()), "stamped": self.stamped}
             with translation.override(language):
                 parts.append(render_to_string("agreement/evidence/readme.txt", context).strip())
         self.add("README.txt", ("\n\n" + "-" * 72 + "\n\n").join(parts).encode() + b"\n")

@@ -19,6 +19,7 @@ from django.contrib.auth import get_user_model
 from django.db.models import Case, Q, QuerySet, When
 from django.template.loader import render_to_string
 from django.utils import translation
+from django.utils.translation import gettext
 
 from agreement.editions.display import DisplayedEdition
 from agreement.editions.timeline import Timeline
@@ -216,11 +217,16 @@ class AcceptanceRecord:
             "edition": row.edition,
             "at": at,
             "recorded_at": recorded_at,
-            "bound_by": ", ".join(str(dated.number) for dated in self.binding.editions) or "—",
+            "bound_by": ", ".join(_edition(dated.number) for dated in self.binding.editions) or "—",
             "ended_at": ended_at,
             "grace_number": grace_number,
             "grace_until": until,
         }
+
+
+def _edition(number: int) -> str:
+    """Return the name of an edition by its number, in the active language: "edition 3"."""
+    return gettext("edition %(number)s") % {"number": number}
 
 
 def _acceptance_records(

@@ -27,7 +27,7 @@ from agreement.models import pseudonyms
 from agreement.models.agreements import Agreement
 from agreement.models.deliveries import Delivery
 from agreement.models.editions import Edition
-from agreement.models.fields import InstantField, UserKey
+from agreement.models.fields import LANGUAGE_CHOICES, InstantField, UserKey
 from agreement.models.membership import Membership, overtaken
 from agreement.models.notices import DESCRIBING, Notice
 from agreement.models.personal import Personal, PersonalQuerySet
@@ -606,6 +606,11 @@ class Acceptance(Personal):
         every other kind.
         """
         return self.kind == AcceptanceKind.EXPLICIT
+
+    @property
+    def language_name(self) -> str:
+        """The name of the language in the active language; the code if it is neither ``kk`` nor ``ru``."""
+        return str(dict(LANGUAGE_CHOICES).get(self.language, self.language))
 
     def __str__(self) -> str:
         return f"{self.edition}, {self.get_kind_display()}"

@@ -361,7 +361,7 @@ class Edition(models.Model):
             now, stored, previous, last = self._open(alias)
             publishing.require_clock(now, previous)
             publishing.require_current_comparison(compared_with, last)
-            effective_from = publishing.require_future(effective_from, now)
+            effective_from = publishing.require_future(effective_from, now, stored)
             if not reason.strip():
                 publishing.require_notice_period(effective_from, now, stored._binding(last, now))
             if conf.get().FOUR_EYES:
@@ -387,7 +387,7 @@ class Edition(models.Model):
         with transaction.atomic(using=alias):
             now, stored, previous, last = self._open(alias)
             publishing.require_clock(now, previous)
-            effective_from = publishing.require_history(effective_from, now, previous)
+            effective_from = publishing.require_history(effective_from, now, previous, stored)
             stored._seal(
                 previous,
                 last,
@@ -429,13 +429,13 @@ class Edition(models.Model):
         self.refresh_from_db(using=alias)
         if not done:
             raise EditionError(
-                _("Edition %(edition)s can't be cancelled: it is %(state)s."),
+                _("%(edition)s can't be cancelled: it is %(state)s."),
                 code="not_cancellable",
                 hint=_(
                     "Only a published edition that has not taken effect can be cancelled. Otherwise publish a"
                     " new edition."
                 ),
-                edition=self.number or self.pk,
+                edition=str(self),
                 state=self.state(now).label,
             )
         _on_commit(partial(_send_signal, signals.edition_cancelled, self), using=alias)

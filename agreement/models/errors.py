@@ -7,6 +7,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from django.core.exceptions import ValidationError
+from django.utils.text import format_lazy
+from django.utils.translation import gettext_lazy as _
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
@@ -18,6 +20,18 @@ TEXT_FIELDS = ("title", "approval", "summary", "body")
 #: The largest number that each field may state. With a larger one a date could not be computed, and a sealed edition
 #: can't be corrected.
 MAX_STATED = {"notice_days": 3650, "grace_days": 3650, "retention_years": 1000}
+
+
+_LABELS = {"title": _("title"), "approval": _("approval"), "summary": _("what changed"), "body": _("text")}
+_IN_LANGUAGE = {"kk": _("{field} in Kazakh"), "ru": _("{field} in Russian")}
+
+
+def field_label(column: str) -> StrOrPromise:
+    """Return the label of a column of a text, such as "text in Kazakh" for ``body_kk``. That of modeltranslation would
+    be "text [kk]". Raises ``KeyError`` for any other column.
+    """
+    name, _separator, code = column.rpartition("_")
+    return format_lazy(_IN_LANGUAGE[code], field=_LABELS[name])
 
 
 class EditionError(ValidationError):

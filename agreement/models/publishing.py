@@ -16,9 +16,9 @@ from django.utils.translation import gettext_lazy as _
 
 from agreement.conf import active_language
 from agreement.models.audit import AuditEntry, By
-from agreement.models.errors import TEXT_FIELDS, EditionError
+from agreement.models.errors import TEXT_FIELDS, EditionError, field_label
 from agreement.seal import manifest
-from agreement.text import clauses
+from agreement.text import clauses, dates
 from agreement.text.lint import rules
 from agreement.text.lint.messages import Message
 
@@ -63,8 +63,8 @@ def require_clock(now: datetime, previous: Edition | None) -> None:
             _("The clock shows %(now)s, but edition %(number)s was published at %(published_at)s."),
             code="clock_behind",
             hint=_("Correct the clock of the server, then publish again."),
-            now=now.isoformat(),
-            published_at=previous.recorded_at.isoformat(),
+            now=_in_words(now, previous),
+            published_at=_in_words(previous.recorded_at, previous),
             number=previous.number,
         )
 
@@ -79,7 +79,7 @@ def require_current_comparison(compared_with: str | None, last: Edition | None) 
     digest = last.digest if last else ""
     if compared_with is not None and compared_with != digest:
         raise EditionError(
-            _("The draft was compared with %(after)r, but the last edition is now %(last)r."),
+            _("Another edition was published or cancelled after the draft was compared."),
             code="stale_comparison",
             hint=_("Compare the draft with the last edition again, then publish."),
             after=compared_with,
@@ -87,27 +87,27 @@ def require_current_comparison(compared_with: str | None, last: Edition | None) 
         )
 
 
-def require_future(at: datetime | None, now: datetime) -> datetime:
-    """The given moment; ``now`` if it is ``None``. Refuse a moment without a time zone (``naive_time``), one before
-    1991 or more than ``MAX_AHEAD`` after now (both ``out_of_range``), and any other moment before ``now``
-    (``backdated``).
+def require_future(at: datetime | None, now: datetime, draft: Edition) -> datetime:
+    """The given moment, at which the draft is to take effect; ``now`` if it is ``None``. Refuse a moment without a time
+    zone (``naive_time``), one before 1991 or more than ``MAX_AHEAD`` after now (both ``out_of_range``), and any other
+    moment before ``now`` (``backdated``).
     """
-    at = _moment(at, now)
+    at = _moment(at, now, draft)
     if at < now:
         raise EditionError(
             _("%(effective_from)s is in the past: an edition can't take effect before it is published."),
             code="backdated",
             hint=_("Give a later moment. If you give no moment, the edition takes effect immediately."),
-            effective_from=at.isoformat(),
+            effective_from=_in_words(at, draft),
         )
     return at
 
 
-def require_history(at: datetime, now: datetime, previous: Edition | None) -> datetime:
-    """The given moment of history. Refuse if ``previous``, the last sealed edition (``None``: there is none), is not
-    imported history (``not_history``). Refuse a moment without a time zone (``naive_time``), one before 1991 or more
-    than ``MAX_AHEAD`` after now (both ``out_of_range``), and any other moment after ``now`` (``not_history``). Whether
-    it is after the effect of the last edition is not checked here.
+def require_history(at: datetime, now: datetime, previous: Edition | None, draft: Edition) -> datetime:
+    """The given moment of history, at which the draft took effect. Refuse if ``previous``, the last sealed edition
+    (``None``: there is none), is not imported history (``not_history``). Refuse a moment without a time zone
+    (``naive_time``), one before 1991 or more than ``MAX_AHEAD`` after now (both ``out_of_range``), and any other moment
+    after ``now`` (``not_history``). Whether it is after the effect of the last edition is not checked here.
     """
     if previous and not previous.imported:
         raise EditionError(
@@ -116,13 +116,13 @@ def require_history(at: datetime, now: datetime, previous: Edition | None) -> da
             hint=_("Publish the text as a new edition."),
             number=previous.number,
         )
-    at = _moment(at, now)
+    at = _moment(at, now, draft)
     if at > now:
         raise EditionError(
             _("%(effective_from)s is in the future, but history must be in the past."),
             code="not_history",
             hint=_("Publish the draft with this moment instead."),
-            effective_from=at.isoformat(),
+            effective_from=_in_words(at, draft),
         )
     return at
 
@@ -131,14 +131,14 @@ def require_notice_period(at: datetime, now: datetime, binding: Edition | None) 
     """Refuse a moment that is less than ``binding.notice_days`` after now (``short_notice``). ``binding`` is the
     edition in force; if it is ``None``, nothing is refused.
     """
-    if binding and at < (promised := now + timedelta(days=binding.notice_days)):
+    if binding and at < (earliest := now + timedelta(days=binding.notice_days)):
         raise EditionError(
-            _("%(effective_from)s is too early: edition %(number)s promises a notice period until %(promised)s."),
+            _("%(effective_from)s is too early. The earliest moment that edition %(number)s allows is %(earliest)s."),
             code="short_notice",
             hint=_("Choose a later moment, or give the reason for the earlier one."),
-            effective_from=at.isoformat(),
+            effective_from=_in_words(at, binding),
             number=binding.number,
-            promised=promised.isoformat(),
+            earliest=_in_words(earliest, binding),
         )
 
 
@@ -151,8 +151,8 @@ def require_after_last(at: datetime, last: Edition | None) -> None:
             _("%(effective_from)s is not later than %(last)s, when edition %(number)s takes effect."),
             code="not_after_last",
             hint=_("Choose a later moment, or first cancel that edition if it has not taken effect."),
-            effective_from=at.isoformat(),
-            last=last.effective_from.isoformat(),
+            effective_from=_in_words(at, last),
+            last=_in_words(last.effective_from, last),
             number=last.number,
         )
 
@@ -175,7 +175,7 @@ def require_publishable(texts: Mapping[str, manifest.EditionText]) -> None:
             _("Both languages are published together, but these fields are empty: %(fields)s."),
             code="missing_language",
             hint=_("Write the missing texts, then publish."),
-            fields=", ".join(empty),
+            fields=", ".join(str(field_label(name)) for name in empty),
         )
     for language, text in texts.items():
         for name in TEXT_FIELDS:
@@ -183,19 +183,32 @@ def require_publishable(texts: Mapping[str, manifest.EditionText]) -> None:
         if text.title != clauses.title_line(text.body):
             raise EditionError(
                 _(
-                    "The title %(title)r differs from the title line of the text. A page prints the title in"
-                    " place of that line."
+                    "The title “%(title)s” differs from the title line of the text. A page prints the title in place"
+                    " of that line."
                 ),
                 code="title_differs",
-                hint=_("Make %(field)s equal to the title line of the text. It can have at most 255 characters."),
+                hint=_(
+                    "Make the field “%(field)s” equal to the title line of the text. It can have at most 255"
+                    " characters."
+                ),
                 title=text.title,
-                field=f"title_{language}",
+                field=str(field_label(f"title_{language}")),
             )
     if found := rules.errors({language: text.body for language, text in texts.items()}):
         _refuse(found)
 
 
-def _moment(at: datetime | None, now: datetime) -> datetime:
+def _in_words(at: datetime, edition: Edition) -> str:
+    """The moment in words of the active language, in the zone of the agreement of the edition. 1 query if the agreement
+    is not loaded. A moment in the last hours of the calendar, which the zone may not have, is named in its own zone.
+    """
+    try:
+        return dates.instant(at, active_language(), edition.agreement.time_zone)
+    except OverflowError:
+        return at.isoformat()
+
+
+def _moment(at: datetime | None, now: datetime, draft: Edition) -> datetime:
     """The given moment; ``now`` if it is ``None``. Refuse if the moment has no time zone (``naive_time``), is before
     ``MIN_EFFECTIVE_FROM`` or is more than ``MAX_AHEAD`` after now (both ``out_of_range``).
     """
@@ -213,7 +226,7 @@ def _moment(at: datetime | None, now: datetime) -> datetime:
             _("%(at)s is out of range: it must not be before 1991 or more than ten years ahead."),
             code="out_of_range",
             hint=_("Check the year."),
-            at=at.isoformat(),
+            at=_in_words(at, draft),
         )
     return at
 
@@ -257,10 +270,10 @@ def _require_readable(text: str, name: str) -> None:
         control = unicodedata.category(char) == "Cc" and char != "\t" and (short or char != "\n")
         if (control and not name.startswith("body")) or char == "\x00" or "\ud800" <= char <= "\udfff":
             raise EditionError(
-                _("%(field)s contains the character %(char)r, which is not allowed in a text."),
+                _("The field “%(field)s” contains the character %(char)r, which is not allowed in a text."),
                 code="unreadable",
                 hint=_("Delete the character."),
-                field=name,
+                field=str(field_label(name)),
                 char=char,
             )
 

@@ -216,7 +216,7 @@ def _contradictions(using: str) -> Iterator[tuple[QuerySet[Model], str]]:
             reopened_by__model="notice",
             reopened_by__key=key,
         ),
-        gettext("It waits or waited again, but the entry that it names is not about that."),
+        gettext("It was queued again, but the audit entry that it names is about something else."),
     )
     # Each entry contains the number of its deliveries, which decreases as they wait once more and name a later entry.
     entries = AuditEntry.objects.using(using).filter(action__in=[AuditAction.RESENT, AuditAction.REVIVED])
@@ -224,7 +224,7 @@ def _contradictions(using: str) -> Iterator[tuple[QuerySet[Model], str]]:
     number = Case(When(note__regex="^[0-9]{1,9}$", then=Cast("note", BigIntegerField())), default=0)
     yield (
         entries.annotate(named=Subquery(named.values("rows"))).filter(named__gt=number),
-        gettext("More deliveries name this entry than it is about."),
+        gettext("More deliveries refer to this entry than the entry states."),
     )
     deliveries = Delivery.objects.using(using).order_by()
     columns = ("notice", "channel", "language", "since", "cancelled")
@@ -236,7 +236,7 @@ def _contradictions(using: str) -> Iterator[tuple[QuerySet[Model], str]]:
     mails = Bounce.objects.filter(delivery=OuterRef("pk")).order_by().values("delivery").annotate(rows=Count("pk"))
     yield (
         deliveries.annotate(mails=Coalesce(Subquery(mails.values("rows")), 0)).exclude(returns=F("mails")),
-        gettext("The number of its returned letters is not that of the recorded ones."),
+        gettext("The number of its returned letters differs from the number of recorded ones."),
     )
     # The outcome of a delivery with a lease is not counted yet.
     same = deliveries.filter(notice=OuterRef("notice"), channel=OuterRef("channel"))
@@ -249,12 +249,12 @@ def _contradictions(using: str) -> Iterator[tuple[QuerySet[Model], str]]:
     }
     equal = Q(**{name: F(f"stored_{name}") for name in conditions})
     progress = Progress.objects.using(using)
-    yield progress.annotate(**stored).exclude(equal), gettext("Its numbers are not those of the deliveries.")
+    yield progress.annotate(**stored).exclude(equal), gettext("Its counts differ from the deliveries.")
     counted = Exists(progress.filter(notice=OuterRef("notice"), channel=OuterRef("channel")))
     first = deliveries.filter(~counted).values("notice", "channel").annotate(first=Min("pk")).values("first")
     yield (
         deliveries.filter(pk__in=first),
-        gettext("The numbers of its notice in its channel are missing."),
+        gettext("The counts of its notice in its channel are missing."),
     )
     withdrawals = Withdrawal.objects.using(using).select_related("agreement")
     earlier = Withdrawal.objects.filter(agreement=OuterRef("agreement"), year=OuterRef("year"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -211,7 +210,6 @@ def _part(notice: Notice, language: str, since: int, now: datetime) -> dict[str,
             "kind": notice.kind,
             "site": conf.site_name(language),
             "what": what,
-            "heading": re.sub(r"(?<=\d) (?=\w)", "\N{NO-BREAK SPACE}", what),  # Keep a day and its month together.
             "title": " ".join(edition.text(language).title.split()),
             "edition": edition,
             "number": edition.number,
@@ -491,7 +489,7 @@ def _quotations(part: Mapping[str, Any], room: int) -> dict[str, Any]:
         fact, *others = sentences.facts(change)
         also = "; ".join(sentences.describe(change, other, language).rstrip(".") for other in others)
         link = ClauseLink(_clause_name(change, language), _clause_url(change, part), also)
-        clauses.setdefault(capfirst(sentences.describe(change, fact, language)), []).append(link)
+        clauses.setdefault(capfirst(sentences.describe(change, fact, language, heading=True)), []).append(link)
     return {
         "clauses": clauses,
         "more_clauses": len(reworded) > min(most, MAX_CLAUSES),
@@ -546,11 +544,7 @@ def _renumbered(change: Change) -> tuple[str, str] | None:
 
 def _quoted_clause(change: Change, language: str) -> QuotedClause:
     words, unit = sentences.PHRASES[language], change.unit
-    was = change.old.label if change.old else ""
-    facts = [
-        words["unnumbered" if fact == "renumbered" and not was else fact].format(was=was)
-        for fact in sentences.facts(change)
-    ]
+    facts = [sentences.describe(change, fact, language) for fact in sentences.facts(change)]
     runs: list[Run] = []
     for run in sentences.shortened(change.words):
         if run.kind == "insert" and runs and runs[-1].kind == "delete":

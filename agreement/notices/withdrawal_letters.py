@@ -44,7 +44,7 @@ def withdrawal_reply(row: Withdrawal, language: str) -> WithdrawalReply:
         "application": row.application_number,
         "title": edition.text(language).title if edition else row.agreement.slug,
         "received": dates.day(received, language, zone),
-        "registered": dates.instant(row.registered_at, language, zone),
+        "registered": dates.instant(row.registered_at, language, zone, seconds=False),
         **(dates.placeholders(row.effective_at, language, zone, "from") if row.effective_at else {}),
         "ground": row.ground,
     }

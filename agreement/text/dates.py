@@ -3,6 +3,8 @@
 Django has no Kazakh formats: it prints "Наурыз 1, 2026, 9 Т.Ж.". A Kazakh or Russian sentence needs the name of the
 month in other cases than the nominative. Therefore the names and their cases are here.
 
+A no-break space stands where a line must not break: between the day and the month, before «г.», and after «сағат».
+
 In all functions ``name`` is the name of a time zone, such as ``Asia/Almaty``, and ``language`` is ``kk``, ``ru`` or
 another code, which gives English (in :func:`format_number` only ``en`` does). Instants must have a time zone.
 """
@@ -13,6 +15,8 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Literal
 from zoneinfo import ZoneInfo
 
+#: The space at which a line does not break. A search in the page finds it as an ordinary space.
+NBSP = "\N{NO-BREAK SPACE}"
 CALENDAR_START, CALENDAR_END = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 Case = Literal["nominative", "from", "until", "on"]
 
@@ -143,12 +147,12 @@ def day(at: datetime, language: str, name: str, case: Case = "nominative", *, ye
     """
     local = at.astimezone(ZoneInfo(name))
     if language == "kk":
-        month, before, after = _KK[local.month - 1][_CASES.index(case)], f"{local.year} жылғы ", ""
+        month, before, after = _KK[local.month - 1][_CASES.index(case)], f"{local.year}{NBSP}жылғы ", ""
     elif language == "ru":
-        month, before, after = _RU[local.month - 1], "", f" {local.year} г."
+        month, before, after = _RU[local.month - 1], "", f" {local.year}{NBSP}г."
     else:
         month, before, after = _EN[local.month - 1], "", f" {local.year}"
-    return f"{before}{local.day} {month}{after}" if year else f"{local.day} {month}"
+    return f"{before}{local.day}{NBSP}{month}{after}" if year else f"{local.day}{NBSP}{month}"
 
 
 def clock(at: datetime, name: str, *, seconds: bool = True) -> str:
@@ -159,13 +163,14 @@ def clock(at: datetime, name: str, *, seconds: bool = True) -> str:
     return local.strftime("%H:%M:%S" if seconds and local.second else "%H:%M")
 
 
-def instant(at: datetime, language: str, name: str, case: Case = "nominative") -> str:
-    """The date, time and zone: «2026 жылғы 1 наурыз, сағат 09:00 (Астана уақыты, UTC+5)».
+def instant(at: datetime, language: str, name: str, *, seconds: bool = True) -> str:
+    """The date, time and zone, in the nominative: «2026 жылғы 1 наурыз, сағат 09:00 (Астана уақыты, UTC+5)».
 
-    ``case`` is the case of the Kazakh month; Russian and English do not depend on it.
+    It follows a colon or stands alone, because only :func:`placeholders` give a sentence its cases. ``seconds=False``
+    leaves the seconds out, as sentences do; the details of an edition and the records contain them.
     """
-    hour = "сағат " if language == "kk" else ""
-    return f"{day(at, language, name, case)}, {hour}{clock(at, name)} ({zone(at, language, name)})"
+    hour = f"сағат{NBSP}" if language == "kk" else ""
+    return f"{day(at, language, name)}, {hour}{clock(at, name, seconds=seconds)} ({zone(at, language, name)})"
 
 
 def placeholders(at: datetime, language: str, name: str, case: Case) -> dict[str, str]:
@@ -186,11 +191,11 @@ def last_day(until: datetime, language: str, name: str) -> str:
     local = until.astimezone(ZoneInfo(name))
     if local.time() == time.min:
         return day(until - timedelta(microseconds=1), language, name)
-    return instant(until.replace(second=0, microsecond=0), language, name)
+    return instant(until, language, name, seconds=False)
 
 
 def format_number(count: int, language: str) -> str:
     """The number with separated thousands: "1,000,000" for ``en``, «1 000 000» with no-break spaces for any other
     language. Django does not separate them in Kazakh.
     """
-    return f"{count:,}".replace(",", "," if language == "en" else "\N{NO-BREAK SPACE}")
+    return f"{count:,}".replace(",", "," if language == "en" else NBSP)

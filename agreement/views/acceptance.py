@@ -238,7 +238,7 @@ def _decline(visit: Visit, answer: PostedAnswer) -> DeclinedEdition:
     binds, time_left = in_force is not None and in_force.pk == edition.pk, _grace(timeline, rows, visit.at)
     return DeclinedEdition(
         displayed=displayed,
-        at=dates.instant(decline.at, active_language(), timeline.time_zone),
+        at=dates.instant(decline.at, active_language(), timeline.time_zone, seconds=False),
         grace=time_left,
         must_accept=binds and mode == AcceptanceMode.BY_CONFIRMATION and not time_left,
         by_use=binds and mode == AcceptanceMode.BY_USE,

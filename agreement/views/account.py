@@ -96,7 +96,7 @@ def _refuse_impersonation(visit: Visit) -> HttpResponse:
         403,
         _("You act in the name of another user"),
         _("Nothing was recorded. Only the user can accept, withdraw, give a consent or download their record."),
-        _("The audit log contains that you tried it."),
+        _("This attempt is recorded in the audit log."),
         link=(visit.path("record"), _("My record")),
     )
 
@@ -132,7 +132,7 @@ def display_acceptance(
     """Return the acceptance as a page displays it. ``edition`` is the accepted edition, and ``timeline`` that of its
     agreement. No query.
     """
-    at = dates.instant(acceptance.at, active_language(), timeline.time_zone)
+    at = dates.instant(acceptance.at, active_language(), timeline.time_zone, seconds=False)
     return DisplayedAcceptance(acceptance=acceptance, edition=edition, at=at, changes=changes)
 
 

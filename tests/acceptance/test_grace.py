@@ -134,10 +134,10 @@ def test_what_is_known_of_a_user_ends_with_the_days():
 def test_the_last_day_is_named_and_its_hour_only_if_it_does_not_end_at_midnight():
     midnight = datetime(2026, 12, 10, 19, tzinfo=UTC)
 
-    assert dates.last_day(midnight, "ru", "Asia/Almaty") == "10 декабря 2026 г."
-    assert dates.last_day(midnight, "kk", "Asia/Almaty") == "2026 жылғы 10 желтоқсан"
+    assert dates.last_day(midnight, "ru", "Asia/Almaty") == "10\u00a0декабря 2026\u00a0г."
+    assert dates.last_day(midnight, "kk", "Asia/Almaty") == "2026\u00a0жылғы 10\u00a0желтоқсан"
     assert dates.last_day(midnight + timedelta(hours=9, seconds=59), "en", "Asia/Almaty") == (
-        "11 December 2026, 09:00 (Astana time, UTC+5)"
+        "11\u00a0December 2026, 09:00 (Astana time, UTC+5)"
     )
 
 

@@ -60,10 +60,10 @@ def test_each_acceptance_is_in_its_day_in_the_agreements_zone_and_empty_days_hav
     accept(edition, START, START + timedelta(hours=1), START + timedelta(hours=1), START + timedelta(days=3))
     found = acceptance_chart(edition)
     assert [(bar.day, bar.count) for bar in found.bars] == [
-        ("1 March 2026", 1),
-        ("2 March 2026", 2),
-        ("3 March 2026", 0),
-        ("4 March 2026", 1),
+        ("1\u00a0March 2026", 1),
+        ("2\u00a0March 2026", 2),
+        ("3\u00a0March 2026", 0),
+        ("4\u00a0March 2026", 1),
     ]
     assert [bar.height for bar in found.bars] == ["60.00", "120.00", "0.00", "60.00"]
     assert (found.title, found.complete) == ("Acceptances by day", True)

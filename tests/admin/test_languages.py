@@ -27,6 +27,7 @@ from agreement.models import (
 )
 from agreement.models.audit import AuditAction
 from agreement.notices import dispatch
+from agreement.text.dates import NBSP
 from tests.admin.test_editions import at, written
 from tests.admin.test_groups import staff
 from tests.support import factories
@@ -205,3 +206,42 @@ def test_the_title_of_every_kazakh_page_is_in_sensible_kazakh(django_user_model)
     publisher = staff(django_user_model, "publisher", groups.PUBLISHERS)
     page = publisher.get(at("edition_changelist", language="kk")).content.decode()
     assert "| Сайттың әкімшілік бөлімі</title>" in page
+
+
+def test_the_history_of_a_draft_is_worded_for_its_reader(django_user_model):
+    """What one author did under the Kazakh pages is not a Kazakh remark on the Russian ones."""
+    author = staff(django_user_model, "author", groups.AUTHORS)
+    edition = factories.published()
+    begin = {"begin": "edition", "edition": edition.pk, "agreement": edition.agreement_id}
+    begun = author.post(at("edition_add", language="kk"), begin)
+    assert begun.status_code == 302
+    draft = Edition.objects.drafts().get()
+    saved = author.post(at("edition_change", draft.pk, language="kk"), written(draft, summary_ru="Срок."))
+    assert saved.status_code == 302
+    first = Version.objects.get_for_object(draft).last()
+    opened = at("edition_revision", draft.pk, first.pk, language="kk")
+    restored = author.post(opened, written(Edition.objects.get(pk=draft.pk), summary_ru=""))
+    assert restored.status_code == 302
+
+    seen = {
+        language: author.get(at("edition_history", draft.pk, language=language)).content.decode()
+        for language in ("kk", "ru")
+    }
+
+    for words in ("Негізі: terms, 1-редакция", "Өзгертілді:", "Қалпына келтірілген нұсқа: "):
+        assert words in seen["kk"]
+        assert words not in seen["ru"]
+    for words in (f"Создан на основе: terms, редакция №{NBSP}1", "Изменено:", "Восстановлена версия: "):
+        assert words in seen["ru"]
+    assert "Т.Ж." not in seen["kk"]
+
+
+@pytest.mark.parametrize(("language", "said"), [("kk", "қай уақытқа дейін: — → 2026"), ("ru", "окончание: — → 31")])
+def test_a_moment_in_the_audit_log_is_worded_for_its_reader(django_user_model, language, said):
+    root = staff(django_user_model, "root", is_superuser=True)
+    edition = factories.published()
+    note = "held_until: — → 2026-12-31T04:00:00Z"
+    AuditEntry.objects.log(AuditAction.LEGAL_HOLD, on=edition, by="officer", note=note)
+    page = root.get(at("auditentry_changelist", language=language)).content.decode().replace(NBSP, " ")
+    assert said in page
+    assert "2026-12-31" not in page

@@ -7,7 +7,7 @@ import logging
 import pytest
 from django.contrib.admin import site
 from django.contrib.admin.models import LogEntry
-from django.db.models import DateTimeField
+from django.db.models import DateField, DateTimeField
 from django.urls import reverse
 from django.utils import translation
 
@@ -62,6 +62,17 @@ def test_no_log_record_of_a_refused_filter_names_what_was_searched_for(admin_cli
     assert answer.status_code == 400
     assert "The list can't be filtered by these values" in caplog.text
     assert "q7" not in caplog.text
+
+
+@pytest.mark.parametrize("model_admin", LISTS, ids=name)
+def test_no_moment_is_displayed_in_a_format_of_django(rf, admin_user, model_admin):
+    """Django has no Kazakh formats: «Қар. 25, 2026», «3:35 Т.Ж.»."""
+    request, row = rf.get("/"), model_admin.model(pk=1)
+    request.user = admin_user
+    columns = {*model_admin.get_list_display(request), *model_admin.get_readonly_fields(request, row)}
+    if not model_admin.has_change_permission(request, row):
+        columns |= set(model_admin.get_fields(request, row))
+    assert not {field.name for field in model_admin.opts.concrete_fields if isinstance(field, DateField)} & columns
 
 
 def test_a_list_is_counted_without_a_plural_that_depends_on_the_number(admin_client):

@@ -72,7 +72,9 @@ def test_a_draft_is_begun_from_the_edition_in_force_word_for_word(author, django
         assert {name: getattr(draft, name) for name in stated} == {name: getattr(source, name) for name in stated}
         assert draft.summary_kk in (None, "")
         assert AuditEntry.objects.last_author(draft).by == "author"
-        assert "Created from: terms, edition" in Version.objects.get_for_object(draft).get().revision.comment
+        assert (
+            f'["terms", {source.number}, {source.pk}]' in Version.objects.get_for_object(draft).get().revision.comment
+        )
 
 
 def test_nothing_is_begun_from_an_edition_that_is_not_there(author):
@@ -95,7 +97,7 @@ def test_two_files_are_shown_as_they_were_read_and_then_saved(author):
     assert author.post(at("edition_add"), shown(answer)).status_code == 302
     edition = Edition.objects.get()
     assert (edition.body_kk, edition.body_ru) == (kk, ru)
-    assert "kk.md, ru.md" in Version.objects.get_for_object(edition).get().revision.comment
+    assert '["kk.md", "ru.md"]' in Version.objects.get_for_object(edition).get().revision.comment
 
 
 @pytest.mark.parametrize(

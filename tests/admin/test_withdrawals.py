@@ -77,7 +77,10 @@ def test_an_officer_enters_an_application_and_the_user_gets_the_reply(officer, d
     row = Withdrawal.objects.get()
     assert (row.user, row.registered_by, row.received_on) == (user, "user0", date(2026, 1, 15))
     (letter,) = (letter for letter in mail.outbox if letter.to == [user.email] and row.reference in letter.subject)
-    assert letter.subject == f"Деректерге келісімді кері қайтарып алуға жауап, № {row.reference} — Ашық кітапхана"
+    assert (
+        letter.subject
+        == f"Деректерге келісімді кері қайтарып алу туралы өтінішке жауап, №\u00a0{row.reference} — Ашық кітапхана"
+    )
     assert letter.body.startswith("Ашық кітапхана\n\n")
     assert letter.from_email.startswith('"Ашық кітапхана" <')
     assert "5 жыл сақталады" in letter.body
@@ -94,7 +97,7 @@ def test_an_application_sent_twice_is_entered_once_and_another_one_beside_it(off
         for changed in ({}, {}, {"application_number": "13-к"})
     ]
 
-    refusal = f"Ничего не записано: такая запись уже есть: отзыв согласия {Withdrawal.objects.last()}."
+    refusal = f"Такая запись уже есть, поэтому ничего не записано: отзыв согласия {Withdrawal.objects.last()}."
     assert [refusal in answer.content.decode() for answer in answers] == [False, True, False]
     entered = Withdrawal.objects.order_by("serial").values_list("serial", "application_number")
     assert list(entered) == [(1, "12-к"), (2, "13-к")]
@@ -340,7 +343,9 @@ def test_a_legal_hold_sent_twice_is_placed_once_and_another_one_beside_it(office
     answers = [
         officer.post(at("legalhold_add"), hold | changed, follow=True) for changed in ({}, {}, {"ground": "Сот № 8"})
     ]
-    refusal = f"Ничего не записано: такая запись уже есть: запрет на уничтожение данных {LegalHold.objects.last()}."
+    refusal = (
+        f"Такая запись уже есть, поэтому ничего не записано: запрет на уничтожение данных {LegalHold.objects.last()}."
+    )
     assert [refusal in answer.content.decode() for answer in answers] == [False, True, False]
     assert list(LegalHold.objects.order_by("pk").values_list("ground", flat=True)) == ["Сот № 7", "Сот № 8"]
     assert AuditEntry.objects.filter(action="legal_hold").count() == 2
@@ -399,7 +404,7 @@ def test_a_user_withdraws_on_the_site_once_and_accepts_again(settings, django_ca
 
     assert row.outcome == "suspended"
     assert len([letter for letter in mail.outbox if row.reference in letter.subject]) == 1
-    for words in ("Приостановлено", row.reference, "/ru/agreements/terms/accept/"):
+    for words in ("приостановлено", row.reference, "/ru/agreements/terms/accept/"):
         assert words in page
     answer = {"edition": 1, "digest": edition.digest, "language": "ru", "decision": "accept"}
     assert client.post("/ru/agreements/terms/accept/", answer).status_code == 302
@@ -448,7 +453,7 @@ def test_a_legal_hold_that_ends_before_it_begins_is_an_error_of_the_form(admin_c
     ends = {"held_until_0": "2020-01-01", "held_until_1": "00:00"}
     response = admin_client.post(f"/ru/admin/agreement/legalhold/{row.pk}/change/", ends)
     assert response.status_code == 200
-    assert "Запрет на уничтожение данных заканчивается после его начала." in response.content.decode()
+    assert "Запрет на уничтожение данных должен заканчиваться позже, чем начинается." in response.content.decode()
     row.refresh_from_db()
     assert row.held_until is None
 

@@ -151,7 +151,7 @@ def test_an_author_drafts_from_the_edition_in_force_sees_findings_and_changes_an
 
     person.page.locator(".agreement-bar button").nth(1).click()
     person.page.locator(".agreement-preview ins").first.wait_for()
-    counted = {"kk": "2 тармақ өзгертілді.", "ru": "2 пункта изменены."}
+    counted = {"kk": "2 тармақ өзгертілді.", "ru": "Изменены 2 пункта."}
     assert person.page.locator(".agreement-changes-summary").first.inner_text() == counted[language]
 
     edition = Edition.objects.drafts().get()
@@ -474,11 +474,11 @@ def test_unsaved_text_is_not_overwritten_until_its_author_decides(person, langua
     person.log_in("author")
     person.open(f"agreement/edition/{draft.pk}/change/")
     person.append("ru", "1.2", " Начато сегодня.")
-    person.page.locator(".agreement-stored", has_text="Пока не запоминается").wait_for(timeout=8000)
+    person.page.locator(".agreement-stored", has_text="Пока текст временно не сохраняется").wait_for(timeout=8000)
     assert Autosave.objects.get().fields == {"summary_ru": "Оставлено вчера."}
 
     person.click("#agreement-discard")
-    person.page.locator(".agreement-stored", has_text="Запомнено").wait_for(timeout=8000)
+    person.page.locator(".agreement-stored", has_text="Временно сохранено").wait_for(timeout=8000)
     assert "Начато сегодня." in Autosave.objects.get().fields["body_ru"]
 
 
@@ -492,7 +492,7 @@ def test_a_logged_out_author_logs_in_elsewhere_and_saves_their_text(person, lang
     beside.submit("#logout-form button")
     person.append("ru", "1.2", " После выхода.")
     person.click("input[name=_continue]")
-    person.page.locator(".agreement-stored", has_text="вы вышли из системы").wait_for(timeout=8000)
+    person.page.locator(".agreement-stored", has_text="Вы вышли из системы").wait_for(timeout=8000)
     assert "После выхода." in person.page.locator("#id_body_ru").input_value()
 
     beside.log_in("author")

@@ -15,8 +15,8 @@ pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 @pytest.mark.parametrize(
     ("address", "where", "old", "new"),
     [
-        ("/ru/agreements/terms/", ".agreement-kicker", "Редакция № 1", "Редакция № 2"),
-        ("/ru/materials/", ".agreement-announcements", "Объявлена редакция № 2.", "новая редакция (№ 2)."),
+        ("/ru/agreements/terms/", ".agreement-kicker", "Редакция №\u00a01", "Редакция №\u00a02"),
+        ("/ru/materials/", ".agreement-announcements", "Объявлена редакция №\u00a02.", "новая редакция (№\u00a02)."),
     ],
     ids=["the agreement", "a page with a banner"],
 )

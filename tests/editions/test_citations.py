@@ -49,14 +49,14 @@ def test_the_sentence_names_the_edition_in_force_and_its_date():
     factories.published()
     year = timezone.localdate().year
     sentence = show("{% agreement_validity %}")
-    assert sentence.startswith("Редакция № 2. Действует с ")
-    assert f"{year} г." in sentence
-    assert sentence.endswith("Заменила редакцию № 1.")
+    assert sentence.startswith("Редакция №\u00a02. Она действует с ")
+    assert f"{year}\u00a0г." in sentence
+    assert sentence.endswith("Она заменила редакцию №\u00a01.")
 
 
 def test_before_the_first_edition_the_sentence_is_of_the_announced_one(settings):
     factories.published(effective_from=timezone.now() + timedelta(days=3))
-    assert "Вступает в силу" in show("{% agreement_validity %}")
+    assert "вступает в силу" in show("{% agreement_validity %}")
     settings.AGREEMENT = {**settings.AGREEMENT, "SHOW_SCHEDULED": False}
     assert show("{% agreement_validity %}") == ""
 
@@ -230,7 +230,7 @@ def test_the_banner_shows_a_second_edition_for_some_days_and_no_first_one():
 
     assert banner(days=9) == ""
     found = banner(days=11)
-    assert "редакция (№ 2)" in found
+    assert "редакция (№\u00a02)" in found
     assert 'href="/ru/agreements/terms/editions/2/"' in found
     assert 'href="/ru/agreements/terms/editions/2/changes/"' in found
 
@@ -238,7 +238,7 @@ def test_the_banner_shows_a_second_edition_for_some_days_and_no_first_one():
 def test_the_banner_shows_an_announced_edition_if_the_site_does(settings):
     factories.published()
     edition = factories.published(effective_from=timezone.now() + timedelta(days=90))
-    assert "Объявлена редакция № 2." in banner()
+    assert "Объявлена редакция №\u00a02." in banner()
     assert 'data-state="scheduled"' in banner()
     settings.AGREEMENT = {**settings.AGREEMENT, "SHOW_SCHEDULED": False}
     assert banner() == ""
@@ -280,7 +280,7 @@ def test_the_materials_quote_section_two_in_force(client):
     for number in ("2.1", "2.2", "2.3"):
         assert f'href="/ru/agreements/{demo.SLUG}/editions/3/#{number}"' in page
     assert "Новости и обзоры Портала можно распространять" in page
-    assert "Редакция № 3. Действует с" in page
+    assert "Редакция №\u00a03. Она действует с" in page
     assert '<div class="portal-shelf" lang="kk">' in client.get("/en/materials/").content.decode()
     assert 'href="/ru/materials/"' in client.get("/ru/").content.decode()
 

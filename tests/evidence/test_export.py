@@ -122,7 +122,7 @@ def test_a_bundle_has_the_notices_and_their_recipients_without_an_address(notifi
     ("language", "words"),
     [
         ("kk", ("2-редакция", "Жаңа.", "күшінде", "қолы")),
-        ("ru", ("Редакция № 2", "Приказ № 1", "Новый.", "Действует с", "подпись")),
+        ("ru", ("Редакция №\u00a02", "Приказ № 1", "Новый.", "Она действует с", "подпись")),
     ],
 )
 def test_the_court_page_states_in_its_language_what_bound_when_and_how_to_check_it(notified, language, words):
@@ -163,7 +163,7 @@ def test_as_of_an_instant_a_bundle_knows_nothing_later(notified):
 
     page = (unpacked(notified / "bundle.zip", notified / "b") / "terms/editions/1/court.ru.html").read_text()
 
-    assert "Действует с" in page
+    assert "Она действует с" in page
     assert "утратила силу" not in page
     with pytest.raises(CommandError, match="no edition '2' of 'terms'"):
         export(notified / "other.zip", "--edition", "terms", "2", "--at", at)
@@ -458,7 +458,12 @@ def test_a_users_bundle_has_every_text_that_bound_them_until_they_withdrew(tmp_p
     assert texts("now.zip") == [f"terms/editions/{number}.kk.md" for number in (1, 2, 3)]
     assert texts("then.zip") == texts("withdrawn.zip") == [f"terms/editions/{number}.kk.md" for number in (1, 2)]
     page = (unpacked(tmp_path / "now.zip", tmp_path / "now") / "user/acceptances.ru.html").read_text()
-    assert "<td>1, 2, 3</td>" in page
+    assert f"<td>{editions(1, 2, 3)}</td>" in page
+
+
+def editions(*numbers: int) -> str:
+    """The names of editions as a Russian record lists them: «3» alone would be read as a count."""
+    return ", ".join(f"редакция №\u00a0{number}" for number in numbers)
 
 
 def counts_for(bundle: Path, folder: Path) -> list[str]:
@@ -476,7 +481,7 @@ def test_a_bundle_states_of_no_cancelled_edition_that_it_bound(settings, tmp_pat
     announced.cancel()
 
     export(tmp_path / "bundle.zip", "--user", "user0")
-    assert counts_for(tmp_path / "bundle.zip", tmp_path / "bundle") == ["1", "—"]
+    assert counts_for(tmp_path / "bundle.zip", tmp_path / "bundle") == [editions(1), "—"]
     assert "terms/editions/2.ru.md" in names(tmp_path / "bundle.zip"), "they accepted these words all the same"
 
 
@@ -505,7 +510,9 @@ def test_an_acceptance_counts_until_the_withdrawal_whatever_is_registered_late_o
     user.delete()
 
     export(tmp_path / "bundle.zip", "--user", f"key:{key}")
-    assert counts_for(tmp_path / "bundle.zip", tmp_path / "bundle") == (["2, 3"] if erased else ["1, 2", "—"])
+    assert counts_for(tmp_path / "bundle.zip", tmp_path / "bundle") == (
+        [editions(2, 3)] if erased else [editions(1, 2), "—"]
+    )
     page = (tmp_path / "bundle/user/acceptances.ru.html").read_text()
     with translation.override("ru"):
         ends = re.findall(f">{gettext('Counted until the withdrawal of consent')}</th><td>(.*?)</td>", page)

@@ -44,7 +44,7 @@ def test_the_command_reads_two_files_without_a_database(files):
     out = run(*files(KK.replace("Бірінші ", "Бірінші  "), RU), "--language", "en")
     assert out == (
         "agreement.L026 · warning · kk · 1.1 · 5 · There are several spaces between words. · Keep only one.\n"
-        "0 errors, 1 warnings\n"
+        "0 errors, 1 warning\n"
     )
 
 

@@ -209,7 +209,7 @@ def test_a_delivery_that_names_an_entry_about_something_else_is_named(edition, e
 
     Delivery.objects.filter(pk=delivery.pk).update(outcome="waiting", outcome_at=None, reopened_by=false)
 
-    assert (delivery, "It waits or waited again, but the entry that it names is not about that.") in found()
+    assert (delivery, "It was queued again, but the audit entry that it names is about something else.") in found()
 
 
 @pytest.mark.parametrize("kind", [Acceptance, Consent, Delivery])
@@ -346,7 +346,7 @@ def test_a_delivery_that_is_missing_or_has_another_outcome_is_found_by_the_progr
             delivery.delete()
         else:
             Delivery.objects.update(outcome="failed")
-    assert found() == [(Progress.objects.get(), "Its numbers are not those of the deliveries.")]
+    assert found() == [(Progress.objects.get(), "Its counts differ from the deliveries.")]
 
 
 def test_a_returned_letter_that_is_missing_is_found_by_its_delivery(edition):
@@ -355,7 +355,7 @@ def test_a_returned_letter_that_is_missing_is_found_by_its_delivery(edition):
     assert found() == []
     with open_seal():
         Bounce.objects.all().delete()
-    assert found() == [(delivery, "The number of its returned letters is not that of the recorded ones.")]
+    assert found() == [(delivery, "The number of its returned letters differs from the number of recorded ones.")]
 
 
 def test_a_sent_delivery_that_waits_again_as_if_it_were_returned_is_found(edition):
@@ -363,7 +363,7 @@ def test_a_sent_delivery_that_waits_again_as_if_it_were_returned_is_found(editio
     Delivery.objects.filter(pk=delivery.pk).update(returns=1)
     Progress.objects.update(bounced=1)
     assert Delivery.objects.reopen(notice=delivery.notice, channel="email", outcome=DeliveryOutcome.SENT) == 1
-    assert found() == [(delivery, "The number of its returned letters is not that of the recorded ones.")]
+    assert found() == [(delivery, "The number of its returned letters differs from the number of recorded ones.")]
 
 
 def test_a_lease_hides_no_delivery_from_the_progress(edition):
@@ -374,14 +374,14 @@ def test_a_lease_hides_no_delivery_from_the_progress(edition):
     Delivery.objects.create(
         notice=edition.notices.get(), user=user, channel="email", lease="forever", due_at=timezone.now()
     )
-    assert found() == [(Progress.objects.get(), "Its numbers are not those of the deliveries.")]
+    assert found() == [(Progress.objects.get(), "Its counts differ from the deliveries.")]
 
 
 def test_numbers_that_are_missing_are_found_by_the_deliveries(edition):
     factories.users(2)
     dispatch.work()
     Progress.objects.all().delete()
-    assert found() == [(Delivery.objects.earliest("pk"), "The numbers of its notice in its channel are missing.")]
+    assert found() == [(Delivery.objects.earliest("pk"), "The counts of its notice in its channel are missing.")]
 
 
 def test_a_delivery_that_names_an_old_entry_is_found_by_its_number(edition):
@@ -398,7 +398,7 @@ def test_a_delivery_that_names_an_old_entry_is_found_by_its_number(edition):
 
     Delivery.objects.filter(pk=other.pk).update(outcome="waiting", outcome_at=None, lease="", reopened_by=entry)
 
-    assert found() == [(entry, "More deliveries name this entry than it is about.")]
+    assert found() == [(entry, "More deliveries refer to this entry than the entry states.")]
 
 
 @pytest.mark.django_db(transaction=True)

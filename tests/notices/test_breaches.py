@@ -69,8 +69,8 @@ def test_the_letter_states_the_day_on_which_the_breach_became_known():
     row = Breach.objects.create(agreement=factories.agreement(), text_kk=KK, text_ru=RU, known_at=known_at)
     both = letter(row.notify(), "mul", since=0)
     for content in (both.text, both.html):
-        assert "2026 жылғы 29 қараша" in content
-        assert "29 ноября 2026" in content
+        assert "2026\u00a0жылғы 29\u00a0қараша" in content
+        assert "29\u00a0ноября 2026" in content
 
 
 def test_a_hidden_edition_is_not_named_in_the_letter_about_a_breach(settings):

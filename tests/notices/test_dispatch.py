@@ -529,7 +529,7 @@ def test_a_scheduled_notice_names_the_edition_that_binds_until_then(mailbox):
     Notice.objects.exclude(edition__number=4).update(fanned_out_at=timezone.now())
     dispatch.work()
     assert "Оған дейін 3-редакция" in NoticeText.objects.get(language="kk").text
-    assert "редакция № 3" in NoticeText.objects.get(language="ru").text
+    assert "редакция №\u00a03" in NoticeText.objects.get(language="ru").text
 
 
 @pytest.mark.django_db(transaction=True)

@@ -162,20 +162,20 @@ def test_an_earlier_moment_than_the_edition_in_force_promises_needs_a_reason():
     factories.published(notice_days=10)
     draft = factories.draft()
     for soon in (None, timezone.now() + timedelta(days=9)):
-        with pytest.raises(EditionError, match="edition 1 promises a notice period until") as refused:
+        with pytest.raises(EditionError, match="The earliest moment that edition 1 allows is") as refused:
             draft.publish(effective_from=soon, reason="  ")
         assert refused.value.code == "short_notice"
     assert not draft.notices.exists()
     factories.draft().publish(effective_from=timezone.now() + timedelta(days=10, seconds=5))
     # What binds is the promise of the edition in force, not that of the one announced after it.
-    with pytest.raises(EditionError, match="promises a notice period until"):
+    with pytest.raises(EditionError, match="The earliest moment that edition 1 allows is"):
         draft.publish(effective_from=timezone.now() + timedelta(days=9))
 
 
 def test_the_reason_stays_in_the_log_and_in_the_evidence():
     factories.published(notice_days=10)
     draft = factories.draft()
-    with pytest.raises(CommandError, match="promises a notice period until"):
+    with pytest.raises(CommandError, match="The earliest moment that edition 1 allows is"):
         call_command("publish_edition", draft.pk)
 
     call_command("publish_edition", draft.pk, reason="Сот шешімі № 5.", stdout=io.StringIO())

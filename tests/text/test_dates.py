@@ -39,26 +39,26 @@ def noon(month: int) -> datetime:
 @pytest.mark.parametrize("month", range(1, 13))
 def test_a_kazakh_date_bends_its_month(month, case):
     expected = KAZAKH[month][CASES.index(case)]
-    assert dates.day(noon(month), "kk", ALMATY, case) == f"2026 жылғы 1 {expected}"
+    assert dates.day(noon(month), "kk", ALMATY, case) == f"2026\u00a0жылғы 1\u00a0{expected}"
 
 
 @pytest.mark.parametrize("case", CASES)
 @pytest.mark.parametrize("month", range(1, 13))
 def test_a_russian_date_stands_in_the_genitive_in_every_sentence(month, case):
-    assert dates.day(noon(month), "ru", ALMATY, case) == f"1 {RUSSIAN[month - 1]} 2026 г."
+    assert dates.day(noon(month), "ru", ALMATY, case) == f"1\u00a0{RUSSIAN[month - 1]} 2026\u00a0г."
 
 
 @pytest.mark.parametrize("language", ["en", "de", ""])
 def test_any_other_language_gets_an_english_date(language):
-    assert dates.day(noon(3), language, ALMATY) == "1 March 2026"
+    assert dates.day(noon(3), language, ALMATY) == "1\u00a0March 2026"
 
 
 @pytest.mark.parametrize(
     ("language", "written"),
     [
-        ("kk", "2026 жылғы 1 наурыз, сағат 09:00 (Астана уақыты, UTC+5)"),
-        ("ru", "1 марта 2026 г., 09:00 (время Астаны, UTC+5)"),
-        ("en", "1 March 2026, 09:00 (Astana time, UTC+5)"),
+        ("kk", "2026\u00a0жылғы 1\u00a0наурыз, сағат\u00a009:00 (Астана уақыты, UTC+5)"),
+        ("ru", "1\u00a0марта 2026\u00a0г., 09:00 (время Астаны, UTC+5)"),
+        ("en", "1\u00a0March 2026, 09:00 (Astana time, UTC+5)"),
     ],
 )
 def test_an_instant_names_its_zone(language, written):
@@ -67,8 +67,8 @@ def test_an_instant_names_its_zone(language, written):
 
 def test_the_day_is_that_of_the_zone_and_not_of_utc():
     late = datetime(2026, 12, 31, 20, 0, tzinfo=UTC)
-    assert dates.day(late, "ru", ALMATY) == "1 января 2027 г."
-    assert dates.day(late, "ru", "UTC") == "31 декабря 2026 г."
+    assert dates.day(late, "ru", ALMATY) == "1\u00a0января 2027\u00a0г."
+    assert dates.day(late, "ru", "UTC") == "31\u00a0декабря 2026\u00a0г."
 
 
 def test_a_time_has_seconds_only_if_they_are_not_zero():
@@ -82,8 +82,8 @@ def test_the_offset_distinguishes_the_two_hours_when_clocks_go_back():
     first = datetime(2024, 2, 29, 17, 30, tzinfo=UTC)
     second = first + timedelta(hours=1)
 
-    assert dates.instant(first, "ru", ALMATY) == "29 февраля 2024 г., 23:30 (время Астаны, UTC+6)"
-    assert dates.instant(second, "ru", ALMATY) == "29 февраля 2024 г., 23:30 (время Астаны, UTC+5)"
+    assert dates.instant(first, "ru", ALMATY) == "29\u00a0февраля 2024\u00a0г., 23:30 (время Астаны, UTC+6)"
+    assert dates.instant(second, "ru", ALMATY) == "29\u00a0февраля 2024\u00a0г., 23:30 (время Астаны, UTC+5)"
 
 
 def test_fold_distinguishes_the_two_hours_in_local_time():
@@ -174,10 +174,12 @@ def test_a_zone_that_the_files_lack_is_read_from_the_package_tzdata(zone_path):
 
 def test_the_placeholders_of_a_sentence_have_no_seconds():
     at = datetime(2026, 3, 1, 4, 0, 7, tzinfo=UTC)
-    expected = {"day": "2026 жылғы 1 наурыздан", "clock": "09:00", "zone": "Астана уақыты, UTC+5"}
+    expected = {"day": "2026\u00a0жылғы 1\u00a0наурыздан", "clock": "09:00", "zone": "Астана уақыты, UTC+5"}
     assert dates.placeholders(at, "kk", ALMATY, "from") == expected
 
 
-@pytest.mark.parametrize(("language", "written"), [("kk", "1 наурызда"), ("ru", "1 марта"), ("en", "1 March")])
+@pytest.mark.parametrize(
+    ("language", "written"), [("kk", "1\u00a0наурызда"), ("ru", "1\u00a0марта"), ("en", "1\u00a0March")]
+)
 def test_a_day_may_be_written_without_its_year(language, written):
     assert dates.day(noon(3), language, ALMATY, "on", year=False) == written

@@ -233,7 +233,7 @@ def test_a_unit_that_kept_its_label_is_said_to_have_been_at_another_place(old, n
 def test_a_clause_that_lost_or_got_its_number_is_counted_as_a_clause():
     numbered, plain = "Т\n\n## 1. ОБЩЕЕ\n\n1.1. Раз два три.\n", "Т\n\n## 1. ОБЩЕЕ\n\nРаз два три.\n"
     lost, got = redline(parse(numbered), parse(plain)), redline(parse(plain), parse(numbered))
-    assert sentences.summary(lost, "ru") == sentences.summary(got, "ru") == "1 пункт перенумерован."
+    assert sentences.summary(lost, "ru") == sentences.summary(got, "ru") == "Перенумерован 1 пункт."
     assert "(прежний номер 1.1.)" in sentences.plain_text(lost, "ru")
     assert "(прежде без номера)" in sentences.plain_text(got, "ru")
     assert "(formerly without a number)" in sentences.plain_text(got, "en")
@@ -393,7 +393,7 @@ def test_a_clause_too_large_to_compare_is_marked_as_replaced():
     (change,) = redline(parse(old), parse(new), corrections=[("1.1", "1.1")]).changed
     assert change.replaced
     assert [run.kind for run in change.words if run.kind != "equal"] == ["delete", "insert"]
-    assert "слишком длинно для пословного сравнения" in sentences.describe(change, "replaced", "ru")
+    assert "не сравнивается по словам" in sentences.describe(change, "replaced", "ru")
 
 
 def test_a_long_paragraph_with_a_few_edits_is_still_compared_by_words():
@@ -416,10 +416,10 @@ def whole() -> Redline:
     [
         ("en", (1, 0, 0, 0), "1 clause changed."),
         ("en", (3, 1, 1, 4), "3 clauses changed, 1 added, 1 deleted, 4 renumbered."),
-        ("ru", (1, 1, 1, 1), "1 пункт изменён, 1 добавлен, 1 исключён, 1 перенумерован."),
-        ("ru", (3, 2, 4, 22), "3 пункта изменены, 2 добавлены, 4 исключены, 22 перенумерованы."),
-        ("ru", (5, 11, 12, 21), "5 пунктов изменено, 11 добавлено, 12 исключено, 21 перенумерован."),
-        ("ru", (0, 5, 0, 1), "5 пунктов добавлено, 1 перенумерован."),
+        ("ru", (1, 1, 1, 1), "Изменён 1 пункт, добавлен 1, исключён 1, перенумерован 1."),
+        ("ru", (3, 2, 4, 22), "Изменены 3 пункта, добавлены 2, исключены 4, перенумерованы 22."),
+        ("ru", (5, 11, 12, 21), "Изменено 5 пунктов, добавлено 11, исключено 12, перенумерован 21."),
+        ("ru", (0, 5, 0, 1), "Добавлено 5 пунктов, перенумерован 1."),
         ("kk", (3, 1, 0, 4), "3 тармақ өзгертілді, 1 тармақ қосылды, 4 тармақтың нөмірі өзгерді."),
     ],
 )
@@ -434,6 +434,27 @@ def test_the_summary_has_the_right_plurals(language, counts, says):
         *[Change(one, moved)] * renumbered,
     ]
     assert sentences.summary(Redline(tuple(changes)), language) == says
+
+
+@pytest.mark.parametrize(
+    ("body", "facts"),
+    [
+        ("Т\n\n1.1. Раз.", {"добавлен"}),
+        ("Т\n\n## 1. ОБЩЕЕ", {"добавлен"}),
+        ("Т\n\nГлава 1. ОБЩЕЕ", {"добавлена"}),
+        ("Т\n\nСтатья 1. Раз.", {"добавлена"}),
+        ("Т\n\n1.1. Раз.\n\nПРИЛОЖЕНИЕ 1\n\n1.1. Раз.", {"добавлен", "добавлено"}),
+        ("Т\n\nПримечание. Раз.", {"добавлено"}),
+        ("Т\n\nБез номера.", {"добавлен"}),
+    ],
+)
+def test_a_russian_fact_agrees_with_the_name_of_the_unit(body, facts):
+    changes = redline(parse("Т"), parse(body)).changed
+    assert {sentences.describe(change, "inserted", "ru") for change in changes} == facts
+    assert {sentences.describe(change, "inserted", "ru", heading=True) for change in changes} == {"добавлено"}
+    title = redline(parse("Т"), parse("О")).changed[0]
+    found = [sentences.describe(title, fact, "ru").partition(" ")[0] for fact in ("reworded", "moved", "replaced")]
+    assert found == ["изменено", "перемещено", "заменено"]
 
 
 @pytest.mark.parametrize(
@@ -452,9 +473,9 @@ def test_the_summary_includes_changes_outside_the_clauses():
 
 def test_plain_text_marks_words_for_mail():
     assert sentences.plain_text(whole(), "ru") == (
-        "1.3. (изменён текст)\n"
+        "1.3. (изменён)\n"
         "Билет действует [-один год-] {+два года+} и продлевается по просьбе читателя.\n\n"
-        '1.4. (добавлено)\n{+<Новый> пункт & "знак".+}\n\n'
+        '1.4. (добавлен)\n{+<Новый> пункт & "знак".+}\n\n'
         "2.4. (прежний номер 2.3.)\n"
         "За утерянную книгу читатель возмещает её стоимость или приносит такую же.\n"
     )

@@ -222,15 +222,51 @@ def test_a_superseded_edition_has_its_interval(client):
 
     assert 'data-state="superseded"' in page
     assert (
-        "It was in force from 12 February 2024, 09:00 (Astana time, UTC+6),"
-        " until 1 February 2025, 09:00 (Astana time, UTC+5)" in page
+        "It was in force from 12\u00a0February 2024, 09:00 (Astana time, UTC+6),"
+        " until 1\u00a0February 2025, 09:00 (Astana time, UTC+5)" in page
     )
     assert "Edition 2 is in force now." in page
     assert "Recorded as history" in page
 
 
 @pytest.mark.parametrize(
-    ("language", "bent"), [("kk", "2025 жылғы 1 ақпаннан"), ("ru", "1 февраля 2025 г."), ("en", "1 February 2025")]
+    ("language", "sentence"),
+    [
+        (
+            "kk",
+            (
+                "Ол 2025 жылғы 1 ақпаннан бастап (сағат 09:00) 2026 жылғы 1 наурызға дейін"
+                " (сағат 18:30, Астана уақыты, UTC+5) қолданыста болды, содан кейін күшін жойды."
+            ),
+        ),
+        (
+            "ru",
+            (
+                "Она действовала с 1 февраля 2025 г. в 09:00 до 1 марта 2026 г. в 18:30 (время Астаны, UTC+5)"
+                " и утратила силу."
+            ),
+        ),
+        (
+            "en",
+            (
+                "It was in force from 1 February 2025, 09:00, until 1 March 2026, 18:30 (Astana time, UTC+5),"
+                " when it was superseded."
+            ),
+        ),
+    ],
+)
+def test_the_sentence_of_validity_has_no_seconds_and_its_zone_once(client, language, sentence):
+    almaty = ZoneInfo("Asia/Almaty")
+    factories.draft().record(effective_from=datetime(2025, 2, 1, 9, 0, 59, tzinfo=almaty))
+    factories.draft().record(effective_from=datetime(2026, 3, 1, 18, 30, 27, tzinfo=almaty))
+    page = text(client, f"/{language}/agreements/terms/editions/1/").replace("\N{NO-BREAK SPACE}", " ")
+    assert sentence in page
+    assert "2025-02-01T09:00:59" in page, "the exact moment is in the element «time»"
+
+
+@pytest.mark.parametrize(
+    ("language", "bent"),
+    [("kk", "2025\u00a0жылғы 1\u00a0ақпаннан"), ("ru", "1\u00a0февраля 2025\u00a0г."), ("en", "1\u00a0February 2025")],
 )
 def test_the_sentence_of_validity_bends_the_date(client, language, bent):
     factories.draft().record(effective_from=datetime(2025, 2, 1, 9, tzinfo=ZoneInfo("Asia/Almaty")))

@@ -120,7 +120,7 @@ def test_an_entry_has_the_summary_the_date_and_the_digest(client):
 
     (entry,) = read(client).entries
 
-    assert entry.title == "Редакция № 1: Пользовательское соглашение"
+    assert entry.title == "Редакция №\u00a01: Пользовательское соглашение"
     assert "<p>Вступление в силу: " in entry.summary
     assert "<p>Первая строка</p>\n\n<p>&lt;b&gt;Вторая&lt;/b&gt;</p>" in entry.summary
     assert edition.digest in entry.summary

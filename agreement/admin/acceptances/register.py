@@ -37,7 +37,7 @@ from agreement.admin.base import (
 )
 from agreement.models import Acceptance, AcceptanceKind, AuditEntry, Edition, StaleEditionError
 from agreement.models.audit import AuditAction, name_of
-from agreement.text.languages import LANGUAGES
+from agreement.models.fields import LANGUAGE_CHOICES
 
 #: The fields that an officer fills in.
 PAPER_FIELDS = ("user", "edition", "language", "reason")
@@ -64,8 +64,7 @@ class OnBehalfForm(AdminForm):
             return
         edition = cast("forms.ModelChoiceField[Edition]", self.fields["edition"])
         edition.queryset = Edition.objects.in_force().select_related("agreement").without_texts("body", "summary")
-        languages = [(code, code) for code in LANGUAGES]
-        self.fields["language"] = forms.ChoiceField(label=_("language"), choices=languages)
+        self.fields["language"] = forms.ChoiceField(label=_("language"), choices=LANGUAGE_CHOICES)
         for name in ("user", "reason"):
             self.fields[name].required = True
 
@@ -77,12 +76,12 @@ class AcceptanceAdmin(
     form = OnBehalfForm
     raw_id_fields = ["user"]
     formfield_overrides = DATETIME_FIELDS
-    list_display = ["id", "about", "user", "kind", "language", "when"]
+    list_display = ["id", "about", "user", "kind", "text_language", "when"]
     list_filter = ["kind"]
     list_select_related = ["user", "edition__agreement"]
     change_list_template = "admin/agreement/acceptance/change_list.html"
     displayed_fields = (
-        *("subject", "user", "kind", "when", "recorded", "language", "displayed", "notified", "digest"),
+        *("subject", "user", "kind", "when", "recorded", "text_language", "displayed", "notified", "digest"),
         *("reason", "officer", "ip", "user_agent", "pseudonym", "pseudonym_key", "round", "erased"),
     )
 
@@ -160,6 +159,10 @@ class AcceptanceAdmin(
     def subject(self, acceptance: Acceptance) -> str:
         url = public_address(acceptance.edition)
         return format_html('<a href="{}">{}</a>', url, acceptance.edition) if url else str(acceptance.edition)
+
+    @admin.display(description=_("language"), ordering="language", empty_value="—")
+    def text_language(self, acceptance: Acceptance) -> str | None:
+        return acceptance.language_name or None
 
     @admin.display(description=_("when"))
     def when(self, acceptance: Acceptance) -> str:

@@ -72,7 +72,7 @@ class CancelView(DecisionView):
             original=edition,
             form=form,
             title=gettext("Cancel: %(edition)s") % {"edition": edition},
-            effective=moment(edition.effective_from, edition.agreement.time_zone),
+            effective=moment(edition.effective_from, edition.agreement.time_zone, seconds=False),
             binding=Edition.objects.in_force().filter(agreement=edition.agreement_id).first(),
             forecast=cancellation_forecast(cancelled),
             **self.letter_context(cancelled, tests),

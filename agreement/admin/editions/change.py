@@ -12,8 +12,10 @@ from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import reversion
 from django import forms
 from django.contrib import admin
+from django.contrib.admin.models import LogEntry
 from django.contrib.admin.utils import flatten_fieldsets, unquote
 from django.contrib.admin.views.main import ChangeList
 from django.contrib.admin.widgets import AdminTextareaWidget
@@ -32,7 +34,7 @@ from modeltranslation.admin import TranslationAdmin
 from reversion.admin import VersionAdmin
 
 from agreement.admin.base import TEXT_COLUMNS, SafeChangeList, SafeFilters, moment, public_address, redirect_missing
-from agreement.admin.editions import revisions
+from agreement.admin.editions import comments, revisions
 from agreement.admin.editions.accepted_chart import acceptance_chart
 from agreement.admin.editions.amendment import AmendmentView
 from agreement.admin.editions.cancel import CancelView
@@ -54,12 +56,13 @@ from agreement.admin.editions.start import StartView
 from agreement.admin.notices.progress import notice_progress
 from agreement.admin.notices.state import EditionStateFilter, edition_notices, with_notices
 from agreement.admin.rights import denied_actions
+from agreement.conf import active_language
 from agreement.editions.display import text_language
 from agreement.models import AuditEntry, Edition
 from agreement.models.audit import AuditAction
 from agreement.models.errors import TEXT_FIELDS
 from agreement.models.succession import State
-from agreement.text import languages, source
+from agreement.text import dates, languages, source
 
 if TYPE_CHECKING:
     AnyField = models.Field[Any, Any]
@@ -241,12 +244,30 @@ class EditionAdmin(SafeFilters[Edition], VersionAdmin, TranslationAdmin):  # typ
     def create_revision(self, request: HttpRequest) -> Iterator[None]:
         """Context manager: for POST, run the block in a transaction, and store what it saves as a revision of this
         user. Another request stores nothing, so it gets no revision, and no transaction from here.
+
+        django-reversion stores the comment in the words of the writer's language. It is replaced by data here.
         """
         if request.method != "POST":
             yield
         else:
             with super().create_revision(request):
                 yield
+                if comment := getattr(request, "agreement_comment", ""):
+                    reversion.set_comment(comment)
+
+    def log_addition(self, request: HttpRequest, object: Any, message: Any) -> LogEntry:  # noqa: A002
+        return self._logged(request, super().log_addition(request, object, message))
+
+    def log_change(self, request: HttpRequest, object: Any, message: Any) -> LogEntry:  # noqa: A002
+        return self._logged(request, super().log_change(request, object, message))
+
+    def _logged(self, request: HttpRequest, entry: LogEntry) -> LogEntry:
+        """Remember the message of that entry as data, for the comment of the revision, and return the entry. If the
+        request restores a revision, the comment states that.
+        """
+        at = revisions.restored_at(request)
+        request.agreement_comment = comments.restored(at) if at else entry.change_message  # type: ignore[attr-defined]
+        return entry
 
     def _refuse_save(self, request: HttpRequest, object_id: str) -> HttpResponse | None:
         """Lock the agreement of the draft. Return the response that refuses the save; ``None`` if it is not refused
@@ -315,9 +336,12 @@ class EditionAdmin(SafeFilters[Edition], VersionAdmin, TranslationAdmin):  # typ
         if not edition.effective_from or edition.cancelled_at:
             return "—"
         zone, until = edition.agreement.time_zone, edition.successor_from()
-        sentences = [gettext("from %(moment)s") % {"moment": moment(edition.effective_from, zone, "from")}]
+        language = active_language()
+        begins = dates.placeholders(edition.effective_from, language, zone, "from")
+        sentences = [gettext("from %(day)s, %(clock)s (%(zone)s)") % begins]
         if until:
-            sentences.append(gettext("until %(moment)s") % {"moment": moment(until, zone, "until")})
+            ends = dates.placeholders(until, language, zone, "until")
+            sentences.append(gettext("until %(day)s, %(clock)s (%(zone)s)") % ends)
         return format_html_join(mark_safe("<br>"), "{}", ([sentence] for sentence in sentences))
 
     @admin.display(description=_("published"))

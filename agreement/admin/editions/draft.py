@@ -210,7 +210,7 @@ class AutosaveView(DraftView):
             return JsonResponse({"sentence": gettext("The text is too long to be stored temporarily.")}, status=413)
         base = request.POST.get("token", "")[:64]
         autosave = Autosave.objects.store(author=request.user.pk, edition=edition, fields=fields, base=base)
-        at = dates.clock(autosave.at, edition.agreement.time_zone)
+        at = dates.clock(autosave.at, edition.agreement.time_zone, seconds=False)
         return JsonResponse(
             {"sentence": gettext("Stored temporarily at %(time)s; the draft is not saved yet") % {"time": at}}
         )
@@ -242,7 +242,7 @@ def writing_context(request: HttpRequest, edition: Edition) -> dict[str, Any]:
     context: dict[str, Any] = {"writing": True, "has_file_field": True}
     autosave = unsaved(request, edition)
     if autosave and "autosave" not in request.GET and request.method == "GET":
-        at = dates.instant(autosave.at, active_language(), edition.agreement.time_zone)
+        at = dates.instant(autosave.at, active_language(), edition.agreement.time_zone, seconds=False)
         context |= {"autosave": autosave, "autosave_at": at}
     return context
 

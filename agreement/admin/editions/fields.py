@@ -6,12 +6,11 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from django.contrib.admin.utils import label_for_field
-from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 
 from agreement.admin.base import yes_or_no
 from agreement.models import Edition
-from agreement.models.errors import TEXT_FIELDS
+from agreement.models.errors import TEXT_FIELDS, field_label
 from agreement.seal import manifest
 from agreement.text import languages
 
@@ -27,17 +26,12 @@ WRITTEN_FIELDS = tuple(
     f"{name}_{code}" for name in reversed(TEXT_FIELDS) if name != "title" for code in languages.LANGUAGES
 )
 
-_IN_LANGUAGE = {"kk": _("{field} in Kazakh"), "ru": _("{field} in Russian")}
-
 
 def label(name: str) -> StrOrPromise:
-    """Return the label of a column, such as "text in Kazakh". That of modeltranslation would be "text [kk]". A column
-    without a language, such as ``notice_days``, has its ordinary label.
+    """Return the label of a column: of a text that of :func:`field_label`, of any other column, such as
+    ``notice_days``, its ordinary one.
     """
-    base, _separator, code = name.rpartition("_")
-    if base not in TEXT_FIELDS:
-        return label_for_field(name, Edition, return_attr=False)
-    return format_lazy(_IN_LANGUAGE[code], field=label_for_field(base, Edition, return_attr=False))
+    return field_label(name) if name in TEXT_FIELDS_BY_LANGUAGE else label_for_field(name, Edition, return_attr=False)
 
 
 def values(edition: Edition) -> dict[str, Any]:

@@ -94,16 +94,16 @@ def sending_forecast(edition: Edition, effective_from: datetime | None, binding:
             recipients=found.total,
             unreachable=found.unreachable,
             users=found.users,
-            ends=moment(expected.ends_at, zone),
+            ends=moment(expected.ends_at, zone, seconds=False),
             before_effect=expected.before_effect,
             before_notice=expected.before_notice,
             late=expected.ends_at > (effective_from or now),
         )
 
     return SendingForecast(
-        begins=moment(notice_due_at(now, effective_from or now), zone),
+        begins=moment(notice_due_at(now, effective_from or now), zone, seconds=False),
         channels=[channel_forecast(channel) for channel in site_channels()],
-        effective=moment(effective_from, zone) if effective_from else "",
+        effective=moment(effective_from, zone, seconds=False) if effective_from else "",
         notice_days=days,
         replaced=unsent.total()["waiting"],
     )
@@ -169,13 +169,13 @@ def cancellation_forecast(edition: Edition) -> CancellationForecast:
             channel=str(CHANNEL_LABELS.get(channel.name, channel.name)),
             notified=notified,
             waiting=sum(row.waiting for row in rows),
-            ends=moment(expected.ends_at, zone) if notified else "",
+            ends=moment(expected.ends_at, zone, seconds=False) if notified else "",
             late=bool(notified) and expected.ends_at > effective,
         )
 
     channels = [channel_cancellation(channel) for channel in site_channels()]
     return CancellationForecast(
-        begins=moment(notice_due_at(now), zone),
+        begins=moment(notice_due_at(now), zone, seconds=False),
         channels=channels,
         notified=sum(channel.notified for channel in channels),
         later=later.total()["sent"],

@@ -90,7 +90,7 @@ class PublishForm(forms.Form):
         widget=forms.TimeInput(format="%H:%M", attrs={"type": "time"}),
     )
     reason = forms.CharField(
-        label=_("Why it takes effect earlier than promised"),
+        label=_("Why it takes effect before the notice period ends"),
         required=False,
         max_length=2000,
         widget=forms.Textarea(attrs={"rows": 3}),
@@ -157,9 +157,16 @@ class PublishForm(forms.Form):
             self.add_error("date", _("Enter a date within the next ten years."))
         else:
             try:
-                self.effective_from = local(day, clock, self.zone)
+                at = local(day, clock, self.zone)
             except ValidationError as error:
                 self.add_error("time", error)
+                return
+            # Otherwise the form would first ask for the reason and the confirmation of a moment that is refused.
+            if at < timezone.now():
+                sentence = _("%(effective_from)s is in the past: an edition can't take effect before it is published.")
+                self.add_error("date", sentence % {"effective_from": moment(at, self.zone)})
+            else:
+                self.effective_from = at
 
     def _require_reason(self, *, at_once: bool) -> None:
         """Add an error if there is no reason, although the edition takes effect earlier than the edition in force
@@ -171,7 +178,7 @@ class PublishForm(forms.Form):
         if promised and moment and moment < promised and not self.cleaned_data.get("reason", "").strip():
             self.add_error(
                 "reason",
-                _("The edition in force promises a longer notice period. Write why this edition takes effect earlier."),
+                _("The edition in force requires a longer notice period. Write why this edition takes effect earlier."),
             )
 
     def _require_confirmation(self, *, at_once: bool) -> None:
@@ -269,15 +276,15 @@ class PublishQuestion:
             "stated": [(label(name), self._stated(name)) for name in STATED_FIELDS],
             "compared": [(other, redlines(other, self.edition)) for other in (binding, scheduled) if other],
             "binding": binding,
-            "binding_from": binding and moment(binding.effective_from, self.zone),
+            "binding_from": binding and moment(binding.effective_from, self.zone, seconds=False),
             "scheduled": scheduled,
-            "scheduled_from": scheduled and moment(scheduled.effective_from, self.zone),
-            "promised": self.promised and dates.instant(self.promised, active_language(), self.zone),
+            "scheduled_from": scheduled and moment(scheduled.effective_from, self.zone, seconds=False),
+            "promised": self.promised and moment(self.promised, self.zone, seconds=False),
             "accept_by": self._accept_by(chosen),
             "chosen": chosen,
             "forecast": sending_forecast(self.edition, chosen, binding),
             "zone": f"{dates.zone(self.now, active_language(), self.zone)}, {self.zone}",
-            "now": moment(self.now, self.zone),
+            "now": moment(self.now, self.zone, seconds=False),
         }
 
     def _accept_by(self, effective_from: datetime | None) -> str:
@@ -360,7 +367,7 @@ class PublishView(DecisionView):
                 form.add_error(None, f"{error} {error.hint}")
             else:
                 sentence = gettext("Published: %(edition)s. Effective from: %(at)s. SHA-256: %(digest)s")
-                at = moment(edition.effective_from, question.zone)
+                at = moment(edition.effective_from, question.zone, seconds=False)
                 return self.done(edition, sentence % {"edition": edition, "digest": edition.digest, "at": at})
         return self.show(question, form, question.chosen(form))
 

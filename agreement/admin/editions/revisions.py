@@ -7,6 +7,7 @@ here refuse revisions that must not be restored, such as those of a published ed
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 from django.contrib import admin
@@ -22,6 +23,7 @@ from reversion.models import Version
 
 from agreement import conf
 from agreement.admin.base import moment
+from agreement.admin.editions import comments
 from agreement.admin.editions.page import missing_draft, posted_texts, refuse, refuse_edit
 from agreement.models import Agreement, Edition
 from agreement.models.audit import edition_name
@@ -31,15 +33,20 @@ EditionModelAdmin = admin.ModelAdmin[Edition]
 RevisionPage = Callable[[dict[str, Any]], HttpResponse]
 
 
-def revision_rows(edition: Edition) -> list[tuple[int, str, Any]]:
-    """Return three values for each revision of that edition, the latest first: the key of the version, the moment as a
-    phrase, and the revision. The texts are not read, and the number of queries does not depend on the number of
-    revisions.
+def revision_rows(edition: Edition) -> list[tuple[int, str, Any, str]]:
+    """Return four values for each revision of that edition, the latest first: the key of the version, the moment as a
+    phrase, the revision, and its comment in words. The texts are not read, and the number of queries does not depend on
+    the number of revisions.
     """
     zone = edition.agreement.time_zone
     versions = Version.objects.get_for_object_reference(Edition, edition.pk)
     return [
-        (version.pk, moment(version.revision.date_created, zone), version.revision)
+        (
+            version.pk,
+            moment(version.revision.date_created, zone),
+            version.revision,
+            comments.in_words(version.revision, zone),
+        )
         for version in versions.select_related("revision__user").defer("serialized_data")
     ]
 
@@ -62,6 +69,13 @@ def stored_draft(request: HttpRequest) -> Edition | None:
     ``None``. :func:`show_revision` remembers the draft in the request. No query.
     """
     return getattr(request, "agreement_stored_draft", None)
+
+
+def restored_at(request: HttpRequest) -> datetime | None:
+    """Return the moment of the revision that this request restores or recovers; ``None`` if it does neither. No
+    query.
+    """
+    return getattr(request, "agreement_restored_at", None)
 
 
 def show_revision(
@@ -132,7 +146,8 @@ def _refuse_revision(model_admin: EditionModelAdmin, request: HttpRequest, versi
     """Return a page that refuses the revision; ``None`` if nothing is to be refused. Its status is 403 if an edition in
     the revision is published, now or in the revision itself, and 409 if the agreement of one was deleted.
 
-    The agreements of the editions in the revision are locked until the transaction of the caller ends. Raises
+    The agreements of the editions in the revision are locked until the transaction of the caller ends. The moment of
+    the revision is remembered in the request (:func:`restored_at`). Raises
     ``Http404`` if there is no such revision, and ``PermissionDenied`` if the user may not view editions.
     """
     every = Version.objects.get_for_model(Edition)
@@ -142,6 +157,7 @@ def _refuse_revision(model_admin: EditionModelAdmin, request: HttpRequest, versi
         raise Http404 from None
     if not model_admin.has_view_or_change_permission(request):
         raise PermissionDenied
+    request.agreement_restored_at = version.revision.date_created  # type: ignore[attr-defined]
     versions = every.filter(revision=version.revision_id)
     keys = [version.object_id for version in versions]
     stored = [_fields(version) for version in versions]

@@ -19,6 +19,7 @@ from django.utils.text import capfirst
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from agreement.admin.editions import comments
 from agreement.admin.editions.draft import findings_summary, lint_findings
 from agreement.admin.editions.fields import fingerprint, label
 from agreement.admin.editions.page import EditionView, redirect_to_edition
@@ -221,12 +222,11 @@ class ImportForm(forms.Form):
     The keyword argument ``files``, the imported files, is required.
     """
 
-    TRACKED = {"accepted": _("accept all of them"), "rejected": _("reject all of them")}
     agreement = forms.ModelChoiceField(Agreement.objects.all(), widget=forms.HiddenInput)
     tracked = forms.ChoiceField(
         label=_("Tracked changes"),
         required=False,
-        choices=list(TRACKED.items()),
+        choices=list(comments.TRACKED.items()),
         widget=forms.RadioSelect,
     )
     seen = forms.BooleanField(label=_("I have read the list of what was not imported."), required=False)
@@ -284,10 +284,9 @@ class StartView(EditionView):
         if edition := answer["edition"] if answer["begin"] == StartForm.EDITION else None:
             bodies = {code: edition.text(code).body for code in languages.LANGUAGES}
             stated = {name: getattr(edition, name) for name in CARRIED_FIELDS}
-            comment = gettext("Created from: %(edition)s") % {"edition": edition}
-            return self._begin(answer["agreement"], bodies, comment, **stated)
+            return self._begin(answer["agreement"], bodies, comments.created_from(edition), **stated)
         stated = Edition.objects.stated_in_force(answer["agreement"])
-        return self._begin(answer["agreement"], {}, gettext("Created with empty texts"), **stated)
+        return self._begin(answer["agreement"], {}, comments.created_from(None), **stated)
 
     def _ask(self, form: StartForm) -> HttpResponse:
         return self._render_form("start", form, title=gettext("New draft"), word=reader.installed())
@@ -349,7 +348,7 @@ class StartView(EditionView):
         return self._render_form(
             "import",
             form,
-            title=gettext("Import: what was read"),
+            title=gettext("Import: the text that was read"),
             files=imported,
             binding=binding,
             swapped=swapped,
@@ -392,12 +391,11 @@ class StartView(EditionView):
             return self._show_import(agreement, imported, form)
         chosen = form.cleaned_data["tracked"] or "accepted"
         bodies = {file.code: getattr(file, chosen) for file in imported}
-        comment = gettext("Imported: %(names)s") % {"names": ", ".join(file.name for file in imported)}
-        if any(file.tracked for file in imported):
-            comment += f" · {ImportForm.TRACKED[chosen]}"
+        tracked = chosen if any(file.tracked for file in imported) else ""
+        comment = comments.imported([file.name[:200] for file in imported], tracked=tracked)
         stated = {name: form.cleaned_data[name] for name in (*APPROVAL_FIELDS, *CARRIED_FIELDS)}
         try:
-            return self._begin(form.cleaned_data["agreement"], bodies, comment[:1000], **stated)
+            return self._begin(form.cleaned_data["agreement"], bodies, comment, **stated)
         except ValidationError as error:
             form.add_error(None, error.messages)
             return self._show_import(form.cleaned_data["agreement"], imported, form)

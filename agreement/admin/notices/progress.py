@@ -169,10 +169,10 @@ def notice_progress(notice: Notice, *, at: datetime | None = None) -> NoticeProg
         channels=[_channel_progress(row, notice, at, running=state in RUNNING) for row in rows],
         state=state,
         overtaken=reason_in_words(notice.skip_reason(at)) if state == NoticeState.OVERTAKEN else "",
-        due=moment(notice.due_at, zone),
+        due=moment(notice.due_at, zone, seconds=False),
         seconds_until_due=max(0, ceil((notice.due_at - at).total_seconds())),
-        paused=moment(notice.paused_at, zone),
-        effective=moment(notice.edition.effective_from, zone),
+        paused=moment(notice.paused_at, zone, seconds=False),
+        effective=moment(notice.edition.effective_from, zone, seconds=False),
     )
 
 
@@ -188,7 +188,7 @@ def _channel_progress(row: Progress, notice: Notice, at: datetime, *, running: b
         failed=_reasons(row, "failed"),
         skipped=_reasons(row, "skipped"),
         rate=_rate(row),
-        ends=moment(ends, notice.edition.agreement.time_zone) if ends else "",
+        ends=moment(ends, notice.edition.agreement.time_zone, seconds=False) if ends else "",
         late=bool(ends and effect and ends > effect > notice.due_at),
         unavailable=unavailable,
     )

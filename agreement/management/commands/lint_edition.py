@@ -6,6 +6,8 @@ from argparse import ArgumentParser
 from typing import Any
 
 from django.core.management.base import BaseCommand
+from django.utils import translation
+from django.utils.translation import ngettext
 
 from agreement import conf
 from agreement.conf import active_language
@@ -89,7 +91,11 @@ class Command(BaseCommand):
             sentences = printable(f"{message.sentence(language)} · {message.hint(language)}")
             self.stdout.write(f"{message.id} · {message.severity} · {place} · {sentences}")
         errors = sum(message.severity == "error" for message in messages)
-        self.stdout.write(f"{errors} errors, {len(messages) - errors} warnings")
+        warnings = len(messages) - errors
+        with translation.override(language):
+            known = ngettext("%(count)s error", "%(count)s errors", errors) % {"count": errors}
+            doubtful = ngettext("%(count)s warning", "%(count)s warnings", warnings) % {"count": warnings}
+        self.stdout.write(f"{known}, {doubtful}")
 
 
 def edition_messages(pk: int) -> tuple[Message, ...]:

@@ -237,7 +237,7 @@ _AFTER = {"kk": ("{} нөмірінен кейін", "басында"), "ru": ("
 #: The same before the number that follows a gap. The English words stand between the two numbers.
 _BETWEEN = _AFTER | {"en": ("between {} and", "before")}
 #: Follows the sentence about a gap if a clause refers to the missing number.
-_REFERRED = {"kk": " Оған {} сілтеме жасайды.", "ru": " На него ссылается {}.", "en": " Clause {} refers to it."}
+_REFERRED = {"kk": " Оған {} сілтеме жасайды.", "ru": " На пропущенное ссылается {}.", "en": " Clause {} refers to it."}
 
 
 def repeated_items(texts: Texts) -> Iterator[Message]:
@@ -414,6 +414,14 @@ def _targets(texts: Texts, language: str) -> dict[str, set[str]]:
     return found
 
 
+#: What became of the clause to which a reference points: it has another number, or it was deleted.
+_NOW = {
+    "kk": ("{} нөмірімен тұр", "алып тасталған"),
+    "ru": ("имеет номер {}", "исключён"),
+    "en": ("{}", "deleted"),
+}
+
+
 def stale_references(texts: Texts) -> Iterator[Message]:
     """L013: references that did not change although the clause that they meant was renumbered or deleted.
 
@@ -436,8 +444,7 @@ def stale_references(texts: Texts) -> Iterator[Message]:
                 target = new_numbers.get(number)
                 if number not in common or target == number:
                     continue
-                gone = {"kk": "алып тасталған", "ru": "исключено", "en": "deleted"}
-                now = {code: target or word for code, word in gone.items()}
+                now = {code: moved.format(target) if target else gone for code, (moved, gone) in _NOW.items()}
                 yield make_message("agreement.L013", language, unit, reference=reference, now=now)
 
 
@@ -555,4 +562,4 @@ _FIRST = re.compile(r"^[ \t*_]*1\\?\..*", re.MULTILINE)
 
 
 def _range(numbers: list[str]) -> str:
-    return numbers[0] if len(numbers) == 1 else f"{numbers[0]} – {numbers[-1]}"
+    return numbers[0] if len(numbers) == 1 else f"{numbers[0]}–{numbers[-1]}"

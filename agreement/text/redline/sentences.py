@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from agreement.text.clauses import Clause
+from agreement.text.clauses import Clause, named_label
 from agreement.text.redline.changes import Change, Redline
 from agreement.text.redline.words import Run
 
@@ -31,16 +31,16 @@ PHRASES = {
         "only_ru": "Қазақ тіліндегі мәтін өзгерген жоқ. Орыс тіліндегі мәтінде: {changes}",
     },
     "ru": {
-        "reworded": "изменён текст",
-        "inserted": "добавлено",
-        "deleted": "исключено",
+        "reworded": "{изменён}",
+        "inserted": "{добавлен}",
+        "deleted": "{исключён}",
         "renumbered": "прежний номер {was}",
         "relocated": "прежнее место: {was}",
         "appendix": "приложение {number}",
         "unnumbered": "прежде без номера",
-        "moved": "изменено место",
+        "moved": "{перемещён}",
         "reformatted": "изменено только оформление",
-        "replaced": "заменено целиком: слишком длинно для пословного сравнения",
+        "replaced": "{заменён} целиком: слишком длинный текст не сравнивается по словам",
         "title": "название",
         "text": "текст без номера",
         "note": "примечание",
@@ -69,6 +69,16 @@ PHRASES = {
         "only_ru": "The Kazakh text did not change. In the Russian text: {changes}",
     },
 }
+#: The Russian participles in ``PHRASES``, in the feminine and in the neuter.
+_PARTICIPLES = {
+    "изменён": ("изменена", "изменено"),
+    "добавлен": ("добавлена", "добавлено"),
+    "исключён": ("исключена", "исключено"),
+    "перемещён": ("перемещена", "перемещено"),
+    "заменён": ("заменена", "заменено"),
+}
+#: The Russian names of units that are not masculine. The first word of a printed name («Глава 2») is one of them.
+_FEMININE, _NEUTER = {"глава", "статья", "часть", "книга"}, {"приложение", "название", "примечание", "положение"}
 #: The parts of the summary, each in three forms: for 1, for 2–4, for 5 and more (Russian). Only the first part that is
 #: used contains the noun.
 _COUNTS = {
@@ -83,12 +93,12 @@ _COUNTS = {
     },
     "ru": {
         "noun": ("пункт", "пункта", "пунктов"),
-        "reworded": ("{n} {noun} изменён", "{n} {noun} изменены", "{n} {noun} изменено"),
-        "inserted": ("{n} {noun} добавлен", "{n} {noun} добавлены", "{n} {noun} добавлено"),
-        "deleted": ("{n} {noun} исключён", "{n} {noun} исключены", "{n} {noun} исключено"),
-        "renumbered": ("{n} {noun} перенумерован", "{n} {noun} перенумерованы", "{n} {noun} перенумеровано"),
-        "moved": ("{n} {noun} перемещён", "{n} {noun} перемещены", "{n} {noun} перемещено"),
-        "reformatted": ("в {n} пункте изменено только оформление",) + ("в {n} пунктах изменено только оформление",) * 2,
+        "reworded": ("изменён {n} {noun}", "изменены {n} {noun}", "изменено {n} {noun}"),
+        "inserted": ("добавлен {n} {noun}", "добавлены {n} {noun}", "добавлено {n} {noun}"),
+        "deleted": ("исключён {n} {noun}", "исключены {n} {noun}", "исключено {n} {noun}"),
+        "renumbered": ("перенумерован {n} {noun}", "перенумерованы {n} {noun}", "перенумеровано {n} {noun}"),
+        "moved": ("перемещён {n} {noun}", "перемещены {n} {noun}", "перемещено {n} {noun}"),
+        "reformatted": ("только оформление изменено в {n} пункте",) + ("только оформление изменено в {n} пунктах",) * 2,
         "outside": ("изменён текст вне пунктов",) * 3,
     },
     "en": {
@@ -163,19 +173,34 @@ def _plural(count: int, language: str) -> int:
     return 1 if 2 <= count % 10 <= 4 and not 12 <= count % 100 <= 14 else 2
 
 
-def describe(change: Change, fact: str, language: str) -> str:
+def describe(change: Change, fact: str, language: str, *, heading: bool = False) -> str:
     """One of the ``facts()`` about a change in words: "reworded", "formerly 4.1.". ``language`` is kk, ru or en.
 
     For ``renumbered`` the words contain the old label. If the old unit had none, they contain its number, without the
     ``a`` of an appendix; if it had neither, they are "formerly without a number". If both labels are the same, they
-    contain the old place: "formerly at 2.3, 1)".
+    contain the old place: "formerly at 2.3, 1)". A Russian participle has the gender of the name of the unit: «пункт»
+    добавлен, «приложение» добавлено, «глава» добавлена. In the ``heading`` of a list of units it is impersonal:
+    «добавлено».
     """
     was = (change.old.label or change.old.number.removeprefix("a")) if change.old else ""
     if fact == "renumbered" and not was:
         fact = "unnumbered"
     elif fact == "renumbered" and change.old and change.new and change.old.label == change.new.label != "":
         fact, was = "relocated", place(change.old, language)
-    return PHRASES[language][fact].format(was=was)
+    return PHRASES[language][fact].format(was=was, **_participles(None if heading else change.unit))
+
+
+def _participles(unit: Clause | None) -> dict[str, str]:
+    """The Russian participles by their masculine form, in the gender of the name of the unit; in the neuter for
+    ``None``.
+    """
+    if unit is None:
+        return {word: neuter for word, (_feminine, neuter) in _PARTICIPLES.items()}
+    kind = "appendix" if unit.kind == "heading" and unit.number else unit.kind
+    name = named_label(unit) or PHRASES["ru"].get(kind, "")
+    words = set(name.casefold().split())
+    gender = 0 if words & _FEMININE else 1 if words & _NEUTER else None
+    return {word: word if gender is None else forms[gender] for word, forms in _PARTICIPLES.items()}
 
 
 def place(unit: Clause, language: str) -> str:

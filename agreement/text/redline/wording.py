@@ -146,7 +146,7 @@ def edition_name(number: int | None, at: datetime | None, language: str, zone: s
     if language == "kk":
         on = dates.day(at, language, zone, "on") if at else ""
         return f"{on}{'ғы' if on.endswith('а') else 'гі'} {number}-редакция" if on else f"{number}-редакция"
-    return f"редакция № {number}" + (f" от {day(at, language, zone)}" if at else "")
+    return f"редакция №{dates.NBSP}{number}" + (f" от {day(at, language, zone)}" if at else "")
 
 
 def effect(number: int | None, at: datetime | None, language: str, zone: str, *, cancelled: bool = False) -> str:
@@ -161,14 +161,14 @@ def effect(number: int | None, at: datetime | None, language: str, zone: str, *,
             return f"{name} күшіне енгізілмеген."
         if at is None:
             return f"{name} жарияланған сәттен бастап күшіне енеді."
-        moment = f"сағат {dates.clock(at, zone)}, {dates.zone(at, language, zone)}"
+        moment = f"сағат{dates.NBSP}{dates.clock(at, zone)}, {dates.zone(at, language, zone)}"
         return f"{name} {dates.day(at, language, zone, 'from')} бастап ({moment}) күшіне енеді."
-    name = f"Редакция № {number}" if number else "Новая редакция"
+    name = f"Редакция №{dates.NBSP}{number}" if number else "Новая редакция"
     if cancelled:
         return f"{name} отменена до вступления в силу."
     if at is None:
         return f"{name} вступает в силу с момента опубликования."
-    moment = f"{day(at, language, zone)} в {dates.clock(at, zone)} ({dates.zone(at, language, zone)})"
+    moment = f"{day(at, language, zone)} в{dates.NBSP}{dates.clock(at, zone)} ({dates.zone(at, language, zone)})"
     return f"{name} вступает в силу {moment}."
 
 

@@ -1,0 +1,58 @@
+"""The comments of the revisions of a draft: stored as data, and worded in the language of the reader."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from typing import Any
+
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+from reversion.models import Revision
+
+from agreement.admin.base import moment
+from agreement.models import Edition
+from agreement.models.audit import edition_name
+
+#: What an author can do with the tracked changes of a file.
+TRACKED = {"accepted": _("accept all of them"), "rejected": _("reject all of them")}
+
+
+def created_from(edition: Edition | None) -> str:
+    """Return the comment of a new draft with the texts of that edition; ``None``: with empty texts."""
+    source = [edition.agreement.slug, edition.number, edition.pk] if edition else None
+    return json.dumps({"created_from": source})
+
+
+def imported(names: list[str], *, tracked: str) -> str:
+    """Return the comment of a draft from files with these names. ``tracked`` says what was done with the tracked
+    changes in them: ``accepted``, ``rejected``, or ``""`` if there were none.
+    """
+    return json.dumps({"imported": names, "tracked": tracked}, ensure_ascii=False)
+
+
+def restored(at: datetime) -> str:
+    """Return the comment of a revision that restores the one of that moment."""
+    return json.dumps({"restored": at.isoformat()})
+
+
+def in_words(revision: Revision, zone: str) -> str:
+    """Return the comment of a revision in the language of the page. Moments are in the time zone ``zone``. A comment
+    that another program wrote in words is returned unchanged.
+    """
+    if not revision.comment.startswith("{"):
+        return str(revision.get_comment())  # Words, or the data of Django's own message.
+    text: str = revision.comment
+    try:
+        data: dict[str, Any] = json.loads(text)
+    except ValueError:
+        return text
+    if "restored" in data:
+        at = moment(datetime.fromisoformat(data["restored"]), zone, seconds=False)
+        return gettext("Restored the revision of: %(at)s") % {"at": at}
+    if "imported" in data:
+        words = gettext("Imported: %(names)s") % {"names": ", ".join(data["imported"])}
+        return f"{words} · {TRACKED[data['tracked']]}" if data["tracked"] else words
+    if source := data.get("created_from"):
+        return gettext("Created from: %(edition)s") % {"edition": edition_name(*source)}
+    return gettext("Created with empty texts")

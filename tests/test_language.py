@@ -1,0 +1,86 @@
+"""Rules for the words of the catalogues that no reader should have to check again."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import pytest
+
+from agreement.text.dates import NBSP
+from agreement.text.lint.messages import MESSAGES
+from tests.test_catalogues import FORMS, ROOT, SOURCES, parse
+
+KAZAKH_MONTHS = "қаңтар|ақпан|наурыз|сәуір|мамыр|маусым|шілде|тамыз|қыркүйек|қазан|қараша|желтоқсан"
+RUSSIAN_MONTHS = "января|февраля|марта|апреля|мая|июня|июля|августа|сентября|октября|ноября|декабря"
+#: The nouns that a Kazakh number in figures is joined to by a hyphen. Any other ending depends on the number as it is
+#: read: «10-ға», «20-ға», but «30-ға», «40-қа».
+JOINED = ("редакция", "тармақ", "бөлім", "жол", "қосымша", "орн", "орын")
+
+
+def translations(language: str) -> Iterator[tuple[str, str]]:
+    """The English text and each translation of every message, and the sentences of the lint."""
+    for package in SOURCES:
+        for entry in parse(ROOT / package / "locale" / language / "LC_MESSAGES" / "django.po"):
+            for text in entry.translations:
+                yield entry.msgid, text
+    for message in MESSAGES.values():
+        for english, text in zip(message.en, getattr(message, language), strict=True):
+            yield english, text
+
+
+def breaking(pattern: str, language: str) -> list[str]:
+    return [text for _, text in translations(language) if re.search(pattern, text)]
+
+
+@pytest.mark.parametrize("language", FORMS)
+def test_no_line_breaks_within_a_number_or_a_date(language):
+    months = {"kk": KAZAKH_MONTHS, "ru": RUSSIAN_MONTHS}[language]
+    assert breaking(rf"№ |\d (?:{months})|\d{{4}} (?:жылғы|г\.)|[Сс]ағат (?=[%\d])", language) == []
+
+
+def test_a_kazakh_postposition_follows_the_date_and_the_time_stands_in_brackets():
+    assert breaking(r"(?:clock|zone|moment|at)\)s\)?,? (?:бастап|дейін)", "kk") == []
+    assert breaking(r"\((?:day|on|since|until)\)s, сағат", "kk") == []
+    dated = [
+        text for _, text in translations("kk") if re.search(r"\((?:day|since)\)s бастап", text) and "clock" in text
+    ]
+    assert len(dated) > 8
+    assert [text for text in dated if f"(сағат{NBSP}%(" not in text] == []
+
+
+def test_a_russian_time_of_day_has_its_preposition():
+    assert breaking(rf"(?<![вс]{NBSP})%\(\w*clock\)s", "ru") == []
+    assert breaking(rf"\bв{NBSP}%\(\w*clock\)s", "ru")
+
+
+def test_no_kazakh_ending_depends_on_how_a_number_is_read():
+    assert breaking(r"ішінен", "kk") == [], "«10 ішінен 8» lacks a noun: write «8 / 10»"
+    endings = {word for _, text in translations("kk") for word in re.findall(r"[)}][sd]?-([а-яәғқңөұүһі]+)", text)}
+    assert {word for word in endings if not word.startswith(JOINED)} == set()
+
+
+@pytest.mark.parametrize(
+    ("language", "familiar"),
+    [("kk", r"\bсіз(?:дің|ге|ді|ден|бен|де|дікі)?\b"), ("ru", r"\b(?:вы|вас|вам|вами|ваш[а-я]*)\b")],
+)
+def test_the_reader_is_addressed_in_one_way(language, familiar):
+    assert breaking(familiar, language) == []
+
+
+def test_the_agreement_is_not_called_by_the_word_for_a_consent():
+    bare = r"(?<!пайдаланушы )(?<!пайдаланушының )\bкелісім(?!ге қосыл)"
+    found = [
+        (english, text)
+        for english, text in translations("kk")
+        if "agreement" in english.lower()
+        and not re.search("consent|withdrawal", english.lower())
+        and re.search(bare, text.lower())
+    ]
+    assert found == []
+
+
+def test_no_notice_is_said_to_have_arrived():
+    """A mail server took it, returned it or did not take it: that is all the site knows."""
+    assert breaking(r"\bжетпе(?:ді|ген)|\bжетті\b(?! деген)", "kk") == []
+    assert breaking(r"(?<!не значит, что письмо )\b(?:не )?дош(?:ло|ли|ёл)\b|доставлен", "ru") == []
