@@ -145,9 +145,10 @@ class Conf:
     ``SECRET_KEY``, which is changed from time to time. Empty: after an account is deleted its records are not found,
     and no digest is stored."""
 
-    CONSENTS: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    CONSENTS: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """Consents to data processing that users are asked for, separate from acceptance, each in both languages:
-    ``{"registration": {"kk": "…", "ru": "…"}}``. If the words change, users who consented to them are asked again."""
+    ``{"registration": {"kk": "…", "ru": "…"}}``, or with the parts of ``agreement.text.consent`` in place of the texts.
+    If the words change, users who consented to them are asked again."""
 
     RECORD_IP: bool = False
     """Is the IP address of a user who accepts or declines recorded?"""

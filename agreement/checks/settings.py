@@ -22,7 +22,7 @@ from django.utils.module_loading import import_string
 from agreement import conf
 from agreement.models import rate_limits
 from agreement.models.errors import MAX_STATED
-from agreement.text import languages
+from agreement.text import consent, languages
 
 #: Settings that contain one dotted path, or several.
 DOTTED_PATHS, LISTS_OF_PATHS = ("ACTING_AS", "AUDIENCE", "ENQUEUE"), ("CHANNELS", "LINT_RULES")
@@ -146,18 +146,28 @@ def _check_pseudonym_keys(keys: object) -> Iterator[CheckMessage]:
 
 
 def _check_consents(consents: object) -> Iterator[CheckMessage]:
-    """Check that each consent has a text in both languages, and a name of at most 64 letters, digits, hyphens and
-    underscores.
+    """Check that each consent has a text in both languages or complete parts, and a name of at most 64 letters, digits,
+    hyphens and underscores.
     """
     if not isinstance(consents, dict):
         yield _wrong("CONSENTS", consents, 'must be like {"registration": {"kk": "…", "ru": "…"}}')
         return
     for name, texts in consents.items():
-        complete = isinstance(texts, dict) and set(texts) == set(languages.LANGUAGES)
-        if not complete or not all(isinstance(text, str) and text.strip() for text in texts.values()):
+        if isinstance(texts, dict) and consent.has_parts(texts):
+            for key, problem, hint in consent.faults(texts):
+                where = f'AGREEMENT["CONSENTS"][{name!r}]'
+                yield Error(f"{where}: {key!r} {problem}.", hint=hint, id="agreement.E024")
+        elif not _has_texts(texts):
             yield _wrong("CONSENTS", name, "must have one text in kk, one text in ru, and nothing else")
-        elif not re.fullmatch(r"[-a-zA-Z0-9_]{1,64}", str(name)):
+        if not re.fullmatch(r"[-a-zA-Z0-9_]{1,64}", str(name)):
             yield _wrong("CONSENTS", name, "must be a name of at most 64 letters, digits, - and _")
+
+
+def _has_texts(value: object) -> bool:
+    """Return whether the value has a text in each language, and nothing else."""
+    if not isinstance(value, dict) or set(value) != set(languages.LANGUAGES):
+        return False
+    return all(isinstance(text, str) and text.strip() for text in value.values())
 
 
 def _check_base_url(url: str) -> Iterator[CheckMessage]:

@@ -33,6 +33,7 @@ from agreement.models.notices import enqueue_on_commit
 from agreement.models.personal import Personal, PersonalQuerySet
 from agreement.models.succession import EditionDates
 from agreement.seal.manifest import sha256
+from agreement.text import consent
 
 
 class ConsentQuerySet(PersonalQuerySet["Consent"]):
@@ -109,6 +110,11 @@ class Consent(Personal):
                 name="agreement_consent_withdrawn_later",
             ),
         ]
+
+    @property
+    def words(self) -> consent.Words:
+        """The words that were displayed, as a page displays them again. The purpose, if no words are stored."""
+        return consent.split(self.text or self.purpose)
 
     def __str__(self) -> str:
         return self.purpose
