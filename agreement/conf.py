@@ -198,6 +198,9 @@ class Conf:
     """The effect when a user withdraws consent on the site: ``"suspended"`` or ``"ended"``. Empty: users withdraw only
     by a written application, which an officer registers."""
 
+    REPLY_DAYS: int = 15
+    """Calendar days from the receipt of an application to withdraw consent to the last day for the reply."""
+
     CLOSED_AT: str = ""
     """When the site was closed permanently, ``"2030-01-01T00:00:00+05:00"``: retention terms that had not begun start
     then."""

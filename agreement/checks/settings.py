@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from django.apps import AppConfig
 from django.conf import settings
-from django.core.checks import CheckMessage, Error
+from django.core.checks import CheckMessage, Error, Warning  # noqa: A004 - Django's own name
 from django.utils.module_loading import import_string
 
 from agreement import conf
@@ -33,6 +33,7 @@ RANGES = {
     "RETENTION_YEARS": (0, MAX_STATED["retention_years"]),
     "REMINDER_DAYS": (0, MAX_STATED["notice_days"]),
     "SENDERS": (1, 1000),
+    "REPLY_DAYS": (1, 366),
 }
 #: Maps the former name of a setting to its new name. A search for similar names would suggest another setting.
 RENAMED = {"HOLD": "SENDING_SUSPENDED", "PACE": "RATE_LIMITS", "JOIN_BEFOREHAND": "ACCEPT_ANNOUNCED"}
@@ -108,6 +109,12 @@ def _check_values(now: conf.Conf) -> Iterator[CheckMessage]:
         yield _wrong("TRUSTED_PROXIES", now.TRUSTED_PROXIES, "must not be negative")
     if _has_type(now.NOTICE_DELAY, timedelta) and not timedelta() <= now.NOTICE_DELAY <= timedelta(days=1):
         yield _wrong("NOTICE_DELAY", now.NOTICE_DELAY, "must be between 0 and 1 day")
+    if _has_type(now.REPLY_DAYS, int) and 15 < now.REPLY_DAYS <= RANGES["REPLY_DAYS"][1]:
+        yield Warning(
+            f'AGREEMENT["REPLY_DAYS"] is {now.REPLY_DAYS!r}, but the law of Kazakhstan gives 15 days.',
+            hint="Use 15 or less, or silence this warning if another law applies to the site.",
+            id="agreement.W006",
+        )
     for key, choices in CHOICES.items():
         if getattr(now, key) not in choices:
             names = [f'"{choice}"' for choice in choices]

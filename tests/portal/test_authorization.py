@@ -15,7 +15,7 @@ from django.conf import LazySettings
 from agreement import memory
 from agreement.acceptance import consents
 from agreement.editions import pdf
-from agreement.models import Breach
+from agreement.models import Breach, Withdrawal
 from tests.admin.test_editions import written
 from tests.portal.world import (
     APPLICANT,
@@ -395,8 +395,9 @@ RULES: dict[str, Rule] = {
         "withdrawal",
         view=OFFICERS,
         add=OFFICERS,
+        change=OFFICERS,
         logs="agreement_auditentry",
-        bodies={"add": paper},
+        bodies={"add": paper, "change": lambda world, row: {"replied_on": str(Withdrawal.objects.get().received_on)}},
     ),
     "admin:agreement_withdrawal_reply": Rule(kind="desk", read=OFFICERS, logs="agreement_auditentry"),
     "admin:agreement_withdrawal_scan": Rule(kind="desk", read=OFFICERS, logs="agreement_auditentry"),
