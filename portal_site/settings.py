@@ -94,9 +94,18 @@ TIME_ZONE = env.str("TIME_ZONE", default="Asia/Almaty")
 USE_TZ = True
 
 STATIC_URL = "static/"
-# Static files are served from their folders, so that collectstatic is not needed. STATIC_ROOT is for a web server.
+# Without STATIC_ROOT, static files are served from their folders, and collectstatic is not needed. With it,
+# collectstatic compresses them and adds a digest of its content to the name of each, so that browsers keep them.
 STATIC_ROOT = env.str("STATIC_ROOT", default="") or None
-WHITENOISE_USE_FINDERS = True
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {
+        "BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"
+        if STATIC_ROOT
+        else "django.contrib.staticfiles.storage.StaticFilesStorage"
+    },
+}
+WHITENOISE_USE_FINDERS = not STATIC_ROOT
 WHITENOISE_AUTOREFRESH = DEBUG
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "home"

@@ -505,6 +505,9 @@ def faults(rule: Rule, person: str, method: str, address: Address, answer: Answe
         and not ("private" in cache and "no-store" in cache)
     ):
         yield f"may be stored by a cache: {cache!r}"
+    listed = "noindex" not in headers.get("X-Robots-Tag", "") and b'name="robots" content="NONE' not in answer.content
+    if rule.kind in {"account", "login", "desk"} and listed and b"<html" in answer.content and status < 400:
+        yield "may be listed by a search engine"
     if rule.kind == "public" and answer.response.cookies:
         yield "sets a cookie"
     for secret, people in SECRETS.items():
