@@ -149,9 +149,10 @@ class Conf:
     ``SECRET_KEY``, which is changed from time to time. Empty: after an account is deleted its records are not found,
     and no digest is stored."""
 
-    CONSENTS: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    CONSENTS: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """Consents to data processing that users are asked for, separate from acceptance, each in both languages:
-    ``{"registration": {"kk": "…", "ru": "…"}}``. If the words change, users who consented to them are asked again."""
+    ``{"registration": {"kk": "…", "ru": "…"}}``, or with the parts of ``agreement.text.consent`` in place of the texts.
+    If the words change, users who consented to them are asked again."""
 
     RECORD_IP: bool = False
     """Is the IP address of a user who accepts or declines recorded?"""
@@ -200,6 +201,9 @@ class Conf:
     FILE_WITHDRAWALS: str = ""
     """The effect when a user withdraws consent on the site: ``"suspended"`` or ``"ended"``. Empty: users withdraw only
     by a written application, which an officer registers."""
+
+    REPLY_DAYS: int = 15
+    """Calendar days from the receipt of an application to withdraw consent to the last day for the reply."""
 
     CLOSED_AT: str = ""
     """When the site was closed permanently, ``"2030-01-01T00:00:00+05:00"``: retention terms that had not begun start

@@ -84,7 +84,11 @@ class AcceptanceFormMixin(forms.BaseForm):
             self.fields[f"consent_digest_{purpose.name}"] = forms.CharField(
                 initial=purpose.digest, widget=forms.HiddenInput, required=False, max_length=64
             )
-            self.fields[f"consent_{purpose.name}"] = forms.BooleanField(label=purpose.text, required=False)
+            self.fields[f"consent_{purpose.name}"] = forms.BooleanField(
+                label=purpose.words.sentence,
+                help_text=render_to_string("agreement/partials/consent_parts.html", {"consent": purpose}).strip(),
+                required=False,
+            )
 
     def clean(self) -> dict[str, Any] | None:
         cleaned = super().clean()

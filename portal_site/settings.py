@@ -97,9 +97,18 @@ USE_TZ = True
 FORMAT_MODULE_PATH = ["portal_site.formats"]
 
 STATIC_URL = "static/"
-# Static files are served from their folders, so that collectstatic is not needed. STATIC_ROOT is for a web server.
+# Without STATIC_ROOT, static files are served from their folders, and collectstatic is not needed. With it,
+# collectstatic compresses them and adds a digest of its content to the name of each, so that browsers keep them.
 STATIC_ROOT = env.str("STATIC_ROOT", default="") or None
-WHITENOISE_USE_FINDERS = True
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {
+        "BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"
+        if STATIC_ROOT
+        else "django.contrib.staticfiles.storage.StaticFilesStorage"
+    },
+}
+WHITENOISE_USE_FINDERS = not STATIC_ROOT
 WHITENOISE_AUTOREFRESH = DEBUG
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "home"
@@ -198,8 +207,26 @@ AGREEMENT = {
     ),
     "CONSENTS": {
         "registration": {
-            "kk": "Порталда тіркелу үшін атым мен электрондық пошта мекенжайымды жинауға және өңдеуге келісім беремін.",
-            "ru": "Даю согласие на сбор и обработку моего имени и адреса электронной почты для регистрации на портале.",
+            "purpose": {
+                "kk": "порталда тіркелу және пайдаланушыларға хабарлама жіберу",
+                "ru": "регистрация на портале и отправка уведомлений пользователям",
+            },
+            # The library does not exist. The number can't exist: a real one has a month. `check --deploy` reports it.
+            "operator": {
+                "name": {"kk": "«Ашық кітапхана» порталы", "ru": "портал «Открытая библиотека»"},
+                "bin": env.str("OPERATOR_BIN", default="000000000000"),
+            },
+            "data": {
+                "kk": ["пайдаланушының аты", "электрондық пошта мекенжайы", "хабарламалардың тілі"],
+                "ru": ["имя пользователя", "адрес электронной почты", "язык уведомлений"],
+            },
+            "term": {
+                "kk": "тіркелгі жойылғанға немесе келісім кері қайтарып алынғанға дейін",
+                "ru": "до удаления учётной записи или до отзыва согласия",
+            },
+            "third_parties": False,
+            "cross_border": False,
+            "publication": False,
         }
     },
     "PRIVATE_ROOT": env.str("AGREEMENT_PRIVATE_ROOT", default=""),

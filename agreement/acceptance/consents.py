@@ -14,7 +14,7 @@ from agreement import conf
 from agreement.models import Consent
 from agreement.models.fields import SiteUser, UserKey
 from agreement.seal import manifest
-from agreement.text import languages
+from agreement.text import consent, languages
 
 
 class StaleWording(ValidationError):
@@ -39,12 +39,18 @@ class Purpose:
         """The SHA-256 of the words in UTF-8, in lower-case hexadecimal."""
         return manifest.sha256(self.text)
 
+    @property
+    def words(self) -> consent.Words:
+        """The words as a page displays them."""
+        return consent.split(self.text)
+
 
 def purposes(language: str) -> list[Purpose]:
     """Return all purposes for which the site asks for consent, with their words in ``language`` (``kk`` or ``ru``), in
     the order of the setting ``CONSENTS``. No query.
     """
-    return [Purpose(name, language, words[language]) for name, words in conf.get().CONSENTS.items()]
+    stated = conf.get().CONSENTS.items()
+    return [Purpose(name, language, consent.render(words, language)) for name, words in stated]
 
 
 def open_purposes(user_key: UserKey, language: str) -> list[Purpose]:

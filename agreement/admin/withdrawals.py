@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -10,12 +10,13 @@ from django import forms
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.core.files import File
+from django.db.models import QuerySet
 from django.http import FileResponse, Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
-from django.utils.html import format_html_join
+from django.utils.html import format_html, format_html_join
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
@@ -34,8 +35,10 @@ from agreement.admin.base import (
     moment,
     yes_or_no,
 )
+from agreement.conf import active_language
 from agreement.models import AuditEntry, Consent, LegalHold, Withdrawal, WithdrawalOutcome
 from agreement.models.audit import AuditAction, name_of
+from agreement.models.withdrawals import UNANSWERED
 from agreement.notices import withdrawal_letters
 from agreement.seal import manifest
 from agreement.text import dates, languages
@@ -45,6 +48,8 @@ MAX_SCAN_BYTES = 10 * 1024 * 1024
 SCAN_SUFFIXES = {b"%PDF-": ".pdf", b"\xff\xd8\xff": ".jpg", b"\x89PNG": ".png"}
 #: If the same officer registers the same application twice within this time, it is a double click.
 DOUBLE_CLICK = timedelta(minutes=1)
+#: The values of the filter by reply that leave rows without one.
+UNANSWERED_VALUES = ("none", "overdue")
 #: The fields that an officer fills in. The register fills in the others.
 APPLICATION_FIELDS = (
     *("agreement", "user", "applicant", "application_number", "received_on", "outcome", "effective_at", "ground"),
@@ -57,13 +62,18 @@ class WithdrawalForm(AdminForm):
 
     If no effective date is entered, an application that is not refused takes effect now. A refused one must have no
     effective date. A scan must be a PDF, JPEG or PNG of at most ``MAX_SCAN_BYTES``; its first bytes decide the type,
-    and its name is replaced. On the page of a registered withdrawal the form has no fields, because nothing can be
-    changed.
+    and its name is replaced. On the page of a registered withdrawal the only field is the day of a reply that was not
+    mailed, until a reply was given.
     """
 
     class Meta:
         model = Withdrawal
         fields = APPLICATION_FIELDS
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if "replied_on" in self.fields:
+            self.fields["replied_on"].required = True
 
     def clean_scan(self) -> File[bytes] | None:
         scan = self.cleaned_data.get("scan")
@@ -78,6 +88,8 @@ class WithdrawalForm(AdminForm):
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean()
+        if not self.instance._state.adding:
+            return cleaned
         refused = cleaned.get("outcome") == WithdrawalOutcome.REFUSED
         if refused and cleaned.get("effective_at"):
             self.add_error("effective_at", _("A refused application has no effective date. Leave this field empty."))
@@ -86,14 +98,32 @@ class WithdrawalForm(AdminForm):
         return cleaned
 
 
+class ReplyFilter(admin.SimpleListFilter):
+    """Filters withdrawals by their reply. The list of those without one begins with the first last day."""
+
+    title = _("reply")
+    parameter_name = "reply"
+
+    def lookups(self, request: HttpRequest, model_admin: object) -> list[tuple[str, Any]]:
+        return [("none", _("no reply yet")), ("overdue", _("overdue")), ("given", _("reply given"))]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Withdrawal]) -> QuerySet[Withdrawal]:
+        if self.value() == "given":
+            return queryset.exclude(UNANSWERED)
+        if self.value() not in UNANSWERED_VALUES:
+            return queryset
+        found = Withdrawal.objects.overdue() if self.value() == "overdue" else Withdrawal.objects.unanswered()
+        return queryset.filter(pk__in=found.values("pk"))
+
+
 @admin.register(Withdrawal)
 class WithdrawalAdmin(
     ReadOnly, RecordedOnce[Withdrawal], LoggedViews[Withdrawal], UserSearch[Withdrawal], LongList[Withdrawal]
 ):
     form = WithdrawalForm
     formfield_overrides = DATETIME_FIELDS
-    list_display = ["number", "user", "outcome", "received", "effective", "confirmed"]
-    list_filter = ["outcome"]
+    list_display = ["number", "user", "outcome", "received", "last_day", "effective", "confirmed"]
+    list_filter = [ReplyFilter, "outcome"]
     list_select_related = ["user", "agreement"]
     search_help_text = _(
         "Number of the application, or its number in the register; name or key of a user, including deleted users."
@@ -108,7 +138,9 @@ class WithdrawalAdmin(
         "registered",
         "registered_by",
         "edition",
+        "last_day",
         "confirmed",
+        "replied_on",
         "erased",
     )
 
@@ -119,7 +151,19 @@ class WithdrawalAdmin(
         return self.displayed_fields if obj else APPLICATION_FIELDS
 
     def get_readonly_fields(self, request: HttpRequest, obj: Withdrawal | None = None) -> tuple[str, ...]:
-        return self.displayed_fields if obj else ()
+        changeable = ("replied_on",) if obj and self.has_change_permission(request, obj) else ()
+        return tuple(name for name in self.displayed_fields if name not in changeable) if obj else ()
+
+    def has_change_permission(self, request: HttpRequest, obj: object = None) -> bool:
+        """Return whether the officer may record the day of a reply: until one was given, or the row is erased. The
+        stored row decides, because a form with an error has changed ``obj``. 1 query.
+        """
+        if not isinstance(obj, Withdrawal) or not request.user.has_perm("agreement.add_withdrawal"):
+            return False
+        return Withdrawal.objects.unanswered().filter(pk=obj.pk).exists()
+
+    def get_ordering(self, request: HttpRequest) -> tuple[str, ...]:
+        return ("reply_by", "pk") if request.GET.get("reply") in UNANSWERED_VALUES else self.ordering
 
     def matching_keys(self, term: str) -> set[int]:
         return super().matching_keys(term) | set(Withdrawal.objects.numbered(term).values_list("pk", flat=True)[:1000])
@@ -138,11 +182,18 @@ class WithdrawalAdmin(
     def save_model(self, request: HttpRequest, obj: Withdrawal, form: WithdrawalForm, change: object) -> None:
         """Register the withdrawal with the next reference number, and log it. This schedules the reply by mail and,
         unless the application is refused, withdraws the consents of the user: now, or at the effective date if that is
-        later. For an applicant without an account, it does neither.
+        later. For an applicant without an account, it does neither. With ``change``, record the day of the reply to a
+        registered withdrawal instead, and log it, unless a reply was recorded in the meantime.
 
         Raises :class:`AlreadyRecorded`, and registers nothing, if this officer registered an application with the same
         values within the last ``DOUBLE_CLICK``. The scan and the effective date are not compared.
         """
+        if change:
+            day = form.cleaned_data["replied_on"]
+            if Withdrawal.objects.filter(pk=obj.pk).record_reply(on=day):
+                note = f"{obj.reference}, {day.isoformat()}"
+                AuditEntry.objects.log(AuditAction.REPLIED, on=obj, by=request.user, note=note)
+            return
         written, by = {name: form.cleaned_data[name] for name in APPLICATION_FIELDS}, name_of(request.user)
         written["agreement"].lock()
         # Entries are never deleted: after a double click there would be two, and the user would get two replies.
@@ -211,8 +262,15 @@ class WithdrawalAdmin(
 
     @admin.display(description=Withdrawal._meta.get_field("received_on").verbose_name, ordering="received_on")
     def received(self, row: Withdrawal) -> str:
-        noon = datetime.combine(row.received_on, time(12), ZoneInfo(row.agreement.time_zone))
-        return dates.day(noon, conf.active_language(), row.agreement.time_zone)
+        return _day(row, row.received_on)
+
+    @admin.display(description=Withdrawal._meta.get_field("reply_by").verbose_name)
+    def last_day(self, row: Withdrawal) -> str:
+        day = _day(row, row.reply_by)
+        late = row.is_overdue()
+        return (
+            format_html('<strong class="agreement-overdue">{}, {}</strong>', day, gettext("overdue")) if late else day
+        )
 
     @admin.display(description=_("effective"), ordering="effective_at")
     def effective(self, row: Withdrawal) -> str:
@@ -226,11 +284,19 @@ class WithdrawalAdmin(
     def confirmed(self, row: Withdrawal) -> str:
         if row.confirm_due_at and row.confirm_attempts:
             return gettext("not yet, attempts: %(count)s") % {"count": row.confirm_attempts}
+        if row.replied_on and not row.confirmed_at:
+            return _day(row, row.replied_on)
         return moment(row.confirmed_at, row.agreement.time_zone)
 
     @admin.display(description=_("erased"))
     def erased(self, row: Withdrawal) -> str:
         return moment(row.erased_at, row.agreement.time_zone)
+
+
+def _day(row: Withdrawal, day: date) -> str:
+    """Return the day in words, in the language of the page."""
+    zone = row.agreement.time_zone
+    return dates.day(datetime.combine(day, time(12), ZoneInfo(zone)), active_language(), zone)
 
 
 @admin.register(Consent)

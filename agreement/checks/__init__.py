@@ -3,7 +3,8 @@
 The package provides ``register()``, which ``AgreementConfig.ready()`` calls, and the check functions.
 
 ``settings``: ``E001`` unknown setting · ``E002`` wrong value of a setting · ``E004`` missing package ·
-``E009`` channels · ``E020`` keys of pseudonyms
+``E009`` channels · ``E020`` keys of pseudonyms · ``E024`` parts of a consent ·
+``W006`` more days for a reply than the law gives
 
 ``site``: ``E003`` languages of modeltranslation · ``E004`` missing app · ``E005`` order of apps · ``E006`` ``USE_TZ`` ·
 ``E021`` order of middleware · ``E022`` old time zone data · ``E023`` ``USE_I18N`` · ``W001`` no ``BASE_URL`` ·
@@ -14,7 +15,8 @@ The package provides ``register()``, which ``AgreementConfig.ready()`` calls, an
 
 ``deployment`` (``check --deploy``): ``W020`` no keys of pseudonyms · ``W041`` an address without TLS · ``W042`` no
 content security policy · ``W043`` settings of proxies · ``W044`` the location of the data ·
-``W046`` no limit on failed logins · ``W047`` no second factor · ``W048`` no PDF
+``W046`` no limit on failed logins · ``W047`` no second factor · ``W048`` no PDF ·
+``W049`` the number of no operator
 """
 
 from django.core import checks

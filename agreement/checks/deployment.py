@@ -14,6 +14,7 @@ from django.core.checks import CheckMessage, Warning  # noqa: A004 - Django's ow
 
 from agreement import conf
 from agreement.editions import pdf
+from agreement.text import consent
 
 #: Maps each middleware that sends a content security policy to the setting that contains the policy.
 POLICIES = {
@@ -44,8 +45,8 @@ def check_pseudonym_keys(app_configs: Sequence[AppConfig] | None, **kwargs: obje
 def check_deployment(app_configs: Sequence[AppConfig] | None, **kwargs: object) -> Iterable[CheckMessage]:
     """Warn if ``BASE_URL`` is an address without TLS, if the site sends no content security policy, if the settings of
     proxies do not fit together, if the location of the data is not stated, if WeasyPrint is installed and does not
-    work, if no known app limits failed logins, and, if the admin is installed, if no known app asks for a second
-    factor.
+    work, if a consent has the number of an example, if no known app limits failed logins, and, if the admin is
+    installed, if no known app asks for a second factor.
     """
     now = conf.get()
     if now.BASE_URL and not str(now.BASE_URL).startswith("https://"):
@@ -76,7 +77,21 @@ def check_deployment(app_configs: Sequence[AppConfig] | None, **kwargs: object) 
             ' "apt install libpangoft2-1.0-0 fonts-noto-core", and restart the site. Or uninstall WeasyPrint.',
             id="agreement.W048",
         )
+    yield from _check_operators(now)
     yield from _check_logins()
+
+
+def _check_operators(now: conf.Conf) -> Iterator[CheckMessage]:
+    """Warn of each consent with the number of an example."""
+    stated_consents: object = now.CONSENTS
+    for name, stated in stated_consents.items() if isinstance(stated_consents, dict) else ():
+        operator = stated.get("operator") if isinstance(stated, dict) else None
+        if isinstance(operator, dict) and consent.NOBODY in operator.values():
+            yield Warning(
+                f'AGREEMENT["CONSENTS"][{name!r}]: the number {consent.NOBODY!r} belongs to no operator.',
+                hint="Enter the BIN of the operator of the site, or the IIN if the operator is a person.",
+                id="agreement.W049",
+            )
 
 
 def _check_logins() -> Iterator[CheckMessage]:

@@ -16,14 +16,14 @@ from urllib.parse import urlsplit
 
 from django.apps import AppConfig
 from django.conf import settings
-from django.core.checks import CheckMessage, Error
+from django.core.checks import CheckMessage, Error, Warning  # noqa: A004 - Django's own name
 from django.core.validators import slug_re
 from django.utils.module_loading import import_string
 
 from agreement import conf
 from agreement.models import rate_limits
 from agreement.models.errors import MAX_STATED
-from agreement.text import languages
+from agreement.text import consent, languages
 
 #: Settings that contain one dotted path, or several.
 DOTTED_PATHS, LISTS_OF_PATHS = ("ACTING_AS", "AUDIENCE", "ENQUEUE"), ("CHANNELS", "LINT_RULES")
@@ -34,6 +34,7 @@ RANGES = {
     "RETENTION_YEARS": (0, MAX_STATED["retention_years"]),
     "REMINDER_DAYS": (0, MAX_STATED["notice_days"]),
     "SENDERS": (1, 1000),
+    "REPLY_DAYS": (1, 366),
 }
 #: Maps the former name of a setting to its new name. A search for similar names would suggest another setting.
 RENAMED = {"HOLD": "SENDING_SUSPENDED", "PACE": "RATE_LIMITS", "JOIN_BEFOREHAND": "ACCEPT_ANNOUNCED"}
@@ -111,6 +112,12 @@ def _check_values(now: conf.Conf) -> Iterator[CheckMessage]:
         yield _wrong("TRUSTED_PROXIES", now.TRUSTED_PROXIES, "must not be negative")
     if _has_type(now.NOTICE_DELAY, timedelta) and not timedelta() <= now.NOTICE_DELAY <= timedelta(days=1):
         yield _wrong("NOTICE_DELAY", now.NOTICE_DELAY, "must be between 0 and 1 day")
+    if _has_type(now.REPLY_DAYS, int) and 15 < now.REPLY_DAYS <= RANGES["REPLY_DAYS"][1]:
+        yield Warning(
+            f'AGREEMENT["REPLY_DAYS"] is {now.REPLY_DAYS!r}, but the law of Kazakhstan gives 15 days.',
+            hint="Use 15 or less, or silence this warning if another law applies to the site.",
+            id="agreement.W006",
+        )
     for key, choices in CHOICES.items():
         if getattr(now, key) not in choices:
             names = [f'"{choice}"' for choice in choices]
@@ -149,18 +156,28 @@ def _check_pseudonym_keys(keys: object) -> Iterator[CheckMessage]:
 
 
 def _check_consents(consents: object) -> Iterator[CheckMessage]:
-    """Check that each consent has a text in both languages, and a name of at most 64 letters, digits, hyphens and
-    underscores.
+    """Check that each consent has a text in both languages or complete parts, and a name of at most 64 letters, digits,
+    hyphens and underscores.
     """
     if not isinstance(consents, dict):
         yield _wrong("CONSENTS", consents, 'must be like {"registration": {"kk": "…", "ru": "…"}}')
         return
     for name, texts in consents.items():
-        complete = isinstance(texts, dict) and set(texts) == set(languages.LANGUAGES)
-        if not complete or not all(isinstance(text, str) and text.strip() for text in texts.values()):
+        if isinstance(texts, dict) and consent.has_parts(texts):
+            for key, problem, hint in consent.faults(texts):
+                where = f'AGREEMENT["CONSENTS"][{name!r}]'
+                yield Error(f"{where}: {key!r} {problem}.", hint=hint, id="agreement.E024")
+        elif not _has_texts(texts):
             yield _wrong("CONSENTS", name, "must have one text in kk, one text in ru, and nothing else")
-        elif not re.fullmatch(r"[-a-zA-Z0-9_]{1,64}", str(name)):
+        if not re.fullmatch(r"[-a-zA-Z0-9_]{1,64}", str(name)):
             yield _wrong("CONSENTS", name, "must be a name of at most 64 letters, digits, - and _")
+
+
+def _has_texts(value: object) -> bool:
+    """Return whether the value has a text in each language, and nothing else."""
+    if not isinstance(value, dict) or set(value) != set(languages.LANGUAGES):
+        return False
+    return all(isinstance(text, str) and text.strip() for text in value.values())
 
 
 def _check_base_url(url: str) -> Iterator[CheckMessage]:

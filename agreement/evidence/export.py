@@ -134,6 +134,7 @@ def export_user(user_key: UserKey, *, at: datetime, output: Path | IO[bytes], by
     recorded = Acceptance.objects.for_user_key(user_key).filter(recorded_at__lte=at)
     acceptances = recorded.select_related("edition__agreement").order_by("at", "pk")
     withdrawals = Withdrawal.objects.for_user_key(user_key).filter(registered_at__lte=at).select_related("agreement")
+    withdrawals = withdrawals.annotate(reply_sent_by_then=Case(When(confirmed_at__lte=at, then="confirmed_at")))
     withdrawn_at = Case(When(withdrawn_at__lte=at, then="withdrawn_at"))
     consents = Consent.objects.for_user_key(user_key).filter(given_at__lte=at).annotate(withdrawn_by_then=withdrawn_at)
     declines = Decline.objects.for_user_key(user_key).filter(at__lte=at)

@@ -65,6 +65,8 @@ WITHDRAWAL_COLUMNS = {
     "application": "application_number",
     "received": "received_on",
     "registered_at": "registered_at",
+    "reply_by": "reply_by",
+    "reply_sent_at": "reply_sent_by_then",
     "outcome": "outcome",
     "effective_at": "effective_at",
     "ground": "ground",

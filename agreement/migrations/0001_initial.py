@@ -109,6 +109,7 @@ class Migration(migrations.Migration):
                             ("exported", "personal data exported"),
                             ("accepted", "acceptances recorded"),
                             ("withdrawn", "withdrawal of consent registered"),
+                            ("replied", "reply to a withdrawal recorded"),
                             ("breach", "breach of personal data recorded or announced"),
                             ("impersonated", "acted in the name of a user"),
                             ("legal_hold", "legal hold placed or ended"),
@@ -1168,6 +1169,16 @@ class Migration(migrations.Migration):
                 ),
                 ("received_on", models.DateField(verbose_name="received")),
                 ("registered_at", agreement.models.fields.InstantField(verbose_name="registered")),
+                ("reply_by", models.DateField(editable=False, verbose_name="reply by")),
+                (
+                    "replied_on",
+                    models.DateField(
+                        blank=True,
+                        help_text="The day on which the reply was given, if not by mail.",
+                        null=True,
+                        verbose_name="day of the reply",
+                    ),
+                ),
                 ("effective_at", agreement.models.fields.InstantField(blank=True, null=True, verbose_name="effective")),
                 (
                     "outcome",
@@ -1274,6 +1285,13 @@ class Migration(migrations.Migration):
                         fields=["confirm_due_at"],
                         name="agreement_withdrawal_reply_due",
                     ),
+                    models.Index(
+                        condition=models.Q(
+                            ("confirmed_at__isnull", True), ("erased_at__isnull", True), ("replied_on__isnull", True)
+                        ),
+                        fields=["reply_by"],
+                        name="agreement_withdrawal_open",
+                    ),
                 ],
                 "constraints": [
                     models.UniqueConstraint(fields=("agreement", "year", "serial"), name="agreement_withdrawal_number"),
@@ -1292,6 +1310,14 @@ class Migration(migrations.Migration):
                             _connector="OR",
                         ),
                         name="agreement_withdrawal_outcome_complete",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            ("replied_on__isnull", True),
+                            ("replied_on__gte", models.F("received_on")),
+                            _connector="OR",
+                        ),
+                        name="agreement_withdrawal_replied_later",
                     ),
                     models.CheckConstraint(
                         condition=models.Q(

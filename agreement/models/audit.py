@@ -42,6 +42,7 @@ class AuditAction(models.TextChoices):
     EXPORTED = "exported", _("personal data exported")
     ACCEPTED = "accepted", _("acceptances recorded")
     WITHDRAWN = "withdrawn", _("withdrawal of consent registered")
+    REPLIED = "replied", _("reply to a withdrawal recorded")
     BREACH = "breach", _("breach of personal data recorded or announced")
     IMPERSONATED = "impersonated", _("acted in the name of a user")
     LEGAL_HOLD = "legal_hold", _("legal hold placed or ended")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import uuid
-from datetime import date, datetime, time
+from datetime import date, datetime, time, timedelta
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
@@ -33,6 +33,7 @@ from agreement.models.notices import enqueue_on_commit
 from agreement.models.personal import Personal, PersonalQuerySet
 from agreement.models.succession import EditionDates
 from agreement.seal.manifest import sha256
+from agreement.text import consent
 
 
 class ConsentQuerySet(PersonalQuerySet["Consent"]):
@@ -110,6 +111,11 @@ class Consent(Personal):
             ),
         ]
 
+    @property
+    def words(self) -> consent.Words:
+        """The words that were displayed, as a page displays them again. The purpose, if no words are stored."""
+        return consent.split(self.text or self.purpose)
+
     def __str__(self) -> str:
         return self.purpose
 
@@ -135,6 +141,9 @@ class ScanStorage(FileSystemStorage):
         """Raise ``ValueError``, because the storage has no URL for a scan."""
         raise ValueError("A scan has no URL: only the admin sends it.")
 
+
+#: A withdrawal whose reply was neither mailed nor recorded.
+UNANSWERED = Q(confirmed_at__isnull=True, replied_on__isnull=True, erased_at__isnull=True)
 
 #: The folder of the scans in ``PRIVATE_ROOT``.
 SCAN_FOLDER = "withdrawals"
@@ -176,6 +185,29 @@ class WithdrawalQuerySet(PersonalQuerySet["Withdrawal"]):
     def unconfirmed(self) -> Self:
         """Withdrawals whose reply must still be mailed, now or later, the longest due first."""
         return self.filter(confirm_due_at__isnull=False).order_by("confirm_due_at", "pk")
+
+    def unanswered(self) -> Self:
+        """Withdrawals to which the app has mailed no reply, and no officer has recorded one, the first last day first.
+        Erased ones are left out.
+        """
+        return self.filter(UNANSWERED).order_by("reply_by", "pk")
+
+    def overdue(self, at: datetime | None = None) -> Self:
+        """Unanswered withdrawals whose last day for the reply is over at that instant (now), in the time zone of their
+        agreement. 1 query for the time zones, besides that for the rows.
+        """
+        at = at or timezone.now()
+        over = Q(pk__in=[])
+        for zone in Agreement.objects.order_by().values_list("time_zone", flat=True).distinct():
+            over |= Q(agreement__time_zone=zone, reply_by__lt=at.astimezone(ZoneInfo(zone)).date())
+        return self.unanswered().filter(over)
+
+    def record_reply(self, *, on: date) -> int:
+        """Record that the unanswered withdrawals of this queryset were answered on that day, other than by a mail of
+        the app. Returns how many were changed. 1 query. The database refuses a day before the receipt:
+        ``IntegrityError``.
+        """
+        return self.filter(UNANSWERED).update(replied_on=on)
 
     def in_effect_since(self, since: datetime, at: datetime | None = None) -> Self:
         """Withdrawals of users with an account that are in effect at that instant (now), as in ``in_effect()``, and
@@ -307,6 +339,13 @@ class Withdrawal(Personal):
     application_number = models.CharField(_("number of the application"), max_length=64, blank=True)
     received_on = models.DateField(_("received"))
     registered_at = InstantField(_("registered"))
+    reply_by = models.DateField(_("reply by"), editable=False)
+    replied_on = models.DateField(
+        _("day of the reply"),
+        null=True,
+        blank=True,
+        help_text=_("The day on which the reply was given, if not by mail."),
+    )
     effective_at = InstantField(_("effective"), null=True, blank=True)
     outcome = models.CharField(_("outcome"), max_length=9, choices=WithdrawalOutcome.choices)
     ground = models.TextField(
@@ -344,6 +383,10 @@ class Withdrawal(Personal):
                 name="agreement_withdrawal_outcome_complete",
             ),
             models.CheckConstraint(
+                condition=Q(replied_on__isnull=True) | Q(replied_on__gte=F("received_on")),
+                name="agreement_withdrawal_replied_later",
+            ),
+            models.CheckConstraint(
                 condition=Q(erased_at__isnull=True)
                 | Q(applicant="", application_number="", ground="", scan="", pseudonym="", pseudonym_key=""),
                 name="agreement_withdrawal_erased_complete",
@@ -358,6 +401,7 @@ class Withdrawal(Personal):
                 condition=Q(confirm_due_at__isnull=False),
                 name="agreement_withdrawal_reply_due",
             ),
+            models.Index(fields=["reply_by"], condition=UNANSWERED, name="agreement_withdrawal_open"),
         ]
 
     @property
@@ -365,18 +409,32 @@ class Withdrawal(Personal):
         """The number in the register, as the reply and the user's page display it: ``terms/2026/3``."""
         return f"{self.agreement.slug}/{self.year}/{self.serial}"
 
+    @property
+    def is_answered(self) -> bool:
+        """Was a reply mailed by the app, or recorded by an officer?"""
+        return bool(self.confirmed_at or self.replied_on)
+
+    def is_overdue(self, at: datetime | None = None) -> bool:
+        """Return whether the withdrawal is unanswered, and its last day for the reply is over at that instant (now)."""
+        today = (at or timezone.now()).astimezone(ZoneInfo(self.agreement.time_zone)).date()
+        return not (self.is_answered or self.erased_at) and self.reply_by < today
+
     def complete(self, *, using: str) -> None:
         """Set the columns that the register determines: the number (``year`` and ``serial``), the moment of
-        registration, that of the effect if none is given and, if there is a user, the pseudonym, the edition that bound
-        them, and the moment from which the reply is due. A refused application gets no moment of effect. The caller
-        must have locked the agreement, so that no other withdrawal gets the same number, and saves the row afterwards.
-        At most 5 queries.
+        registration, the last day for the reply by ``REPLY_DAYS``, the moment of the effect if none is given and, if
+        there is a user, the pseudonym, the edition that bound them, and the moment from which the reply is due. A
+        refused application gets no moment of effect. The caller must have locked the agreement, so that no other
+        withdrawal gets the same number, and saves the row afterwards. At most 5 queries.
         """
         now = database_now(using)
         self.year = now.astimezone(ZoneInfo(self.agreement.time_zone)).year
         entries = Withdrawal.objects.using(using).filter(agreement=self.agreement, year=self.year)
         self.serial = (entries.aggregate(last=models.Max("serial"))["last"] or 0) + 1
         self.registered_at = now
+        received: date | None = self.received_on
+        if received:  # A missing or future day is refused afterwards.
+            first = min(received, now.date() + timedelta(days=1))
+            self.reply_by = first + timedelta(days=conf.get().REPLY_DAYS)
         if self.user_id is not None:
             self.edition = _bound_by(self.user_id, self.agreement, using, self.effective_at or now)
             pseudonym = pseudonyms.primary(self.user_id)
@@ -415,8 +473,9 @@ class Withdrawal(Personal):
         """Refuse missing and contradictory values: raise ``ValidationError`` with a sentence for each field.
 
         It is wrong if there is neither a user nor an applicant, if a refusal has no ground, if the day of receipt is in
-        the future, if the effect is before that day, or if there is a scan although the site has no ``PRIVATE_ROOT``.
-        The last three are not checked if there is no agreement.
+        the future, if the effect is before that day, if there is a new scan although the site has no ``PRIVATE_ROOT``,
+        or if the reply was given before the receipt or in the future. The last four are not checked if there is no
+        agreement.
         """
         super().clean()
         wrong = {}
@@ -434,7 +493,9 @@ class Withdrawal(Personal):
             wrong["received_on"] = _("The day of receipt is in the future.")
         elif received and self.effective_at and self.effective_at < datetime.combine(received, time(), zone):
             wrong["effective_at"] = _("The withdrawal can't take effect before it was received.")
-        if self.scan and not conf.get().PRIVATE_ROOT:
+        if received and self.replied_on and not received <= self.replied_on <= timezone.now().astimezone(zone).date():
+            wrong["replied_on"] = _("The reply was given between the day of receipt and today.")
+        if self.scan and self._state.adding and not conf.get().PRIVATE_ROOT:
             wrong["scan"] = _("The site has no private folder for scans. Set PRIVATE_ROOT.")
         if wrong:
             raise ValidationError(wrong)

@@ -289,11 +289,12 @@ SEALS = (
         model="withdrawal",
         mutable=(
             *("user_id", "account_deleted_at", "pseudonym", "pseudonym_key", "applicant", "application_number", "scan"),
-            *("ground", "confirmed_at", "confirm_due_at", "confirm_attempts", "erased_at"),
+            *("ground", "confirmed_at", "confirm_due_at", "confirm_attempts", "replied_on", "erased_at"),
         ),
         forbidden=(
             _personal("pseudonym", "pseudonym_key", "applicant", "application_number", "ground", "scan")
             + " OR (OLD.confirmed_at IS NOT NULL AND NEW.confirmed_at {differs} OLD.confirmed_at)"
+            " OR (OLD.replied_on IS NOT NULL AND NEW.replied_on {differs} OLD.replied_on)"
         ),
         forbidden_new=f"NEW.erased_at IS NOT NULL OR {_not_now('registered_at')}",
         moments=(

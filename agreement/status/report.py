@@ -30,6 +30,8 @@ from agreement.notices import dispatch
 from agreement.seal import inspection
 from agreement.text import dates
 
+#: If an application to withdraw has no reply, and its last day for the reply is not farther away, a person must look.
+REPLY_WITHIN = timedelta(days=3)
 #: If deliveries are due and nothing was sent for this long, a person must look, or must act.
 UNSENT_LOOK, UNSENT_ACT = timedelta(minutes=15), timedelta(hours=4)
 #: If ``verify_editions`` did not run for this long, a person must look. It should run every night.
@@ -122,6 +124,7 @@ def status(at: datetime | None = None) -> Status:
         _add_agreements(found)
         _add_deliveries(found)
         _add_breaches(found)
+        _add_replies(found)
         _add_channels(found)
         _add_verification(found)
         _add_seal(found)
@@ -218,6 +221,18 @@ def _add_breaches(found: Status) -> None:
                 level, state = Level.LOOK, "its letters were sent to nobody"
         by = breach.deadline.isoformat(timespec="minutes")
         found.add_problem(level, f"breach {breach.pk}, to be announced by {by}: {state}")
+
+
+def _add_replies(found: Status) -> None:
+    """Add a problem of the level ``ACT`` for all applications to withdraw whose last day for the reply is over, and one
+    of the level ``LOOK`` for all others whose last day is within ``REPLY_WITHIN``. 4 queries at most.
+    """
+    late = Withdrawal.objects.overdue(found.at).count()
+    days = Withdrawal.objects.overdue(found.at + REPLY_WITHIN).values_list("reply_by", flat=True)
+    for level, last_days, state in ((Level.ACT, days[:late], "late"), (Level.LOOK, days[late:], "due soon")):
+        if last_days:
+            sentence = f"replies to applications to withdraw that are {state}: {len(last_days)}"
+            found.add_problem(level, f"{sentence}, the first by {last_days[0].isoformat()}")
 
 
 def _has_free_slot(channel: str, at: datetime) -> bool:

@@ -43,8 +43,7 @@ def account_page(
     A POST needs a CSRF token, and so does any other unsafe method: without it, the status is 403. A visitor who is not
     signed in is redirected to the login page; their POST is answered with 403. The responses forbid every cache to
     store them, and search engines to list them; so do the site's error pages for what the view refuses (``REFUSALS``).
-    The dates in the :class:`Visit` are read for the request
-    (:func:`agreement.editions.timeline.fresh_timelines`).
+    The dates in the :class:`Visit` are read for the request (:func:`agreement.editions.timeline.fresh_timelines`).
 
     A person who acts in the name of the user can read the page, and the audit log names them. Their POST is answered
     with the status 403, and the view does not run. With ``of_user_alone=True`` this is so for every method.

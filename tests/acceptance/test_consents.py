@@ -21,7 +21,9 @@ from agreement.forms import AcceptanceFormMixin
 from agreement.models import Acceptance, Consent, Withdrawal
 from agreement.retention import erasure, terms
 from agreement.seal import manifest
+from agreement.text import consent
 from tests.support import factories
+from tests.text.test_consent import STATED as PARTS
 
 pytestmark = pytest.mark.django_db
 
@@ -262,6 +264,60 @@ def test_E002_names_words_that_are_none(settings, written, says):  # noqa: N802
     (message,) = check_settings(None)
     assert message.id == "agreement.E002"
     assert says in message.msg
+
+
+def test_a_consent_with_parts_is_displayed_and_recorded_with_all_of_them(settings):
+    settings.AGREEMENT = {**settings.AGREEMENT, "CONSENTS": {"news": PARTS}}
+    edition, (user,) = factories.published(), factories.users(1)
+    client = signed_in(user)
+    asked = client.get(ACCEPT).content.decode()
+    own = client.get(RECORD).content.decode()
+    (purpose,) = consents.purposes("ru")
+
+    client.post(ACCEPT, answer(edition, **{"consent:news": purpose.digest}))
+
+    row = Consent.objects.get()
+    assert (row.text, row.digest) == (consent.render(PARTS, "ru"), manifest.sha256(consent.render(PARTS, "ru")))
+    for page in (asked, own, client.get(RECORD).content.decode()):
+        assert "<dt>Оператор</dt><dd>«Портал», БИН 000000000000.</dd>" in page
+        assert "<dt>Трансграничная передача</dt><dd>данные в другие государства не передаются.</dd>" in page
+        assert page.count("Цель: регистрация на портале.") == 1
+    with translation.override("kk"):
+        form = SignUp().as_p()
+    assert "Мақсаты: порталда тіркелу." in form
+    assert "<dt>Оператор</dt><dd>«Портал», БСН 000000000000.</dd>" in form
+
+
+def test_another_part_is_another_wording(settings):
+    (user,) = factories.users(1)
+    settings.AGREEMENT = {**settings.AGREEMENT, "CONSENTS": {"news": PARTS}}
+    (purpose,) = consents.purposes("ru")
+    consents.give(user, [("news", purpose.digest)])
+    assert consents.open_purposes(user.pk, "ru") == []
+
+    settings.AGREEMENT = {
+        **settings.AGREEMENT,
+        "CONSENTS": {"news": {**PARTS, "cross_border": {"kk": "Қырғызстанға", "ru": "в Кыргызстан"}}},
+    }
+
+    assert [one.name for one in consents.open_purposes(user.pk, "ru")] == ["news"]
+    with pytest.raises(consents.StaleWording):
+        consents.give(user, [("news", purpose.digest)])
+
+
+def test_E024_names_the_consent_the_part_and_the_next_step(settings):  # noqa: N802
+    operator = {"name": PARTS["operator"]["name"], "bin": "000000000001"}
+    settings.AGREEMENT = {"CONSENTS": {"news": {**PARTS, "operator": operator}}}
+    (message,) = check_settings(None)
+    assert message.id == "agreement.E024"
+    where = "AGREEMENT[\"CONSENTS\"]['news']"
+    assert message.msg == f"{where}: 'operator.bin' is '000000000001', whose last digit must be 0."
+    assert message.hint == "Copy it from the certificate of registration, as a text."
+
+    settings.AGREEMENT = {"CONSENTS": {"no news": PARTS}}
+    assert [message.id for message in check_settings(None)] == ["agreement.E002"]
+    settings.AGREEMENT = {"CONSENTS": {"news": PARTS}}
+    assert list(check_settings(None)) == []
 
 
 def test_evidence_of_an_instant_does_not_know_that_a_consent_was_withdrawn_later(tmp_path):

@@ -6,6 +6,7 @@ import io
 import re
 import zipfile
 from datetime import date, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 from django.contrib.auth.models import Group
@@ -102,6 +103,53 @@ def test_an_application_sent_twice_is_entered_once_and_another_one_beside_it(off
     entered = Withdrawal.objects.order_by("serial").values_list("serial", "application_number")
     assert list(entered) == [(1, "12-к"), (2, "13-к")]
     assert AuditEntry.objects.filter(action="withdrawn").count() == 2
+
+
+def test_an_officer_sees_the_last_day_for_the_reply_and_records_a_reply_on_paper(officer):
+    factories.published()
+    for number, day in (("late", 40), ("soon", 10), ("answered", 50)):
+        received = timezone.now().date() - timedelta(days=day)
+        officer.post(at("withdrawal_add"), application(application_number=number, received_on=received.isoformat()))
+    rows = {row.application_number: row for row in Withdrawal.objects.all()}
+    change = at("withdrawal_change", rows["answered"].pk)
+    assert rows["late"].reply_by == timezone.now().date() - timedelta(days=25)
+    page = officer.get(change).content.decode()
+    assert page.count("просрочено") == page.count('name="replied_on"') == 1
+
+    refused = officer.post(change, {"replied_on": (timezone.now() + timedelta(days=2)).date().isoformat()})
+    empty = officer.post(change, {})
+    given = timezone.now().date() - timedelta(days=1)
+    assert officer.post(change, {"replied_on": given.isoformat(), "outcome": "refused"}).status_code == 302
+
+    assert "Ответ дан между днём получения и сегодняшним днём." in refused.content.decode()
+    assert empty.status_code == 200
+    row = Withdrawal.objects.get(pk=rows["answered"].pk)
+    assert (row.replied_on, row.outcome, row.is_answered) == (given, "ended", True)
+    assert AuditEntry.objects.get(action="replied").note == f"{row.reference}, {given.isoformat()}"
+    assert 'name="replied_on"' not in (page := officer.get(change).content.decode())
+    assert "просрочено" not in page
+    assert officer.post(change, {"replied_on": "2026-01-20"}).status_code == 403
+
+    def listed(reply: str) -> list[str]:
+        page = officer.get(at("withdrawal_changelist"), {"reply": reply}).content.decode()
+        return re.findall(r"terms/\d+/\d+", page.partition("<tbody>")[2])
+
+    late, soon, answered = (rows[name].reference for name in ("late", "soon", "answered"))
+    assert [listed(value) for value in ("none", "overdue", "given")] == [[late, soon], [late], [answered]]
+
+
+def test_the_last_day_for_the_reply_is_that_of_the_setting_when_it_was_registered(settings):
+    agreement = factories.published().agreement
+    entry = {"agreement": agreement, "applicant": "А. Ахметов", "outcome": "ended", "received_on": date(2026, 1, 20)}
+    settings.AGREEMENT = {**settings.AGREEMENT, "REPLY_DAYS": 30}
+    first = Withdrawal.objects.register(**entry)
+    settings.AGREEMENT = {**settings.AGREEMENT, "REPLY_DAYS": 15}
+    second = Withdrawal.objects.register(**entry)
+    assert (first.reply_by, second.reply_by) == (date(2026, 2, 19), date(2026, 2, 4))
+    last = datetime(2026, 2, 4, 23, 59, tzinfo=ZoneInfo("Asia/Almaty"))
+    assert not second.is_overdue(last)
+    assert list(Withdrawal.objects.overdue(last + timedelta(minutes=1))) == [second]
+    assert second.is_overdue(last + timedelta(minutes=1))
 
 
 class Later:
@@ -299,7 +347,10 @@ def test_an_entry_is_shown_and_never_changed(officer):
     row = Withdrawal.objects.get()
     assert "А. Ахметов" in officer.get(at("withdrawal_change", row.pk)).content.decode()
     assert officer.get(at("withdrawal_changelist")).status_code == 200
-    assert officer.post(at("withdrawal_change", row.pk), application(applicant="x")).status_code == 403
+    given = {"replied_on": timezone.now().date().isoformat()}
+    assert officer.post(at("withdrawal_change", row.pk), application(applicant="x") | given).status_code == 302
+    assert Withdrawal.objects.get().applicant == "А. Ахметов"
+    assert officer.post(at("withdrawal_change", row.pk), application(applicant="x") | given).status_code == 403
     assert officer.post(at("withdrawal_delete", row.pk)).status_code == 403
 
 

@@ -109,6 +109,7 @@ def accepted(quick: bool) -> Iterator[Result]:
             outcome="ended",
             received_on=withdrawn_at.date(),
             registered_at=withdrawn_at,
+            reply_by=withdrawn_at.date(),
             effective_at=withdrawn_at,
         )
         for serial, user in enumerate(withdrawing, start=1)

@@ -200,6 +200,15 @@ def test_E021_wants_the_user_known_before_the_gate(settings):  # noqa: N802
     assert only(check_site(None)).id == "agreement.E021"
 
 
+def test_W006_warns_of_more_days_for_a_reply_than_the_law_gives(settings):  # noqa: N802
+    settings.AGREEMENT = {"REPLY_DAYS": 16}
+    (message,) = check_settings(None)
+    assert message.id == "agreement.W006"
+    assert message.msg == 'AGREEMENT["REPLY_DAYS"] is 16, but the law of Kazakhstan gives 15 days.'
+    settings.AGREEMENT = {"REPLY_DAYS": 15}
+    assert list(check_settings(None)) == []
+
+
 def test_W020_warns_before_a_deployment_without_keys(settings):  # noqa: N802
     assert list(check_pseudonym_keys(None)) == []
     settings.AGREEMENT = {}

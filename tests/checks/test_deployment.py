@@ -41,6 +41,7 @@ PROXIED = ("HTTP_X_FORWARDED_PROTO", "https")
         ({"DATA_LOCATION": " "}, ["agreement.W044"]),
         ({"DATA_LOCATION": None}, ["agreement.W044"]),
         ({"TRUSTED_PROXIES": 0}, ["agreement.W043"]),
+        ({"CONSENTS": {"news": {"operator": {"bin": "000000000000"}}}}, ["agreement.W049"]),
     ],
 )
 def test_each_deploy_check_names_what_is_missing(settings, stated, found):
@@ -117,6 +118,7 @@ def test_the_portal_of_the_guide_passes_every_deploy_check(tmp_path):
         "AGREEMENT_PSEUDONYM_KEYS": "2026=" + "k" * 64,
         "AGREEMENT_DATA_LOCATION": "Astana; order No 12 of 2026",
         "AGREEMENT_TRUSTED_PROXIES": "1",
+        "OPERATOR_BIN": "009940000006",  # Its check digit is right, and no number has the month 99.
     }
     done = subprocess.run(
         [sys.executable, "manage.py", "check", "--deploy", "--fail-level", "WARNING"],

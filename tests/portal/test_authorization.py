@@ -15,7 +15,7 @@ from django.conf import LazySettings
 from agreement import memory
 from agreement.acceptance import consents
 from agreement.editions import pdf
-from agreement.models import Breach
+from agreement.models import Breach, Withdrawal
 from tests.admin.test_editions import written
 from tests.portal.world import (
     APPLICANT,
@@ -395,8 +395,9 @@ RULES: dict[str, Rule] = {
         "withdrawal",
         view=OFFICERS,
         add=OFFICERS,
+        change=OFFICERS,
         logs="agreement_auditentry",
-        bodies={"add": paper},
+        bodies={"add": paper, "change": lambda world, row: {"replied_on": str(Withdrawal.objects.get().received_on)}},
     ),
     "admin:agreement_withdrawal_reply": Rule(kind="desk", read=OFFICERS, logs="agreement_auditentry"),
     "admin:agreement_withdrawal_scan": Rule(kind="desk", read=OFFICERS, logs="agreement_auditentry"),
@@ -504,6 +505,9 @@ def faults(rule: Rule, person: str, method: str, address: Address, answer: Answe
         and not ("private" in cache and "no-store" in cache)
     ):
         yield f"may be stored by a cache: {cache!r}"
+    listed = "noindex" not in headers.get("X-Robots-Tag", "") and b'name="robots" content="NONE' not in answer.content
+    if rule.kind in {"account", "login", "desk"} and listed and b"<html" in answer.content and status < 400:
+        yield "may be listed by a search engine"
     if rule.kind == "public" and answer.response.cookies:
         yield "sets a cookie"
     for secret, people in SECRETS.items():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import http.client
 import os
 import re
@@ -11,6 +12,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 
@@ -244,6 +246,37 @@ def test_an_unknown_address_gets_the_portals_page_in_its_language(client):
 def test_static_files_need_no_collectstatic_and_no_debug(client, settings, name):
     settings.WHITENOISE_AUTOREFRESH = False  # As DEBUG=0 has it.
     assert client.head(f"/static/{name}").status_code == 200
+
+
+@pytest.mark.system
+def test_collected_static_files_are_compressed_named_by_their_content_and_kept(tmp_path):
+    """And all that a reader needs before the first word weighs at most 60 kB."""
+    with site(tmp_path) as made:
+        made.python("from tests.support.factories import published; published()")
+        environment = {"STATIC_ROOT": str(tmp_path / "static")}
+        replace(made, environment=environment).run("collectstatic", "--noinput", "-v0")
+        with served(made, tmp_path / "log", **environment) as port:
+
+            def get(path: str) -> tuple[http.client.HTTPResponse, bytes]:
+                with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=120)) as connection:
+                    connection.request("GET", path, headers={"Accept-Encoding": "gzip"})
+                    response = connection.getresponse()
+                    return response, response.read()
+
+            page, body = get("/kk/agreements/terms/")
+            assert page.headers["Content-Encoding"] == "gzip"
+            weight = len(body)
+            named = re.findall(
+                r'<(?:link rel="stylesheet" href|script.* src)="([^"]+)"', gzip.decompress(body).decode()
+            )
+            assert len(named) > 4
+            for path in named:
+                assert re.fullmatch(r"/static/[a-z]+/[a-z]+\.[0-9a-f]{12}\.(css|js)", path)
+                response, body = get(path)
+                assert (response.status, response.headers["Content-Encoding"]) == (200, "gzip")
+                assert response.headers["Cache-Control"] == "max-age=315360000, public, immutable"
+                weight += len(body)
+            assert weight < 60_000
 
 
 @pytest.mark.django_db

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from datetime import timedelta
+from datetime import date, datetime, timedelta
 from io import StringIO
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from django.apps import apps
@@ -13,7 +14,7 @@ from django.core.management import CommandError, call_command
 from django.db import DatabaseError, InterfaceError, OperationalError, connection
 from django.utils import timezone
 
-from agreement.models import AuditEntry, ChannelState, Delivery, Notice, Progress
+from agreement.models import AuditEntry, ChannelState, Delivery, Notice, Progress, Withdrawal
 from agreement.notices import dispatch
 from agreement.seal import triggers
 from agreement.status import report
@@ -202,3 +203,35 @@ def test_a_database_that_does_not_answer_is_reported_and_not_raised(error, db):
     with connection.execute_wrapper(away):
         found = report.status()
     assert (found.level, found.problems) == (2, [f"the database does not answer ({error.__name__})"])
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("days", "level", "problem"),
+    [
+        (12, 0, ""),
+        (13, 1, "replies to applications to withdraw that are due soon: 1, the first by 2026-03-16"),
+        (15, 1, "replies to applications to withdraw that are due soon: 2, the first by 2026-03-16"),
+        (16, 2, "replies to applications to withdraw that are late: 1, the first by 2026-03-16"),
+    ],
+)
+def test_a_reply_to_an_application_to_withdraw_is_asked_for_before_its_last_day_is_over(days, level, problem):
+    """One of 1 March, one of the day after, and one that was answered on paper. The days are those of the agreement."""
+    agreement = factories.published().agreement
+    for day in (1, 2, 1):
+        Withdrawal.objects.register(
+            agreement=agreement, applicant="А. Ахметов", outcome="ended", received_on=date(2026, 3, day)
+        )
+    Withdrawal.objects.filter(serial=3).record_reply(on=date(2026, 3, 5))
+    at = datetime(2026, 3, 1, 1, tzinfo=ZoneInfo("Asia/Almaty")) + timedelta(days=days)
+
+    found = report.Status(at)
+    report._add_replies(found)
+
+    assert found.level == level
+    assert found.problems[:1] == ([problem] if problem else [])
+    if days == 16:
+        assert found.problems[1:] == [
+            "replies to applications to withdraw that are due soon: 1, the first by 2026-03-17"
+        ]
+    assert run()[1]["problems"][0].startswith("replies to applications to withdraw that are late: 2")

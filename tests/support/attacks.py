@@ -220,7 +220,7 @@ def _returned(delivery: Delivery) -> Bounce:
 
 
 def _withdrawn(edition: Edition, user: Any) -> Withdrawal:
-    """A withdrawal to which the reply was sent."""
+    """A withdrawal to which the reply was sent, and given on paper too."""
     withdrawal: Withdrawal = Withdrawal.objects.register(
         agreement=edition.agreement,
         user=user,
@@ -230,7 +230,7 @@ def _withdrawn(edition: Edition, user: Any) -> Withdrawal:
         outcome=WithdrawalOutcome.ENDED,
         received_on=(timezone.now() - DAY).date(),
     )
-    Withdrawal.objects.update(confirmed_at=timezone.now(), confirm_due_at=None)
+    Withdrawal.objects.update(confirmed_at=timezone.now(), confirm_due_at=None, replied_on=timezone.now().date())
     withdrawal.refresh_from_db()
     return withdrawal
 
@@ -383,7 +383,7 @@ FREE = {
     # What may be emptied or filled in once; and the outcome, as the kind above.
     "withdrawal": {
         *("user_id", "account_deleted_at", "pseudonym", "pseudonym_key", "applicant", "application_number", "scan"),
-        *("confirmed_at", "confirm_due_at", "confirm_attempts", "erased_at", "outcome", "ground"),
+        *("confirmed_at", "confirm_due_at", "confirm_attempts", "erased_at", "outcome", "ground", "replied_on"),
     },
 }
 # Of a sent delivery: what its deletion, erasure and counting write. Its other rules are attacked one by one below.
@@ -481,6 +481,8 @@ SQL |= {
     "name another scan": _statements("UPDATE agreement_withdrawal SET scan = 'x.pdf'"),
     "undo that a reply was sent": _statements("UPDATE agreement_withdrawal SET confirmed_at = NULL"),
     "move the moment of a reply": _statements("UPDATE agreement_withdrawal SET confirmed_at = registered_at"),
+    "undo that a reply was given": _statements("UPDATE agreement_withdrawal SET replied_on = NULL"),
+    "move the day of a reply": _statements("UPDATE agreement_withdrawal SET replied_on = '2026-12-31'"),
     "give a withdrawal to another user": _statements("UPDATE agreement_withdrawal SET user_id = user_id + 1000"),
     "delete a consent": _statements("DELETE FROM agreement_consent"),
     "give a consent to another user": _statements("UPDATE agreement_consent SET user_id = user_id + 1000"),
