@@ -5,10 +5,14 @@ around the text do not decide which edition it is. The SHA-256 of a text compare
 from __future__ import annotations
 
 import html
+import json
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from email import message_from_bytes, policy
+from itertools import groupby
+from operator import attrgetter
 from typing import Literal
 
 from agreement.text import clauses
@@ -26,16 +30,32 @@ MAX_CHARACTERS = 200_000
 LIKENESS = 0.4
 #: An added or deleted run of more words than this is displayed without its middle.
 LONGEST_RUN = 60
+#: The pieces of a text are its lines and the cells of its tables. A text of more pieces is not compared piece by piece.
+MAX_PIECES = 1_000
+#: The shortest piece that is evidence of an edition if nothing else is, in words.
+FEWEST_PIECE_WORDS = 8
+#: A text was put together from several texts if one of them contains so much less of it than all together, as a part of
+#: its words: both languages side by side, the old and the new words of a table.
+COMPOSED = 0.12
 
+_PIECE = re.compile(r"[\n|]+")
 _WORD = re.compile(r"[^\W_]+")
-_INLINE = re.compile(r"</?(?:a|code|em|span|strong)\b[^>]*>")
+_INLINE = re.compile(r"</?(?:a|b|code|del|em|ins|span|strong)\b[^>]*>")
+#: A tag of an HTML page, and its name.
+_TOKEN = re.compile(r"(<[^<>]*>)")
+_NAME = re.compile(r"</?[a-zA-Z]+")
+#: A letter begins with at least two header fields and an empty line.
+_MAIL = re.compile(r"(?:[!-9;-~]+:[^\n]*\n(?:[ \t][^\n]*\n)*){2,}\n")
+_MARK = re.compile(r"^#{1,6} +|\*\*", re.MULTILINE)
 _TAG = re.compile(r"<[^>]*>")
 #: A number at the beginning of a line that is copied without the space after it.
 _GLUED = re.compile(r"^((?:\d+\.)+|\d+\)|[^\W\d_]\))(?=[^\W\d_])", re.MULTILINE)
 
-#: ``same``: the words are those of the edition. ``around``: they contain all words of the edition, in one piece.
-#: ``part``: they are a piece of the edition. ``differs``: none of these.
-Likeness = Literal["same", "around", "part", "differs"]
+#: ``same``: the words are those of the edition. ``around``: they contain all words of the edition, and others only
+#: before and after them. ``part``: they are a piece of the edition. ``between``: they contain all words of the edition
+#: in their order, with others between them. ``passages``: some pieces of the text stand in the edition, word for word.
+#: ``differs``: none of these.
+Likeness = Literal["same", "around", "part", "between", "passages", "differs"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +70,8 @@ class Candidate:
 @dataclass(frozen=True, slots=True)
 class Match:
     """How a text is like the body of an edition in one language. ``digest`` is that of the edition. ``runs`` are the
-    differences, if ``likeness`` is ``around`` or ``differs``; otherwise it is empty.
+    differences; it is empty if ``likeness`` is ``same`` or ``part``. If a text has passages of several bodies, only the
+    first match has runs: what stands in none of the bodies is added.
     """
 
     digest: str
@@ -59,36 +80,116 @@ class Match:
     runs: tuple[Run, ...] = ()
 
 
-def matches(text: str, candidates: Iterable[Candidate]) -> list[Match]:
-    """The candidates from which this text may have been copied, in their order; empty if there are none, and for a text
-    of fewer than ``FEWEST_WORDS`` words or more than ``MAX_CHARACTERS`` characters.
+@dataclass(frozen=True, slots=True)
+class _Body:
+    """A candidate with its words, joined, and its sequences of three words."""
 
-    All candidates of the best likeness are returned: ``same``, otherwise ``around``, otherwise ``part``. If there are
-    none, one candidate that shares enough sequences of three words with the text (``LIKENESS``) is returned as
-    ``differs``: the one that shares the most, and of several such candidates the last.
+    candidate: Candidate
+    words: str
+    shingles: set[tuple[str, ...]]
+
+    @classmethod
+    def from_candidate(cls, candidate: Candidate) -> _Body:
+        own = _words(candidate.body)
+        return cls(candidate, _joined(own), _shingles(own))
+
+    def contains(self, piece: Sequence[str]) -> bool:
+        return (len(piece) < 3 or tuple(piece[:3]) in self.shingles) and _joined(piece) in self.words
+
+
+def matches(text: str, candidates: Iterable[Candidate]) -> list[Match]:
+    """The candidates from which this text may have been copied; empty if there are none, and for a text of fewer than
+    ``FEWEST_WORDS`` words or more than ``MAX_CHARACTERS`` characters.
+
+    All candidates of the best likeness are returned, in their order: ``same``, otherwise ``around``, otherwise
+    ``part``. If there are none, but the text was put together from the texts of several candidates, these are returned,
+    as ``around`` or ``passages``. Otherwise one candidate that shares enough sequences of three words with the text
+    (``LIKENESS``) is returned as ``between`` or ``differs``: the one that shares the most, and of several such
+    candidates the last. If there is none, the candidates that contain pieces of the text are returned as ``passages``.
     """
     given = _words(text)
     if len(given) < FEWEST_WORDS or len(text) > MAX_CHARACTERS:
         return []
-    shingles, piece = _shingles(given), _joined(given)
+    shingles, whole = _shingles(given), _joined(given)
+    bodies: list[_Body] = []
     found: list[Match] = []
     best: tuple[int, Candidate] | None = None
-    for candidate in candidates:
-        own = _words(candidate.body)
-        own_shingles = _shingles(own)
-        common = len(shingles & own_shingles)
-        if not common or max(common / len(shingles), common / len(own_shingles)) < LIKENESS:
+    for body in (_Body.from_candidate(candidate) for candidate in candidates):
+        common = len(shingles & body.shingles)
+        if not common:
             continue
-        if likeness := _likeness(piece, _joined(own), candidate.body):
-            runs = _differences(candidate.body, text) if likeness == "around" else ()
+        bodies.append(body)
+        if max(common / len(shingles), common / len(body.shingles)) < LIKENESS:
+            continue
+        candidate = body.candidate
+        if likeness := _likeness(whole, body.words, candidate.body):
+            runs = _displayed(_compared(candidate.body, text)) if likeness == "around" else ()
             found.append(Match(candidate.digest, candidate.language, likeness, runs))
         if best is None or common >= best[0]:  # Of equals, the later edition.
             best = common, candidate
-    if found or best is None:
+    if found:
         order: tuple[Likeness, ...] = ("same", "around", "part")
-        nearest = min((order.index(one.likeness) for one in found), default=0)
+        nearest = min(order.index(one.likeness) for one in found)
         return [one for one in found if one.likeness == order[nearest]]
-    return [Match(best[1].digest, best[1].language, "differs", _differences(best[1].body, text))]
+    if composed := _composed(text, bodies, alone=best is None):
+        return composed
+    if best is None:
+        return []
+    candidate = best[1]
+    changes = _compared(candidate.body, text)
+    likeness = "differs" if any(run.kind == "delete" and _words(run.text) for run in changes) else "between"
+    return [Match(candidate.digest, candidate.language, likeness, _displayed(changes))]
+
+
+def _composed(text: str, bodies: Sequence[_Body], *, alone: bool) -> list[Match]:
+    """The matches of a text that was put together from pieces of several of these bodies; empty if it was not. If
+    ``alone`` is true, pieces of one body are enough, and one of them must have ``FEWEST_PIECE_WORDS`` words.
+    """
+    lines = [line for line in _PIECE.split(_normalised(text)) if _words(line)]
+    if len(lines) > MAX_PIECES:
+        return []
+    pieces = [_words(line) for line in lines]
+    contained = [{place for place, piece in enumerate(pieces) if body.contains(piece)} for body in bodies]
+
+    def count(places: Iterable[int]) -> int:
+        return sum(len(pieces[place]) for place in places)
+
+    chosen: list[int] = []
+    covered: set[int] = set()
+    while bodies:
+        # The body with the most words that none of the chosen ones contains; of equals, that of the later edition.
+        index = max(range(len(bodies)), key=lambda index: (count(contained[index] - covered), index))
+        if not any(len(pieces[place]) >= FEWEST_WORDS for place in contained[index] - covered):
+            break
+        chosen.append(index)
+        covered |= contained[index]
+    if alone:
+        is_composed = any(len(pieces[place]) >= FEWEST_PIECE_WORDS for place in covered)
+    else:
+        most = max((count(contained[index]) for index in chosen), default=0)
+        is_composed = count(covered) - most > COMPOSED * count(range(len(pieces)))
+    if not is_composed:
+        return []
+    whole = " \n ".join(_joined(piece) for piece in pieces)
+    core = [place for place in covered if len(pieces[place]) >= FEWEST_WORDS]
+    is_around = covered.issuperset(range(min(core), max(core))) and all(
+        _is_complete(bodies[index].candidate.body, whole) for index in chosen
+    )
+    runs = [Run("equal" if place in covered else "insert", f"{line}\n") for place, line in enumerate(lines)]
+    return [
+        Match(
+            bodies[index].candidate.digest,
+            bodies[index].candidate.language,
+            "around" if is_around else "passages",
+            _displayed(runs) if place == 0 else (),
+        )
+        for place, index in enumerate(sorted(chosen))
+    ]
+
+
+def _is_complete(body: str, whole: str) -> bool:
+    """Does every line of the visible text of a body stand in ``whole``, the joined words of the pieces of a text?"""
+    return all(_joined(_words(line)) in whole for line in _visible(body).split("\n") if _words(line))
 
 
 def _likeness(piece: str, own: str, body: str) -> Likeness | None:
@@ -110,17 +211,36 @@ def _likeness(piece: str, own: str, body: str) -> Likeness | None:
     return "same" if rest == piece else "around"
 
 
-def _differences(body: str, text: str) -> tuple[Run, ...]:
-    """The runs that turn the visible text of a body into the given text. Long runs are without their middle. If the
-    text has less than half the length of the body, the long passages that it does not contain are left out.
+def _compared(body: str, text: str) -> list[Run]:
+    """The runs that turn the visible text of a body into the given text. Where a line ends is not compared: the equal
+    and deleted runs have the lines of the body.
     """
     visible, given = _visible(body), _normalised(text)
-    runs = list(words.compare(visible, given))
-    if 2 * len(given) < len(visible):
-        runs = [
-            Run("equal", " … ") if run.kind == "delete" and len(run.text) > len(given) // 2 else run for run in runs
-        ]
-    return tuple(run if run.kind == "equal" else Run(run.kind, _without_middle(run.text)) for run in shortened(runs))
+    title = _normalised(front_matter(body).title)
+    if _joined(_words(title)) in _joined(_words(given)):  # A page displays the title apart from the text.
+        visible = f"{title}\n{visible}"
+    runs, place = [], 0
+    for run in words.compare(visible.replace("\n", " "), given.replace("\n", " ")):
+        if run.kind == "insert":
+            runs.append(run)
+            continue
+        runs.append(Run(run.kind, visible[place : place + len(run.text)]))
+        place += len(run.text)
+    return runs
+
+
+def _displayed(runs: Sequence[Run]) -> tuple[Run, ...]:
+    """The runs as a page displays them: neighbours of one kind in one run, and long runs without their middle. If the
+    new text has less than half the length of the old one, the long passages that it does not contain are left out.
+    """
+    old, new = (sum(len(run.text) for run in runs if run.kind != kind) for kind in ("insert", "delete"))
+    if 2 * new < old:
+        runs = [Run("equal", " … ") if run.kind == "delete" and len(run.text) > new // 2 else run for run in runs]
+    runs = [run if run.text.strip() else Run("equal", run.text) for run in runs]
+    merged = [
+        Run(kind, "".join(run.text for run in together)) for kind, together in groupby(runs, key=attrgetter("kind"))
+    ]
+    return tuple(run if run.kind == "equal" else Run(run.kind, _without_middle(run.text)) for run in shortened(merged))
 
 
 def _without_middle(text: str) -> str:
@@ -130,6 +250,61 @@ def _without_middle(text: str) -> str:
     return " ".join([*found[: LONGEST_RUN // 2], "…", *found[-LONGEST_RUN // 2 :]])
 
 
+def readable(text: str) -> str:
+    """The words that a person reads in a text: of a letter in the format of mail (``.eml``) and of an HTML page without
+    the markup, and of JSON its strings. Any other text, and one of more than ``MAX_CHARACTERS`` characters in which
+    nothing can be found anyway, is returned as it is, except that a letter may be longer because of its encoding.
+    """
+    if _MAIL.match(text):
+        return _letter(text) or text
+    if len(text) > MAX_CHARACTERS:
+        return text
+    if text.lstrip()[:15].lower().startswith(("<!doctype html", "<html")):
+        return _page(text)
+    if text.lstrip().startswith(("{", "[")):
+        try:
+            return "\n".join(_strings(json.loads(text))) or text
+        except (ValueError, RecursionError):
+            return text
+    return text
+
+
+def _letter(text: str) -> str:
+    """The text of a letter in the format of mail: its plain part and its HTML part. ``""`` if it can't be read."""
+    found = []
+    try:
+        message = message_from_bytes(text.encode(), policy=policy.default)
+        for part in message.walk():
+            if part.get_content_maintype() == "text":
+                content = str(part.get_content())
+                found.append(_page(content) if part.get_content_subtype() == "html" else content)
+    except Exception:  # For a malformed letter, the parser of the standard library raises exceptions of any kind.
+        return ""
+    return "\n".join(found)
+
+
+def _page(page: str) -> str:
+    """The visible text of an HTML page, in lines."""
+    found, hidden = [], ""
+    for token in _TOKEN.split(page):
+        name = _NAME.match(token)
+        if name and hidden:
+            hidden = "" if name[0].lower() == f"</{hidden}" else hidden
+        elif name and name[0][1:].lower() in {"head", "script", "style"}:
+            hidden = name[0][1:].lower()
+        elif not hidden:
+            found.append(token if not token.startswith("<") else "" if _INLINE.fullmatch(token) else "\n")
+    return html.unescape("".join(found))
+
+
+def _strings(value: object) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict | list):
+        for part in value.values() if isinstance(value, dict) else value:
+            yield from _strings(part)
+
+
 def _visible(body: str) -> str:
     """The text of a body as a page displays it, in lines, without its title and without Markdown."""
     page = _TAG.sub("\n", _INLINE.sub("", clauses.parse(body).html))
@@ -137,10 +312,12 @@ def _visible(body: str) -> str:
 
 
 def _normalised(text: str) -> str:
-    """The text with composed letters, without soft hyphens, with single spaces and without empty lines. A number or a
+    """The text with composed letters, without soft hyphens, with single spaces and without empty lines. Marks of
+    headings and of bold words in Markdown are removed. A number or a
     letter with a bracket at the beginning of a line is separated from a letter that directly follows: ``1.1.Text``
     becomes ``1.1. Text``.
     """
+    text = _MARK.sub("", text)
     text = _GLUED.sub(r"\1 ", unicodedata.normalize("NFC", text).replace("\xad", ""))
     return "\n".join(line for line in (" ".join(line.split()) for line in text.splitlines()) if line)
 

@@ -11,7 +11,7 @@ import io
 import re
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
@@ -42,6 +42,10 @@ from agreement.word import files
 SHA256_PATTERN = re.compile(r"[0-9a-f]{64}")
 #: A digest, or its beginning as pages and PDF files print it.
 BEGINNING_PATTERN = re.compile(r"[0-9a-f]{8,64}")
+#: A digest in a text, or its beginning with the sign that the rest is left out.
+NAMED_PATTERN = re.compile(r"(?<![0-9a-f])(?:([0-9a-f]{64})(?![0-9a-f])|([0-9a-f]{8,63})(?:…|\.\.\.))")
+#: How a text is like an edition if not all of its words are proved to be words of one edition in their order.
+UNPROVED = {"between", "passages", "differs"}
 #: With how many editions of the site the words of a text are compared: the latest ones.
 MAX_COMPARED = 40
 #: The largest Word file that is read here, unpacked, in bytes. The page is public, and a large file takes seconds.
@@ -158,6 +162,8 @@ class ComparedEdition:
             "same": _("These are the words of edition %(number)s, %(language)s, without any difference."),
             "around": _("All words of edition %(number)s, %(language)s, stand in this text without any difference."),
             "part": _("These words stand in edition %(number)s, %(language)s, without any difference."),
+            "between": _("All words of edition %(number)s, %(language)s, stand in this text in their order."),
+            "passages": _("Passages of this text stand in edition %(number)s, %(language)s, word for word."),
             "differs": _("This text is like edition %(number)s, %(language)s, but it differs from it."),
         }[self.match.likeness] % values
 
@@ -178,7 +184,7 @@ def answer(visit: Visit) -> HttpResponse:
     it is neither. Upper-case letters and white space around the value are allowed.
     """
     if "sha256" not in visit.parameters:
-        return visit.render("agreement/pages/verify.html", _form_context())
+        return visit.render("agreement/pages/verify.html", _form_context(verdict=""))
     digest = visit.parameters["sha256"].strip().lower()
     if not BEGINNING_PATTERN.fullmatch(digest):
         sentence = _("This is not a SHA-256. Enter its 64 digits, 0–9 and a–f, or at least the first 8 of them.")
@@ -194,9 +200,9 @@ def recognise_posted(request: HttpRequest) -> HttpResponse:
     token is needed.
 
     If the text is that of a public edition, or is a digest or the beginning of one, the response is a redirect (303) to
-    this page with the SHA-256. In any other case it is the page with the public editions that the text is like or, if
-    there are none, those that :func:`_named_or_unknown` finds; of a PDF file, only the latter. The status is 404 if
-    there are none, 413 if the text or file is too large, and 400 if it can't be read.
+    this page with the SHA-256. In any other case it is the page with the public editions that the text is like and, if
+    this does not prove all of its words, those whose digest stands in it; of a PDF file, only the latter. The status is
+    404 if there are none, 413 if the text or file is too large, and 400 if it can't be read.
     """
     visit = Visit(request, timezone.now(), current_timelines(), {})
     try:
@@ -208,21 +214,28 @@ def recognise_posted(request: HttpRequest) -> HttpResponse:
         file = request.FILES.get("file")
         content = file.read() if file else request.POST.get("text", "").encode()
         if content.startswith(PDF):
-            return _named_or_unknown(visit, _pdf_metadata(content), is_pdf=True)
-        text = _text(content)
+            return _posted_answer(visit, named=_named(visit, _pdf_metadata(content)), is_pdf=True)
+        posted = _posted_text(content)
     except RequestDataTooBig:
         return _refuse(visit, _("The text is too long."), 413)
     except source.SourceError as error:
         return _refuse(visit, f"{error} {error.hint}".strip(), 400)
     except UNREADABLE:
         return _refuse(visit, _("This is not a text: it is empty, contains a NUL character, or is not in UTF-8."), 400)
+    text = posted.text
     digest = _posted_digest(text) or manifest.sha256(text)
     if _posted_digest(text) or _recognised(visit, _index.find(digest, visit.timelines)):
         address = f"{visit.path('verify')}?sha256={digest}"
         return HttpResponse(status=303, headers={"Location": address, "Cache-Control": "no-store"})
-    if compared := _compared(visit, text):
+    readable = recognition.readable(text)
+    named = _named(visit, f"{text}\n{readable}\n{posted.margins}".lower())
+    compared = _compared(visit, readable, named)
+    if _is_proved(compared):
         return _posted_answer(visit, compared=compared)
-    return _named_or_unknown(visit, text)
+    if posted.struck:  # A comparative table of this site displays the old words struck out.
+        both = _compared(visit, f"{text}\n{posted.struck}", named)
+        compared = both if both and both[0].match.likeness == "passages" else compared
+    return _posted_answer(visit, compared=compared, named=named)
 
 
 def _pdf_metadata(content: bytes) -> str:
@@ -236,18 +249,33 @@ def _pdf_metadata(content: bytes) -> str:
 
 def _posted_digest(text: str) -> str:
     """Return the digest, or its beginning, if the posted text is one; otherwise ``""``. The name of a file may follow a
-    whole digest, as the program ``sha256sum`` prints it, and "SHA-256" may stand before it, as on pages.
+    whole digest, as the program ``sha256sum`` prints it. Otherwise "SHA-256" may stand before it, as on pages, and
+    white space, punctuation and invisible characters anywhere.
     """
-    words = text.lower().removeprefix("sha-256").strip(" :").split() if len(text) < 400 else []
-    first = words[0].rstrip("…") if words else ""
-    pattern = SHA256_PATTERN if len(words) > 1 else BEGINNING_PATTERN
-    return first if pattern.fullmatch(first) else ""
+    if len(text) >= 400:
+        return ""
+    first = (text.lower().split() or [""])[0]
+    if SHA256_PATTERN.fullmatch(first):
+        return first
+    digits = re.sub(r"[\W_]+", "", text.lower()).removeprefix("sha256")
+    return digits if BEGINNING_PATTERN.fullmatch(digits) else ""
 
 
-def _text(content: bytes) -> str:
-    """Return the text of a posted file: of a Word file its Markdown with all tracked changes accepted, otherwise the
-    bytes in UTF-8. Raises ``RequestDataTooBig`` if it is too large, ``SourceError`` for a ZIP archive that can't be
-    read as a Word file, and ``ValueError`` for bytes that are no text.
+@dataclass(frozen=True, slots=True)
+class PostedText:
+    """A posted text. For a Word file, ``text`` is its Markdown with all tracked changes accepted and without struck out
+    words; ``struck`` is the text with these words, or ``""`` if there are none; ``margins`` are the words of headers
+    and footers, where the files of this app state their digests.
+    """
+
+    text: str
+    struck: str = ""
+    margins: str = ""
+
+
+def _posted_text(content: bytes) -> PostedText:
+    """Return the text of a posted file. Raises ``RequestDataTooBig`` if it is too large, ``SourceError`` for a ZIP
+    archive that can't be read as a Word file, and ``ValueError`` for bytes that are no text in UTF-8.
     """
     if content.startswith(ZIP):
         try:
@@ -256,11 +284,12 @@ def _text(content: bytes) -> str:
                     raise RequestDataTooBig
         except (zipfile.BadZipFile, ValueError, OSError, NotImplementedError):
             pass  # The reader refuses it with a sentence.
-        return files.read_file(content, _("The file")).manuscript.accepted
+        read = files.read_file(content, _("The file")).manuscript
+        return PostedText(read.accepted, read.rejected if read.struck else "", "\n".join(read.margins))
     if len(content) > source.MAX_BYTES:
         raise RequestDataTooBig
     try:
-        return source.decode(content, "text")
+        return PostedText(source.decode(content, "text"))
     except source.SourceError as error:
         raise ValueError from error
 
@@ -276,48 +305,75 @@ def _recognised(visit: Visit, texts: list[HashedText]) -> list[RecognisedEdition
     ]
 
 
-def _compared(visit: Visit, text: str) -> list[ComparedEdition]:
-    """Return the public editions that a text is like, by its words. Only the ``MAX_COMPARED`` latest are compared."""
+def _compared(visit: Visit, text: str, named: Sequence[RecognisedEdition]) -> list[ComparedEdition]:
+    """Return the public editions that a text is like, by its words, in the order of their publication. Only the
+    ``MAX_COMPARED`` latest are compared. If a passage stands in several, one of ``named`` is preferred, otherwise one
+    in force.
+    """
     public = {
-        dated.pk: (timeline, dated)
+        dated.digest: (timeline, dated)
         for timeline in visit.timelines.agreements.values()
         for dated in visit.public(timeline)
     }
-    latest = sorted(public, key=lambda pk: public[pk][1].published_at)[-MAX_COMPARED:]
-    rows = Edition.objects.in_bulk(latest)
+    latest = sorted((dated for _timeline, dated in public.values()), key=lambda dated: dated.published_at)
+    latest = latest[-MAX_COMPARED:]
+    rows = Edition.objects.in_bulk([dated.pk for dated in latest])
+    preferred = {one.hashed.edition for one in named}
+    in_force = {timeline.in_force(visit.at) for timeline in visit.timelines.agreements.values()}
+    # Of equal candidates, the last one is found.
+    order = sorted(latest, key=lambda dated: (dated.digest in preferred, dated in in_force))
     candidates = (
-        recognition.Candidate(rows[pk].digest, language, rows[pk].text(language).body)
-        for pk in latest
+        recognition.Candidate(dated.digest, language, rows[dated.pk].text(language).body)
+        for dated in order
         for language in languages.LANGUAGES
     )
-    by_digest = {dated.digest: (timeline, dated) for timeline, dated in public.values()}
-    return [
-        ComparedEdition(visit.display(*by_digest[match.digest]), match)
-        for match in recognition.matches(text, candidates)
-    ]
+    found = recognition.matches(text, candidates)
+    found.sort(key=lambda match: public[match.digest][1].published_at)
+    return [ComparedEdition(visit.display(*public[match.digest]), match) for match in found]
 
 
-def _named_or_unknown(visit: Visit, text: str, *, is_pdf: bool = False) -> HttpResponse:
-    """Return the page with the public editions of which the text contains the digest or the SHA-256 of a text, written
-    in lower case; if there are none, the page that says that no edition was recognised. The first 20 values of 64
-    digits in the text are considered.
+def _is_proved(compared: Sequence[ComparedEdition]) -> bool:
+    """Are all words of the text, or all that stand between others, those of an edition in their order?"""
+    return bool(compared) and compared[0].match.likeness not in UNPROVED
+
+
+def _named(visit: Visit, text: str) -> list[RecognisedEdition]:
+    """Return the public editions whose digest, or the SHA-256 of one of whose texts, stands in the text, each once. The
+    beginning of a digest counts too, of at least 8 digits and with "…" after it, as pages print it. ``text`` must be in
+    lower case. The first 20 values are considered.
     """
-    digests = dict.fromkeys(re.findall(r"(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])", text)[:20])
+    digests = dict.fromkeys(match[1] or match[2] for match in islice(NAMED_PATTERN.finditer(text), 20))
     texts = [hashed for digest in digests for hashed in _index.find(digest, visit.timelines)]
     named = {one.hashed.edition: one for one in reversed(_recognised(visit, texts))}
-    return _posted_answer(visit, named=list(reversed(named.values())), is_pdf=is_pdf)
+    return list(reversed(named.values()))
 
 
 def _posted_answer(visit: Visit, **context: Any) -> HttpResponse:
     """Return the page with what a posted text was recognised as. Caches may not store it."""
-    response = visit.render("agreement/pages/verify.html", _form_context(is_posted=True, **context))
+    response = visit.render("agreement/pages/verify.html", _form_context(**context))
     response.status_code = 200 if context.get("compared") or context.get("named") else 404
     response.headers["Cache-Control"] = "no-store"
     return response
 
 
-def _form_context(**context: Any) -> dict[str, Any]:
-    return context | {"max_bytes": files.MAX_BYTES}
+def _form_context(
+    *,
+    found: Sequence[RecognisedEdition] = (),
+    compared: Sequence[ComparedEdition] = (),
+    named: Sequence[RecognisedEdition] = (),
+    **context: Any,
+) -> dict[str, Any]:
+    """Return the variables of the page. ``verdict`` is "genuine", "differs" or "unknown"."""
+    verdict = "genuine" if found or _is_proved(compared) else "differs" if compared or named else "unknown"
+    return {
+        "found": found,
+        "compared": compared,
+        "named": named,
+        "likeness": compared[0].match.likeness if compared else "",
+        "verdict": verdict,
+        "max_bytes": files.MAX_BYTES,
+        **context,
+    }
 
 
 class MemoryUploadHandler(MemoryFileUploadHandler):
@@ -331,7 +387,7 @@ def _refuse(visit: Visit, sentence: str, status: int) -> HttpResponse:
     """Return the page with the form, with this status and the sentence that states why the request was refused. Caches
     may not store it.
     """
-    response = visit.render("agreement/pages/verify.html", _form_context(refusal=sentence))
+    response = visit.render("agreement/pages/verify.html", _form_context(refusal=sentence, verdict=""))
     response.status_code = status
     response.headers["Cache-Control"] = "no-store"
     return response

@@ -66,8 +66,8 @@ def test_what_a_reader_copied_from_the_page_is_recognised_and_a_changed_word_is_
         page.goto(live_server.url + HERE)
         page.fill("#text", text)
         page.click(".agreement-verify button")
-        page.wait_for_selector(".agreement-runs")
-        deleted[text] = "".join(page.locator(".agreement-runs del").all_inner_texts())
+        page.wait_for_selector(".agreement-runs", state="attached")
+        deleted[text] = "".join(page.locator(".agreement-runs del").all_text_contents())
         assert overflow(page) <= 0
 
     first, second = deleted.values()
@@ -80,4 +80,4 @@ def test_an_unknown_text_is_said_to_be_so(live_server, page: Page):
     page.goto(live_server.url + HERE)
     page.fill("#text", "Мүлде басқа сөздер: таудағы ауа райы мен көктемгі сорпа туралы.")
     page.click(".agreement-verify button")
-    page.wait_for_selector(".agreement-unknown")
+    page.wait_for_selector("[data-verdict=unknown]")

@@ -7,6 +7,7 @@ import logging
 import zipfile
 import zlib
 from datetime import timedelta
+from email.message import EmailMessage
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
@@ -75,7 +76,7 @@ def test_a_text_of_two_editions_is_named_twice(client):
 def test_a_changed_text_is_unknown(client):
     factories.published()
     page = answer(client, manifest.sha256(factories.KK + "."), status=404)
-    assert "agreement-unknown" in page
+    assert 'data-verdict="unknown"' in page
 
 
 @pytest.mark.parametrize("digest", ["", "abc", "0" * 7, "g" * 64, "0" * 65, "<script>", "\x00"])
@@ -216,8 +217,24 @@ def test_the_beginning_of_a_digest_is_enough(client):
         f"{edition.digest[:12]}…",
         f"SHA-256 {edition.digest[:12]}…",
         f" {edition.digest[:16].upper()}\n",
+        f"SHA\u2011256 {edition.digest[:12]}...",
+        f"«{edition.digest[:6]} {edition.digest[6:12]}…»",
+        f"{edition.digest[:12]}\u200b.",
     ):
         assert posted(client, text=posted_as).startswith(f"{HERE}?sha256={edition.digest[:12]}")
+
+
+def test_a_whole_digest_may_be_broken_into_pieces(client):
+    digest = factories.published().digest
+    for pasted in (" ".join(digest[at : at + 8] for at in range(0, 64, 8)), f"{digest[:32]}\n{digest[32:]}"):
+        assert posted(client, text=pasted) == f"{HERE}?sha256={digest}"
+
+
+def test_the_line_of_a_printed_page_names_its_edition(client):
+    edition = factories.published()
+    line = f"Пользовательское соглашение · Редакция № 1 · SHA-256 {edition.digest[:12]}…"
+    assert [one.displayed.edition.number for one in client.post(HERE, {"text": line}).context["named"]] == [1]
+    assert client.post(HERE, {"text": line.replace("…", "")}).status_code == 404
 
 
 def test_a_text_that_begins_like_a_digest_is_a_text(client):
@@ -257,6 +274,45 @@ def test_a_whole_letter_names_its_edition(client):
     assert [one.displayed.edition.number for one in response.context["named"]] == [1]
     forged = client.post(HERE, {"text": letter.replace(edition.digest, "0" * 64)})
     assert (forged.status_code, forged.context["named"]) == (404, [])
+
+
+def test_a_letter_of_the_site_is_read_as_mail_and_as_text(client):
+    edition = factories.published(kk=LONG_KK, ru=LONG_RU)
+    letter = EmailMessage()
+    letter["Subject"], letter["From"] = "Новая редакция", "noreply@example.kz"
+    others = "\n".join(f"Строка письма номер {n}." for n in range(40))
+    letter.set_content(f"{others}\n\n{PAGE_RU.splitlines()[-1]}\n\nSHA-256 {edition.digest}\n", cte="base64")
+    letter.add_alternative(f"<p>Здравствуйте!</p><p>{edition.digest}</p>", subtype="html", cte="base64")
+    for content in (bytes(letter), bytes(letter).replace(b"\n", b"\r\n"), letter.get_body().get_content().encode()):
+        response = client.post(HERE, {"file": SimpleUploadedFile("x.eml", content)})
+        assert (response.status_code, response.context["verdict"]) == (200, "differs")
+        assert [one.displayed.edition.number for one in response.context["named"]] == [1]
+    for damaged in (b"Subject: =?x?b?\nContent-Type: multipart/x; boundary=a\n\n--a\n", b"a: b\nc: d\n\n"):
+        assert client.post(HERE, {"file": SimpleUploadedFile("x.eml", damaged)}).status_code == 404
+
+
+def test_every_file_of_the_site_is_recognised(client):
+    for ru in (LONG_RU, LONG_RU.replace("не копирует книги", "копирует книги")):
+        factories.published(kk=LONG_KK, ru=ru)
+    for address, expected in {
+        "2.docx": [(2, "around"), (2, "around")],
+        "2/table.ru.docx": [(1, "passages"), (2, "passages")],
+        "2/": [(2, "around")],
+        "2.json": [(2, "around"), (2, "around")],
+    }.items():
+        content = client.get(f"/ru/agreements/terms/editions/{address}").content
+        response = client.post(HERE, {"file": SimpleUploadedFile("file", content)})
+        assert response.status_code == 200, address
+        assert {number for number, _likeness in likeness(response)} == {number for number, _likeness in expected}
+    assert client.get("/ru/agreements/terms/editions/2/changes.ru.docx").status_code == 200
+
+
+def test_of_equal_editions_the_one_in_force_is_named(client):
+    factories.published(kk=LONG_KK, ru=LONG_RU)
+    more = {"kk": f"{LONG_KK}\n1.4. Тағы.\n", "ru": f"{LONG_RU}\n1.4. Ещё.\n"}
+    factories.published(**more, effective_from=timezone.now() + timedelta(days=1))
+    letter = "\n".join(f"Вопрос номер {n}?" for n in range(40)) + f"\n{PAGE_RU.splitlines()[-1]}\n"
+    assert [number for number, _likeness in likeness(client.post(HERE, {"text": letter}))] == [1]
 
 
 def test_a_pdf_is_named_by_its_metadata(client):
