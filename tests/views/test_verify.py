@@ -287,7 +287,6 @@ def test_a_letter_of_the_site_is_read_as_mail_and_as_text(client):
         response = client.post(HERE, {"file": SimpleUploadedFile("x.eml", content)})
         assert (response.status_code, response.context["verdict"]) == (200, "differs")
         assert [one.displayed.edition.number for one in response.context["named"]] == [1]
-        assert likeness(response) == [(1, "passages")]
     for damaged in (b"Subject: =?x?b?\nContent-Type: multipart/x; boundary=a\n\n--a\n", b"a: b\nc: d\n\n"):
         assert client.post(HERE, {"file": SimpleUploadedFile("x.eml", damaged)}).status_code == 404
 
@@ -313,7 +312,7 @@ def test_of_equal_editions_the_one_in_force_is_named(client):
     more = {"kk": f"{LONG_KK}\n1.4. Тағы.\n", "ru": f"{LONG_RU}\n1.4. Ещё.\n"}
     factories.published(**more, effective_from=timezone.now() + timedelta(days=1))
     letter = "\n".join(f"Вопрос номер {n}?" for n in range(40)) + f"\n{PAGE_RU.splitlines()[-1]}\n"
-    assert likeness(client.post(HERE, {"text": letter})) == [(1, "passages")]
+    assert [number for number, _likeness in likeness(client.post(HERE, {"text": letter}))] == [1]
 
 
 def test_a_pdf_is_named_by_its_metadata(client):

@@ -1,5 +1,5 @@
-/* Additions to the public pages: the current section in the contents, a search in the text, and a switch for all
-   unchanged clauses. The pages work without this script. It sends no requests, and it stores nothing. */
+/* Additions to the public pages: the current section in the contents, and a search in the text. The pages work without
+   this script. It sends no requests, and it stores nothing. */
 
 const text = document.querySelector(".agreement-text");
 const headings = [...document.querySelectorAll(".agreement-text h2[id]")];
@@ -200,12 +200,3 @@ if (form && text && globalThis.Highlight && CSS.highlights) {
   });
   form.dataset.ready = "";
 }
-
-/* The comparative table: show all unchanged clauses, or none. */
-
-const only = document.querySelector(".agreement-only input");
-
-only?.addEventListener("change", () => {
-  for (const details of document.querySelectorAll(".agreement-same details")) details.open = !only.checked;
-});
-if (only) only.checked = true;
