@@ -37,6 +37,7 @@ from agreement.admin.editions.accepted_chart import acceptance_chart
 from agreement.admin.editions.amendment import AmendmentView
 from agreement.admin.editions.cancel import CancelView
 from agreement.admin.editions.compare import ChangesView, CompareRevisionsView
+from agreement.admin.editions.conflict import conflict_page
 from agreement.admin.editions.draft import AutosaveView, CheckView, EditionForm, log_written, unsaved, writing_context
 from agreement.admin.editions.fields import STATED_FIELDS, WRITTEN_FIELDS, fingerprint, label, stated_in_words
 from agreement.admin.editions.page import (
@@ -161,7 +162,7 @@ class EditionAdmin(SafeFilters[Edition], VersionAdmin, TranslationAdmin):  # typ
 
     class Media:
         css = {"all": ["agreement/admin.css"]}
-        js = [forms.Script(f"agreement/{name}.js", defer=True) for name in ("desk", "progress", "start")]
+        js = [forms.Script(f"agreement/{name}.js", defer=True) for name in ("desk", "combine", "progress", "start")]
 
     # The pages.
 
@@ -194,6 +195,15 @@ class EditionAdmin(SafeFilters[Edition], VersionAdmin, TranslationAdmin):  # typ
     def add_view(self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None) -> Any:
         return StartView.as_view(model_admin=self)(request)
 
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> Any:
+        if request.method == "POST":
+            edition = self.get_object(request, unquote(object_id))
+            if edition and self.has_change_permission(request, edition):
+                revisions.store_first(edition)
+        return super().change_view(request, object_id, form_url, extra_context)
+
     def changeform_view(
         self,
         request: HttpRequest,
@@ -205,7 +215,7 @@ class EditionAdmin(SafeFilters[Edition], VersionAdmin, TranslationAdmin):  # typ
             return refusal
         response = super().changeform_view(request, object_id, form_url, extra_context)
         if not revisions.stored_draft(request):
-            response.status_code = revisions.conflict_status(response)
+            response = conflict_page(self, request, response)
         return response
 
     def delete_view(self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None) -> Any:
