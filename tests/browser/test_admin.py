@@ -473,6 +473,26 @@ def test_a_conflict_is_answered_without_a_script(window, site, person, language)
 
 
 @pytest.mark.parametrize("language", ["ru"])
+def test_two_people_hand_over_a_draft_and_send_it_back(person, other, language):
+    draft = draft_of()
+    person.log_in("author")
+    other.log_in("publisher")
+    person.open(f"agreement/edition/{draft.pk}/change/")
+    person.submit("a[href$='/hand-over/']")
+    person.page.locator("#id_note").fill("Согласовано.")
+    person.submit("input[type=submit].default")
+    other.open("agreement/edition/?hand_over=ready")
+    other.submit("th.field-name a")
+    assert "Согласовано." in other.words
+    other.submit("a[href$='/send-back/']")
+    other.page.locator("#id_note").fill("Исправьте 1.2.")
+    other.submit("input[type=submit].default")
+    person.open(f"agreement/edition/{draft.pk}/change/")
+    assert "Исправьте 1.2." in person.words
+    assert violations(person.page) == []
+
+
+@pytest.mark.parametrize("language", ["ru"])
 def test_a_draft_deleted_or_published_meanwhile_is_named_while_one_writes(person, language):
     person.log_in("author")
     for word, end in (("опубликован", Edition.publish), ("удалён", Edition.delete)):
