@@ -14,6 +14,7 @@ from django.contrib.auth.management import create_permissions
 from django.contrib.auth.models import Group, Permission
 from django.core.exceptions import FieldDoesNotExist
 from django.db import router
+from django.db.models import QuerySet
 from django.utils.translation import gettext_lazy as _
 
 AUTHORS, PUBLISHERS, PRIVACY_OFFICERS = "agreement authors", "agreement publishers", "agreement privacy officers"
@@ -73,20 +74,30 @@ def staff_with(codename: str) -> tuple[list[str], bool]:
     If the site's user manager has no ``with_perm`` or its user model no ``is_staff``, no query is made, the list is
     empty, and the second value is ``False``.
     """
+    able = staff_able(codename)
+    people = [] if able is None else list(able.order_by("pk")[: MAX_NAMES + 1])
+    names = [getattr(user, "get_full_name", str)() or user.get_username() for user in people[:MAX_NAMES]]
+    return names, len(people) > MAX_NAMES
+
+
+def staff_able(codename: str, *, superusers: bool = True) -> QuerySet[Any] | None:
+    """The active staff with that permission of this app, with or without superusers; ``None`` if the site's user
+    manager has no ``with_perm`` or its user model no ``is_staff``. The queryset is not evaluated.
+    """
     users = get_user_model()
     manager: Any = users._default_manager  # A site's manager may lack with_perm.
     if not hasattr(manager, "with_perm"):
-        return [], False
+        return None
     try:
         users._meta.get_field("is_staff")
     except FieldDoesNotExist:
-        return [], False
+        return None
     backend = "django.contrib.auth.backends.ModelBackend"
     # Staff are few among the users, so filtering by them first makes the query fast.
-    able = manager.with_perm(f"agreement.{codename}", backend=backend).filter(is_staff=True)
-    people = list(able.order_by("pk")[: MAX_NAMES + 1])
-    names = [getattr(user, "get_full_name", str)() or user.get_username() for user in people[:MAX_NAMES]]
-    return names, len(people) > MAX_NAMES
+    able: QuerySet[Any] = manager.with_perm(
+        f"agreement.{codename}", backend=backend, include_superusers=superusers
+    ).filter(is_staff=True)
+    return able
 
 
 def groups_with(codename: str) -> list[str]:

@@ -98,6 +98,8 @@ class Migration(migrations.Migration):
                             ("changed", "user agreement created or changed"),
                             ("written", "draft saved"),
                             ("deleted", "draft deleted"),
+                            ("ready", "draft marked as ready to publish"),
+                            ("returned", "draft sent back to its author"),
                             ("published", "edition published"),
                             ("recorded", "history recorded"),
                             ("cancelled", "edition cancelled"),
@@ -460,6 +462,43 @@ class Migration(migrations.Migration):
                 "verbose_name_plural": "unsaved texts",
                 "constraints": [
                     models.UniqueConstraint(fields=("author", "edition"), name="agreement_autosave_one_slot"),
+                ],
+            },
+        ),
+        migrations.CreateModel(
+            name="HandOver",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[("ready", "ready to publish"), ("returned", "sent back")],
+                        max_length=16,
+                        verbose_name="hand-over",
+                    ),
+                ),
+                ("note", models.TextField(blank=True, verbose_name="reason or remark")),
+                ("at", models.DateTimeField(default=django.utils.timezone.now)),
+                (
+                    "by",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="+", to=settings.AUTH_USER_MODEL
+                    ),
+                ),
+                (
+                    "edition",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="hand_over", to="agreement.edition"
+                    ),
+                ),
+            ],
+            options={
+                "verbose_name": "hand-over",
+                "verbose_name_plural": "hand-overs",
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(("state__in", ["ready", "returned"])), name="agreement_handover_known_state"
+                    )
                 ],
             },
         ),

@@ -23,6 +23,7 @@ from agreement.models.declines import Decline
 from agreement.models.deliveries import Bounce, Delivery, DeliveryOutcome
 from agreement.models.editions import Edition
 from agreement.models.errors import EditionError
+from agreement.models.hand_overs import HandOver, HandOverState
 from agreement.models.legal_holds import LegalHold
 from agreement.models.notices import Notice, NoticeKind, NoticeRead, NoticeText
 from agreement.models.progress import Progress
@@ -48,6 +49,8 @@ __all__ = [
     "DeliveryOutcome",
     "Edition",
     "EditionError",
+    "HandOver",
+    "HandOverState",
     "HistoricAcceptance",
     "LegalHold",
     "Notice",

@@ -31,6 +31,8 @@ class AuditAction(models.TextChoices):
     CHANGED = "changed", _("user agreement created or changed")
     WRITTEN = "written", _("draft saved")
     DELETED = "deleted", _("draft deleted")
+    READY = "ready", _("draft marked as ready to publish")
+    RETURNED = "returned", _("draft sent back to its author")
     PUBLISHED = "published", _("edition published")
     RECORDED = "recorded", _("history recorded")
     CANCELLED = "cancelled", _("edition cancelled")

@@ -22,6 +22,7 @@ from agreement.models.audit import AuditAction, AuditEntry, By, edition_name, na
 from agreement.models.clock import database_now
 from agreement.models.errors import MAX_STATED, TEXT_FIELDS, EditionError
 from agreement.models.fields import InstantField
+from agreement.models.hand_overs import HandOver
 from agreement.models.notices import Notice
 from agreement.models.succession import EditionDates, State
 from agreement.seal.manifest import EditionText, edition_manifest, sha256
@@ -369,6 +370,7 @@ class Edition(models.Model):
             stored._seal(previous, last, published_at=now, effective_from=effective_from, recorded_at=now, by=by)
             log = AuditEntry.objects.using(alias).log
             log(AuditAction.PUBLISHED, on=stored, by=by, note=reason, digest=stored.digest)
+            HandOver.objects.using(alias).filter(edition=stored).delete()
             if notify:
                 Notice.objects.using(alias).announce(stored, at=now)
             _on_commit(partial(_send_signal, signals.edition_published, stored), using=alias)

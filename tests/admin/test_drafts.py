@@ -90,8 +90,10 @@ def test_only_who_may_write_the_draft_asks_and_only_with_the_forms_token(django_
     draft, published = factories.draft(), factories.published()
     there = at(f"edition_{page}", draft.pk)
     assert author.get(there).status_code == 405
-    assert author.post(at(f"edition_{page}", published.pk), {}).status_code == 403
-    assert author.post(at(f"edition_{page}", 999), {}).status_code == 403
+    for key, word in ((published.pk, "published"), (999, "deleted")):
+        answer = author.post(at(f"edition_{page}", key), {"body_kk": "# А"})
+        assert answer.status_code == 409
+        assert f"because this draft was {word} meanwhile. Click Save" in answer.json()["sentence"]
     assert desk(django_user_model, *PUBLISHER, name="publisher").post(there, {}).status_code == 403
     author.handler.enforce_csrf_checks = True
     assert author.post(there, {}).status_code == 403
@@ -183,44 +185,147 @@ def test_unsaved_text_is_displayed_after_the_draft_was_published(author, django_
 # Two people on one draft
 
 
-def test_the_second_save_is_refused_with_the_differences_and_loses_nothing(author, django_user_model):
+def combine(answer, **answers: str) -> dict[str, str]:
+    """What the page of a conflict posts: its hidden fields and the answers."""
+    assert answer.status_code == 409
+    return dict(answer.context["conflict"].hidden) | {"_save": ""} | answers
+
+
+def test_the_second_save_asks_only_about_what_both_changed(author, django_user_model):
     edition = saved(author)
     other = desk(django_user_model, *AUTHOR, name="other")
-    mine = written(edition, body_kk=factories.KK.replace("Екінші", "Менің"))
-    theirs = written(edition, body_kk=factories.KK.replace("Екінші", "Оның"))
-    assert other.post(at("edition_change", edition.pk), theirs).status_code == 302
+    there = at("edition_change", edition.pk)
+    mine = written(edition, body_kk=factories.KK.replace("Екінші", "Менің"), summary_ru="Моё.")
+    theirs = written(
+        edition,
+        body_kk=factories.KK.replace("Екінші", "Оның"),
+        body_ru=factories.RU.replace("Второй", "Его"),
+        notice_days=7,
+    )
+    assert other.post(there, theirs).status_code == 302
     before = AuditEntry.objects.count()
 
-    answer = author.post(at("edition_change", edition.pk), mine)
+    answer = author.post(there, mine)
 
     assert answer.status_code == 409
     page = html.unescape(answer.content.decode())
-    assert "Somebody saved this draft while you were writing" in page
-    assert re.search(r"(?s)<del>.{,200}Оның.{,200}<ins>.{,200}Менің", page)
-    assert "<h3>Text in Kazakh</h3>" in page  # Not the translation package's "Text [kk]".
-    form = answer.context["adminform"].form
-    assert "Менің" in form["body_kk"].value()
+    assert "Somebody saved this draft while you were writing." in page
+    assert "The last save: other," in page
+    (choice,) = answer.context["conflict"].choices
+    assert (choice.label, choice.theirs, choice.mine) == (
+        "Text in Kazakh: 1.2. Менің тармақ.",
+        "1.2. Оның тармақ.",
+        "1.2. Менің тармақ.",
+    )
+    assert re.search(r"(?s)<mark>Оның</mark>.{,900}<mark>Менің</mark>", page)
+    assert [(one.label, one.author) for one in answer.context["conflict"].merged] == [
+        ("Text in Russian: 1.2. Его пункт.", "theirs"),
+        ("What changed in Russian", "mine"),
+        ("Days of notice", "theirs"),
+    ]
     assert "Оның" in Edition.objects.get().body_kk
     assert AuditEntry.objects.count() == before
 
-    again = mine | {"token": form["token"].value()}
-    assert author.post(at("edition_change", edition.pk), again).status_code == 302
-    assert "Менің" in Edition.objects.get().body_kk
+    assert "Choose a wording for each place." in author.post(there, combine(answer)).content.decode()
+    assert author.post(there, combine(answer, merge_0="mine")).status_code == 302
+    stored = Edition.objects.get()
+    assert stored.body_kk == factories.KK.replace("Екінші", "Менің")
+    assert stored.body_ru == factories.RU.replace("Второй", "Его")
+    assert (stored.summary_ru, stored.notice_days) == ("Моё.", 7)
+    assert not Autosave.objects.exists()
 
 
-def test_fields_that_only_the_other_author_changed_are_taken_over(author, django_user_model):
+@pytest.mark.parametrize(
+    ("answers", "expected"),
+    [
+        ({"merge_0": "theirs"}, "1.2. Оның тармақ."),
+        ({"merge_0": "hand", "merge_text_0": "1.2. Оның және менің.\r\n"}, "1.2. Оның және менің."),
+        ({"merge_0": "both"}, None),
+        ({"merge_0": "hand", "merge_text_0": "а\0"}, None),
+    ],
+)
+def test_each_answer_saves_its_wording(author, django_user_model, answers, expected):
     edition = saved(author)
+    there = at("edition_change", edition.pk)
+    theirs = written(edition, body_kk=factories.KK.replace("Екінші", "Оның"))
+    desk(django_user_model, *AUTHOR, name="other").post(there, theirs)
+    asked = author.post(there, written(edition, body_kk=factories.KK.replace("Екінші", "Менің")))
+    answer = author.post(there, combine(asked, **answers))
+    assert answer.status_code == (302 if expected else 409)
+    assert (expected or "1.2. Оның тармақ.") in Edition.objects.get().body_kk
+
+
+def test_a_third_save_meanwhile_is_a_conflict_with_the_combined_text(author, django_user_model):
+    edition = saved(author)
+    there = at("edition_change", edition.pk)
     other = desk(django_user_model, *AUTHOR, name="other")
-    other.post(
-        at("edition_change", edition.pk), written(edition, body_ru=factories.RU + "\n1.3. Его.\n", notice_days=7)
+    other.post(there, written(edition, body_kk=factories.KK.replace("Екінші", "Оның")))
+    asked = author.post(there, written(edition, body_kk=factories.KK.replace("Екінші", "Менің")))
+    again = written(Edition.objects.get(), body_kk=factories.KK.replace("Екінші", "Тағы"), notice_days=9)
+    assert other.post(there, again).status_code == 302
+
+    third = author.post(there, combine(asked, merge_0="hand", merge_text_0="1.2. Біріккен тармақ."))
+
+    (choice,) = third.context["conflict"].choices
+    assert (choice.base, choice.theirs, choice.mine) == (
+        "1.2. Оның тармақ.",
+        "1.2. Тағы тармақ.",
+        "1.2. Біріккен тармақ.",
     )
-    answer = author.post(at("edition_change", edition.pk), written(edition, body_kk=factories.KK + "\n1.3. Менің.\n"))
-    assert answer.status_code == 409
-    form = answer.context["adminform"].form
-    assert form["body_ru"].value().endswith("1.3. Его.\n")
-    assert form["body_kk"].value().replace("\r", "").endswith("1.3. Менің.\n")
-    assert form["notice_days"].value() == "7"
-    assert [difference.name for difference in form.conflicts] == ["body_kk"]
+    assert author.post(there, combine(third, merge_0="mine")).status_code == 302
+    assert "Біріккен" in Edition.objects.get().body_kk
+    assert Edition.objects.get().notice_days == 9
+
+
+def test_changes_of_different_clauses_are_combined_without_a_question(author, django_user_model):
+    edition = saved(author)
+    there = at("edition_change", edition.pk)
+    theirs = written(edition, body_kk=factories.KK + "\n1.3. Оның жаңа тармағы.\n")
+    desk(django_user_model, *AUTHOR, name="other").post(there, theirs)
+    asked = author.post(
+        there, written(edition, body_kk=factories.KK.replace("Екінші", "Менің"), material=not edition.material)
+    )
+    assert asked.context["conflict"].choices == []
+    opened = author.post(there, combine(asked, _edit=""))
+    assert "This is the combined text. It is not saved yet." in opened.content.decode()
+    form = opened.context["adminform"].form
+    assert "Менің" in form["body_kk"].value()
+    assert "1.3. Оның" in form["body_kk"].value()
+    assert form["material"].value() == (not edition.material)
+    assert author.post(there, combine(asked)).status_code == 302
+    assert form["body_kk"].value() == Edition.objects.get().body_kk
+
+
+def test_the_first_save_of_a_draft_that_a_command_made_is_merged_too(author, django_user_model):
+    edition = factories.draft()
+    there = at("edition_change", edition.pk)
+    theirs = written(edition, body_kk=factories.KK.replace("Екінші", "Оның"))
+    assert desk(django_user_model, *AUTHOR, name="other").post(there, theirs).status_code == 302
+    asked = author.post(there, written(edition, body_ru=factories.RU.replace("Второй", "Мой")))
+    assert asked.context["conflict"].choices == []
+    assert len(asked.context["conflict"].merged) == 2
+
+
+def test_refused_words_are_stored_as_unsaved_text(author, django_user_model):
+    edition = saved(author)
+    there = at("edition_change", edition.pk)
+    desk(django_user_model, *AUTHOR, name="other").post(there, written(edition, body_kk="# Оның"))
+    assert author.post(there, written(edition, body_kk="# Менің")).status_code == 409
+    assert "You have unsaved text here" in author.get(there).content.decode()
+    form = author.get(f"{there}?autosave").context["adminform"].form
+    assert form["body_kk"].value() == "# Менің"
+    assert author.post(there, written(edition, body_kk="# Менің", token=form["token"].value())).status_code == 409
+
+
+@pytest.mark.parametrize("token", ["", "x" * 5000, "0" * 64])
+def test_a_forged_token_overwrites_nothing(author, django_user_model, token):
+    edition = saved(author)
+    there = at("edition_change", edition.pk)
+    forged = written(edition, body_kk="# Менің", token=token) | {"merge_base": token, "merge_0": "mine"}
+    asked = author.post(there, forged)
+    assert asked.status_code == 409
+    assert Edition.objects.get().body_kk == factories.KK
+    assert "The text with which you began is not stored" in asked.content.decode()
 
 
 def test_two_people_who_wrote_the_same_do_not_quarrel(author, django_user_model):

@@ -129,7 +129,7 @@ def test_saving_a_draft_unchanged_changes_nothing(author):
     author.post(at("edition_change", edition.pk), before)
     assert written(Edition.objects.get()) == before
     assert Edition.objects.get().text("kk") == edition.text("kk")
-    assert Version.objects.get_for_object(edition).get().revision.get_comment() == "No fields changed."
+    assert Version.objects.get_for_object(edition).first().revision.get_comment() == "No fields changed."
 
 
 @pytest.mark.parametrize("language", ["kk", "ru", "en"])
@@ -161,7 +161,7 @@ def test_revisions_hold_every_column():
 def test_a_revision_restores_kk_and_ru_under_every_language(author, language):
     edition = factories.draft(summary_kk="Бірінші.", summary_ru="Первая.")
     author.post(at("edition_change", edition.pk), written(edition))
-    first = Version.objects.get_for_object(edition).get()
+    first = Version.objects.get_for_object(edition).first()
     changed = written(edition, body_kk="# Басқа", body_ru="# Другое", summary_kk="", summary_ru="")
     author.post(at("edition_change", edition.pk), changed)
     there = at("edition_revision", edition.pk, first.pk, language=language)

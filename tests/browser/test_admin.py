@@ -415,6 +415,7 @@ def test_edition_two_pasted_in_the_browser_is_byte_for_byte_that_of_the_commands
 
 
 @pytest.mark.parametrize("language", ["kk"])
+@pytest.mark.parametrize("page", [360, 1280], indirect=True)
 def test_two_browsers_on_one_draft_lose_nothing(person, other, language):
     draft = draft_of()
     person.log_in("author")
@@ -422,22 +423,86 @@ def test_two_browsers_on_one_draft_lose_nothing(person, other, language):
     for one in (person, other):
         one.open(f"agreement/edition/{draft.pk}/change/")
     other.append("ru", "1.2", " Слова другого.")
+    other.append("ru", "2.1", " И ещё его слова.")
     other.submit("input[name=_continue]")
     person.append("ru", "1.2", " Мои слова.")
+    person.append("kk", "1.2", " Менің сөздерім.")
     person.submit("input[name=_continue]")
 
-    assert person.page.locator(".agreement-conflict del", has_text="Слова другого").count() == 1
-    assert person.page.locator(".agreement-conflict ins", has_text="Мои слова").count() == 1
-    assert "Мои слова." in person.page.locator("#id_body_ru").input_value()
+    marked = person.page.locator(".agreement-question mark")
+    assert [words.strip() for words in marked.all_inner_texts()] == ["Слова другого", "Мои слова"]
+    assert overflow(person.page) <= 0
     # Refused words are unsaved words: they are not left by mistake either.
     assert person.page.evaluate("!dispatchEvent(new Event('beforeunload', {cancelable: true}))")
     draft.refresh_from_db()
     assert "Слова другого." in draft.body_ru
 
-    person.append("ru", "1.2", " Слова другого.")
+    # Who writes by hand chooses it. After a logout elsewhere, nothing is lost by the login page.
+    area = person.page.locator("textarea[name=merge_text_0]")
+    area.fill(area.input_value() + " Слова другого.")
+    area.blur()
+    assert person.page.locator("input[name=merge_0][value=hand]").is_checked()
+    cookies = person.page.context.cookies()
+    person.page.context.clear_cookies()
+    person.page.locator("input[name=_continue]").click()
+    person.page.locator("[data-offline]:not(:empty)").wait_for()
+    person.page.context.add_cookies(cookies)
     person.submit("input[name=_continue]")
     draft.refresh_from_db()
     assert "Мои слова. Слова другого." in draft.body_ru
+    assert "И ещё его слова." in draft.body_ru
+    assert "Менің сөздерім." in draft.body_kk
+
+
+@pytest.mark.parametrize("language", ["ru"])
+def test_a_conflict_is_answered_without_a_script(window, site, person, language):
+    draft = draft_of()
+    mine = Person(window(script=False), site, language)
+    for one in (person, mine):
+        one.log_in("author")
+        one.open(f"agreement/edition/{draft.pk}/change/")
+    person.append("ru", "1.2", " Слова другого.")
+    person.submit("input[name=_continue]")
+    mine.append("ru", "1.2", " Мои слова.")
+    mine.submit("input[name=_continue]")
+    mine.click("input[name=merge_0][value=theirs]")
+    mine.submit("input[name=_continue]")
+    draft.refresh_from_db()
+    assert "Слова другого." in draft.body_ru
+    assert "Мои слова." not in draft.body_ru
+
+
+@pytest.mark.parametrize("language", ["ru"])
+def test_two_people_hand_over_a_draft_and_send_it_back(person, other, language):
+    draft = draft_of()
+    person.log_in("author")
+    other.log_in("publisher")
+    person.open(f"agreement/edition/{draft.pk}/change/")
+    person.submit("a[href$='/hand-over/']")
+    person.page.locator("#id_note").fill("Согласовано.")
+    person.submit("input[type=submit].default")
+    other.open("agreement/edition/?hand_over=ready")
+    other.submit("th.field-name a")
+    assert "Согласовано." in other.words
+    other.submit("a[href$='/send-back/']")
+    other.page.locator("#id_note").fill("Исправьте 1.2.")
+    other.submit("input[type=submit].default")
+    person.open(f"agreement/edition/{draft.pk}/change/")
+    assert "Исправьте 1.2." in person.words
+    assert violations(person.page) == []
+
+
+@pytest.mark.parametrize("language", ["ru"])
+def test_a_draft_deleted_or_published_meanwhile_is_named_while_one_writes(person, language):
+    person.log_in("author")
+    for word, end in (("опубликован", Edition.publish), ("удалён", Edition.delete)):
+        draft = draft_of()
+        person.open(f"agreement/edition/{draft.pk}/change/")
+        end(draft)
+        person.append("ru", "1.2", " Мои слова.")
+        person.page.locator(".agreement-stored", has_text=word).wait_for()
+        person.submit("input[name=_continue]")
+        assert person.page.locator("textarea[readonly]", has_text="Мои слова.").count() == 1
 
 
 @pytest.mark.parametrize("language", ["ru"])

@@ -14,6 +14,7 @@ from django.conf import LazySettings
 
 from agreement import memory
 from agreement.acceptance import consents
+from agreement.admin.editions.fields import fingerprint
 from agreement.editions import pdf
 from agreement.models import Breach, Withdrawal
 from tests.admin.test_editions import written
@@ -289,6 +290,15 @@ RULES: dict[str, Rule] = {
         body=lambda world, row: {"summary_kk": "Жаңа."},
         write_states=(DRAFT,),
     ),
+    **edition_page(
+        "hand_over",
+        read=AUTHORS,
+        states=(DRAFT,),
+        write=AUTHORS,
+        body=lambda world, row: {"draft": fingerprint(world.editions[row]), "note": "Дайын."},
+        write_states=(DRAFT,),
+    ),
+    **edition_page("send_back", read=PUBLISHERS, status=(409,)),  # No draft is marked as ready.
     **edition_page(
         "publish",
         read=PUBLISHERS,

@@ -82,6 +82,7 @@ IMPERSONAL_TABLES = {
     "channelstate": "moments, counts and the reason of an outage, which names no recipient",
     "timestamp": "about an edition",
     "breach": "what officers write, and the name of the officer",
+    "handover": "what staff write; the row is deleted with the account of its writer",
     "bounce": "a code; the delivery is found by the key of its row",
 }
 #: Columns without a mark in the other tables.

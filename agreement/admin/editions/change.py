@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import reversion
 from django import forms
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.contrib.admin.models import LogEntry
 from django.contrib.admin.utils import flatten_fieldsets, unquote
 from django.contrib.admin.views.main import ChangeList
@@ -39,8 +39,16 @@ from agreement.admin.editions.accepted_chart import acceptance_chart
 from agreement.admin.editions.amendment import AmendmentView
 from agreement.admin.editions.cancel import CancelView
 from agreement.admin.editions.compare import ChangesView, CompareRevisionsView
+from agreement.admin.editions.conflict import conflict_page
 from agreement.admin.editions.draft import AutosaveView, CheckView, EditionForm, log_written, unsaved, writing_context
 from agreement.admin.editions.fields import STATED_FIELDS, WRITTEN_FIELDS, fingerprint, label, stated_in_words
+from agreement.admin.editions.hand_over import (
+    HandOverFilter,
+    HandOverView,
+    SendBackView,
+    hand_over_badge,
+    hand_over_context,
+)
 from agreement.admin.editions.page import (
     UnsavedText,
     find_locked,
@@ -58,7 +66,7 @@ from agreement.admin.notices.state import EditionStateFilter, edition_notices, w
 from agreement.admin.rights import denied_actions
 from agreement.conf import active_language
 from agreement.editions.display import text_language
-from agreement.models import AuditEntry, Edition
+from agreement.models import AuditEntry, Edition, HandOver
 from agreement.models.audit import AuditAction
 from agreement.models.errors import TEXT_FIELDS
 from agreement.models.succession import State
@@ -145,10 +153,10 @@ def _fieldsets(pairs: Any, stated: Any = STATED_FIELDS, *, editable: bool = Fals
 @admin.register(Edition)
 class EditionAdmin(SafeFilters[Edition], VersionAdmin, TranslationAdmin):  # type: ignore[misc]  # the two are untyped
     list_display = ["name", "badge", "sending", "binds", "heading"]
-    list_filter = [EditionStateFilter]
+    list_filter = [HandOverFilter, EditionStateFilter]
     show_facets = admin.ShowFacets.NEVER
     search_fields = ["agreement__slug", "title_kk", "title_ru"]
-    list_select_related = ["agreement"]
+    list_select_related = ["agreement", "hand_over"]
     list_per_page = 50
     form = EditionForm
     fieldsets = _fieldsets(TEXT_PAIRS, editable=True)
@@ -164,7 +172,7 @@ class EditionAdmin(SafeFilters[Edition], VersionAdmin, TranslationAdmin):  # typ
 
     class Media:
         css = {"all": ["agreement/admin.css"]}
-        js = [forms.Script(f"agreement/{name}.js", defer=True) for name in ("desk", "progress", "start")]
+        js = [forms.Script(f"agreement/{name}.js", defer=True) for name in ("desk", "combine", "progress", "start")]
 
     # The pages.
 
@@ -176,6 +184,8 @@ class EditionAdmin(SafeFilters[Edition], VersionAdmin, TranslationAdmin):  # typ
             "amendment": ("amendment", AmendmentView),
             "compare": ("compare", CompareRevisionsView),
             "preview": ("preview/<slug:kind>/<slug:code>", PreviewView),
+            "hand_over": ("hand-over", HandOverView),
+            "send_back": ("send-back", SendBackView),
             "publish": ("publish", PublishView),
             "test_mail": ("test-mail", TestMailView),
             "cancel": ("cancel", CancelView),
@@ -197,6 +207,15 @@ class EditionAdmin(SafeFilters[Edition], VersionAdmin, TranslationAdmin):  # typ
     def add_view(self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None) -> Any:
         return StartView.as_view(model_admin=self)(request)
 
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> Any:
+        if request.method == "POST":
+            edition = self.get_object(request, unquote(object_id))
+            if edition and self.has_change_permission(request, edition):
+                revisions.store_first(edition)
+        return super().change_view(request, object_id, form_url, extra_context)
+
     def changeform_view(
         self,
         request: HttpRequest,
@@ -208,7 +227,7 @@ class EditionAdmin(SafeFilters[Edition], VersionAdmin, TranslationAdmin):  # typ
             return refusal
         response = super().changeform_view(request, object_id, form_url, extra_context)
         if not revisions.stored_draft(request):
-            response.status_code = revisions.conflict_status(response)
+            response = conflict_page(self, request, response)
         return response
 
     def delete_view(self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None) -> Any:
@@ -311,7 +330,8 @@ class EditionAdmin(SafeFilters[Edition], VersionAdmin, TranslationAdmin):  # typ
     @admin.display(description=_("state"))
     def badge(self, edition: Edition) -> SafeString:
         state = edition.state()
-        return format_html('<span class="agreement-state agreement-{}">{}</span>', state.value, state.label)
+        badge = format_html('<span class="agreement-state agreement-{}">{}</span>', state.value, state.label)
+        return format_html("{} {}", badge, hand_over_badge(edition))
 
     def get_list_display(self, request: HttpRequest) -> Any:
         """Return the columns of the list; without the notices for users who may not view them."""
@@ -408,6 +428,8 @@ class EditionAdmin(SafeFilters[Edition], VersionAdmin, TranslationAdmin):  # typ
         denied = {codename for codename, allowed in able.items() if not allowed}
         return {
             "may_publish": state == State.DRAFT and may_publish,
+            "may_hand_over": state == State.DRAFT and able["change_edition"],
+            **hand_over_context(edition),
             "may_cancel": state == State.SCHEDULED and may_cancel,
             "may_begin": bool(edition.published_at) and self.has_add_permission(request),
             "correctable": state == State.IN_FORCE,
@@ -473,6 +495,9 @@ class EditionAdmin(SafeFilters[Edition], VersionAdmin, TranslationAdmin):  # typ
         # A recovered draft is logged even if it is unchanged, because the last entry about it states that it was
         # deleted.
         log_written(request, obj, previous=form.stored_fingerprint if change and not recovered else None)
+        if fingerprint(obj) != form.stored_fingerprint and HandOver.objects.forget_ready(obj):
+            message = gettext("The draft was changed, so it is no longer marked as ready to publish.")
+            self.message_user(request, message, messages.WARNING)
 
     def delete_model(self, request: HttpRequest, obj: Edition) -> None:
         AuditEntry.objects.log(AuditAction.DELETED, on=obj, by=request.user, digest=fingerprint(obj))

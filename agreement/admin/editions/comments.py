@@ -31,6 +31,11 @@ def imported(names: list[str], *, tracked: str) -> str:
     return json.dumps({"imported": names, "tracked": tracked}, ensure_ascii=False)
 
 
+def before_the_first_save() -> str:
+    """Return the comment of the revision with what a command stored, before the first save on the desk."""
+    return json.dumps({"before": "the first save"})
+
+
 def restored(at: datetime) -> str:
     """Return the comment of a revision that restores the one of that moment."""
     return json.dumps({"restored": at.isoformat()})
@@ -47,6 +52,8 @@ def in_words(revision: Revision, zone: str) -> str:
         data: dict[str, Any] = json.loads(text)
     except ValueError:
         return text
+    if "before" in data:
+        return gettext("Before the first save")
     if "restored" in data:
         at = moment(datetime.fromisoformat(data["restored"]), zone, seconds=False)
         return gettext("Restored the revision of: %(at)s") % {"at": at}

@@ -11,19 +11,12 @@ from django.core.exceptions import PermissionDenied, ValidationError
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
-from reversion.errors import RevertError
-from reversion.models import Version
 
 from agreement import conf
 from agreement.admin.base import AdminForm
-from agreement.admin.editions.compare import Difference, differences, redlines
-from agreement.admin.editions.fields import (
-    STATED_FIELDS,
-    TEXT_FIELDS_BY_LANGUAGE,
-    WRITTEN_FIELDS,
-    fingerprint,
-    values,
-)
+from agreement.admin.editions.compare import redlines
+from agreement.admin.editions.conflict import Conflict, revision_values
+from agreement.admin.editions.fields import STATED_FIELDS, WRITTEN_FIELDS, fingerprint, values
 from agreement.admin.editions.page import EditionView
 from agreement.conf import active_language
 from agreement.editions.changes import message_language
@@ -38,8 +31,6 @@ from agreement.text.lint.statements import NAMES
 
 #: The size in bytes of the longest text that is checked while it is written. A real agreement is a tenth of it.
 LIVE_BYTES = 400_000
-#: After a conflict, this many revisions are searched for the wording with which the author began.
-REVISIONS_SEARCHED = 20
 
 
 class EditionForm(AdminForm):
@@ -48,7 +39,8 @@ class EditionForm(AdminForm):
 
     ``token`` is the fingerprint of the stored draft when the form was opened; if the form is filled in with an unsaved
     text, when the author began that text; after a conflict, when the save was refused. If the stored draft has another
-    fingerprint when the form is saved, and differs from what is posted, the save is refused.
+    fingerprint when the form is saved, and differs from what is posted, the save is refused. ``conflict`` is then what
+    the author is asked.
     """
 
     token = forms.CharField(required=False, label="", widget=forms.HiddenInput)
@@ -61,7 +53,7 @@ class EditionForm(AdminForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.stored_fingerprint = fingerprint(self.stored_draft or self.instance)
-        self.conflicts: list[Difference] = []
+        self.conflict: Conflict | None = None
         self.initial["token"] = self.stored_fingerprint
         if self.autosave:
             self.initial.update(self.autosave.fields, token=self.autosave.base)
@@ -69,82 +61,99 @@ class EditionForm(AdminForm):
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean()
-        for code in LANGUAGES:
-            if (body := cleaned.get(f"body_{code}")) is not None:
-                setattr(self.instance, f"title_{code}", clauses.title_line(body)[:255])
-        if self.instance.pk and cleaned.get("token") != self.stored_fingerprint and not self.errors:
-            self._require_no_conflict(cleaned, values(self.stored_draft or self.instance))
+        try:
+            if self.instance.pk and not self.errors:
+                self._merge(cleaned)
+        finally:
+            for code in LANGUAGES:
+                if (body := cleaned.get(f"body_{code}")) is not None:
+                    setattr(self.instance, f"title_{code}", clauses.title_line(body)[:255])
         return cleaned
 
-    def _require_no_conflict(self, cleaned: dict[str, Any], stored: dict[str, Any]) -> None:
-        """Raise ``ValidationError`` (``conflict``) unless the posted draft equals the stored one, whose values are
-        ``stored``.
+    def _merge(self, cleaned: dict[str, Any]) -> None:
+        """Raise ``ValidationError`` (``conflict``) if the stored draft changed after the author began, and differs from
+        what they post. ``conflict`` is then what the page asks.
 
-        The refused form gets the fingerprint of the stored draft as its token, and contains the author's values. If the
-        wording with which the author began is found, the fields that they did not change contain the stored values
-        instead. ``conflicts`` then lists the fields in which the form differs from the stored draft.
+        If the answers of that page are posted, the cleaned values are first merged with the wording that the page
+        displayed as the saved one. Then the rule above applies to the result, because somebody may have saved the draft
+        a third time. If the author asks for the merged text, the error is ``merged``, and the form contains that text.
         """
+        stored = values(self.stored_draft or self.instance)
         posted = {name: cleaned.get(name, stored[name]) for name in stored}
         posted = {name: value or "" if name in WRITTEN_FIELDS else value for name, value in posted.items()}
-        if posted == stored:
-            return
-        base = _base_values(self.instance, cleaned.get("token", ""))
-        data: Any = self.data.copy()  # type: ignore[attr-defined]  # a QueryDict, or a dict of a test
-        data["token"] = self.stored_fingerprint
-        for name, value in stored.items():
-            if base and posted[name] == base[name] != value:
-                posted[name] = value
-                data[name] = str(value)
-                if value is False:  # A browser does not send an unchecked box.
-                    del data[name]
-        self.conflicts = differences(stored, posted)
-        self.data = data
-        raise ValidationError(
-            _("Somebody saved this draft while you were writing. Your text is not saved yet, but nothing is lost."),
-            code="conflict",
-        )
+        token = began = str(cleaned.get("token", ""))
+        current = self.stored_fingerprint
+        if "merge_base" in self.data:
+            began = str(self.data["merge_base"])[:64]
+            theirs = stored if token == current else revision_values(self.instance, token)
+            if theirs is None:  # Nobody displayed these answers for that text.
+                token, theirs = current, stored
+                asked = self._conflict(began, current, stored, posted, answers={})
+            else:
+                asked = self._conflict(began, token, theirs, posted, answers=self.data)
+            merged = asked.values()
+            if merged is None:
+                self.conflict = asked
+                raise ValidationError(_("Choose a wording for each place."), code="conflict")
+            try:
+                posted = {
+                    name: self.fields[name].clean(value) if name in WRITTEN_FIELDS else value
+                    for name, value in merged.items()
+                }
+            except ValidationError as error:
+                self.conflict = asked
+                raise ValidationError(error.messages, code="conflict") from error
+            cleaned.update(posted)
+            began = token
+        if token != current and posted != stored:
+            self.conflict = self._conflict(began, current, stored, posted)
+            raise ValidationError(_("Somebody saved this draft while you were writing."), code="conflict")
+        if "_edit" in self.data:
+            data: Any = self.data.copy()  # type: ignore[attr-defined]  # a QueryDict, or a dict of a test
+            data.update({name: str(value) for name, value in posted.items()} | {"token": current})
+            if not posted["material"]:  # A browser does not send an unchecked box.
+                data.pop("material", None)
+            self.data = data
+            raise ValidationError(_("This is the combined text. It is not saved yet."), code="merged")
 
-
-def _base_values(edition: Edition, token: str) -> dict[str, Any] | None:
-    """Return the values of the revision whose fingerprint is ``token``. This is the draft with which the author began.
-    Return ``None`` if it is not among the latest ``REVISIONS_SEARCHED`` revisions of that edition. Revisions that
-    django-reversion can't read are ignored.
-    """
-    names = (*TEXT_FIELDS_BY_LANGUAGE, *STATED_FIELDS)
-    for version in Version.objects.get_for_object_reference(Edition, edition.pk)[:REVISIONS_SEARCHED]:
-        try:
-            fields = version.field_dict
-        except RevertError:
-            continue
-        revision = Edition(**{name: fields[name] for name in names if name in fields})
-        if fingerprint(revision) == token:
-            return values(revision)
-    return None
+    def _conflict(self, began: str, token: str, theirs: Any, mine: Any, *, answers: Any = None) -> Conflict:
+        base = revision_values(self.instance, began)
+        return Conflict(base_token=began, token=token, base=base, theirs=theirs, mine=mine, posted=answers)
 
 
 class DraftView(EditionView):
     """The base class of the views to which the writing page posts while the draft is written."""
 
-    def find_writable(self, object_id: str) -> Edition:
-        """Return the draft with that key, not locked. Raises ``PermissionDenied`` if the user may not write it, if it
-        is published, or if it does not exist.
+    def find_writable(self, object_id: str) -> Edition | HttpResponse:
+        """Return the draft with that key, not locked. If it was published or deleted meanwhile, return the response: a
+        sentence as JSON, with the status 409. Raises ``PermissionDenied`` if the user may not write drafts.
         """
-        edition = self.find(object_id)
-        if edition is None or not self.model_admin.has_change_permission(self.request, edition):
+        if not self.model_admin.has_change_permission(self.request):
             raise PermissionDenied
-        return edition
+        edition = self.find(object_id)
+        if edition and not edition.published_at:
+            return edition
+        sentence = (
+            gettext("Nothing is being saved, because this draft was published meanwhile.")
+            if edition
+            else gettext("Nothing is being saved, because this draft was deleted meanwhile.")
+        )
+        hint = gettext("Click Save: the next page displays your text, so that you can copy it.")
+        return JsonResponse({"sentence": f"{sentence} {hint}"}, status=409)
 
 
 class CheckView(DraftView):
     """``…/<id>/check/``: on POST, returns as JSON how readers will see the posted texts, the findings of the lint, and,
     if ``changes`` is posted, the changes since the edition in force.
 
-    It writes nothing. If a body is longer than ``LIVE_BYTES``, nothing is checked, and the status is 413. Raises
-    ``PermissionDenied`` if the user may not write the draft, or if it is published or does not exist.
+    It writes nothing. If a body is longer than ``LIVE_BYTES``, nothing is checked, and the status is 413. It is 409 if
+    the draft was published or deleted. Raises ``PermissionDenied`` if the user may not write drafts.
     """
 
     def post(self, request: HttpRequest, object_id: str) -> HttpResponse:
         edition = self.find_writable(object_id)
+        if isinstance(edition, HttpResponse):
+            return edition
         bodies = {code: source.normalise(request.POST.get(f"body_{code}", "")) for code in LANGUAGES}
         if any(len(body.encode(errors="replace")) > LIVE_BYTES for body in bodies.values()):
             sentence = gettext("The text is too long to be checked while you write. Save it to check it.")
@@ -194,14 +203,16 @@ class AutosaveView(DraftView):
     was stored before. The draft itself is not changed. If ``discard`` is posted, the stored text is deleted instead.
 
     After the text is stored, the response is JSON with a sentence. The status is 413, and nothing is stored, if a text
-    is longer than ``source.MAX_BYTES`` or contains NUL. Raises ``PermissionDenied`` if the user may not write the
-    draft, or if it is published or does not exist; they may always discard.
+    is longer than ``source.MAX_BYTES`` or contains NUL. It is 409 if the draft was published or deleted. Raises
+    ``PermissionDenied`` if the user may not write drafts; they may always discard.
     """
 
     def post(self, request: HttpRequest, object_id: str) -> HttpResponse:
         if "discard" in request.POST:
             return self._discard(object_id, from_page=request.POST["discard"] == "page")
         edition = self.find_writable(object_id)
+        if isinstance(edition, HttpResponse):
+            return edition
         fields = {name: source.normalise(request.POST[name]) for name in WRITTEN_FIELDS if name in request.POST}
         if "notice_days" in request.POST:  # Then all fields were sent, except a box that is not checked.
             fields |= {name: request.POST.get(name, "")[:64] for name in STATED_FIELDS}

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
+import reversion
 from django.contrib import admin
 from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied
@@ -24,6 +25,7 @@ from reversion.models import Version
 from agreement import conf
 from agreement.admin.base import moment
 from agreement.admin.editions import comments
+from agreement.admin.editions.conflict import conflict_page
 from agreement.admin.editions.page import missing_draft, posted_texts, refuse, refuse_edit
 from agreement.models import Agreement, Edition
 from agreement.models.audit import edition_name
@@ -31,6 +33,16 @@ from agreement.models.audit import edition_name
 EditionModelAdmin = admin.ModelAdmin[Edition]
 #: Calls a page of django-reversion. The argument is the additional template context.
 RevisionPage = Callable[[dict[str, Any]], HttpResponse]
+
+
+def store_first(edition: Edition) -> None:
+    """Store the draft as a revision if it has none, because a command created it. Otherwise the text with which two
+    authors began would be unknown when both save. 1 query, if it has one.
+    """
+    if not Version.objects.get_for_object_reference(Edition, edition.pk).exists():
+        with reversion.create_revision():
+            reversion.add_to_revision(edition)
+            reversion.set_comment(comments.before_the_first_save())
 
 
 def revision_rows(edition: Edition) -> list[tuple[int, str, Any, str]]:
@@ -87,8 +99,8 @@ def show_revision(
     If the draft is published or its agreement was deleted, the response is a page that refuses. If the draft was
     deleted, it is that of :func:`missing_draft`. If the form is posted by a user who may not edit drafts, it is that of
     :func:`refuse_edit`, because django-reversion would only say that the revision was not found. If the stored draft
-    was changed after the form was opened, and differs from what is posted, nothing is saved, and the form is displayed
-    again with the status 409. If django-reversion can't read the revision, the response is a redirect to the list, with
+    was changed after the form was opened, and differs from what is posted, nothing is saved, and the response is that
+    of :func:`conflict_page`. If django-reversion can't read the revision, the response is a redirect to the list, with
     an error. Raises ``Http404`` if there is no such revision, and ``PermissionDenied`` if the user may not view
     editions.
     """
@@ -106,9 +118,8 @@ def show_revision(
         # remembered.
         request.agreement_stored_draft = draft  # type: ignore[attr-defined]
         response = page({"title": gettext("An older revision: %(edition)s") % {"edition": draft}})
-        # The status is set here, because django-reversion treats any other status than 200 as an unreadable revision.
-        response.status_code = conflict_status(response)
-        return response
+        # This is done here, because django-reversion treats any other status than 200 as an unreadable revision.
+        return conflict_page(model_admin, request, response)
 
 
 def recover(model_admin: EditionModelAdmin, request: HttpRequest, version_id: str, page: RevisionPage) -> HttpResponse:
@@ -133,13 +144,6 @@ def recover(model_admin: EditionModelAdmin, request: HttpRequest, version_id: st
         if request.method == "POST" and not permitted:
             return refuse_edit(model_admin, request, None)
         return page({"title": gettext("A deleted draft: %(edition)s") % {"edition": _name(version, _slugs())}})
-
-
-def conflict_status(response: HttpResponse) -> int:
-    """Return 409 if the form of the response was refused because of a conflict, else the status of the response."""
-    context = getattr(response, "context_data", None) or {}
-    form = getattr(context.get("adminform"), "form", None)
-    return 409 if form and form.is_bound and form.has_error("__all__", "conflict") else int(response.status_code)
 
 
 def _refuse_revision(model_admin: EditionModelAdmin, request: HttpRequest, version_id: str) -> HttpResponse | None:

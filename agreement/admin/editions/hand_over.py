@@ -1,0 +1,208 @@
+"""The pages on which an author marks a draft as ready to publish, and on which a publisher sends it back."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from django import forms
+from django.contrib import admin, messages
+from django.contrib.auth import get_user_model
+from django.contrib.auth.models import AbstractBaseUser
+from django.core.exceptions import PermissionDenied
+from django.db import transaction
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+
+from agreement.admin.base import moment, redirect_missing
+from agreement.admin.editions.draft import lint_findings
+from agreement.admin.editions.fields import fingerprint
+from agreement.admin.editions.page import EditionView, find_locked, may, redirect_to_edition
+from agreement.groups import staff_able
+from agreement.models import Edition, HandOver, HandOverState
+from agreement.models.audit import name_of
+from agreement.notices.hand_over_letters import send_letters
+from agreement.text import languages
+
+
+class HandOverForm(forms.Form):
+    """The note of a hand-over. ``draft`` is the fingerprint of the draft that the page displayed."""
+
+    note = forms.CharField(
+        label=_("Note to the publishers"),
+        required=False,
+        max_length=2000,
+        widget=forms.Textarea(attrs={"rows": 4}),
+    )
+    draft = forms.CharField(widget=forms.HiddenInput)
+
+
+class RemarkForm(HandOverForm):
+    """The remark with which a draft is sent back."""
+
+    note = forms.CharField(label=_("Remark to the author"), max_length=2000, widget=forms.Textarea(attrs={"rows": 4}))
+
+
+class HandOverView(EditionView):
+    """``…/<id>/hand-over/``: the page on which an author marks a draft as ready to publish. The publishers get a mail.
+
+    A draft with errors of the lint is refused, because it can't be published. The page refuses with the status 409 if
+    the draft is published, or was changed after the page was made. If the draft is marked already, nothing is done.
+    Raises ``PermissionDenied`` if the user may not do this.
+    """
+
+    state = HandOverState.READY
+    form_class: type[HandOverForm] = HandOverForm
+
+    def get(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        self._require_permission()
+        edition = self.find(object_id)
+        if edition is None:
+            return redirect_missing(self.model_admin, request, object_id)
+        form = self.form_class(initial={"draft": fingerprint(edition)})
+        return self._refusal(edition) or self._ask(edition, form)
+
+    def post(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        self._require_permission()
+        form = self.form_class(request.POST)
+        with transaction.atomic():
+            edition = find_locked(self.model_admin, request, object_id)
+            if edition is None:
+                return redirect_missing(self.model_admin, request, object_id)
+            if refusal := self._refusal(edition):
+                return refusal
+            if not form.is_valid():
+                return self._ask(edition, form)
+            if form.cleaned_data["draft"] != fingerprint(edition):
+                hint = gettext("Read the draft again, then decide.")
+                sentence = gettext("Somebody changed this draft after you opened the page. Nothing was done.")
+                return self.refuse(edition, sentence, hint)
+            recipients = list(self._recipients(edition))  # Before the row names this user.
+            row = HandOver.objects.record(
+                self.state,
+                edition=edition,
+                by=cast("AbstractBaseUser", request.user),
+                note=form.cleaned_data["note"].strip(),
+                digest=fingerprint(edition),
+            )
+        people = get_user_model()._default_manager.filter(pk__in=[user.pk for user in recipients])
+        sent, missed = send_letters(row, people, view=f"{self.model_admin.admin_site.name}:agreement_edition_change")
+        if missed or not sent:
+            messages.warning(request, gettext("Mails that could not be sent: %(count)s.") % {"count": missed})
+        sentence = gettext("Done: %(state)s. Mails sent: %(count)s.")
+        return redirect_to_edition(
+            self.model_admin, request, edition, sentence % {"state": row.get_state_display(), "count": sent}
+        )
+
+    def _require_permission(self) -> None:
+        if not self.model_admin.has_change_permission(self.request):
+            raise PermissionDenied
+
+    def _recipients(self, edition: Edition) -> QuerySet[Any]:
+        """The publishers, except this user; if nobody but superusers may publish, the superusers."""
+        own = self.request.user.pk
+        for superusers in (False, True):
+            able = staff_able("publish_edition", superusers=superusers)
+            if able is not None and (able := able.exclude(pk=own)).exists():
+                return able
+        return get_user_model()._default_manager.none()
+
+    def _refusal(self, edition: Edition) -> HttpResponse | None:
+        """The response that refuses in the present state of the draft; ``None`` if it does not refuse."""
+        row = hand_over_of(edition)
+        if edition.published_at:
+            hint = gettext("A published edition never changes. Copy your text into a new draft.")
+            return self.refuse(edition, gettext("%(edition)s was published.") % {"edition": edition}, hint)
+        if row and row.state == self.state:
+            message = gettext("It is done already: %(state)s. Nothing was done again.")
+            return redirect_to_edition(
+                self.model_admin, self.request, edition, message % {"state": row.get_state_display()}
+            )
+        return self._refuse_content(edition)
+
+    def _refuse_content(self, edition: Edition) -> HttpResponse | None:
+        bodies = {code: edition.text(code).body for code in languages.LANGUAGES}
+        errors = [one for one in lint_findings(bodies, None, None) if one.severity == "error"]
+        if not errors:
+            return None
+        sentence = gettext("The draft has errors, so it can't be published. Nothing was done.")
+        return self.refuse(edition, sentence, gettext("Correct the errors, save the draft, and try again."))
+
+    def _ask(self, edition: Edition, form: HandOverForm) -> HttpResponse:
+        ready = self.state == HandOverState.READY
+        return self.render(
+            "hand_over",
+            status=400 if form.errors else 200,
+            original=edition,
+            form=form,
+            ready=ready,
+            title=gettext("Ready to publish") if ready else gettext("Send the draft back"),
+            recipients=[name_of(user) for user in self._recipients(edition)],
+            **hand_over_context(edition),
+        )
+
+
+class SendBackView(HandOverView):
+    """``…/<id>/send-back/``: the page on which a publisher sends a draft back that is marked as ready, with a remark.
+    Who marked it gets a mail. Otherwise as :class:`HandOverView`.
+    """
+
+    state = HandOverState.RETURNED
+    form_class = RemarkForm
+
+    def _require_permission(self) -> None:
+        if not may(self.model_admin, self.request, "publish"):
+            raise PermissionDenied
+
+    def _recipients(self, edition: Edition) -> QuerySet[Any]:
+        row = hand_over_of(edition)
+        return get_user_model()._default_manager.filter(pk__in=[row.by_id] if row else [])
+
+    def _refuse_content(self, edition: Edition) -> HttpResponse | None:
+        if hand_over_of(edition):
+            return None
+        sentence = gettext("This draft is not marked as ready to publish. Nothing was done.")
+        return self.refuse(edition, sentence, gettext("Its author may have changed it meanwhile."))
+
+
+def hand_over_of(edition: Edition) -> HandOver | None:
+    """Return the hand-over of a draft; ``None`` if there is none, or if it is published. At most 1 query."""
+    return None if edition.published_at else getattr(edition, "hand_over", None)
+
+
+def hand_over_context(edition: Edition) -> dict[str, Any]:
+    """Return the template context about the hand-over of the edition. At most 2 queries."""
+    row = hand_over_of(edition)
+    if row is None:
+        return {"hand_over": None}
+    return {
+        "hand_over": row,
+        "hand_over_by": name_of(row.by),
+        "hand_over_at": moment(row.at, edition.agreement.time_zone),
+    }
+
+
+def hand_over_badge(edition: Edition) -> SafeString | str:
+    """Return the state of the hand-over for the list of editions, as HTML; ``""`` if there is none."""
+    row = hand_over_of(edition)
+    if row is None:
+        return ""
+    return format_html('<span class="agreement-state agreement-{}">{}</span>', row.state, row.get_state_display())
+
+
+class HandOverFilter(admin.SimpleListFilter):
+    """Selects the drafts in one state of the hand-over."""
+
+    title = _("hand-over")
+    parameter_name = "hand_over"
+
+    def lookups(self, request: HttpRequest, model_admin: admin.ModelAdmin[Any]) -> list[tuple[str, Any]]:
+        return list(HandOverState.choices)
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        if self.value() is None:
+            return queryset
+        return queryset.filter(hand_over__state=self.value(), published_at=None)

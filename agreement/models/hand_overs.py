@@ -1,0 +1,82 @@
+"""The hand-over of a draft: its author marks it as ready to publish, and a publisher may send it back with a remark."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django.conf import settings
+from django.contrib.auth.models import AbstractBaseUser
+from django.db import models, router, transaction
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from agreement.models.audit import AuditAction, AuditEntry
+from agreement.models.fields import UserKey
+
+if TYPE_CHECKING:
+    from agreement.models.editions import Edition
+
+
+class HandOverState(models.TextChoices):
+    """What was done last with the draft."""
+
+    READY = "ready", _("ready to publish")
+    RETURNED = "returned", _("sent back")
+
+
+class HandOverQuerySet(models.QuerySet["HandOver"]):
+    def record(
+        self, state: HandOverState, *, edition: Edition, by: AbstractBaseUser, note: str, digest: str
+    ) -> HandOver:
+        """Store what was done with the draft, in place of what was stored before, and add an audit entry. ``note`` is
+        not in the log, which is never erased. ``digest`` is the fingerprint of the draft.
+        """
+        actions = {HandOverState.READY: AuditAction.READY, HandOverState.RETURNED: AuditAction.RETURNED}
+        alias = router.db_for_write(self.model)
+        values: dict[str, Any] = {"state": state, "by": by, "note": note, "at": timezone.now()}
+        with transaction.atomic(using=alias):
+            row, _created = self.using(alias).update_or_create(edition=edition, defaults=values)
+            AuditEntry.objects.using(alias).log(actions[state], on=edition, by=by, digest=digest)
+        return row
+
+    def forget_ready(self, edition: Edition) -> bool:
+        """Delete the mark that the draft is ready, because it was changed; a remark stays. Return whether there was
+        such a mark. 1 query.
+        """
+        return bool(self.filter(edition=edition, state=HandOverState.READY).delete()[0])
+
+
+HandOverManager = models.Manager.from_queryset(HandOverQuerySet)
+
+
+class HandOver(models.Model):
+    """What was done last with a draft: ``by`` marked it as ready to publish (``note`` is for the publishers), or sent
+    it back (``note`` is the remark for the author). It is not part of the history of the agreement.
+
+    The row is deleted with the draft, with the account of ``by`` and when the draft is published. A mark that the draft
+    is ready is also deleted when the draft is changed in the admin.
+    """
+
+    edition = models.OneToOneField("agreement.Edition", on_delete=models.CASCADE, related_name="hand_over")
+    state = models.CharField(_("hand-over"), max_length=16, choices=HandOverState.choices)
+    by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
+    note = models.TextField(_("reason or remark"), blank=True)
+    at = models.DateTimeField(default=timezone.now)
+
+    if TYPE_CHECKING:
+        edition_id: int
+        by_id: UserKey
+
+    objects = HandOverManager()
+
+    class Meta:
+        verbose_name = _("hand-over")
+        verbose_name_plural = _("hand-overs")
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(state__in=HandOverState.values), name="agreement_handover_known_state"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return str(self.get_state_display())
