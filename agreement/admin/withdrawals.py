@@ -31,6 +31,8 @@ from agreement.admin.base import (
     UserSearch,
     copy_row,
     moment,
+    moment_column,
+    short_moment,
     yes_or_no,
 )
 from agreement.models import AuditEntry, Consent, LegalHold, Withdrawal, WithdrawalOutcome
@@ -91,7 +93,8 @@ class WithdrawalAdmin(
 ):
     form = WithdrawalForm
     formfield_overrides = DATETIME_FIELDS
-    list_display = ["number", "user", "outcome", "received_on", "effective", "confirmed"]
+    list_display = ["number", "user", "outcome", "received_on"]
+    list_display += [moment_column("effective", _("effective"), field="effective_at"), "reply_sent"]
     list_filter = ["outcome"]
     list_select_related = ["user", "agreement"]
     search_help_text = _(
@@ -222,6 +225,10 @@ class WithdrawalAdmin(
             return gettext("not yet, attempts: %(count)s") % {"count": row.confirm_attempts}
         return moment(row.confirmed_at, row.agreement.time_zone)
 
+    @admin.display(description=_("confirmation sent"))
+    def reply_sent(self, row: Withdrawal) -> str:
+        return self.confirmed(row) if row.confirm_due_at else short_moment(row.confirmed_at)
+
     @admin.display(description=_("erased"))
     def erased(self, row: Withdrawal) -> str:
         return moment(row.erased_at, row.agreement.time_zone)
@@ -229,7 +236,11 @@ class WithdrawalAdmin(
 
 @admin.register(Consent)
 class ConsentAdmin(ReadOnly, LoggedViews[Consent], UserSearch[Consent], LongList[Consent]):
-    list_display = ["id", "user", "purpose", "language", "given", "withdrawn"]
+    list_display = ["id", "user", "purpose", "language"]
+    list_display += [
+        moment_column("given", _("given"), field="given_at"),
+        moment_column("withdrawn", _("withdrawn"), field="withdrawn_at"),
+    ]
     list_select_related = ["user"]
     fields = ["user", "purpose", "language", "text", "digest", "given", "withdrawn", "pseudonym", "pseudonym_key"]
 
@@ -285,7 +296,11 @@ class LegalHoldAdmin(RecordedOnce[LegalHold], LoggedViews[LegalHold], SafeFilter
 
     form = LegalHoldForm
     formfield_overrides = DATETIME_FIELDS
-    list_display = ["id", "user", "edition", "pseudonym_or_entry", "ground", "by", "held_from", "held_until"]
+    list_display = ["id", "user", "edition", "pseudonym_or_entry", "ground", "by"]
+    list_display += [
+        moment_column("held_from", _("from"), field="held_from"),
+        moment_column("held_until", _("until"), field="held_until"),
+    ]
     list_select_related = ["user", "edition__agreement"]
     raw_id_fields = ["user", "edition"]
     actions = None
