@@ -19,7 +19,6 @@ from typing import Any
 from urllib.parse import urljoin
 
 from django.conf import settings
-from django.conf.locale import LANG_INFO
 from django.core.handlers.exception import response_for_exception
 from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse
@@ -38,9 +37,6 @@ from agreement.editions.timeline import Timeline, Timelines, current_timelines, 
 from agreement.models import Edition
 from agreement.models.succession import EditionDates
 from agreement.views.cache import CachedResponse, page_cache
-
-# Django names the language «Қазақ», which is the name of the people.
-NATIVE_NAMES = {"kk": "Қазақша"}
 
 
 @dataclass(frozen=True)
@@ -288,8 +284,7 @@ def alternates(request: HttpRequest, query: str = "") -> list[Alternate]:
         found.append(
             Alternate(
                 language=language,
-                name=NATIVE_NAMES.get(language)
-                or LANG_INFO.get(language, {}).get("name_local", str(name)).capitalize(),
+                name=conf.native_name(language, str(name)),
                 path=path,
                 url=urljoin(base, path) if base else request.build_absolute_uri(path),
                 active=language == translation.get_language(),
