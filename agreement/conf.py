@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 from django.apps import apps
 from django.conf import settings
+from django.conf.locale import LANG_INFO
 from django.contrib.auth import get_user_model
 from django.core.exceptions import ImproperlyConfigured
 from django.db.models import F, Model, QuerySet, Value
@@ -269,6 +270,14 @@ def active_language() -> str:
     are in English; ``""`` if no language is active (``translation.deactivate_all()``).
     """
     return (get_language() or "").partition("-")[0]
+
+
+def native_name(language: str, name: str) -> str:
+    """The name of a language in that language. It is ``name`` if Django does not know the language."""
+    if language == "kk":  # Django names it «Қазақ», which is the name of the people.
+        return "Қазақша"
+    local: str = LANG_INFO.get(language, {}).get("name_local", name)
+    return local.capitalize()
 
 
 def audience() -> QuerySet[Model]:

@@ -1,4 +1,6 @@
-"""The admin site of the portal. It requires a second factor of the people who may publish."""
+"""The admin site of the portal. It requires a second factor of the people who may publish, and its index begins with
+the agreements.
+"""
 
 from __future__ import annotations
 
@@ -10,10 +12,18 @@ from django.contrib.auth import REDIRECT_FIELD_NAME
 from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
+from django.utils.translation import gettext_lazy as _
 from django_otp import DEVICE_ID_SESSION_KEY
 from django_otp.models import Device
 
 PUBLISHING = ("agreement.publish_edition", "agreement.cancel_edition")
+#: Names of apps and models that their packages do not translate.
+NAMES = {
+    "otp_static": _("Second factor: codes on paper"),
+    "otp_totp": _("Second factor: codes on a telephone"),
+    "StaticDevice": _("Static devices"),
+    "TOTPDevice": _("TOTP devices"),
+}
 
 
 class PortalAdminSite(AdminSite):
@@ -30,6 +40,18 @@ class PortalAdminSite(AdminSite):
             page = request.GET.get(REDIRECT_FIELD_NAME) or reverse("admin:index", current_app=self.name)
             return redirect_to_login(page, reverse("second_factor"))
         return super().login(request, extra_context)
+
+    def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> list[dict[str, Any]]:
+        """Return the apps and models of an index that this user may view. The agreements are first. The index of all
+        apps leaves out the results of tasks, because nobody at the desk needs them: the ledger says what was sent.
+        """
+        found: list[dict[str, Any]] = super().get_app_list(request, app_label)
+        for app in found:
+            app["name"] = NAMES.get(app["app_label"], app["name"])
+            for model in app["models"]:
+                model["name"] = NAMES.get(model["object_name"], model["name"])
+        apps = [app for app in found if app_label or app["app_label"] != "django_tasks_database"]
+        return sorted(apps, key=lambda app: app["app_label"] != "agreement")
 
 
 def _lacks_second_factor(request: HttpRequest) -> bool:

@@ -1,4 +1,4 @@
-"""The admin of agreements: their slug, time zone and acceptance mode, and the timeline of their editions."""
+"""The admin of agreements: their name, slug, time zone and acceptance mode, and the timeline of their editions."""
 
 from __future__ import annotations
 
@@ -20,13 +20,12 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from agreement import conf
-from agreement.admin.base import AdminForm, SafeFilters, moment
+from agreement.admin.base import AdminForm, SafeFilters, moment, short_moment
 from agreement.editions.display import text_language
 from agreement.memory import remembered
 from agreement.models import Agreement, AuditEntry, Edition
 from agreement.models.audit import AuditAction
 from agreement.models.succession import State
-from agreement.text import dates
 
 #: How many drafts and editions the timeline displays, drafts first. Others are only in the list of editions.
 TIMELINE_LENGTH = 60
@@ -119,8 +118,8 @@ class AgreementForm(AdminForm):
 class AgreementAdmin(SafeFilters[Agreement]):
     form = AgreementForm
     change_form_template = "admin/agreement/agreement/change_form.html"
-    fields = ["slug", "time_zone", "acceptance_mode"]
-    list_display = ["slug", "in_force", "time_zone"]
+    fields = ["name_kk", "name_ru", "slug", "time_zone", "acceptance_mode"]
+    list_display = ["name", "slug", "in_force", "time_zone"]
     actions = None
 
     class Media:
@@ -153,11 +152,11 @@ class AgreementAdmin(SafeFilters[Agreement]):
 
     def save_model(self, request: HttpRequest, obj: Agreement, form: AgreementForm, change: object) -> None:
         """Save the agreement and add an audit entry, because the acceptance mode affects what binds users. Its note has
-        the old and the new value of each changed field; for a new agreement, the value of every field. If no field was
-        changed, there is no audit entry.
+        the old and the new value of each changed field; for a new agreement, each value that is not empty. If no
+        field was changed, there is no audit entry.
         """
         super().save_model(request, obj, form, change)
-        fields = form.changed_data if change else list(form.cleaned_data)
+        fields = form.changed_data if change else [name for name, value in form.cleaned_data.items() if value]
         old = [f"{form.initial.get(name)} → " if change else "" for name in fields]
         note = "; ".join(f"{name}: {value}{getattr(obj, name)}" for name, value in zip(fields, old, strict=True))
         if note:
@@ -169,13 +168,14 @@ class AgreementAdmin(SafeFilters[Agreement]):
     def has_delete_permission(self, request: HttpRequest, obj: Agreement | None = None) -> bool:
         return super().has_delete_permission(request, obj) and not (obj and obj.head)
 
+    @admin.display(description=_("name"), ordering="slug")
+    def name(self, agreement: Agreement) -> str:
+        return agreement.name
+
     @admin.display(description=_("edition in force"))
     def in_force(self, agreement: Any) -> str:
         return ", ".join(
-            gettext("edition %(number)s from %(day)s, %(clock)s (%(zone)s)")
-            % {
-                "number": edition.number,
-                **dates.placeholders(edition.effective_from, conf.active_language(), agreement.time_zone, "from"),
-            }
+            gettext("edition %(number)s, since %(moment)s")
+            % {"number": edition.number, "moment": short_moment(edition.effective_from)}
             for edition in agreement.binding_now
         )

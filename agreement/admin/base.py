@@ -8,7 +8,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
 from functools import wraps
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
+from zoneinfo import ZoneInfo
 
 from django import forms
 from django.contrib import admin, messages
@@ -24,17 +25,21 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import NoReverseMatch, URLPattern, reverse
-from django.utils import translation
+from django.utils import timezone, translation
 from django.utils.functional import cached_property
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from django.views import View
 
+from agreement import conf
 from agreement.acceptance import current_impersonation
 from agreement.conf import active_language
 from agreement.models import AuditEntry, Edition
 from agreement.models.audit import AuditAction
 from agreement.text import dates
+
+if TYPE_CHECKING:
+    from django_stubs_ext import StrOrPromise
 
 ModelT = TypeVar("ModelT", bound=models.Model)
 
@@ -340,6 +345,31 @@ def moment(at: datetime | None, zone: str, *, seconds: bool = True) -> str:
     ``zone`` is the name of the time zone. ``seconds=False`` leaves the seconds out, for a sentence.
     """
     return dates.instant(at, active_language(), zone, seconds=seconds) if at else "—"
+
+
+def short_moment(at: datetime | None) -> str:
+    """Return the date and time of an instant in digits, in the time zone of the site, for a column of a list. For
+    ``None`` it is a dash. The list states the zone once (the tag ``list_zone``). If the zone had another offset from
+    UTC at that instant than it has now, the offset is added.
+    """
+    if at is None:
+        return "—"
+    name = conf.time_zone()
+    then, now = (dates.offset(one.astimezone(ZoneInfo(name))) for one in (at, timezone.now()))
+    return dates.short(at, active_language(), name) + ("" if then == now else f" ({then})")
+
+
+def moment_column(column: str, label: StrOrPromise, *, field: str) -> Callable[[Any], str]:
+    """Return a column for a list, which displays that field of a row by :func:`short_moment` and is sorted by it.
+    ``column`` is the name of the column, in the classes of its cells.
+    """
+
+    @admin.display(description=label, ordering=field)
+    def cell(row: Any) -> str:
+        return short_moment(getattr(row, field))
+
+    cell.__name__ = column
+    return cell
 
 
 def public_address(edition: Edition) -> str | None:

@@ -33,6 +33,8 @@ from agreement.admin.base import (
     UserSearch,
     copy_row,
     moment,
+    moment_column,
+    short_moment,
     yes_or_no,
 )
 from agreement.conf import active_language
@@ -122,7 +124,8 @@ class WithdrawalAdmin(
 ):
     form = WithdrawalForm
     formfield_overrides = DATETIME_FIELDS
-    list_display = ["number", "user", "outcome", "received", "last_day", "effective", "confirmed"]
+    list_display = ["number", "user", "outcome", "received", "last_day"]
+    list_display += [moment_column("effective", _("effective"), field="effective_at"), "reply_sent"]
     list_filter = [ReplyFilter, "outcome"]
     list_select_related = ["user", "agreement"]
     search_help_text = _(
@@ -288,6 +291,10 @@ class WithdrawalAdmin(
             return _day(row, row.replied_on)
         return moment(row.confirmed_at, row.agreement.time_zone)
 
+    @admin.display(description=_("confirmation sent"))
+    def reply_sent(self, row: Withdrawal) -> str:
+        return self.confirmed(row) if row.confirm_due_at else short_moment(row.confirmed_at)
+
     @admin.display(description=_("erased"))
     def erased(self, row: Withdrawal) -> str:
         return moment(row.erased_at, row.agreement.time_zone)
@@ -301,7 +308,11 @@ def _day(row: Withdrawal, day: date) -> str:
 
 @admin.register(Consent)
 class ConsentAdmin(ReadOnly, LoggedViews[Consent], UserSearch[Consent], LongList[Consent]):
-    list_display = ["id", "user", "purpose", "language", "given", "withdrawn"]
+    list_display = ["id", "user", "purpose", "language"]
+    list_display += [
+        moment_column("given", _("given"), field="given_at"),
+        moment_column("withdrawn", _("withdrawn"), field="withdrawn_at"),
+    ]
     list_select_related = ["user"]
     fields = ["user", "purpose", "language", "text", "digest", "given", "withdrawn", "pseudonym", "pseudonym_key"]
 
@@ -357,7 +368,11 @@ class LegalHoldAdmin(RecordedOnce[LegalHold], LoggedViews[LegalHold], SafeFilter
 
     form = LegalHoldForm
     formfield_overrides = DATETIME_FIELDS
-    list_display = ["id", "user", "edition", "pseudonym_or_entry", "ground", "by", "begins", "ends"]
+    list_display = ["id", "user", "edition", "pseudonym_or_entry", "ground", "by"]
+    list_display += [
+        moment_column("begins", LegalHold._meta.get_field("held_from").verbose_name, field="held_from"),
+        moment_column("ends", LegalHold._meta.get_field("held_until").verbose_name, field="held_until"),
+    ]
     list_select_related = ["user", "edition__agreement"]
     raw_id_fields = ["user", "edition"]
     actions = None

@@ -33,6 +33,20 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 (
+                    "name_kk",
+                    models.CharField(
+                        blank=True,
+                        db_default="",
+                        help_text="What the pages of the administration call it. If it is empty: the title of the edition in force.",
+                        max_length=255,
+                        verbose_name="name in Kazakh",
+                    ),
+                ),
+                (
+                    "name_ru",
+                    models.CharField(blank=True, db_default="", max_length=255, verbose_name="name in Russian"),
+                ),
+                (
                     "time_zone",
                     models.CharField(
                         default=agreement.conf.time_zone,
@@ -313,6 +327,12 @@ class Migration(migrations.Migration):
                         default=True,
                         help_text="Does this edition change the rights or duties of anyone?",
                         verbose_name="material change",
+                    ),
+                ),
+                (
+                    "begun_at",
+                    agreement.models.fields.InstantField(
+                        default=django.utils.timezone.now, editable=False, verbose_name="begun"
                     ),
                 ),
                 ("number", models.PositiveIntegerField(blank=True, editable=False, null=True, verbose_name="number")),

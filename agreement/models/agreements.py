@@ -1,16 +1,21 @@
-"""Agreements: what the users of a site accept, each named by its slug."""
+"""Agreements: what the users of a site accept."""
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from django.apps import apps
 from django.core.exceptions import ValidationError
-from django.db import models
+from django.db import DEFAULT_DB_ALIAS, models
 from django.db.models import F
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from agreement import conf
+from agreement.memory import remembered
 from agreement.models.fields import validate_zone
+from agreement.text.languages import LANGUAGES
 
 if TYPE_CHECKING:
     from agreement.models.editions import EditionQuerySet
@@ -29,9 +34,18 @@ class AcceptanceMode(models.TextChoices):
 
 class Agreement(models.Model):
     """One document of the site, which has editions. Its slug is in the addresses of its pages and in the manifests of
-    its editions, so it can't change after an edition is published. ``head`` is the digest of the last sealed edition,
-    cancelled or not; ``""`` before the first.
+    its editions, so it can't change after an edition is published. Its name is for the people at the desk. ``head`` is
+    the digest of the last sealed edition, cancelled or not; ``""`` before the first.
     """
+
+    name_kk = models.CharField(
+        _("name in Kazakh"),
+        max_length=255,
+        blank=True,
+        db_default="",
+        help_text=_("What the pages of the administration call it. If it is empty: the title of the edition in force."),
+    )
+    name_ru = models.CharField(_("name in Russian"), max_length=255, blank=True, db_default="")
 
     slug = models.SlugField(
         _("slug"),
@@ -89,5 +103,35 @@ class Agreement(models.Model):
         """
         Agreement.objects.using(using).filter(pk=self.pk).update(slug=F("slug"))
 
+    @property
+    def name(self) -> str:
+        """The name in the active language, or in Kazakh if that is neither Kazakh nor Russian. An empty name
+        is replaced by the title of the edition in force in that language. If there is none, or if no language is
+        active, as in commands and in what they log, it is the slug.
+
+        No query if the agreement has a name or no published edition; otherwise 1 query a minute for each agreement and
+        language, because the title is remembered.
+        """
+        active = conf.active_language()
+        language = active if active in LANGUAGES else LANGUAGES[0]
+        if not active:
+            return self.slug
+        name: str = getattr(self, f"name_{language}")
+        if name or not self.head:
+            return name or self.slug
+        minute = int(timezone.now().timestamp() // 60)
+        return _title_in_force(self._state.db or DEFAULT_DB_ALIAS, self.pk, self.head, language, minute) or self.slug
+
     def __str__(self) -> str:
-        return self.slug
+        return self.name
+
+
+@remembered
+@lru_cache(maxsize=64)
+def _title_in_force(using: str, pk: int, head: str, language: str, minute: int) -> str:
+    """The title of the edition of that agreement that is in force; ``""`` if there is none. ``head`` changes with each
+    publication and ``minute`` every minute, so that the title of another edition is then read.
+    """
+    editions = apps.get_model("agreement", "Edition").objects.using(using)
+    titles = editions.in_force().with_real_columns().filter(agreement=pk).values_list(f"title_{language}", flat=True)
+    return titles.first() or ""

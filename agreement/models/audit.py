@@ -6,6 +6,8 @@ after the account is deleted.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from datetime import datetime
 from typing import Any, Self
 
 from django.apps import apps
@@ -15,12 +17,16 @@ from django.db import connections, models
 from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils import timezone
+from django.utils.functional import cached_property
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from agreement.conf import active_language
 from agreement.models import pseudonyms
+from agreement.models.agreements import Agreement
 from agreement.models.fields import InstantField
 from agreement.models.personal import Personal, PersonalQuerySet
+from agreement.text import dates
 
 By = AbstractBaseUser | AnonymousUser | str | None
 
@@ -116,6 +122,23 @@ class AuditEntryQuerySet(PersonalQuerySet["AuditEntry"]):
             return self.for_user_key(row.pk).order_by("-pk")
         return self.filter(model=row._meta.model_name, key=str(row.pk)).order_by("-pk")
 
+    def name_subjects(self, entries: Iterable[AuditEntry]) -> None:
+        """Set the name of the agreement on each of these entries, and on an entry about a draft the moment of the first
+        entry about it, when it was begun. At most 2 queries, however many entries there are, besides those for the
+        names.
+        """
+        entries = list(entries)
+        slugs = {entry.agreement for entry in entries}
+        agreements = {one.slug: one for one in Agreement.objects.filter(slug__in=slugs)}
+        drafts = {entry.key for entry in entries if entry.model == "edition" and not entry.number}
+        first = self.model.objects.filter(model="edition", key__in=drafts).order_by().values("key")
+        begun = dict(first.annotate(begun=models.Min("at")).values_list("key", "begun")) if drafts else {}
+        for entry in entries:
+            entry.begun_at = begun.get(entry.key)
+            if agreement := agreements.get(entry.agreement):
+                entry.agreement_name = agreement.name
+                entry.time_zone = agreement.time_zone
+
     def last_verification(self) -> AuditEntry | None:
         """The latest entry about a verification of the editions, by its moment, with or without faults; ``None`` if
         there is none. Of two at the same moment it is the one with faults. 1 query.
@@ -176,18 +199,28 @@ class AuditEntry(Personal):
             ),
         ]
 
+    #: When the draft was begun that the entry is about, and in which time zone that is displayed;
+    #: :meth:`AuditEntryQuerySet.name_subjects` sets them.
+    begun_at: datetime | None = None
+    time_zone = "UTC"
+
+    @cached_property
+    def agreement_name(self) -> str:
+        """The name of the agreement, if :meth:`AuditEntryQuerySet.name_subjects` set it; otherwise its slug."""
+        return self.agreement
+
     @property
     def subject(self) -> str:
-        """The name of the row that the entry is about. For an agreement it is the slug. For an edition it is like
-        "terms, edition 2"; an edition that was a draft when the entry was written has the name of a draft. For any
-        other row it is the kind of row and the ``key`` of the entry, if it has one. The words are in the active
-        language. For a row of the site that is not an account, the kind is the name of its model, which is not
-        translated. 0 queries.
+        """The name of the row that the entry is about. For an agreement it is ``agreement_name``. For an edition it is
+        like "terms, edition 2"; an edition that was a draft when the entry was written has the name of a draft, with
+        ``begun_at``. For any other row it is the kind of row and the ``key`` of the entry, if it has one. The words are
+        in the active language. For a row of the site that is not an account, the kind is the name of its model, which
+        is not translated. 0 queries.
         """
         if self.model == "edition":
-            return edition_name(self.agreement, self.number, self.key)
+            return edition_name(self.agreement_name, self.number, self.begun_at, self.time_zone)
         if self.model == "agreement" and self.agreement:
-            return self.agreement
+            return self.agreement_name
         users = get_user_model()._meta
         try:
             model = users if self.model == users.model_name else apps.get_model("agreement", self.model)._meta
@@ -233,10 +266,15 @@ def name_of(by: By) -> str:
     return (f"{full} ({username})" if full and full != username else username)[:255]
 
 
-def edition_name(agreement: str, number: int | None, key: object) -> str:
+def edition_name(agreement: str, number: int | None, begun_at: datetime | None, zone: str) -> str:
     """The name of an edition, in the active language: "terms, edition 2". Without a ``number`` (``None`` or 0) it is
-    the name of a draft, by its primary key ``key``: "terms, draft 7". ``agreement`` is the slug.
+    the name of a draft, with the moment at which it was begun, in that time zone: "terms, draft of 29 November, 03:41".
+    If that is not known, it is "terms, draft". ``agreement`` is the name of the agreement.
     """
     if number:
         return gettext("%(agreement)s, edition %(number)s") % {"agreement": agreement, "number": number}
-    return gettext("%(agreement)s, draft %(id)s") % {"agreement": agreement, "id": key}
+    if begun_at is None:
+        return gettext("%(agreement)s, draft") % {"agreement": agreement}
+    day = dates.day(begun_at, active_language(), zone, "on", year=False)
+    clock = dates.clock(begun_at, zone, seconds=False)
+    return gettext("%(agreement)s, draft of %(day)s, %(clock)s") % {"agreement": agreement, "day": day, "clock": clock}

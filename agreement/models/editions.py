@@ -176,6 +176,7 @@ class Edition(models.Model):
         _("material change"), default=True, help_text=_("Does this edition change the rights or duties of anyone?")
     )
 
+    begun_at = InstantField(_("begun"), default=timezone.now, editable=False)
     number = models.PositiveIntegerField(_("number"), null=True, blank=True, editable=False)
     published_at = InstantField(_("published"), null=True, blank=True, editable=False)
     published_by = models.CharField(_("published by"), max_length=255, blank=True, editable=False)
@@ -533,7 +534,7 @@ class Edition(models.Model):
         publishing.require_publishable({language: self.text(language) for language in languages.LANGUAGES})
 
     def __str__(self) -> str:
-        return edition_name(self.agreement.slug, self.number, self.pk)
+        return edition_name(self.agreement.name, self.number, self.begun_at, self.agreement.time_zone)
 
 
 def _on_commit(call: Callable[[], object], *, using: str) -> None:

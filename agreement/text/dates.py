@@ -163,6 +163,17 @@ def clock(at: datetime, name: str, *, seconds: bool = True) -> str:
     return local.strftime("%H:%M:%S" if seconds and local.second else "%H:%M")
 
 
+def short(at: datetime, language: str, name: str) -> str:
+    """The date and time in digits, for tables: «29.11.2026, 03:41», "29 Nov 2026, 03:41". The zone is left out, and so
+    are the seconds.
+    """
+    local = at.astimezone(ZoneInfo(name))
+    written = (
+        f"{local:%d.%m.%Y}" if language in {"kk", "ru"} else f"{local.day} {_EN[local.month - 1][:3]} {local.year}"
+    )
+    return f"{written}, {local:%H:%M}"
+
+
 def instant(at: datetime, language: str, name: str, *, seconds: bool = True) -> str:
     """The date, time and zone, in the nominative: «2026 жылғы 1 наурыз, сағат 09:00 (Астана уақыты, UTC+5)».
 

@@ -19,7 +19,6 @@ from typing import Any
 from urllib.parse import urljoin
 
 from django.conf import settings
-from django.conf.locale import LANG_INFO
 from django.conf.urls.i18n import is_language_prefix_patterns_used
 from django.core.handlers.exception import response_for_exception
 from django.db import transaction
@@ -41,8 +40,6 @@ from agreement.models import Edition
 from agreement.models.succession import EditionDates
 from agreement.views.cache import CachedResponse, page_cache
 
-# Django names the language «Қазақ», which is the name of the people.
-NATIVE_NAMES = {"kk": "Қазақша"}
 #: The names of the languages in Open Graph data, which have a territory.
 OPEN_GRAPH_LOCALES = {"kk": "kk_KZ", "ru": "ru_RU", "en": "en_US"}
 MAX_DESCRIPTION = 300
@@ -329,8 +326,7 @@ def alternates(request: HttpRequest, query: str = "", chosen: str = "") -> list[
         found.append(
             Alternate(
                 language=language,
-                name=NATIVE_NAMES.get(language)
-                or LANG_INFO.get(language, {}).get("name_local", str(name)).capitalize(),
+                name=conf.native_name(language, str(name)),
                 path=path + chosen,
                 url=urljoin(base, path + query) if base else request.build_absolute_uri(path + query),
                 active=language == translation.get_language(),

@@ -37,7 +37,7 @@ pytestmark = pytest.mark.django_db
 #: What is written the same in every language: names of formats and zones, keys, and what the tests typed.
 INTERNATIONAL = re.compile(
     r"Django|Markdown|Word|docx|SHA|UTC|UUID|NUL|HTML|Asia/\w+|Mac|PDF|IP|terms|author|publisher|officer|user\d|CSV|ZIP|demo|registration|not-accepted|email|https?://\S+"
-    r"|[0-9a-f]{16,}|[0-9a-f-]{36}|example\.kz"
+    r"|[0-9a-f]{16,}|[0-9a-f-]{36}|example\.kz|English"
 )
 
 

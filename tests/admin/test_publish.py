@@ -120,7 +120,7 @@ def test_a_confirmation_is_required_for_immediate_effect_or_warnings(publisher):
     warned = factories.draft(**WARNED)
     later["date"] = f"{timezone.now().year + 2}-03-01"
     assert publisher.post(at("edition_publish", warned.pk), question(publisher, warned, **later)).status_code == 400
-    later["confirmation"] = " terms "
+    later["confirmation"] = " Publish "
     assert publisher.post(at("edition_publish", warned.pk), question(publisher, warned, **later)).status_code == 302
 
 

@@ -65,7 +65,8 @@ class Person:
         follow(self.page.locator(selector).first)
         self.clicks += 1
 
-    def confirm(self, words: str) -> None:
+    def confirm(self) -> None:
+        words = {"kk": "жариялау", "ru": "опубликовать"}[self.language]
         self.page.locator("#id_confirmation").fill(words)
         self.confirmed.append(words)
 
@@ -177,12 +178,12 @@ def test_a_publisher_publishes_for_tomorrow_cancels_and_publishes_now(person, la
     person.click("input[name=when][value=at]")
     person.page.locator("#id_date").fill((timezone.localdate() + timedelta(days=1)).isoformat())
     person.page.locator("#id_time").fill("09:00")
-    person.confirm("terms")
+    person.confirm()
     person.submit("input[type=submit].default")
     tomorrow.refresh_from_db()
     assert (tomorrow.state(), tomorrow.published_by) == (State.SCHEDULED, "publisher")
     assert person.clicks <= 12
-    assert person.confirmed == ["terms"]
+    assert len(person.confirmed) == 1
 
     person.submit("a[href$='/cancel/']")
     person.page.locator("#id_reason").fill("Қате табылды.")
@@ -194,7 +195,7 @@ def test_a_publisher_publishes_for_tomorrow_cancels_and_publishes_now(person, la
 
     person.open(f"agreement/edition/{now.pk}/publish/")
     person.tick_all()
-    person.page.locator("#id_confirmation").fill("terms")
+    person.confirm()
     person.submit("input[type=submit].default")
     now.refresh_from_db()
     assert (now.state(), now.number) == (State.IN_FORCE, 3)
@@ -245,7 +246,7 @@ def test_from_login_to_published_in_twelve_clicks_and_one_typed_confirmation(per
     person.submit("input[name=_continue]")
     person.submit("a[href$='/publish/']")
     person.tick_all()
-    person.confirm("terms")
+    person.confirm()
     person.submit("input[type=submit].default")
     assert Edition.objects.in_force().get().number == 2
     assert person.clicks <= 12
@@ -259,7 +260,7 @@ def test_after_a_test_mail_one_click_publishes_and_the_answers_stay(person, sett
     person.log_in("publisher")
     person.open(f"agreement/edition/{draft.pk}/publish/")
     person.tick_all()
-    person.confirm("terms")
+    person.confirm()
     person.submit("input[type=submit][formaction]")
     assert len(mail.outbox) == 2
     person.submit("input[type=submit].default")
@@ -349,7 +350,7 @@ def test_a_correction_replaces_the_paused_notice(person, settings, language):
     person.click("input[name=when][value=now]")
     if person.page.locator("#id_reason").count():
         person.page.locator("#id_reason").fill("Ошибка в тексте.")
-    person.confirm("terms")
+    person.confirm()
     person.submit("input[type=submit].default")
 
     dispatch.work(clock=lambda: timezone.now() + timedelta(minutes=11))
@@ -398,7 +399,7 @@ def test_edition_two_pasted_in_the_browser_is_byte_for_byte_that_of_the_commands
     person.submit("input[name=_continue]")
     person.submit("a[href$='/publish/']")
     person.tick_all()
-    person.page.locator("#id_confirmation").fill("browser")
+    person.confirm()
     person.submit("input[type=submit].default")
 
     by_commands.refresh_from_db()
@@ -573,7 +574,7 @@ def test_an_outdated_publish_page_is_refused_and_nothing_is_published(person, me
     person.log_in("publisher")
     person.open(f"agreement/edition/{draft.pk}/publish/")
     person.tick_all()
-    person.page.locator("#id_confirmation").fill("terms")
+    person.confirm()
     if meanwhile == "edited":
         Edition.objects.filter(pk=draft.pk).update(summary_ru="Иначе")
     elif meanwhile == "published":
@@ -719,6 +720,29 @@ def test_axe_finds_nothing_on_pages_that_answer_a_form(person, language, tmp_pat
     found["refused"] = violations(person.page)
     assert person.page.locator("textarea[readonly]").count() > 0
     assert {name: faults for name, faults in found.items() if faults} == {}
+
+
+@pytest.mark.parametrize("page", [390, 1280], indirect=True)
+@languages
+def test_the_start_page_fits_a_phone_and_a_screen_and_axe_finds_nothing(person, language):
+    get_user_model().objects.create_superuser("admin", password="password")
+    factories.start_page_world()
+    person.log_in("admin")
+    person.open("")
+    assert person.page.locator(".agreement-card").count() == 3
+    assert person.page.locator(".agreement-card progress").count() >= 1
+    assert overflow(person.page) <= 0
+    assert violations(person.page) == []
+
+
+@languages
+def test_the_links_to_the_other_languages_lead_to_the_same_page(person, language):
+    person.log_in("author")
+    person.open("agreement/edition/?q=terms")
+    other = {"kk": "ru", "ru": "kk"}[language]
+    person.submit(f".agreement-languages a[lang={other}]")
+    assert person.page.url.endswith(f"/{other}/admin/agreement/edition/?q=terms")
+    assert person.page.locator("html").get_attribute("lang") == other
 
 
 def violations(page: Page) -> list[str]:

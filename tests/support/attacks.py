@@ -369,7 +369,7 @@ def _update(model: str, field: Any) -> Callable[[World], Statements]:
 
 #: What may be written in a sealed row, by the design; every other column is attacked.
 FREE = {
-    "agreement": {"time_zone", "head", "acceptance_mode"},
+    "agreement": {"name_kk", "name_ru", "time_zone", "head", "acceptance_mode"},
     "edition": {"cancelled_at"},
     "noticetext": set(),
     # What may be emptied in an entry about a person.
@@ -784,7 +784,10 @@ POSTGRESQL |= {
 # Those of an owner who first removes what the table itself requires.
 
 #: What is not sealed, and may be anything.
-_UNSEALED = {("agreement", "time_zone"), ("agreement", "acceptance_mode"), ("withdrawal", "confirm_attempts")}
+_UNSEALED = {
+    *(("agreement", column) for column in ("name_kk", "name_ru", "time_zone", "acceptance_mode")),
+    ("withdrawal", "confirm_attempts"),
+}
 
 
 def _without_not_null(model: str, column: str) -> Callable[[World], Statements]:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from contextvars import ContextVar
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.contrib.auth import get_user_model
+from django.utils import timezone
 
-from agreement.models import Agreement, Edition
+from agreement.models import Agreement, Breach, Edition, Notice, Progress, Withdrawal
 from tests.support.site import KK, RU
 
 
 def agreement(slug: str = "terms") -> Agreement:
-    return Agreement.objects.get_or_create(slug=slug)[0]
+    return Agreement.objects.get_or_create(slug=slug, defaults={"name_kk": slug, "name_ru": slug})[0]
 
 
 #: True while ``draft`` makes a row in this thread. Django asks the database about each constraint before it saves,
@@ -57,3 +58,28 @@ def users(count: int, *, languages: tuple[str, ...] = ("kk", "ru", "")) -> list[
         Profile(user=user, language=languages[number % len(languages)]) for number, user in enumerate(made)
     )
     return made
+
+
+def start_page_world() -> None:
+    """Three agreements with something of everything that the start page displays: an edition in force, a scheduled one,
+    drafts with and without findings, a paused notice, a delayed one, one that did not reach everybody, a withdrawal
+    without a reply, and a breach that is not announced.
+    """
+    now = timezone.now()
+    [reader] = users(1)
+    in_force = published()
+    scheduled = published(effective_from=now + timedelta(days=12))
+    draft()
+    draft(kk=KK + "\n9.9. Бір.\n")
+    other, third = published(slug="privacy"), published(slug="rules")
+    Notice.objects.update(fanned_out_at=now, due_at=now - timedelta(hours=1))
+    paused = Notice.objects.get(edition=scheduled)
+    Notice.objects.filter(pk=paused.pk).update(paused_at=now)
+    Progress.objects.create(notice=paused, channel="email", waiting=600_000, sent=400_000)
+    Progress.objects.create(notice=Notice.objects.get(edition=other), channel="email", waiting=1, sent=999_999)
+    gaps = Notice.objects.get(edition=third)
+    Progress.objects.create(notice=gaps, channel="email", sent=7, failed=2)
+    Withdrawal.objects.register(
+        agreement=in_force.agreement, outcome="ended", received_on=now.date() - timedelta(days=1), user=reader
+    )
+    Breach.objects.create(agreement=in_force.agreement, known_at=now - timedelta(days=9))

@@ -183,3 +183,10 @@ def test_the_placeholders_of_a_sentence_have_no_seconds():
 )
 def test_a_day_may_be_written_without_its_year(language, written):
     assert dates.day(noon(3), language, ALMATY, "on", year=False) == written
+
+
+def test_a_short_moment_has_digits_in_every_language():
+    at = datetime(2026, 11, 28, 22, 41, 30, tzinfo=UTC)
+    assert dates.short(at, "kk", "Asia/Almaty") == "29.11.2026, 03:41"
+    assert dates.short(at, "ru", "Asia/Almaty") == "29.11.2026, 03:41"
+    assert dates.short(at, "en", "Asia/Almaty") == "29 Nov 2026, 03:41"

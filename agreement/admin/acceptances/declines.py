@@ -28,6 +28,7 @@ from agreement.admin.base import (
     ReadOnly,
     UserSearch,
     moment,
+    moment_column,
     public_address,
     yes_or_no,
 )
@@ -85,7 +86,7 @@ class DeclineCsvView(AdminView):
 
 @admin.register(Decline)
 class DeclineAdmin(ReadOnly, LoggedViews[Decline], UserSearch[Decline], LongList[Decline]):
-    list_display = ["id", "about", "user", "language", "when", "since"]
+    list_display = ["id", "about", "user", "language", moment_column("when", _("when"), field="at"), "since"]
     list_filter = [EditionFilter, AcceptedFilter]
     list_select_related = ["user", "edition__agreement"]
     change_list_template = "admin/agreement/decline/change_list.html"

@@ -32,6 +32,7 @@ from agreement.admin.base import (
     UserSearch,
     copy_row,
     moment,
+    moment_column,
     public_address,
     yes_or_no,
 )
@@ -76,7 +77,7 @@ class AcceptanceAdmin(
     form = OnBehalfForm
     raw_id_fields = ["user"]
     formfield_overrides = DATETIME_FIELDS
-    list_display = ["id", "about", "user", "kind", "text_language", "when"]
+    list_display = ["id", "about", "user", "kind", "text_language", moment_column("when", _("when"), field="at")]
     list_filter = ["kind"]
     list_select_related = ["user", "edition__agreement"]
     change_list_template = "admin/agreement/acceptance/change_list.html"

@@ -24,8 +24,8 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, path
 from django.utils.decorators import method_decorator
-from django.utils.html import format_html, format_html_join
-from django.utils.safestring import SafeString, mark_safe
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 from django.utils.text import capfirst
 from django.utils.translation import gettext, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
@@ -33,7 +33,15 @@ from django.views.decorators.http import require_safe
 from modeltranslation.admin import TranslationAdmin
 from reversion.admin import VersionAdmin
 
-from agreement.admin.base import TEXT_COLUMNS, SafeChangeList, SafeFilters, moment, public_address, redirect_missing
+from agreement.admin.base import (
+    TEXT_COLUMNS,
+    SafeChangeList,
+    SafeFilters,
+    moment,
+    public_address,
+    redirect_missing,
+    short_moment,
+)
 from agreement.admin.editions import comments, revisions
 from agreement.admin.editions.accepted_chart import acceptance_chart
 from agreement.admin.editions.amendment import AmendmentView
@@ -64,13 +72,12 @@ from agreement.admin.editions.start import StartView
 from agreement.admin.notices.progress import notice_progress
 from agreement.admin.notices.state import EditionStateFilter, edition_notices, with_notices
 from agreement.admin.rights import denied_actions
-from agreement.conf import active_language
 from agreement.editions.display import text_language
 from agreement.models import AuditEntry, Edition, HandOver
 from agreement.models.audit import AuditAction
 from agreement.models.errors import TEXT_FIELDS
 from agreement.models.succession import State
-from agreement.text import dates, languages, source
+from agreement.text import languages, source
 
 if TYPE_CHECKING:
     AnyField = models.Field[Any, Any]
@@ -155,7 +162,7 @@ class EditionAdmin(SafeFilters[Edition], VersionAdmin, TranslationAdmin):  # typ
     list_display = ["name", "badge", "sending", "binds", "heading"]
     list_filter = [HandOverFilter, EditionStateFilter]
     show_facets = admin.ShowFacets.NEVER
-    search_fields = ["agreement__slug", "title_kk", "title_ru"]
+    search_fields = ["agreement__slug", "agreement__name_kk", "agreement__name_ru", "title_kk", "title_ru"]
     list_select_related = ["agreement", "hand_over"]
     list_per_page = 50
     form = EditionForm
@@ -355,14 +362,8 @@ class EditionAdmin(SafeFilters[Edition], VersionAdmin, TranslationAdmin):  # typ
     def binds(self, edition: Edition) -> SafeString | str:
         if not edition.effective_from or edition.cancelled_at:
             return "—"
-        zone, until = edition.agreement.time_zone, edition.successor_from()
-        language = active_language()
-        begins = dates.placeholders(edition.effective_from, language, zone, "from")
-        sentences = [gettext("from %(day)s, %(clock)s (%(zone)s)") % begins]
-        if until:
-            ends = dates.placeholders(until, language, zone, "until")
-            sentences.append(gettext("until %(day)s, %(clock)s (%(zone)s)") % ends)
-        return format_html_join(mark_safe("<br>"), "{}", ([sentence] for sentence in sentences))
+        until = edition.successor_from()
+        return format_html("{} –<br>{}", short_moment(edition.effective_from), short_moment(until) if until else "")
 
     @admin.display(description=_("published"))
     def published_moment(self, edition: Edition) -> str:

@@ -15,7 +15,7 @@ from django.contrib.auth.models import AbstractBaseUser
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.utils import timezone
-from django.utils.translation import gettext
+from django.utils.translation import gettext, pgettext
 from django.utils.translation import gettext_lazy as _
 
 from agreement import conf
@@ -62,8 +62,8 @@ class PublishForm(forms.Form):
     publication then refuses.
 
     Every warning must be ticked. A reason is required if the draft takes effect earlier than the edition in force
-    promises. The slug of the agreement must be typed as the confirmation if the draft has warnings, or takes effect now
-    or within the notice delay.
+    promises. ``phrase`` is a word in the language of the page. It must be typed as the confirmation if the draft has
+    warnings, or takes effect now or within the notice delay.
 
     Two hidden fields identify what the page displayed: ``draft`` is the fingerprint of the draft, and ``after`` is the
     digest of the last edition that was not cancelled (``""``: there is none). The form does not compare them with the
@@ -127,7 +127,8 @@ class PublishForm(forms.Form):
             (warning.key, " · ".join(filter(None, (warning.place, warning.sentence)))) for warning in warnings
         ]
         self.warning_keys = {warning.key for warning in warnings}
-        self.phrase = edition.agreement.slug
+        # In Kazakh and Russian it has only letters that both keyboards have.
+        self.phrase = pgettext("a word to type", "publish")
         self.zone = edition.agreement.time_zone
         self.binding = binding
         self.effective_from: datetime | None = None
@@ -184,7 +185,7 @@ class PublishForm(forms.Form):
     def _require_confirmation(self, *, at_once: bool) -> None:
         if self.warning_keys - set(self.cleaned_data.get("warnings", ())):
             self.add_error("warnings", _("Tick each warning that you accept, or go back and correct the draft."))
-        confirmed = self.cleaned_data.get("confirmation", "").strip() == self.phrase
+        confirmed = self.cleaned_data.get("confirmation", "").strip().casefold() == self.phrase
         if (at_once or self.warning_keys) and not confirmed:
             sentence = _("Type %(phrase)s to confirm: the edition takes effect immediately, or it has warnings.")
             self.add_error("confirmation", ValidationError(sentence, params={"phrase": self.phrase}))

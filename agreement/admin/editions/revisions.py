@@ -69,9 +69,9 @@ def deleted_rows() -> list[tuple[int, str, str]]:
     first.
     """
     deleted = Version.objects.get_deleted(Edition).select_related("revision").order_by("-pk")
-    slugs = _slugs()
+    agreements = Agreement.objects.in_bulk()
     return [
-        (version.pk, moment(version.revision.date_created, conf.time_zone()), _name(version, slugs))
+        (version.pk, moment(version.revision.date_created, conf.time_zone()), _name(version, agreements))
         for version in deleted
     ]
 
@@ -143,7 +143,12 @@ def recover(model_admin: EditionModelAdmin, request: HttpRequest, version_id: st
         permitted = model_admin.has_add_permission(request) and model_admin.has_change_permission(request)
         if request.method == "POST" and not permitted:
             return refuse_edit(model_admin, request, None)
-        return page({"title": gettext("A deleted draft: %(edition)s") % {"edition": _name(version, _slugs())}})
+        return page(
+            {
+                "title": gettext("A deleted draft: %(edition)s")
+                % {"edition": _name(version, Agreement.objects.in_bulk())}
+            }
+        )
 
 
 def _refuse_revision(model_admin: EditionModelAdmin, request: HttpRequest, version_id: str) -> HttpResponse | None:
@@ -181,17 +186,16 @@ def _refuse_revision(model_admin: EditionModelAdmin, request: HttpRequest, versi
     return None
 
 
-def _slugs() -> dict[int, str]:
-    return dict(Agreement.objects.values_list("pk", "slug"))
-
-
-def _name(version: Version, slugs: dict[int, str]) -> str:
-    """Return the name of the draft in the language of the page. If its agreement is not in ``slugs``, or the version
-    can't be read, return the stored name, which is in the language of its author. ``slugs`` maps the keys of agreements
-    to their slugs.
+def _name(version: Version, agreements: dict[int, Agreement]) -> str:
+    """Return the name of the draft in the language of the page. If its agreement is not in ``agreements``, or the
+    version can't be read, return the stored name, which is in the language of its author. ``agreements`` are found by
+    their keys.
     """
-    agreement = _fields(version).get("agreement_id")
-    return edition_name(slugs[agreement], None, version.object_id) if agreement in slugs else version.object_repr
+    fields = _fields(version)
+    agreement = agreements.get(fields.get("agreement_id", 0))
+    if agreement is None:
+        return str(version.object_repr)
+    return edition_name(agreement.name, None, fields.get("begun_at"), agreement.time_zone)
 
 
 def _fields(version: Version) -> dict[str, Any]:

@@ -29,7 +29,9 @@ from agreement.admin.base import (
     LoggedViews,
     SafeFilters,
     moment,
+    moment_column,
     redirect_missing,
+    short_moment,
 )
 from agreement.admin.notices.progress import CHANNEL_LABELS
 from agreement.evidence import find_user_keys
@@ -119,7 +121,8 @@ class BreachAdmin(LoggedViews[Breach], SafeFilters[Breach]):
 
     form = BreachForm
     formfield_overrides = DATETIME_FIELDS
-    list_display = ["id", "agreement", "known", "deadline", "announced"]
+    list_display = ["id", "agreement", moment_column("known", _("became known"), field="known_at")]
+    list_display += ["by", "notified"]
     list_display_links = ["id", "agreement"]
     list_select_related = ["agreement", "notice"]
     fields = ["agreement", "known_at", "everyone", "users", "text_kk", "text_ru"]
@@ -193,6 +196,17 @@ class BreachAdmin(LoggedViews[Breach], SafeFilters[Breach]):
             sending_url(row, self.admin_site),
             moment(row.notice.created_at, row.agreement.time_zone),
         )
+
+    @admin.display(description=_("to be announced by"))
+    def by(self, row: Breach) -> str:
+        return short_moment(row.deadline)
+
+    @admin.display(description=_("announced"))
+    def notified(self, row: Breach) -> str:
+        if row.notice is None:
+            return gettext("not yet")
+        at = short_moment(row.notice.created_at)
+        return format_html('<a href="{}">{}</a>', sending_url(row, self.admin_site), at)
 
     @admin.display(description=_("concerns"))
     def whom(self, row: Breach) -> str:

@@ -25,6 +25,7 @@ from agreement.admin.base import (
     UserSearch,
     column_name,
     moment,
+    moment_column,
 )
 from agreement.admin.notices.progress import CHANNEL_LABELS, NoticeActionView, ProgressView, reason_in_words
 from agreement.admin.notices.state import StateFilter, state_badge
@@ -42,7 +43,7 @@ class NoticeTextInline(ReadOnly, admin.StackedInline[NoticeText, Notice]):
 
 @admin.register(Notice)
 class NoticeAdmin(ReadOnly, SafeFilters[Notice]):
-    list_display = ["id", "edition", "kind", "state", "sending", "due"]
+    list_display = ["id", "edition", "kind", "state", "sending", moment_column("due", _("due"), field="due_at")]
     list_display_links = ["id", "edition"]
     list_filter = [StateFilter]
     show_facets = admin.ShowFacets.NEVER
@@ -130,7 +131,8 @@ class NoticeAdmin(ReadOnly, SafeFilters[Notice]):
 
 @admin.register(Delivery)
 class DeliveryAdmin(ReadOnly, LoggedViews[Delivery], UserSearch[Delivery], LongList[Delivery]):
-    list_display = ["id", "about", "user", "by", "language", "outcome", "why", "attempts", "recorded"]
+    list_display = ["id", "about", "user", "by", "language", "outcome", "why", "attempts"]
+    list_display += [moment_column("recorded", Delivery._meta.get_field("outcome_at").verbose_name, field="outcome_at")]
     list_filter = ["outcome"]
     list_select_related = ["user"]
     fields = ["notice", "user", "by", "language", "outcome", "why", "attempts", "due", "recorded"]

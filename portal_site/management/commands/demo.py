@@ -36,6 +36,7 @@ from portal_site.models import Profile
 HOST, PORT = "127.0.0.1", 8000
 SLUG = "user-agreement"
 ZONE = "Asia/Almaty"
+NAMES = {"name_kk": "Пайдаланушы келісімі", "name_ru": "Пользовательское соглашение"}
 SAMPLES = Path(__file__).resolve().parents[2] / "samples"
 #: When the sample editions took effect that are recorded as history. The demo publishes the edition that is not listed.
 HISTORY = {
@@ -272,7 +273,7 @@ def make_people() -> str:
 
 def load_samples() -> Agreement:
     """Record or publish the sample editions that are missing, each in one transaction. Return the agreement."""
-    agreement, _created = Agreement.objects.get_or_create(slug=SLUG, defaults={"time_zone": ZONE})
+    agreement, _created = Agreement.objects.get_or_create(slug=SLUG, defaults=NAMES | {"time_zone": ZONE})
     admin = get_user_model()._default_manager.get(username=ADMIN)
     for stated in json.loads((SAMPLES / "editions.json").read_text(encoding="utf-8")):
         number = stated.pop("number")

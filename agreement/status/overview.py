@@ -1,0 +1,275 @@
+"""What waits for the people at the desk, for its start page: for each agreement the edition in force, what is
+announced, the drafts, the sending, the replies to withdrawals, and the breaches of personal data.
+
+The numbers are those of the progress tables, as for monitors: no query reads all deliveries. Only what a reader may
+view is read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import lru_cache
+from zoneinfo import ZoneInfo
+
+from django.db.models import CharField, Count, Exists, IntegerField, OuterRef, Prefetch, Q, QuerySet, Subquery
+from django.db.models.functions import Cast, Coalesce
+from django.utils import timezone
+
+from agreement import conf
+from agreement.memory import remembered
+from agreement.models import (
+    Agreement,
+    AuditAction,
+    AuditEntry,
+    Breach,
+    ChannelState,
+    Edition,
+    Notice,
+    Progress,
+    Withdrawal,
+    channel_state,
+)
+from agreement.models.progress import UNDER_WAY, NoticeState, notice_state
+from agreement.status.report import UNSENT_LOOK
+from agreement.text import clauses, languages
+from agreement.text.lint import rules
+
+#: How many drafts of one agreement are described, the newest first.
+MAX_DRAFTS = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draft:
+    """A draft, who saved it last (``""`` if it is not known) and when, and the findings of the lint."""
+
+    edition: Edition
+    by: str
+    at: datetime | None
+    errors: int
+    warnings: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sending:
+    """A notice that is being sent or did not reach everybody, with its numbers in all channels. ``delayed`` means that
+    nothing was sent for ``UNSENT_LOOK`` although the rate limits allow it.
+    """
+
+    notice: Notice
+    state: NoticeState
+    sent: int
+    audience: int
+    waiting: int
+    unreached: int
+    delayed: bool
+
+    @property
+    def done(self) -> int:
+        """The number of deliveries that no longer wait."""
+        return self.audience - self.waiting
+
+    @property
+    def paused(self) -> bool:
+        return self.state in {NoticeState.PAUSED, NoticeState.DELAY_PAUSED}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenBreach:
+    """A breach of personal data of which not all users are notified. ``late`` means that the deadline is over."""
+
+    breach: Breach
+    late: bool
+
+
+@dataclass(slots=True, kw_only=True)
+class Card:
+    """What is known of one agreement. ``binding`` is the edition in force, and ``announced`` are the scheduled editions
+    with the number of days left, the first one first. ``replies`` is the number of withdrawals whose reply is not sent.
+    """
+
+    agreement: Agreement
+    binding: Edition | None = None
+    announced: list[tuple[Edition, int]] = field(default_factory=list)
+    drafts: list[Draft] = field(default_factory=list)
+    other_drafts: int = 0
+    sending: list[Sending] = field(default_factory=list)
+    replies: int = 0
+    breaches: list[OpenBreach] = field(default_factory=list)
+
+
+@dataclass(slots=True, kw_only=True)
+class Overview:
+    """A card for each agreement, and the last verification of all editions, if it was read and is known."""
+
+    cards: list[Card]
+    verification: AuditEntry | None = None
+
+
+def overview(*, viewable: Collection[str], at: datetime | None = None) -> Overview:
+    """Return what waits at that instant (now). ``viewable`` are the names of the models whose rows the reader may view,
+    such as ``edition``: nothing about other rows is read. The edition in force and what is announced are public.
+
+    At most 8 queries, however many agreements, editions and deliveries there are.
+    """
+    at = at or timezone.now()
+    cards = {agreement.pk: Card(agreement=agreement, replies=replies) for agreement, replies in _agreements(viewable)}
+    if not cards:
+        return Overview(cards=[])
+    editions = list(_editions(at, drafts="edition" in viewable))
+    for edition in editions:
+        edition.agreement = cards[edition.agreement_id].agreement
+    _add_editions(cards, editions, at)
+    if "notice" in viewable:
+        for one in _sending(editions, at):
+            cards[one.notice.edition.agreement_id].sending.append(one)
+    if "breach" in viewable:
+        for breach in Breach.objects.open().select_related("agreement", "notice"):
+            cards[breach.agreement_id].breaches.append(OpenBreach(breach=breach, late=breach.deadline < at))
+    verification = AuditEntry.objects.last_verification() if "auditentry" in viewable else None
+    return Overview(cards=list(cards.values()), verification=verification)
+
+
+def _agreements(viewable: Collection[str]) -> Iterable[tuple[Agreement, int]]:
+    """Return all agreements, each with the number of its withdrawals whose reply is not sent; 0 if the reader may not
+    view withdrawals.
+    """
+    agreements = Agreement.objects.all()
+    if "withdrawal" not in viewable:
+        return [(agreement, 0) for agreement in agreements]
+    unsent = Withdrawal.objects.unconfirmed().filter(agreement=OuterRef("pk")).order_by()
+    counts = unsent.values("agreement").annotate(count=Count("pk")).values("count")
+    replies = Coalesce(Subquery(counts, output_field=IntegerField()), 0)
+    return [(agreement, agreement.replies) for agreement in agreements.annotate(replies=replies)]
+
+
+def _editions(at: datetime, *, drafts: bool) -> QuerySet[Edition]:
+    """Return the editions in force and scheduled, and the ``drafts``, the newest first, without texts. Each has
+    ``saved_at``, ``saved_by`` and ``saved``: the moment, the author and the key of the last audit entry about saving
+    it.
+    """
+    relevant = Q(effective_from__binds_at=at) | Q(effective_from__gt=at, cancelled_at__isnull=True)
+    if drafts:
+        relevant |= Q(published_at__isnull=True)
+    key = Cast(OuterRef("pk"), CharField())
+    entries = AuditEntry.objects.filter(model="edition", key=key, action=AuditAction.WRITTEN).order_by("-pk")
+    columns = {f"saved{end}": Subquery(entries.values(name)[:1]) for end, name in (("", "pk"), ("_at", "at"))}
+    found: QuerySet[Edition] = Edition.objects.filter(relevant).without_texts("body", "summary").order_by("-pk")
+    return found.annotate(**columns, saved_by=Subquery(entries.values("by")[:1]))
+
+
+def _add_editions(cards: dict[int, Card], editions: list[Edition], at: datetime) -> None:
+    drafts: dict[int, list[Edition]] = {}
+    for edition in editions:
+        card = cards[edition.agreement_id]
+        if edition.effective_from is None:
+            drafts.setdefault(edition.agreement_id, []).append(edition)
+        elif edition.effective_from <= at:
+            card.binding = edition
+        else:
+            zone = ZoneInfo(card.agreement.time_zone)
+            days = (edition.effective_from.astimezone(zone).date() - at.astimezone(zone).date()).days
+            card.announced.insert(0, (edition, days))
+    described = {key: found[:MAX_DRAFTS] for key, found in drafts.items()}
+    findings = _findings(cards, [edition for found in described.values() for edition in found])
+    for key, found in described.items():
+        cards[key].other_drafts = len(drafts[key]) - len(found)
+        for edition in found:
+            errors, warnings = findings[edition.pk]
+            by, saved_at = edition.saved_by or "", edition.saved_at  # type: ignore[attr-defined]  # annotated
+            draft = Draft(edition=edition, by=by, at=saved_at, errors=errors, warnings=warnings)
+            cards[key].drafts.append(draft)
+
+
+class _Counts:
+    """The numbers of errors and warnings of the lint about one saved state of a draft, before they are known."""
+
+    known: tuple[int, int] | None = None
+
+
+@remembered
+@lru_cache(maxsize=256)
+def _counts(draft: int, saved: int | None, binding: str) -> _Counts:
+    """Return the object in which the numbers of findings are stored about the draft with that key, as it was saved with
+    the audit entry ``saved``, compared with the edition in force whose digest is ``binding``.
+    """
+    return _Counts()
+
+
+def _findings(cards: dict[int, Card], drafts: list[Edition]) -> dict[int, tuple[int, int]]:
+    """Return the numbers of errors and warnings about each of these drafts, by its key. They are remembered, because a
+    text takes long to check. 1 query for all texts, if any of them is not known.
+    """
+    counts, wanted = {}, set()
+    for draft in drafts:
+        binding = cards[draft.agreement_id].binding
+        counts[draft.pk] = _counts(draft.pk, draft.saved, binding.digest if binding else "")  # type: ignore[attr-defined]
+        if counts[draft.pk].known is None:
+            wanted |= {draft.pk, binding.pk if binding else draft.pk}
+    texts = Edition.objects.with_real_columns().in_bulk(wanted) if wanted else {}
+    for draft in drafts:
+        if counts[draft.pk].known is None:
+            binding = cards[draft.agreement_id].binding
+            # If the draft was deleted meanwhile, nothing is known of it.
+            written = texts.get(draft.pk)
+            counts[draft.pk].known = _lint(written, texts[binding.pk] if binding else None) if written else (0, 0)
+    return {key: one.known or (0, 0) for key, one in counts.items()}
+
+
+def _lint(draft: Edition, binding: Edition | None) -> tuple[int, int]:
+    """Return the numbers of errors and warnings about the draft, with the rules of the writing page."""
+    texts = {code: draft.text(code) for code in languages.LANGUAGES}
+    bodies = {code: text.body for code, text in texts.items()}
+    found = rules.lint(
+        bodies,
+        titles={code: clauses.title_line(body) for code, body in bodies.items()},
+        summaries={code: text.summary for code, text in texts.items()},
+        previous={code: binding.text(code).body for code in bodies} if binding else None,
+        stated=draft.statements(),
+        previous_stated=binding.statements() if binding else None,
+        **conf.lint_options(),
+    )
+    errors = sum(message.severity == "error" for message in found)
+    return errors, len(found) - errors
+
+
+def _sending(editions: list[Edition], at: datetime) -> list[Sending]:
+    """Return the notices that are under way or, of the given editions, that did not reach everybody, the newest first,
+    unless their deliveries are to be skipped now. At most 3 queries.
+    """
+    waiting = Exists(Progress.objects.filter(notice=OuterRef("pk"), waiting__gt=0))
+    relevant = Q(fanned_out_at__isnull=True) | Q(waiting) | Q(edition__in=[edition.pk for edition in editions])
+    notices = Notice.objects.filter(relevant).with_edition().with_overtaking(at=at).order_by("-pk")
+    found, channels = [], None
+    for notice in notices.prefetch_related(Prefetch("progress", Progress.objects.with_gone())):
+        rows = notice.progress.all()
+        state = notice_state(notice, rows, at=at)
+        if state not in UNDER_WAY and (state != NoticeState.GAPS or notice.skip_reason(at)):
+            continue
+        idle = [row for row in rows if state == NoticeState.SENDING and _is_idle(notice, row, at)]
+        if idle and channels is None:
+            channels = {channel.channel: channel for channel in ChannelState.objects.all()}
+        found.append(
+            Sending(
+                notice=notice,
+                state=state,
+                sent=sum(row.sent for row in rows),
+                audience=sum(row.audience for row in rows),
+                waiting=sum(row.waiting for row in rows),
+                unreached=sum(row.unreached for row in rows),
+                delayed=any(_may_send(channels or {}, row.channel, at) for row in idle),
+            )
+        )
+    return found
+
+
+def _is_idle(notice: Notice, row: Progress, at: datetime) -> bool:
+    """Return whether deliveries have waited in that channel for ``UNSENT_LOOK`` since the last batch."""
+    return bool(row.waiting) and at - max(notice.due_at, row.latest_at or notice.due_at) > UNSENT_LOOK
+
+
+def _may_send(channels: dict[str, ChannelState], channel: str, at: datetime) -> bool:
+    """Return whether the rate limits of that channel allow a message at that instant."""
+    limits, state = channel_state.limits_for(channel), channels.get(channel)
+    return not (limits and state) or state.free_slots(limits, at) > 0
