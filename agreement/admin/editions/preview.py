@@ -148,7 +148,8 @@ class PreviewView(EditionView):
             html = composed()
         except (ImproperlyConfigured, NoReverseMatch) as error:
             return HttpResponse(str(error), content_type="text/plain; charset=utf-8", status=409)
-        return HttpResponse(html, headers={"Content-Security-Policy": POLICY, "Cache-Control": "no-store"})
+        headers = {"Content-Security-Policy": POLICY, "Cache-Control": "no-store", "X-Robots-Tag": "noindex"}
+        return HttpResponse(html, headers=headers)
 
     def _file(self, edition: Edition, binding: Edition | None, kind: str, code: str) -> HttpResponse:
         """Return the draft as a Word file in the language ``code``, or its changes since ``binding``, the edition in
