@@ -32,7 +32,7 @@ ANNOUNCED_SUBJECT = "Условия изменятся"
 
 def first_words(message: EmailMessage) -> str:
     """The first words of the subject, which state what happened to the edition, without the day."""
-    return re.sub(r" \d+ \w+", "", message.subject.partition(":")[0])
+    return re.sub(r" \d+\s\w+", "", message.subject.partition(":")[0])
 
 
 class Killed(BaseException):

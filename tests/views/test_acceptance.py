@@ -144,7 +144,7 @@ def test_a_stale_form_is_answered_with_what_changed_since_the_edition_that_was_r
 
     page = reader.post(HERE, shown | {"decision": "accept"}).content.decode()
 
-    assert "Что изменилось по сравнению с редакцией № 2, которую Вы читали" in page
+    assert "Что изменилось по сравнению с редакцией №\u00a02, которую Вы читали" in page
     assert re.search(r"</span>\s*особый", page)  # Marked as added.
     assert not re.search(r"</span>\s*новый", page)
     forged = shown | {"digest": "0" * 64, "decision": "accept"}

@@ -592,7 +592,7 @@ def test_a_clause_has_one_control_with_its_links_and_citations(client):
         for language in ("kk", "ru")
     }
     assert (
-        f'lang="ru">Соглашение, редакция № 2 (действует с {day["ru"]}), пункт 1.2.'
+        f'lang="ru">Соглашение, редакция №\u00a02 (действует с {day["ru"]}), пункт 1.2.'
         f" {base}/ru/agreements/terms/editions/2/#1.2</p>"
     ) in unit
     assert (
