@@ -151,11 +151,17 @@ class WithdrawalAdmin(
         return request.user.has_perm("agreement.add_withdrawal")
 
     def get_fields(self, request: HttpRequest, obj: Withdrawal | None = None) -> tuple[str, ...]:
-        return self.displayed_fields if obj else APPLICATION_FIELDS
+        return self._displayed_fields(request, obj) if obj else APPLICATION_FIELDS
 
     def get_readonly_fields(self, request: HttpRequest, obj: Withdrawal | None = None) -> tuple[str, ...]:
-        changeable = ("replied_on",) if obj and self.has_change_permission(request, obj) else ()
-        return tuple(name for name in self.displayed_fields if name not in changeable) if obj else ()
+        return tuple(name for name in self._displayed_fields(request, obj) if name != "replied_on") if obj else ()
+
+    def _displayed_fields(self, request: HttpRequest, obj: Withdrawal) -> tuple[str, ...]:
+        """Return the names of the fields of the page. That of the day of a reply is displayed in words if the officer
+        may not change it.
+        """
+        replied = "replied_on" if self.has_change_permission(request, obj) else "replied"
+        return tuple(replied if name == "replied_on" else name for name in self.displayed_fields)
 
     def has_change_permission(self, request: HttpRequest, obj: object = None) -> bool:
         """Return whether the officer may record the day of a reply: until one was given, or the row is erased. The
@@ -266,6 +272,10 @@ class WithdrawalAdmin(
     @admin.display(description=Withdrawal._meta.get_field("received_on").verbose_name, ordering="received_on")
     def received(self, row: Withdrawal) -> str:
         return _day(row, row.received_on)
+
+    @admin.display(description=Withdrawal._meta.get_field("replied_on").verbose_name)
+    def replied(self, row: Withdrawal) -> str:
+        return _day(row, row.replied_on) if row.replied_on else "—"
 
     @admin.display(description=Withdrawal._meta.get_field("reply_by").verbose_name)
     def last_day(self, row: Withdrawal) -> str:

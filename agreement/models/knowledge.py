@@ -153,9 +153,8 @@ def _version_sql() -> str:
     edition, notice, progress = (model._meta.db_table for model in (Edition, Notice, Progress))
     of_notice = f"FROM {notice} JOIN {edition} ON {edition}.id = edition_id"
     of_progress = f"{of_notice} JOIN {progress} ON {notice}.id = notice_id"
-    # The statement contains only names of the app.
     return (
-        f"SELECT COUNT(published_at), COUNT(cancelled_at), (SELECT COUNT(*) {of_notice} WHERE agreement_id = %s),"  # noqa: S608
+        f"SELECT COUNT(published_at), COUNT(cancelled_at), (SELECT COUNT(*) {of_notice} WHERE agreement_id = %s),"  # noqa: S608 - only names of the app
         f" (SELECT COALESCE(SUM(bounced), 0) {of_progress} WHERE agreement_id = %s) FROM {edition}"
         " WHERE agreement_id = %s"
     )

@@ -430,6 +430,8 @@ def test_without_filing_on_the_site_the_page_says_how_to_apply(settings):
     factories.published()
     (user,) = factories.users(1)
     client = signed_in(user)
+    assert "письменным заявлением" not in client.get(OWN).content.decode(), "there is nothing to withdraw"
+    accept(user)
     page = client.get(OWN)
     assert "письменным заявлением" in page.content.decode()
     assert page.headers["Cache-Control"] == "private, no-store"

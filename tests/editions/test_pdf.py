@@ -83,8 +83,8 @@ def test_every_sheet_has_its_edition_date_digest_and_page_number(client):
     for place, sheet in enumerate(sheets, start=1):
         found = " ".join(sheet.extract_text().split())
         assert f"{place} / {len(sheets)}" in found
-        assert "Редакция №\u00a01 · " in found
-        assert f"{edition.effective_from:%Y}\u00a0г." in found
+        assert "Редакция № 1 · " in found
+        assert f"{edition.effective_from:%Y} г." in found
         assert edition.digest[:16] in found
 
 

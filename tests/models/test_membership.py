@@ -290,6 +290,7 @@ def _store_history(user: Any, history: History, agreement: Any, stored: dict[int
             outcome=row.outcome,
             ground="№ 5" if refused else "",
             received_on=row.registered_at.date(),
+            reply_by=row.registered_at.date(),
             registered_at=row.registered_at + shift,
             effective_at=row.effective_at and row.effective_at + shift,
             year=2026,

@@ -254,8 +254,10 @@ def test_use_of_the_site_is_no_acceptance_after_a_withdrawal():
     answer = client.get(HOME)
 
     assert (answer.status_code, answer.headers["Location"].partition("?")[0]) == (302, "/kk/agreements/withdraw/")
-    at = dates.instant(row.effective_at, "kk", "Asia/Almaty")
-    assert f"{row.reference}, {at}." in client.get(answer.headers["Location"]).content.decode()
+    day = dates.day(row.effective_at, "kk", "Asia/Almaty", "on")
+    page = client.get(answer.headers["Location"]).content.decode()
+    assert f"{day} тоқтатыла тұрды" in page
+    assert row.reference in page
     assert Acceptance.objects.count() == 1
     accept(user, edition)
     assert client.get(HOME).status_code == 200

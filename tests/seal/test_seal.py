@@ -341,6 +341,7 @@ def test_a_deleted_draft_is_not_recovered_over_a_sealed_row_with_its_key(world):
     version = Version.objects.get_deleted(Edition).get()
     columns |= {"id": key, "number": 4, "digest": "f" * 64, "previous_digest": world.cancelled.digest}
     columns["effective_from"] += 30 * DAY
+    columns["published_at"] = columns["recorded_at"] = timezone.now()
     Edition.objects.bulk_create([Edition(**columns)])
     before = sealed_rows()
 
@@ -434,7 +435,7 @@ def test_a_scheduled_edition_is_cancelled_and_its_moment_is_published_again(worl
 #: What the owner of the tables can do to editions and heads of chains, by the names of the attacks. A foreign key
 #: refuses another primary key, and another agreement.
 BY_OWNER = [
-    *(name for name in SQL if name.startswith("update edition.") and not name.endswith("id")),
+    *(name for name in SQL if name.startswith("update edition.") and not name.endswith(("id", "begun_at"))),
     *("update agreement.slug", "make it a draft", "make all drafts", "update from another row", "empty the head"),
     *("upsert an edition", "upsert the agreement", "cancel what is in force", "undo a cancellation"),
     *("add a published edition of 2024", "publish a draft in 2024", "publish a draft now, as of 2024"),
@@ -457,11 +458,11 @@ def test_verification_finds_what_an_owner_did_who_put_the_triggers_back(world, a
     assert list(verify_editions._faults("default")) != []
 
 
-#: published_by and cancelled_at are guarded by the triggers alone, as agreement.seal.manifest says.
+#: begun_at, published_by and cancelled_at are guarded by the triggers alone, as agreement.seal.manifest says.
 COVERED = [
     field
     for field in Edition._meta.concrete_fields
-    if field.name not in {"id", "published_by", "cancelled_at", "agreement"}
+    if field.name not in {"id", "begun_at", "published_by", "cancelled_at", "agreement"}
 ]
 
 

@@ -629,13 +629,13 @@ def test_lines_are_counted_in_words_up_to_the_twentieth():
 
 def test_the_dates_of_an_instrument_are_those_of_an_act():
     at = datetime(2026, 3, 1, 4, tzinfo=UTC)
-    assert wording.edition_name(1, at, "ru", "Asia/Almaty") == "редакция № 1 от 1 марта 2026 года"
-    assert wording.edition_name(1, at, "kk", "Asia/Almaty") == "2026 жылғы 1 наурыздағы 1-редакция"
+    assert wording.edition_name(1, at, "ru", "Asia/Almaty") == "редакция №\u00a01 от 1\u00a0марта 2026\u00a0года"
+    assert wording.edition_name(1, at, "kk", "Asia/Almaty") == "2026\u00a0жылғы 1\u00a0наурыздағы 1-редакция"
     assert wording.effect(2, at, "ru", "Asia/Almaty").startswith(
-        "Редакция № 2 вступает в силу 1 марта 2026 года в 09:00 ("
+        "Редакция №\u00a02 вступает в силу 1\u00a0марта 2026\u00a0года в\u00a009:00 ("
     )
     assert wording.effect(2, at, "kk", "Asia/Almaty").startswith(
-        "2-редакция 2026 жылғы 1 наурыздан бастап (сағат 09:00, "
+        "2-редакция 2026\u00a0жылғы 1\u00a0наурыздан бастап (сағат\u00a009:00, "
     )
 
 

@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy as _
 from reversion.models import Revision
 
 from agreement.admin.base import moment
-from agreement.models import Edition
+from agreement.models import Agreement, Edition
 from agreement.models.audit import edition_name
 
 #: What an author can do with the tracked changes of a file.
@@ -20,8 +20,8 @@ TRACKED = {"accepted": _("accept all of them"), "rejected": _("reject all of the
 
 def created_from(edition: Edition | None) -> str:
     """Return the comment of a new draft with the texts of that edition; ``None``: with empty texts."""
-    source = [edition.agreement.slug, edition.number, edition.pk] if edition else None
-    return json.dumps({"created_from": source})
+    begun_at = edition.begun_at.isoformat() if edition and edition.begun_at else None
+    return json.dumps({"created_from": [edition.agreement.slug, edition.number, begun_at] if edition else None})
 
 
 def imported(names: list[str], *, tracked: str) -> str:
@@ -41,13 +41,14 @@ def restored(at: datetime) -> str:
     return json.dumps({"restored": at.isoformat()})
 
 
-def in_words(revision: Revision, zone: str) -> str:
-    """Return the comment of a revision in the language of the page. Moments are in the time zone ``zone``. A comment
-    that another program wrote in words is returned unchanged.
+def in_words(revision: Revision, agreement: Agreement) -> str:
+    """Return the comment of a revision of a draft of this agreement, in the language of the page. A comment that another
+    program wrote in words is returned unchanged.
     """
     if not revision.comment.startswith("{"):
         return str(revision.get_comment())  # Words, or the data of Django's own message.
     text: str = revision.comment
+    zone = agreement.time_zone
     try:
         data: dict[str, Any] = json.loads(text)
     except ValueError:
@@ -61,5 +62,8 @@ def in_words(revision: Revision, zone: str) -> str:
         words = gettext("Imported: %(names)s") % {"names": ", ".join(data["imported"])}
         return f"{words} · {TRACKED[data['tracked']]}" if data["tracked"] else words
     if source := data.get("created_from"):
-        return gettext("Created from: %(edition)s") % {"edition": edition_name(*source)}
+        slug, number, begun_at = source
+        name = agreement.name if slug == agreement.slug else slug
+        edition = edition_name(name, number, datetime.fromisoformat(begun_at) if begun_at else None, zone)
+        return gettext("Created from: %(edition)s") % {"edition": edition}
     return gettext("Created with empty texts")

@@ -57,7 +57,7 @@ def revision_rows(edition: Edition) -> list[tuple[int, str, Any, str]]:
             version.pk,
             moment(version.revision.date_created, zone),
             version.revision,
-            comments.in_words(version.revision, zone),
+            comments.in_words(version.revision, edition.agreement),
         )
         for version in versions.select_related("revision__user").defer("serialized_data")
     ]
