@@ -213,7 +213,7 @@ SEALS = (
             "NEW.imported AND stored.agreement_id = NEW.agreement_id AND stored.published_at IS NOT NULL"
             " AND stored.imported IS NOT TRUE"
         ),
-        moments=("published_at", "effective_from", "recorded_at", "cancelled_at"),
+        moments=("begun_at", "published_at", "effective_from", "recorded_at", "cancelled_at"),
         keys=(
             (("id",), ""),
             (("agreement_id", "number"), ""),

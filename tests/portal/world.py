@@ -105,7 +105,8 @@ class World:
         client = Client()
         client.force_login(self.users[ROOT])
         day = (timezone.now() + timedelta(days=60)).date().isoformat()
-        self.publication = question(client, self.editions[DRAFT], when="at", date=day, time="09:00")
+        answer = {"when": "at", "date": day, "time": "09:00", "confirmation": "жариялау"}
+        self.publication = question(client, self.editions[DRAFT], **answer)
         # Signing in and out is not what the rules are about.
         tables = {*connection.introspection.table_names()} - {Session._meta.db_table}
         self.contents = {table: _contents(table) for table in tables}
