@@ -133,7 +133,7 @@ def test_no_page_is_wider_than_its_window_no_text_stands_on_another_and_axe_find
 def test_the_helper_finds_text_on_text(address, page):
     page.goto(f"{address}/ru/accounts/login/")
     assert page.evaluate(OVERLAPS) == []
-    page.evaluate("document.querySelector('h1').style.marginBottom = '-2em'")
+    page.evaluate("document.querySelector('h1').style.transform = 'translateY(2em)'")
     assert page.evaluate(OVERLAPS) != []
 
 

@@ -256,7 +256,7 @@ def test_use_of_the_site_is_no_acceptance_after_a_withdrawal():
     assert (answer.status_code, answer.headers["Location"].partition("?")[0]) == (302, "/kk/agreements/withdraw/")
     day = dates.day(row.effective_at, "kk", "Asia/Almaty", "on")
     page = client.get(answer.headers["Location"]).content.decode()
-    assert f"{day} тоқтатыла тұрды" in page
+    assert f"{day} тоқтатылды" in page
     assert row.reference in page
     assert Acceptance.objects.count() == 1
     accept(user, edition)

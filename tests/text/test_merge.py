@@ -166,7 +166,7 @@ def test_texts_of_any_form_are_merged_exactly(text):
 
 
 def test_three_hundred_clauses_are_merged_in_time():
-    clauses = [f"{1 + n // 30}.{1 + n % 30}. {words(random.Random(n), 60)}" for n in range(300)]  # noqa: S311
+    clauses = [f"{1 + n // 30}.{1 + n % 30}. {words(random.Random(n), 60)}" for n in range(300)]  # noqa: S311 - no secret
     base = "\n\n".join(["# Long", *clauses])
     theirs, mine = base.replace("a", "b", 400), base.replace("e", "i", 700)
     merge(base, base, base)
