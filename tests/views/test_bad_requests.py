@@ -153,9 +153,7 @@ def test_each_hostile_request_is_refused_breaks_nothing_and_is_not_repeated(capl
         counts[response.status_code] += 1
         # The links to the other languages contain the path, percent-encoded.
         said = re.sub(r'href="[^"<>]*"', "", response.content.decode())
-        said += "".join(
-            f"{name}{value}" for name, value in response.headers.items()
-        )
+        said += "".join(f"{name}{value}" for name, value in response.headers.items())
         if response.status_code not in {400, 404, 405} or MARK in said or response.cookies:
             wrong.append((response.status_code, MARK in said, method[:20], path[:120], str(headers)[:80]))
 

@@ -20,8 +20,8 @@ TRACKED = {"accepted": _("accept all of them"), "rejected": _("reject all of the
 
 def created_from(edition: Edition | None) -> str:
     """Return the comment of a new draft with the texts of that edition; ``None``: with empty texts."""
-    begun_at = edition.begun_at.isoformat() if edition and edition.begun_at else None
-    return json.dumps({"created_from": [edition.agreement.slug, edition.number, begun_at] if edition else None})
+    source = [edition.agreement.slug, edition.number, edition.begun_at.isoformat()] if edition else None
+    return json.dumps({"created_from": source})
 
 
 def imported(names: list[str], *, tracked: str) -> str:
@@ -64,6 +64,6 @@ def in_words(revision: Revision, agreement: Agreement) -> str:
     if source := data.get("created_from"):
         slug, number, begun_at = source
         name = agreement.name if slug == agreement.slug else slug
-        edition = edition_name(name, number, datetime.fromisoformat(begun_at) if begun_at else None, zone)
+        edition = edition_name(name, number, datetime.fromisoformat(begun_at), zone)
         return gettext("Created from: %(edition)s") % {"edition": edition}
     return gettext("Created with empty texts")
