@@ -42,8 +42,8 @@ def restored(at: datetime) -> str:
 
 
 def in_words(revision: Revision, agreement: Agreement) -> str:
-    """Return the comment of a revision of a draft of this agreement, in the language of the page. A comment that another
-    program wrote in words is returned unchanged.
+    """Return the comment of a revision of a draft of this agreement, in the language of the page. A comment that
+    another program wrote in words is returned unchanged.
     """
     if not revision.comment.startswith("{"):
         return str(revision.get_comment())  # Words, or the data of Django's own message.
