@@ -71,11 +71,12 @@ def test_the_bar_counts_the_changes_and_the_keys_lead_to_them(site, window, comp
         page.locator(".agreement-stepper [role=status]"),
     )
     total = page.locator(".agreement-change").count()
+    shown = "document.querySelector('.agreement-stepper span[data-count]').textContent"
     assert str(total) in count.inner_text()
     for place in (1, 2, 3):
         page.keyboard.press("n")
         page.wait_for_url(f"**#change-{place}")
-        until(page, f"document.querySelector('.agreement-stepper span[data-count]').textContent.startsWith('{place} ')")
+        until(page, f"{shown}.startsWith('{place} ')")
     assert status.inner_text().startswith(f"3 из {total}: Пункт ")
     top = page.locator("#change-3").bounding_box()["y"]
     assert page.locator(".agreement-stepper").bounding_box()["y"] == 0
@@ -83,8 +84,10 @@ def test_the_bar_counts_the_changes_and_the_keys_lead_to_them(site, window, comp
     page.keyboard.press("p")
     page.wait_for_url("**#change-2")
     for place in range(3, total + 1):
+        until(page, f"{shown}.startsWith('{place - 1} ')")
         page.keyboard.press("n")
         page.wait_for_url(f"**#change-{place}")
+    until(page, f"{shown}.startsWith('{total} ')")
     page.keyboard.press("n")
     assert page.get_by_role("link", name="Следующее").get_attribute("aria-disabled") == "true"
     page.get_by_role("link", name="Қазақша").first.evaluate("it => it.scrollIntoView()")
