@@ -73,7 +73,8 @@ def test_a_draft_is_begun_from_the_edition_in_force_word_for_word(author, django
         assert draft.summary_kk in (None, "")
         assert AuditEntry.objects.last_author(draft).by == "author"
         assert (
-            f'["terms", {source.number}, {source.pk}]' in Version.objects.get_for_object(draft).get().revision.comment
+            f'["terms", {source.number}, "{source.begun_at.isoformat()}"]'
+            in Version.objects.get_for_object(draft).get().revision.comment
         )
 
 
