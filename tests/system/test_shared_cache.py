@@ -44,7 +44,7 @@ class Answer:
     @property
     def edition(self) -> int:
         page = gzip.decompress(self.body) if self.headers.get("content-encoding") == "gzip" else self.body
-        found = re.search(r"<title>[^<]*Редакция № (\d+)", page.decode())
+        found = re.search(r"<title>[^<]*Редакция №\s(\d+)", page.decode())
         assert found
         return int(found[1])
 
