@@ -9,6 +9,7 @@ import pytest
 from agreement.models import AuditEntry, Edition, HandOver
 from tests.admin.test_editions import AUTHOR, PUBLISHER, at, desk, written
 from tests.support import factories
+from tests.support.smtp_server import mail_by
 
 pytestmark = pytest.mark.django_db
 
@@ -116,7 +117,7 @@ def test_a_draft_with_errors_is_not_handed_over(author):
 
 
 def test_a_mail_that_fails_loses_no_hand_over(author, publisher, django_user_model, settings):
-    settings.EMAIL_BACKEND = "tests.support.no_backend"
+    mail_by(settings, "tests.support.no_backend")
     draft = factories.draft()
     done = page(author, "hand_over", draft, note="Дайын.")
     assert "Mails that could not be sent: 1." in done.content.decode()

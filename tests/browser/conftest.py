@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, Locator, Page
 
 TERMS = f"/agreements/{demo.SLUG}/"
+#: The rules of axe that pages must pass.
+RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -128,6 +130,21 @@ def follow(link: Locator) -> None:
 def overflow(page: Page) -> int:
     """How many pixels the page is wider than its window."""
     return int(page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth"))
+
+
+def violations(page: Page) -> list[tuple[str, str]]:
+    """What axe finds on the page: the rule, and the first element that breaks it.
+
+    The window becomes as high as the page. Otherwise axe counts links as too small that happen to be partly below a bar
+    that stays in sight, and where they are depends on the fonts of the machine.
+    """
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
+    size = page.viewport_size
+    assert size is not None
+    page.set_viewport_size({**size, "height": page.evaluate("document.documentElement.scrollHeight")})
+    found = axe.run(page, options={"runOnly": RULES}).response["violations"]
+    page.set_viewport_size(size)
+    return [(one["id"], one["nodes"][0]["html"]) for one in found]
 
 
 def until(page: Page, says: str) -> None:

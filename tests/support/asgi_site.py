@@ -12,7 +12,8 @@ from django.urls import path
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "portal_site.settings")
 if size := os.environ.get("POOL"):
     options = settings.DATABASES["default"].setdefault("OPTIONS", {})
-    options["pool"] = {"min_size": 1, "max_size": int(size), "timeout": 5}
+    # No request gives up waiting for a connection, however busy the machine is.
+    options["pool"] = {"min_size": 1, "max_size": int(size), "timeout": 300}
 application = get_asgi_application()
 
 

@@ -93,7 +93,7 @@ def test_load_alone_lets_nobody_through_who_has_not_accepted(tmp_path, pool):
 
         def status(_number: int) -> int:
             headers = {"Cookie": f"sessionid={session}", "Accept": "text/html", "Connection": "close"}
-            with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=60)) as connection:
+            with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=300)) as connection:
                 connection.request("GET", "/page/", headers=headers)
                 with connection.getresponse() as response:
                     return response.status
