@@ -11,6 +11,7 @@ from agreement.text import languages
 from agreement.views import (
     acceptance,
     amendments,
+    api,
     clauses,
     data,
     documents,
@@ -73,6 +74,8 @@ urlpatterns = [
     path("record/consent/", withdrawal.consent, name="consent"),
     path("record/evidence.zip", withdrawal.evidence_mine, name="evidence_mine"),
     path("withdraw/", withdrawal.withdraw, name="withdraw"),
+    path("api/acceptances/", api.acceptances, name="api_acceptances"),
+    path("api/openapi.json", api.openapi, name="openapi"),
     path("schema.json", data.schema, name="schema"),
     path("<slug:slug>/", editions.current, name="current"),
     path("<slug:slug>/accept/", acceptance.accept, name="accept"),

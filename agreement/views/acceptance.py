@@ -159,9 +159,9 @@ def accept(visit: Visit, slug: str) -> HttpResponse:
     try:
         with transaction.atomic():
             if posted.get("decision") == "decline":
-                return _declined_page(visit, slug, [_decline(visit, answer) for answer in answers])
+                return _declined_page(visit, slug, [_declined_edition(visit, answer) for answer in answers])
             for answer in answers:
-                _record(visit, answer)
+                record_answer(visit, answer)
             consents.give(visit.request.user, _posted_consents(posted))
     except WithdrawnError:
         return _redirect_to_withdrawal(visit)
@@ -197,16 +197,16 @@ def _posted_consents(posted: QueryDict) -> list[tuple[str, str]]:
     return [(name.partition(":")[2], posted.get(name, "")) for name in posted if name.startswith("consent:")]
 
 
-def _record(visit: Visit, answer: PostedAnswer) -> None:
-    """Record that the user accepts the edition in this answer by confirmation. If they have accepted it already and
-    did not withdraw since, nothing is recorded.
+def record_answer(visit: Visit, answer: PostedAnswer) -> Acceptance:
+    """Record that the user accepts the edition in this answer by confirmation, and return the row. If they have
+    accepted it already and did not withdraw since, nothing is recorded, and the row is that of the earlier acceptance.
 
     Raises ``Http404`` if the agreement does not exist or has no public edition, ``StaleEditionError`` if the edition
     does not exist, has another digest or can't be accepted now, and ``WithdrawnError`` if the user withdrew and may not
     accept again without an officer.
     """
     edition = _edition(visit, answer)
-    Acceptance.objects.record(
+    acceptance: Acceptance = Acceptance.objects.record(
         user=visit.request.user,
         edition=edition,
         digest=answer.digest,
@@ -214,28 +214,40 @@ def _record(visit: Visit, answer: PostedAnswer) -> None:
         kind=AcceptanceKind.EXPLICIT,
         request_details=requests.details(visit.request),
     )
+    return acceptance
 
 
-def _decline(visit: Visit, answer: PostedAnswer) -> DeclinedEdition:
-    """Record that the user declines the edition in this answer, unless they have accepted it or declined it before.
-    Return the edition, with the moment of their decline if they have not accepted it. Raises ``Http404`` if the
-    agreement does not exist or has no public edition, and ``StaleEditionError`` if the edition does not exist, has
-    another digest or can't be declined now.
+def decline_answer(visit: Visit, answer: PostedAnswer) -> Decline | None:
+    """Record that the user declines the edition in this answer, and return the row; that of an earlier decline of the
+    edition if there is one. If they have accepted the edition, nothing is recorded, and the result is ``None``. Raises
+    ``Http404`` if the agreement does not exist or has no public edition, and ``StaleEditionError`` if the edition does
+    not exist, has another digest or can't be declined now.
     """
     edition, timeline = _edition(visit, answer), visit.timeline(answer.slug)
-    rows = user_acceptances(visit)[timeline.key]
-    displayed = replace(DisplayedEdition.from_timeline(edition, timeline, visit.at), language=answer.language)
-    if _is_accepted(timeline, EditionDates.from_edition(edition), rows):
-        return DeclinedEdition(displayed=displayed)
-    decline = Decline.objects.record(
+    if is_accepted(timeline, EditionDates.from_edition(edition), user_acceptances(visit)[timeline.key]):
+        return None
+    decline: Decline = Decline.objects.record(
         user=visit.request.user,
         edition=edition,
         digest=answer.digest,
         language=answer.language,
         request_details=requests.details(visit.request),
     )
+    return decline
+
+
+def _declined_edition(visit: Visit, answer: PostedAnswer) -> DeclinedEdition:
+    """Record that the user declines the edition in this answer (:func:`decline_answer`). Return the edition, with the
+    moment of their decline if they have not accepted it.
+    """
+    decline, timeline = decline_answer(visit, answer), visit.timeline(answer.slug)
+    edition = decline.edition if decline else _edition(visit, answer)
+    displayed = replace(DisplayedEdition.from_timeline(edition, timeline, visit.at), language=answer.language)
+    if decline is None:
+        return DeclinedEdition(displayed=displayed)
     in_force, mode = timeline.in_force(visit.at), timeline.acceptance_mode
-    binds, time_left = in_force is not None and in_force.pk == edition.pk, _grace(timeline, rows, visit.at)
+    binds = in_force is not None and in_force.pk == edition.pk
+    time_left = _grace(timeline, user_acceptances(visit)[timeline.key], visit.at)
     return DeclinedEdition(
         displayed=displayed,
         at=dates.instant(decline.at, active_language(), timeline.time_zone, seconds=False),
@@ -290,10 +302,10 @@ def _question_page(visit: Visit, timeline: Timeline, *, stale: Sequence[PostedAn
     Raises ``Http404`` if no edition of this agreement can be accepted.
     """
     accepted = user_acceptances(visit)
-    wanted = _edition_to_accept(visit, timeline, accepted[timeline.key])
+    wanted = edition_to_accept(visit, timeline, accepted[timeline.key])
     if wanted is None:
         raise Http404
-    withdrawal = _withdrawal(visit, timeline)
+    withdrawal = withdrawal_in_effect(visit, timeline)
     if withdrawal and not withdrawal.may_accept_again:
         return _redirect_to_withdrawal(visit)
     read = {answer.slug: answer for answer in stale}
@@ -302,10 +314,10 @@ def _question_page(visit: Visit, timeline: Timeline, *, stale: Sequence[PostedAn
     for other in visit.timelines.agreements.values():
         if other.key != timeline.key and other.acceptance_mode == AcceptanceMode.BY_CONFIRMATION:
             rows = accepted[other.key]
-            edition = _edition_to_accept(visit, other, rows)
-            if edition is None or _is_accepted(other, edition, rows):
+            edition = edition_to_accept(visit, other, rows)
+            if edition is None or is_accepted(other, edition, rows):
                 continue
-            withdrawal = _withdrawal(visit, other)
+            withdrawal = withdrawal_in_effect(visit, other)
             if withdrawal is None or withdrawal.may_accept_again:
                 question = _question(visit, other, edition, rows, withdrawal, read.get(other.slug))
                 questions.append(replace(question, prefix=f"{other.slug}-"))
@@ -324,7 +336,7 @@ def _question_page(visit: Visit, timeline: Timeline, *, stale: Sequence[PostedAn
     return response
 
 
-def _edition_to_accept(visit: Visit, timeline: Timeline, rows: Sequence[Acceptance]) -> EditionDates | None:
+def edition_to_accept(visit: Visit, timeline: Timeline, rows: Sequence[Acceptance]) -> EditionDates | None:
     """Return the edition that the page asks about: the one in force, whether or not the user has accepted it. ``None``
     if there is none to ask about. ``rows`` are the user's acceptances in this agreement.
 
@@ -333,12 +345,12 @@ def _edition_to_accept(visit: Visit, timeline: Timeline, rows: Sequence[Acceptan
     one.
     """
     in_force, site = timeline.in_force(visit.at), conf.get()
-    if site.ACCEPT_ANNOUNCED and site.SHOW_SCHEDULED and (in_force is None or _is_accepted(timeline, in_force, rows)):
+    if site.ACCEPT_ANNOUNCED and site.SHOW_SCHEDULED and (in_force is None or is_accepted(timeline, in_force, rows)):
         return timeline.announced(visit.at) or in_force
     return in_force
 
 
-def _is_accepted(timeline: Timeline, edition: EditionDates, rows: Sequence[Acceptance]) -> bool:
+def is_accepted(timeline: Timeline, edition: EditionDates, rows: Sequence[Acceptance]) -> bool:
     """Return whether one of these acceptances was not overtaken by a withdrawal, and is of this edition or of an
     earlier one from which it differs only in wording. The acceptances must have the attribute ``current``.
     """
@@ -347,7 +359,7 @@ def _is_accepted(timeline: Timeline, edition: EditionDates, rows: Sequence[Accep
     return any(row.edition_id in counting and getattr(row, "current", False) for row in rows)
 
 
-def _withdrawal(visit: Visit, timeline: Timeline) -> Withdrawal | None:
+def withdrawal_in_effect(visit: Visit, timeline: Timeline) -> Withdrawal | None:
     """Return the withdrawal because of which the agreement with this user is suspended or ended now, if there is one.
     If only an officer may record another acceptance after it, the page must not ask about the agreement, because
     nothing in the form would be recorded. 1 query, 2 if a withdrawal of the user from the agreement ever took effect.
@@ -380,7 +392,7 @@ def _question(
     question = AcceptanceQuestion(
         displayed=new,
         last=display_acceptance(last, timeline, _display(visit, timeline, last.edition)) if last else None,
-        is_accepted=_is_accepted(timeline, edition, rows),
+        is_accepted=is_accepted(timeline, edition, rows),
         grace=_grace(timeline, rows, visit.at),
         withdrawn=withdrawal_sentence(withdrawal, timeline.time_zone) if withdrawal else "",
     )

@@ -74,6 +74,7 @@ class Rule:
     - ``public``: a page of the app for everyone, which sets no cookie;
     - ``login``: a page of Django for everyone; if not for visitors, it redirects them to the login page;
     - ``account``: a page of the app for signed-in users, whether they have accepted or not;
+    - ``program``: an address of the app for the programs of signed-in users, which takes JSON;
     - ``desk``: a page of the admin;
     - ``desk exempt``: the same for staff who have not accepted.
     """
@@ -230,6 +231,18 @@ RULES: dict[str, Rule] = {
             "language": "kk",
         },
         write_states=(IN_FORCE,),
+    ),
+    "agreement:openapi": public(),
+    "agreement:api_acceptances": Rule(
+        kind="program",
+        read=SIGNED_IN,
+        write=frozenset({UNDECIDED}),  # The others have accepted.
+        body=lambda world, row: {
+            "decision": "accept",
+            "answers": [
+                {"agreement": "terms", "edition": 2, "digest": world.editions[IN_FORCE].digest, "language": "kk"}
+            ],
+        },
     ),
     "agreement:consent": Rule(
         kind="account",
@@ -466,7 +479,7 @@ def test_everyone_gets_what_the_rules_say_and_nothing_else(world: World, method:
         body = rule.body(world, address.row) if method == "POST" else None
         for person in sorted(EVERYONE):
             undo = method == "POST" and (person in rule.write or address.name in LOGOUTS)
-            answer = world.request(person, method, address, body, undo=undo)
+            answer = world.request(person, method, address, body, undo=undo, json=rule.kind == "program")
             found = faults(rule, person, method, address, answer)
             wrong += [f"{person}: {method} {address}: {fault}" for fault in found]
     assert not wrong, "\n".join(wrong)
@@ -509,7 +522,7 @@ def faults(rule: Rule, person: str, method: str, address: Address, answer: Answe
         yield f"wrote nothing to {rule.logs}"
     cache = headers.get("Cache-Control", "")
     if (
-        rule.kind in {"account", "desk"}
+        rule.kind in {"account", "program", "desk"}
         and not rule.stored
         and status < 400
         and not ("private" in cache and "no-store" in cache)
@@ -535,6 +548,8 @@ def statuses(rule: Rule, person: str, method: str, *, reads: bool, writes: bool)
         return {302}
     if rule.kind == "account" and person in VISITORS:
         return {302, 405} if method in {"GET", "HEAD"} else {403, 405}
+    if rule.kind == "program" and person in VISITORS:
+        return {403, 405}
     if writes:
         return {200, 302}
     if not reads:

@@ -193,15 +193,18 @@ class World:
             "totpdevice": TOTPDevice.objects.create(user=self.users[ROOT], name="Phone"),
         }
 
-    def request(self, person: str, method: str, address: Address, body: dict[str, Any] | None, *, undo: bool) -> Answer:
+    def request(
+        self, person: str, method: str, address: Address, body: dict[str, Any] | None, *, undo: bool, json: bool = False
+    ) -> Answer:
         """Ask for an address as that person. With ``undo``, what the request writes is rolled back, and nothing that
-        the process remembers is used.
+        the process remembers is used. With ``json``, the body is sent as JSON, otherwise as a form.
         """
         headers = {"Accept": "text/html"}
         if key := self.sessions.get(person):
             headers["Cookie"] = f"{settings.SESSION_COOKIE_NAME}={key}"
         make: Any = getattr(RequestFactory(), method.lower())
-        request = make(address.path, **({} if body is None else {"data": body}), headers=headers)
+        content = {} if body is None else {"data": body} | ({"content_type": "application/json"} if json else {})
+        request = make(address.path, **content, headers=headers)
         mails, named = len(mail.outbox), set()
 
         def watch(execute: Any, sql: str, *arguments: Any) -> Any:
