@@ -55,6 +55,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "axes.middleware.AxesMiddleware",
+    "portal_site.middleware.NotFoundMiddleware",
 ]
 ROOT_URLCONF = "portal_site.urls"
 WSGI_APPLICATION = "portal_site.wsgi.application"

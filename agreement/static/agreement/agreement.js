@@ -65,7 +65,10 @@ addEventListener(
   "toggle",
   (event) => {
     const card = event.target;
-    if (!card.open || !card.matches(".agreement-card") || !navigator.clipboard) return;
+    if (!card.open || !card.matches(".agreement-card")) return;
+    /* A card below the window would open unseen. */
+    if (card.getBoundingClientRect().bottom > innerHeight) card.scrollIntoView({ block: "nearest", behavior: quick });
+    if (!navigator.clipboard) return;
     for (const citation of card.querySelectorAll(".agreement-cite:not(:has(button))")) {
       const words = citation.textContent;
       const button = document.createElement("button");
