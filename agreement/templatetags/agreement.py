@@ -119,7 +119,7 @@ def agreement_first_use(context: Context, days: int = 7) -> dict[str, Any]:
     request = context.get("request")
     acceptances = first_use.of_request(request, days=days) if request else []
     match = getattr(request, "resolver_match", None)
-    return {"acceptances": acceptances, "is_record": bool(match) and match.view_name == "agreement:record"}
+    return {"acceptances": acceptances, "is_record": match is not None and match.view_name == "agreement:record"}
 
 
 @register.inclusion_tag("agreement/partials/grace.html", takes_context=True)

@@ -310,15 +310,15 @@ def _question_page(visit: Visit, timeline: Timeline, *, stale: Sequence[PostedAn
                 question = _question(visit, other, edition, rows, withdrawal, read.get(other.slug))
                 questions.append(replace(question, prefix=f"{other.slug}-"))
     language, way_back = questions[0].displayed.language, next_path(visit.request)
-    other = next(code for code in languages.LANGUAGES if code != language)
+    counterpart = next(code for code in languages.LANGUAGES if code != language)
     context = {
         "slug": timeline.slug,
         "questions": questions,
         "open_questions": [question for question in questions if not question.is_accepted],
         "other": {
-            "language": other,
-            "path": "?" + urlencode({"language": other} | ({"next": way_back} if way_back else {})),
-            "name": COUNTERPART_LABELS[other],
+            "language": counterpart,
+            "path": "?" + urlencode({"language": counterpart} | ({"next": way_back} if way_back else {})),
+            "name": COUNTERPART_LABELS[counterpart],
         },
         "consents": consents.open_purposes(visit.request.user.pk, language),
         "next": way_back,
