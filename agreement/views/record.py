@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TypeVar
 
 from django.db.models import Model, QuerySet
@@ -44,6 +44,8 @@ from agreement.views.base import Visit
 
 #: How many entries of each kind the record displays, the latest first.
 MAX_ENTRIES = 200
+#: For how long the page states that an acceptance was recorded. The user is led here after they accepted.
+NEW_SECONDS = 60
 
 Entry = TypeVar("Entry", bound=Model)
 
@@ -65,6 +67,8 @@ class RecordedAcceptance:
     to_accept: int = 0
     """The number of the edition in force, if the user must accept it and this is the acceptance to which it belongs:
     the latest one in the agreement. 0 otherwise."""
+    is_new: bool = False
+    """Whether the user confirmed it within the last ``NEW_SECONDS``, so that the page states that it was recorded."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -183,7 +187,8 @@ def _recorded(visit: Visit, own: UserMembership, accepted: DisplayedAcceptance) 
     # A deemed acceptance has the language of the site: no text was displayed.
     manner = kind if language is None or row.kind == AcceptanceKind.DEEMED else f"{kind}, {language}"
     day = dates.day(row.at, active_language(), timeline.time_zone)
-    return RecordedAcceptance(accepted=accepted, day=day, manner=manner, state=state, state_words=words)
+    is_new = row.kind == AcceptanceKind.EXPLICIT and visit.at - row.at < timedelta(seconds=NEW_SECONDS)
+    return RecordedAcceptance(accepted=accepted, day=day, manner=manner, state=state, state_words=words, is_new=is_new)
 
 
 def _state(
