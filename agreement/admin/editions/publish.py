@@ -28,7 +28,9 @@ from agreement.admin.editions.fields import STATED_FIELDS, fingerprint, label, s
 from agreement.admin.editions.forecast import sending_forecast
 from agreement.admin.editions.page import EditionView, may
 from agreement.admin.editions.preview import as_published, promised_from
+from agreement.admin.editions.upload import count_units
 from agreement.conf import active_language
+from agreement.editions.template_citations import cited_clauses
 from agreement.models import AcceptanceMode, Edition, EditionError, NoticeKind
 from agreement.models.publishing import MAX_AHEAD, MIN_EFFECTIVE_FROM, require_second_person
 from agreement.models.succession import State
@@ -199,7 +201,7 @@ class PublishQuestion:
     ``warnings`` those of them that are not errors. ``promised`` is the end of the promised notice period, counted from
     now; ``None`` if none is promised.
 
-    Creating an object takes 2 queries, if the agreement of the draft is loaded.
+    Creating an object takes at most 3 queries, if the agreement of the draft is loaded.
     """
 
     def __init__(self, edition: Edition) -> None:
@@ -210,7 +212,8 @@ class PublishQuestion:
         self.scheduled = self.last if self.last and self.last != self.binding else None
         self.bodies = {code: edition.text(code).body for code in languages.LANGUAGES}
         summaries = {code: edition.text(code).summary for code in languages.LANGUAGES}
-        self.findings = lint_findings(self.bodies, summaries, self.binding, edition.statements())
+        cited = cited_clauses(edition.agreement)
+        self.findings = lint_findings(self.bodies, summaries, self.binding, edition.statements(), cited)
         self.warnings = [finding for finding in self.findings if finding.severity != "error"]
         self.promised = promised_from(self.binding, self.now)
 
@@ -318,9 +321,7 @@ class PublishQuestion:
         sections, and its number of other numbered units: clauses, sub-clauses, items and appendices.
         """
         text = self.edition.text(code)
-        units = clauses.parse(text.body).clauses
-        sections = sum(unit.kind == "section" for unit in units)
-        return code, text, len(text.body), sections, len(units) - sections
+        return code, text, len(text.body), *count_units(text.body)
 
     def _stated(self, name: str) -> object:
         """Return the value of a field of the draft as the page displays it. If the edition in force has another value,
