@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -294,12 +294,14 @@ def lint_findings(
     summaries: Mapping[str, str] | None,
     binding: Edition | None,
     stated: Mapping[str, object] | None = None,
+    cited: Mapping[str, Collection[str]] | None = None,
 ) -> list[Finding]:
     """Return the messages of the lint about these texts, errors first, then by language and line. The bodies and the
     summaries are given by language. The titles are the title lines of the bodies. The texts are compared with
     ``binding``, the edition in force; with ``None`` they are compared with nothing, and the summaries are not checked.
     Summaries that are ``None`` are not checked either. ``stated`` is the result of ``Edition.statements()``, as far as
-    it is known. The settings ``LINT_RULES`` and ``LINT_SILENCED`` apply.
+    it is known. ``cited`` are the clauses that templates of the site quote (:func:`cited_clauses`). The settings
+    ``LINT_RULES`` and ``LINT_SILENCED`` apply.
     """
     previous = {code: binding.text(code).body for code in bodies} if binding else None
     languages = {"kk": gettext("Kazakh"), "ru": gettext("Russian")}
@@ -324,6 +326,7 @@ def lint_findings(
             previous=previous,
             stated=stated,
             previous_stated=binding.statements() if binding else None,
+            cited=cited,
             **conf.lint_options(),
         )
     ]

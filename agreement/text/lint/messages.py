@@ -604,6 +604,21 @@ MESSAGES: dict[str, MessageText] = {
             ),
         ),
     ),
+    "agreement.L052": MessageText(
+        "warning",
+        (
+            "Сайттың беттерінде {number} нөмірлі үзінді келтірілген ({pages}), ал мәтінде ондай нөмір жоқ.",
+            "Нөмірді қалпына келтіріңіз немесе жариялағанға дейін сол беттерді түзететін адамға хабарлаңыз.",
+        ),
+        (
+            "Страницы сайта цитируют текст под номером {number} ({pages}), но такого номера в нём нет.",
+            "Верните номер или до публикации сообщите тому, кто исправит эти страницы.",
+        ),
+        (
+            "Pages of the site quote {number} of this text ({pages}), but the text has no such number.",
+            "Restore the number, or tell whoever corrects these pages before you publish.",
+        ),
+    ),
 }
 
 
