@@ -14,7 +14,8 @@ from agreement.models import Agreement, Edition, Notice
 class AgreementToolbar(CMSToolbar):  # type: ignore[misc]  # The package has no types.
     """Links to the desk, and to the lists that the user may view. Nothing for a user who may view none of them."""
 
-    def populate(self) -> None:
+    def post_template_populate(self) -> None:
+        """Add the menu after those of django CMS."""
         user = self.request.user
         if not user.is_staff:
             return

@@ -5,7 +5,7 @@ from contextlib import ExitStack
 
 from django.db import connection
 
-OURS = re.compile(r'"agreement_(?!djangocms)')
+OURS = re.compile(r'(?:FROM|JOIN|INTO|UPDATE) "agreement_(?!djangocms)')
 
 
 class QueryCount:
