@@ -31,7 +31,7 @@ class AgreementToolbar(CMSToolbar):  # type: ignore[misc]  # The package has no 
                     continue
         if links:
             menu = self.toolbar.get_or_create_menu("agreement-menu", _("User agreements"))
-            menu.add_link_item(_("Desk"), url=reverse("admin:index"))
+            menu.add_link_item(_("Administration"), url=reverse("admin:index"))
             for name, url in links.items():
                 menu.add_link_item(name, url=url)
 

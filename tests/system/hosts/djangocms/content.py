@@ -68,7 +68,7 @@ def others(placeholder: Placeholder, language: str) -> None:
     """One of each other plugin."""
     agreement = Agreement.objects.get()
     api.add_plugin(placeholder, "ValidityPlugin", language, agreement=agreement)
-    api.add_plugin(placeholder, "NewsPlugin", language)
+    api.add_plugin(placeholder, "NewsPlugin", language, days=1)
     api.add_plugin(placeholder, "ChangesPlugin", language, agreement=agreement)
 
 
