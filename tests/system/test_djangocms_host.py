@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.browser.conftest import browser, overflow, violations  # noqa: F401 - browser is a fixture
-from tests.support.site import ROOT, wait_for
+from tests.support.site import wait_for
 from tests.system.test_foreign_site import COMMANDS
 from tests.views.test_resolvers import ADDRESSES
 
@@ -71,7 +71,7 @@ class Host:
             "DJANGO_SETTINGS_MODULE": "settings",
             "HOST_FOLDER": str(self.folder),
             "HOST_VERSIONING": str(int(self.versioning)),
-            "PYTHONPATH": os.pathsep.join([str(HOST), str(ROOT)]),
+            "PYTHONPATH": str(HOST),
         }
 
     def run(self, *commands: list[str]) -> list[tuple[int, str]]:
@@ -387,6 +387,7 @@ def test_pages_pass_axe_and_fit_the_window(host, browser, width):  # noqa: F811
 def test_an_editor_places_a_clause_and_one_that_is_not_in_force_is_refused(host, desk):
     desk.goto(host.url + host.shell("print(content.edit_address('plain', 'ru'))"))
     form = form_of_new_plugin(desk, "ClausePlugin")
+    assert form.locator(".related-widget-wrapper-link").count() == 0, "Agreements are changed at the desk alone."
     # The only agreement is proposed.
     assert form.locator("[name=agreement] option:checked").inner_text() == "Келісім"
     form.locator("[name=number]").fill("9.9")
@@ -424,8 +425,8 @@ def test_the_toolbar_leads_to_the_desk_whoever_may_use_it(host, desk, browser): 
 
 @pytest.mark.browser
 def test_a_clause_that_vanished_is_a_link_for_visitors_and_a_sentence_for_the_editor(host, desk):
-    """This is the last test: it publishes an edition without clause 1.5. A new version of the page of
-    djangocms-versioning displays the same edition as the version before.
+    """This is the last test: it publishes an edition without clause 1.5. A new version of the page, by
+    djangocms-versioning, displays the edition in force as the version before does.
     """
     edited = host.shell(
         'content.publish(3, clauses=content.CLAUSES[:-1])\nprint(content.edit_address("quoted", "ru"))'
@@ -441,3 +442,8 @@ def test_a_clause_that_vanished_is_a_link_for_visitors_and_a_sentence_for_the_ed
     told.wait_for(state="attached")
     assert "посетители видят ссылку на соглашение" in told.inner_text()
     assert desk.locator("blockquote:has-text('пункт, 3-1.4.')").count() == 1
+
+    host.shell('content.publish_draft("quoted", "ru")')
+    found = host.get("/ru/quoted/?version")
+    assert "пункт, 3-1.4." in found.text
+    assert "1.5" not in found.text

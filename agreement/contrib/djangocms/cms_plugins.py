@@ -47,14 +47,24 @@ class AgreementPluginBase(CMSPluginBase):  # type: ignore[misc]  # The package h
         """
         raise NotImplementedError
 
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        """Return the field of the form. The list of agreements has no links to add, change or delete one: that is done
+        at the desk.
+        """
+        field = super().formfield_for_dbfield(db_field, request, **kwargs)
+        if db_field.name == "agreement" and field:
+            for action in ("add", "change", "delete", "view"):
+                setattr(field.widget, f"can_{action}_related", False)
+        return field
+
     def get_cache_expiration(self, request: HttpRequest, instance: Any, placeholder: Placeholder) -> int:
         """For how many seconds the page may be stored: see :func:`seconds_to_store`."""
         return seconds_to_store(request, placeholder)
 
 
 class ClausePlugin(AgreementPluginBase):
-    name = _("Clause of an agreement")
     model = models.ClausePlugin
+    name = model._meta.verbose_name
     form = ClauseForm
     render_template = "agreement_djangocms/clause.html"
 
@@ -63,8 +73,8 @@ class ClausePlugin(AgreementPluginBase):
 
 
 class ValidityPlugin(AgreementPluginBase):
-    name = _("Edition in force")
     model = models.ValidityPlugin
+    name = model._meta.verbose_name
     render_template = "agreement_djangocms/validity.html"
 
     def display(self, instance: models.ValidityPlugin, slug: str) -> dict[str, Any]:
@@ -77,8 +87,8 @@ class ValidityPlugin(AgreementPluginBase):
 
 
 class NewsPlugin(AgreementPluginBase):
-    name = _("Announced or new edition")
     model = models.NewsPlugin
+    name = model._meta.verbose_name
     render_template = "agreement_djangocms/news.html"
 
     def display(self, instance: models.NewsPlugin, slug: str) -> dict[str, Any]:
@@ -99,8 +109,8 @@ class NewsPlugin(AgreementPluginBase):
 
 
 class ChangesPlugin(AgreementPluginBase):
-    name = _("Changes of an edition")
     model = models.ChangesPlugin
+    name = model._meta.verbose_name
     form = ChangesForm
     render_template = "agreement_djangocms/changes.html"
     text_enabled = False

@@ -46,12 +46,16 @@ class ClausePlugin(AgreementPlugin):
     )
     display = models.CharField(_("display"), max_length=16, choices=Display.choices, default=Display.QUOTATION)
 
+    class Meta:
+        verbose_name = _("Clause of an agreement")
+
     def get_short_description(self) -> str:
         return f"{self.agreement}, {self.number}"
 
 
 class ValidityPlugin(AgreementPlugin):
-    pass
+    class Meta:
+        verbose_name = _("Edition in force")
 
 
 class NewsPlugin(AgreementPlugin):
@@ -71,6 +75,9 @@ class NewsPlugin(AgreementPlugin):
         help_text=_("For how many days an edition counts as new after it took effect."),
     )
 
+    class Meta:
+        verbose_name = _("Announced or new edition")
+
     def get_short_description(self) -> str:
         return str(self.agreement) if self.agreement_id else gettext("all agreements")
 
@@ -79,6 +86,9 @@ class ChangesPlugin(AgreementPlugin):
     edition = models.PositiveIntegerField(
         _("number of the edition"), null=True, blank=True, help_text=_("Empty: always the edition in force.")
     )
+
+    class Meta:
+        verbose_name = _("Changes of an edition")
 
     def get_short_description(self) -> str:
         return f"{self.agreement}, {self.edition}" if self.edition else str(self.agreement)

@@ -47,7 +47,7 @@ class Migration(migrations.Migration):
                 ),
             ],
             options={
-                "abstract": False,
+                "verbose_name": "Changes of an edition",
             },
             bases=("cms.cmsplugin",),
         ),
@@ -97,7 +97,7 @@ class Migration(migrations.Migration):
                 ),
             ],
             options={
-                "abstract": False,
+                "verbose_name": "Clause of an agreement",
             },
             bases=("cms.cmsplugin",),
         ),
@@ -142,7 +142,7 @@ class Migration(migrations.Migration):
                 ),
             ],
             options={
-                "abstract": False,
+                "verbose_name": "Announced or new edition",
             },
             bases=("cms.cmsplugin",),
         ),
@@ -172,7 +172,7 @@ class Migration(migrations.Migration):
                 ),
             ],
             options={
-                "abstract": False,
+                "verbose_name": "Edition in force",
             },
             bases=("cms.cmsplugin",),
         ),

@@ -82,10 +82,20 @@ def inside_text(placeholder: Placeholder, language: str) -> None:
     written.save()
 
 
+def latest(slug: str, language: str) -> PageContent:
+    """The content of the page; with versioning, that of its latest version."""
+    made = PageUrl.objects.get(slug=slug, language=language).page
+    return PageContent.admin_manager.filter(page=made, language=language).latest("pk")
+
+
+def publish_draft(slug: str, language: str) -> None:
+    """Publish the latest version of the page."""
+    latest(slug, language).versions.last().publish(admin())
+
+
 def edit_address(slug: str, language: str) -> str:
     """The address at which an editor edits the page; with versioning, a new draft of it."""
-    made = PageUrl.objects.get(slug=slug, language=language).page
-    content = PageContent.admin_manager.filter(page=made, language=language).latest("pk")
+    content = latest(slug, language)
     if settings.VERSIONING:
         content = content.versions.last().copy(admin()).content
     return get_object_edit_url(content, language)
