@@ -1,15 +1,19 @@
 """What other pages of the site display of agreements: an address, a sentence of validity, a quoted clause, a banner of
-new editions.
+new editions, the changes of an edition.
 
 A publication must not break a page. Therefore a mistake that depends on what is published, such as the number of a
-clause that the edition in force does not have, raises ``TemplateSyntaxError`` only while ``DEBUG`` is on. A function
-that displays an edition makes 1 query for each edition that the process does not remember, apart from the queries of
-:func:`agreement.editions.timeline.current_timelines`.
+clause that the edition in force does not have, raises ``TemplateSyntaxError`` only while ``DEBUG`` is on, and never if
+``quiet`` is true. A plugin of a content management system is quiet, because its editor can't change templates.
+
+If the site has no page of the app in the active language, links lead to the page in the first language that has one.
+A function that displays an edition makes 1 query for each edition that the process does not remember, apart from the
+queries of :func:`agreement.editions.timeline.current_timelines`.
 """
 
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import lru_cache
@@ -17,13 +21,13 @@ from functools import lru_cache
 from django.conf import settings
 from django.template import TemplateSyntaxError
 from django.template.loader import render_to_string
-from django.urls import reverse
+from django.urls import NoReverseMatch, reverse
 from django.utils import timezone, translation
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext as _
 
 from agreement import conf
-from agreement.editions.changes import unit_name
+from agreement.editions.changes import Comparison, unit_name
 from agreement.editions.display import DisplayedEdition
 from agreement.editions.timeline import Timeline, current_timelines
 from agreement.memory import remembered
@@ -101,18 +105,18 @@ def record_path(*, app: str | None = None) -> str:
     return _reverse("record", app=app)
 
 
-def validity_sentence(slug: str = "") -> str:
+def validity_sentence(slug: str = "", *, quiet: bool = False) -> str:
     """Sentences in the active language: the number of an edition, and its
     :attr:`~agreement.editions.display.DisplayedEdition.validity`. The edition is the one in force. If none is in force
     and the site displays scheduled editions, it is the announced edition; ``""`` if there is none either.
 
     Without a slug, ``DEFAULT_AGREEMENT`` is meant or, if this setting is empty, the site's only agreement. Agreements
     without a public edition are not considered. While ``DEBUG`` is on, an unknown slug, and a missing slug on a site
-    with several agreements and without the setting, raise ``TemplateSyntaxError``. While it is off, they are logged,
-    and the result is ``""``. On a site without a public edition, the result is always ``""``.
+    with several agreements and without the setting, raise ``TemplateSyntaxError``. While it is off, or if ``quiet`` is
+    true, they are logged, and the result is ``""``. On a site without a public edition, the result is always ``""``.
     """
     at = timezone.now()
-    timeline = _timeline(slug, at, '{% agreement_validity "SLUG" %}')
+    timeline = _timeline(slug, at, '{% agreement_validity "SLUG" %}', quiet=quiet)
     dated = timeline and (timeline.in_force(at) or _announced(timeline, at))
     if not timeline or not dated:
         return ""
@@ -120,7 +124,7 @@ def validity_sentence(slug: str = "") -> str:
     return f"{edition} {_display(timeline, dated, at).validity}"
 
 
-def cite_clause(number: str | float, slug: str = "", *, app: str | None = None) -> Citation:
+def cite_clause(number: str | float, slug: str = "", *, app: str | None = None, quiet: bool = False) -> Citation:
     """The unit of the edition in force that has that number, such as ``"2.3"``: a section, clause, sub-clause, item or
     appendix, in the language of :func:`agreement.editions.display.text_language`. White space around the number, and
     dots at its end, are ignored. Without a slug, ``DEFAULT_AGREEMENT`` is meant or, if this setting is empty, the
@@ -129,15 +133,15 @@ def cite_clause(number: str | float, slug: str = "", *, app: str | None = None) 
     Always raises ``TemplateSyntaxError`` for a number that is not a string, because the number ``2.10`` would be read
     as ``2.1``. While ``DEBUG`` is on, it also raises it for a number that the edition in force does not have, for a
     slug that no agreement with a public edition has, and for a missing slug if several agreements have a public edition
-    and ``DEFAULT_AGREEMENT`` is empty. While ``DEBUG`` is off, these are logged, and the citation has no text; see
-    :class:`Citation`. If the agreement is found but none of its editions is in force, or if the site has no public
-    edition at all, the citation has no text, nothing is raised, and nothing is logged.
+    and ``DEFAULT_AGREEMENT`` is empty. While ``DEBUG`` is off, or if ``quiet`` is true, these are logged, and the
+    citation has no text; see :class:`Citation`. If the agreement is found but none of its editions is in force, or if
+    the site has no public edition at all, the citation has no text, nothing is raised, and nothing is logged.
     """
     if not isinstance(number, str):
         msg = f'{number!r} is not a string. Write the number of the clause in quotes: {{% agreement_clause "2.10" %}}.'
         raise TemplateSyntaxError(msg)
     number, at = number.strip().rstrip("."), timezone.now()
-    timeline = _timeline(slug, at, f'{{% agreement_clause "{number}" "SLUG" %}}')
+    timeline = _timeline(slug, at, f'{{% agreement_clause "{number}" "SLUG" %}}', quiet=quiet)
     dated = timeline.in_force(at) if timeline else None
     if not timeline or not dated:
         known = timeline.slug if timeline else ""
@@ -148,9 +152,23 @@ def cite_clause(number: str | float, slug: str = "", *, app: str | None = None) 
     page = _reverse("edition", timeline.slug, dated.number, app=app)
     found = _quoted(dated, timeline.time_zone, displayed.language, number, page)
     if found is None:
-        _report(f"A page cites clause {number!r}, which edition {dated.number} of {timeline.slug!r} does not have.")
+        message = f"A page cites clause {number!r}, which edition {dated.number} of {timeline.slug!r} does not have."
+        _report(message, quiet=quiet)
         return _empty_citation(number, path=_reverse("current", timeline.slug, app=app), displayed=displayed)
     return _citation(found, page, displayed)
+
+
+def clause_numbers(slug: str) -> tuple[str, ...]:
+    """The numbers of the units in the edition in force of that agreement, such as ``("1", "1.1", "1.2")``: sections,
+    clauses, sub-clauses, items and appendices, in the order of the text that the page displays. Each is a number that
+    :func:`cite_clause` finds. Empty if no edition is in force.
+    """
+    at = timezone.now()
+    timeline = current_timelines().agreements.get(slug)
+    dated = timeline.in_force(at) if timeline else None
+    if not timeline or not dated:
+        return ()
+    return tuple(dict.fromkeys(unit.number for unit in _display(timeline, dated, at).document.units if unit.number))
 
 
 def ready_citations(displayed: DisplayedEdition, language: str, address: str) -> dict[str, str]:
@@ -210,15 +228,43 @@ def banner_editions(slug: str = "", *, days: int = 10, app: str | None = None) -
     ]
 
 
-def _timeline(slug: str, at: datetime, example: str) -> Timeline | None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CitedChanges:
+    """What an edition changed, for another page."""
+
+    comparison: Comparison
+    """The edition, compared with the one that it replaced or will replace."""
+    path: str
+    """The path of the page with the changes."""
+
+
+def cite_changes(slug: str, number: int | None = None, *, app: str | None = None) -> CitedChanges | None:
+    """The changes that the edition with that number made; without a number, the edition in force. ``None`` if there is
+    no such edition that anyone may read, or if it replaced no edition. At most 1 query for each of the two editions,
+    and none if the process remembers them.
+    """
+    at = timezone.now()
+    timeline = current_timelines().agreements.get(slug)
+    if timeline is None:
+        return None
+    public = {edition.number: edition for edition in timeline.public(at)}
+    dated = timeline.in_force(at) if number is None else public.get(number)
+    before = timeline.predecessor(dated) if dated else None
+    if not dated or not before:
+        return None
+    comparison = Comparison(_display(timeline, before, at), _display(timeline, dated, at))
+    return CitedChanges(comparison=comparison, path=_reverse("changes", slug, dated.number, app=app))
+
+
+def _timeline(slug: str, at: datetime, example: str, *, quiet: bool = False) -> Timeline | None:
     """The timeline of the agreement with that slug; without a slug, of ``DEFAULT_AGREEMENT`` or, if this setting is
     empty, of the site's only agreement. Agreements that have no public edition at the instant ``at`` are not
     considered.
 
     ``None``, without a message, if there are no agreements, or if that of ``DEFAULT_AGREEMENT`` has no public edition
     yet. Otherwise an unknown slug, and a missing slug if there are several agreements, raise ``TemplateSyntaxError``
-    while ``DEBUG`` is on. While it is off, they are logged, and the result is ``None``. ``example`` is the template tag
-    with a slug, for the message.
+    while ``DEBUG`` is on. While it is off, or if ``quiet`` is true, they are logged, and the result is ``None``.
+    ``example`` is the template tag with a slug, for the message.
     """
     public = {slug: timeline for slug, timeline in current_timelines().agreements.items() if timeline.public(at)}
     if not slug and (default := conf.get().DEFAULT_AGREEMENT):
@@ -227,10 +273,12 @@ def _timeline(slug: str, at: datetime, example: str) -> Timeline | None:
         return public.get(slug)
     known = ", ".join(sorted(public))
     if slug:
-        _report(f"A page names the agreement {slug!r}, which has no published edition. These agreements do: {known}.")
+        message = f"A page names the agreement {slug!r}, which has no published edition. These agreements do: {known}."
+        _report(message, quiet=quiet)
         return None
     if len(public) > 1:
-        _report(f"The site has several agreements ({known}). Name one of them: {example}, or set DEFAULT_AGREEMENT.")
+        message = f"The site has several agreements ({known}). Name one of them: {example}, or set DEFAULT_AGREEMENT."
+        _report(message, quiet=quiet)
         return None
     return next(iter(public.values()))
 
@@ -291,14 +339,20 @@ def _empty_citation(number: str, *, path: str, displayed: DisplayedEdition | Non
 
 
 def _reverse(name: str, *args: object, app: str | None) -> str:
+    """The path of a page of the app in the active language or, if the site has no such page in it, in the first of its
+    languages that has one. Raises ``NoReverseMatch`` if none has.
+    """
+    for language in (translation.get_language(), *dict(settings.LANGUAGES)):
+        with translation.override(language), suppress(NoReverseMatch):
+            return reverse(f"agreement:{name}", args=args, current_app=app)
     return reverse(f"agreement:{name}", args=args, current_app=app)
 
 
-def _report(message: str) -> None:
-    """Raise ``TemplateSyntaxError`` while ``DEBUG`` is on; otherwise log the message as a warning, as :func:`_log_once`
-    does.
+def _report(message: str, *, quiet: bool = False) -> None:
+    """Raise ``TemplateSyntaxError`` while ``DEBUG`` is on and ``quiet`` is false; otherwise log the message as a
+    warning, as :func:`_log_once` does.
     """
-    if settings.DEBUG:
+    if settings.DEBUG and not quiet:
         raise TemplateSyntaxError(message)
     _log_once(message)
 

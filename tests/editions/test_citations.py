@@ -130,6 +130,50 @@ def test_a_missing_clause_is_an_error_to_the_author_and_a_link_to_the_reader(set
     ]
 
 
+def test_a_quiet_citation_raises_nothing_while_debug_is_on(settings):
+    factories.published(**TEXT)
+    settings.DEBUG = True
+    assert citations.cite_clause("9.9", "terms", quiet=True).text == ""
+    assert citations.cite_clause("2.1", "unknown", quiet=True).path == "/ru/agreements/"
+    assert citations.validity_sentence("unknown", quiet=True) == ""
+    with pytest.raises(TemplateSyntaxError):
+        citations.validity_sentence("unknown")
+
+
+def test_the_numbers_of_the_text_in_force_are_those_that_can_be_cited():
+    assert citations.clause_numbers("terms") == ()
+    factories.published(effective_from=timezone.now() + timedelta(days=3), slug="announced", **TEXT)
+    assert citations.clause_numbers("announced") == ()
+    factories.published(**TEXT)
+    numbers = citations.clause_numbers("terms")
+    assert numbers == ("2", "2.1", "2.1-1", "2.1-2", "2.2")
+    assert all(citations.cite_clause(number, "terms").text for number in numbers)
+
+
+def test_the_changes_are_those_of_the_edition_in_force_or_of_the_one_with_that_number(settings):
+    def cited(number: int | None = None) -> tuple[int | None, int | None, str] | None:
+        found = citations.cite_changes("terms", number)
+        if found is None:
+            return None
+        return found.comparison.old.edition.number, found.comparison.new.edition.number, found.path
+
+    assert cited() is None
+    factories.published(**TEXT)
+    assert cited() is None, "It replaced no edition."
+    for word in ("Смотреть", "Слушать"):
+        factories.published(kk=TEXT["kk"], ru=TEXT["ru"].replace("Читать", word))
+    factories.published(effective_from=timezone.now() + timedelta(days=3), **TEXT)
+    assert cited() == (2, 3, "/ru/agreements/terms/editions/3/changes/")
+    assert cited(2) == (1, 2, "/ru/agreements/terms/editions/2/changes/")
+    assert cited(4) == (3, 4, "/ru/agreements/terms/editions/4/changes/")
+    settings.AGREEMENT = {**settings.AGREEMENT, "SHOW_SCHEDULED": False}
+    assert cited(4) is None
+    assert cited(9) is None
+    with CaptureQueriesContext(connection) as made:
+        cited()
+    assert len(made) == 1, "Only the dates are read, because this test is a transaction."
+
+
 def test_a_clause_of_an_unknown_agreement_leads_to_the_list_and_breaks_no_page():
     for slug in ("unknown", "no slug"):
         assert 'href="/ru/agreements/"' in show(f'{{% agreement_clause "2.1" slug="{slug}" %}}')
