@@ -307,7 +307,10 @@ def test_the_titles_and_summaries_are_written_before_the_draft_is_made(author):
     factories.published()
     ru = factories.RU.replace("\n", "\n\nПравила портала\n", 1)
     answer = upload(author, factories.KK.replace("Екінші", "Басқа").encode(), ru.encode())
-    assert [change.summary for change in answer.context["redlines"]] == ["1 clause changed.", "Text outside the clauses changed."]
+    assert [change.summary for change in answer.context["redlines"]] == [
+        "1 clause changed.",
+        "Text outside the clauses changed.",
+    ]
     form = shown(answer) | {"title_ru": " Условия *сайта*  [1] ", "summary_kk": "Өзгерді.", "summary_ru": "Изменено."}
     for title in ("", "г. Астана"):
         bad = author.post(at("edition_add"), form | {"title_ru": title})
