@@ -180,6 +180,8 @@ def test_a_publisher_publishes_for_tomorrow_cancels_and_publishes_now(person, la
     person.page.locator("#id_time").fill("09:00")
     person.confirm()
     person.submit("input[type=submit].default")
+    assert "09:00" in person.page.locator(".agreement-letter").inner_text()
+    person.submit("input[type=submit].default")
     tomorrow.refresh_from_db()
     assert (tomorrow.state(), tomorrow.published_by) == (State.SCHEDULED, "publisher")
     assert person.clicks <= 12

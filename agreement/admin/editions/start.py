@@ -9,11 +9,14 @@ from typing import Any, cast
 import reversion
 from django import forms
 from django.conf import settings
+from django.contrib import messages
+from django.contrib.admin.utils import quote
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.core.files import File
 from django.db import transaction
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.http.response import HttpResponseBase
+from django.urls import reverse
 from django.utils.text import capfirst
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
@@ -22,7 +25,7 @@ from agreement.admin.editions import comments
 from agreement.admin.editions.compare import redlines
 from agreement.admin.editions.draft import findings_summary, lint_findings
 from agreement.admin.editions.fields import fingerprint, label
-from agreement.admin.editions.page import EditionView, redirect_to_edition
+from agreement.admin.editions.page import EditionView, may, redirect_to_edition
 from agreement.admin.editions.upload import ImportedFile
 from agreement.editions.template_citations import cited_clauses
 from agreement.models import Agreement, AuditEntry, Edition
@@ -277,8 +280,9 @@ class StartView(EditionView):
 
     def _begin(self, agreement: Agreement, bodies: dict[str, str], comment: str, **stated: Any) -> HttpResponse:
         """Create the draft, its first revision, an audit entry and an entry in the history of the admin. Return a
-        redirect to the draft. ``stated`` are further fields of the draft, and ``comment`` describes its origin. Raises
-        ``ValidationError`` for invalid texts, and then creates nothing.
+        redirect to the draft, or to the page that publishes it if ``publish`` is posted as ``_next``. ``stated`` are
+        further fields of the draft, and ``comment`` describes its origin. Raises ``ValidationError`` for invalid texts,
+        and then creates nothing.
 
         If :meth:`_earlier` finds a draft, because the page was submitted twice, nothing is created, and the redirect
         leads to that draft.
@@ -295,6 +299,11 @@ class StartView(EditionView):
             message = gettext("The draft was created already. Nothing was created again.")
             return redirect_to_edition(self.model_admin, self.request, earlier, message)
         self.model_admin.log_addition(self.request, edition, comment)
+        if self.request.POST.get("_next") == "publish":
+            messages.success(self.request, gettext("The draft was created."))
+            return HttpResponseRedirect(
+                reverse(f"{self.model_admin.admin_site.name}:agreement_edition_publish", args=[quote(edition.pk)])
+            )
         message = gettext("The draft was created. Write its text, then save it.")
         return redirect_to_edition(self.model_admin, self.request, edition, message)
 
@@ -338,6 +347,9 @@ class StartView(EditionView):
             binding=binding,
             redlines=redlines(binding, _unsaved(agreement, bodies)) if binding and not swapped else [],
             swapped=swapped,
+            may_publish=not swapped
+            and may(self.model_admin, self.request, "publish")
+            and all(finding.severity != "error" for finding in findings),
             tracked=any(file.tracked for file in imported),
             left_out=any(file.left_out for file in imported),
             rows=rows[:MAX_ROWS],
