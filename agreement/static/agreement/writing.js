@@ -56,6 +56,9 @@
     function listed(area, mark, own) {
         const {start, end, words} = lines(area), filled = words.filter((line) => line.trim());
         const previous = area.value.slice(0, start).trimEnd().split("\n").pop();
+        if (words.length === 1 && /^\s*(?:#|\d+(?:\.\d+)*\.)/.test(words[0])) { // A clause or a heading gets its list below it.
+            return edit(area, end, end, `\n\n${own.numbers ? "1) " : mark}`);
+        }
         let number = own.numbers ? Number((previous.match(/^\s*(\d+)\)/) || [0, 0])[1]) : 0;
         const off = filled.length && filled.every((line) => own.test.test(line));
         const marked = words.map((line) => {
@@ -165,9 +168,12 @@
     const bullet = (label) => !/\d/.test(label) && !/^\(?\p{L}{1,5}[.)]$/u.test(label);
     const lineEnds = (text) => text.replace(/\r\n|[\r\v\f\u2028\u2029]/g, "\n");
 
+    // Nothing of a parsed document runs or is requested. Without its styles and handlers the browser reports nothing either.
+    const inert = (html) => html.replace(/<(\/?)style\b/gi, "<$1textarea").replace(/<base\b/gi, "<x-base")
+        .replace(/<[a-z][^>]*>/gi, (tag) => tag.replace(/([\s/"'])(style|on\w+)(?=\s*=)/gi, "$1data-$2"));
+
     class Pasted {
-        // Reads the HTML of a clipboard into the grammar. Only its words are read. A parsed document runs no script and
-        // requests nothing.
+        // Reads the HTML of a clipboard into the grammar. Only its words are read.
         constructor(plain) {
             this.printed = lineEnds(plain).split("\n").map(spaced);
             this.typed = this.printed.filter((line) => /^#{1,6} /.test(line)).length >= 3;
@@ -198,7 +204,7 @@
             }
         }
         element(child, pre) {
-            const tag = child.tagName.toUpperCase(), style = child.getAttribute("style") || "";
+            const tag = child.tagName.toUpperCase(), style = child.getAttribute("data-style") || "";
             if (PICTURES.has(tag)) return void this.left.add("pictures");
             if (UNREAD.has(tag)) return;
             if (/mso-element:\s*comment/i.test(style)) return void this.left.add("comments");
@@ -226,7 +232,7 @@
             const {heading} = this, list = tag === "OL" || tag === "UL";
             if (/^H[1-6]$/.test(tag)) this.heading = Math.min(6, Number(tag[1]) + 1);
             if (tag === "P" && /\bMsoTitle\b/.test(child.className)) this.heading = 1;
-            if (list) this.lists.push({tag, type: child.getAttribute("type") || (child.style.listStyleType || ""), next: Number(child.getAttribute("start") || 1)});
+            if (list) this.lists.push({tag, type: child.getAttribute("type") || ((child.getAttribute("data-style") || "").match(/list-style(?:-type)?:\s*([\w-]+)/) || ["", ""])[1], next: Number(child.getAttribute("start") || 1)});
             this.read(child, pre || tag === "PRE");
             this.close();
             this.heading = heading;
@@ -317,7 +323,7 @@
         const label = /^\s*(?:[\d.]+[.)]|\(?\p{L}\)|[•·▪o§-])\t/u, found = [];
         let rows = [];
         const flush = () => {
-            if (rows.length > 1) found.push("", tableOf(rows.map((line) => line.split("\t").map((cell) => escapeCell(cell.trim())))), "");
+            if (rows.length > 1) found.push(...(found.length ? [""] : []), tableOf(rows.map((line) => line.split("\t").map((cell) => escapeCell(cell.trim())))), "");
             else found.push(...rows);
             rows = [];
         };
@@ -336,7 +342,7 @@
         let text, left = [];
         if (html) {
             const pasted = new Pasted(plain);
-            pasted.read(new DOMParser().parseFromString(html, "text/html").body);
+            pasted.read(new DOMParser().parseFromString(inert(html), "text/html").body);
             text = pasted.text();
             left = [...pasted.left];
         } else if (/[\v\f\t\u2028\u2029]/.test(plain)) text = fromPlain(plain);
