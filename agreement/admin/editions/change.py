@@ -180,7 +180,10 @@ class EditionAdmin(SafeFilters[Edition], VersionAdmin, TranslationAdmin):  # typ
 
     class Media:
         css = {"all": ["agreement/admin.css"]}
-        js = [forms.Script(f"agreement/{name}.js", defer=True) for name in ("writing", "desk", "combine", "progress", "start")]
+        js = [
+            forms.Script(f"agreement/{name}.js", defer=True)
+            for name in ("writing", "desk", "combine", "progress", "start")
+        ]
 
     # The pages.
 
@@ -502,8 +505,8 @@ class EditionAdmin(SafeFilters[Edition], VersionAdmin, TranslationAdmin):  # typ
             self.message_user(request, message, messages.WARNING)
 
     def response_change(self, request: HttpRequest, obj: Edition) -> HttpResponse:
-        """Return the redirect after a save. A restored revision leads to its draft. If ``_next`` is posted, the redirect
-        leads to the page that publishes the draft or hands it over.
+        """Return the redirect after a save. A restored revision leads to its draft. If ``_next`` is posted, the
+        redirect leads to the page that publishes the draft or hands it over.
         """
         if at := revisions.restored_at(request):
             message = comments.restored_in_words(at, obj.agreement.time_zone)
