@@ -78,7 +78,9 @@ def _open(browser: Browser, address: str, *, scripts: bool) -> Page:
     user, _made = get_user_model().objects.get_or_create(username="desk", is_staff=True, is_superuser=True)
     client.force_login(user)
     context = browser.new_context()
-    context.add_cookies([{"name": "sessionid", "value": client.cookies["sessionid"].value, "domain": "127.0.0.1", "path": "/"}])
+    context.add_cookies(
+        [{"name": "sessionid", "value": client.cookies["sessionid"].value, "domain": "127.0.0.1", "path": "/"}]
+    )
     page = context.new_page()
     if not scripts:
         page.route("**/agreement/*.js", lambda route: route.abort())

@@ -129,6 +129,7 @@
         // The text area keeps the focus and its selection.
         bar.addEventListener("mousedown", (event) => event.preventDefault());
         for (const button of buttons) {
+            button.title = (button.getAttribute("aria-keyshortcuts") || "").replace("Control", "Ctrl");
             button.addEventListener("click", () => { reach(button); MARKS[button.dataset.mark](area); });
         }
         area.addEventListener("keydown", (event) => {
@@ -355,7 +356,8 @@
     // What is dropped or filled in can contain the line breaks of Word too. The server makes them line ends.
     document.addEventListener("input", (event) => {
         const area = event.target;
-        if (event.inputType === "insertText" || !area.matches("textarea.agreement-source") || !/[\v\f\u2028\u2029]/.test(area.value)) return;
+        const key = event.inputType === "insertText" && (event.data || "").length === 1;
+        if (key || !area.matches("textarea.agreement-source") || !/[\v\f\u2028\u2029]/.test(area.value)) return;
         const {selectionEnd, scrollTop} = area;
         edit(area, 0, area.value.length, lineEnds(area.value), selectionEnd);
         area.scrollTop = scrollTop;
