@@ -148,9 +148,10 @@ def test_an_author_drafts_from_the_edition_in_force_sees_findings_and_changes_an
     sign = person.page.locator(".agreement-mark .agreement-warning").first
     sign.wait_for()
     assert "9.9" in (sign.get_attribute("title") or "")
+    person.click(".agreement-bar button")
     assert person.page.locator(".agreement-findings li", has_text="9.9").count() == 2
 
-    person.page.locator(".agreement-bar button").nth(1).click()
+    person.page.locator(".agreement-bar button").nth(2).click()
     person.page.locator(".agreement-preview ins").first.wait_for()
     counted = {"kk": "2 тармақ өзгертілді.", "ru": "Изменены 2 пункта."}
     assert person.page.locator(".agreement-changes-summary").first.inner_text() == counted[language]
