@@ -17,6 +17,7 @@ from django.shortcuts import render
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.html import format_html, format_html_join
+from django.utils.text import capfirst
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
@@ -40,6 +41,7 @@ from agreement.admin.base import (
 from agreement.conf import active_language
 from agreement.models import AuditEntry, Consent, LegalHold, Withdrawal, WithdrawalOutcome
 from agreement.models.audit import AuditAction, name_of
+from agreement.models.fields import LANGUAGE_CHOICES
 from agreement.models.withdrawals import UNANSWERED
 from agreement.notices import withdrawal_letters
 from agreement.seal import manifest
@@ -254,8 +256,8 @@ class WithdrawalAdmin(
     def papers(self, row: Withdrawal) -> str:
         site = self.admin_site.name
         links = [
-            (reverse(f"{site}:agreement_withdrawal_reply", args=[row.pk, language]), gettext("Reply (%s)") % language)
-            for language in languages.LANGUAGES
+            (reverse(f"{site}:agreement_withdrawal_reply", args=[row.pk, language]), gettext("Reply (%s)") % label)
+            for language, label in LANGUAGE_CHOICES
         ]
         if row.scan:
             links.append((reverse(f"{site}:agreement_withdrawal_scan", args=[row.pk]), gettext("Scan")))
@@ -342,12 +344,12 @@ class LegalHoldForm(AdminForm):
     """
 
     account = forms.CharField(
-        label=_("deleted account"),
+        label=capfirst(_("deleted account")),
         required=False,
         help_text=_("The former key of the account, if the account was deleted."),
     )
     application = forms.CharField(
-        label=_("application"),
+        label=capfirst(_("application")),
         required=False,
         help_text=_("An application from a person without an account: its number, or its number in the register."),
     )

@@ -13,6 +13,7 @@ from django.core.exceptions import PermissionDenied, ValidationError
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.utils import timezone
+from django.utils.text import capfirst
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
@@ -32,14 +33,14 @@ class EvidenceForm(forms.Form):
     """
 
     user = forms.CharField(
-        label=_("user"),
+        label=capfirst(_("user")),
         required=False,
         max_length=255,
         help_text=_("Name or key of a user, including deleted users."),
     )
-    edition = forms.ModelChoiceField(Edition.objects.none(), label=_("edition"), required=False)
+    edition = forms.ModelChoiceField(Edition.objects.none(), label=capfirst(_("edition")), required=False)
     at = forms.SplitDateTimeField(
-        label=_("state as of"),
+        label=capfirst(_("state as of")),
         required=False,
         widget=LabelledDateTime,
         help_text=_("Leave this field empty for the current state."),

@@ -14,6 +14,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path
 from django.utils.html import format_html
+from django.utils.text import capfirst
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
@@ -65,7 +66,7 @@ class OnBehalfForm(AdminForm):
             return
         edition = cast("forms.ModelChoiceField[Edition]", self.fields["edition"])
         edition.queryset = Edition.objects.in_force().select_related("agreement").without_texts("body", "summary")
-        self.fields["language"] = forms.ChoiceField(label=_("language"), choices=LANGUAGE_CHOICES)
+        self.fields["language"] = forms.ChoiceField(label=capfirst(_("language")), choices=LANGUAGE_CHOICES)
         for name in ("user", "reason"):
             self.fields[name].required = True
 

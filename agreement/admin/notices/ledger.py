@@ -38,7 +38,12 @@ from agreement.text import dates
 class NoticeTextInline(ReadOnly, admin.StackedInline[NoticeText, Notice]):
     model = NoticeText
     extra = 0
-    fields = ["channel", "language", "subject", "text", "digest"]
+    fields = ["by", "language", "subject", "text", "digest"]
+    readonly_fields = ["by"]
+
+    @admin.display(description=_("channel"))
+    def by(self, text: NoticeText) -> str:
+        return str(CHANNEL_LABELS.get(text.channel, text.channel))
 
 
 @admin.register(Notice)
