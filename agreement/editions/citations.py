@@ -3,7 +3,7 @@ new editions, the changes of an edition.
 
 A publication must not break a page. Therefore a mistake that depends on what is published, such as the number of a
 clause that the edition in force does not have, raises ``TemplateSyntaxError`` only while ``DEBUG`` is on, and never if
-``quiet`` is true. A plugin of a content management system is quiet, because its editor can't change templates.
+``report`` is given. A plugin of a content management system gives one, because its editor can't change templates.
 
 If the site has no page of the app in the active language, links lead to the page in the first language that has one.
 A function that displays an edition makes 1 query for each edition that the process does not remember, apart from the
@@ -13,6 +13,7 @@ queries of :func:`agreement.editions.timeline.current_timelines`.
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -105,18 +106,19 @@ def record_path(*, app: str | None = None) -> str:
     return _reverse("record", app=app)
 
 
-def validity_sentence(slug: str = "", *, quiet: bool = False) -> str:
+def validity_sentence(slug: str = "", *, report: Callable[[str], None] | None = None) -> str:
     """Sentences in the active language: the number of an edition, and its
     :attr:`~agreement.editions.display.DisplayedEdition.validity`. The edition is the one in force. If none is in force
     and the site displays scheduled editions, it is the announced edition; ``""`` if there is none either.
 
     Without a slug, ``DEFAULT_AGREEMENT`` is meant or, if this setting is empty, the site's only agreement. Agreements
     without a public edition are not considered. While ``DEBUG`` is on, an unknown slug, and a missing slug on a site
-    with several agreements and without the setting, raise ``TemplateSyntaxError``. While it is off, or if ``quiet`` is
-    true, they are logged, and the result is ``""``. On a site without a public edition, the result is always ``""``.
+    with several agreements and without the setting, raise ``TemplateSyntaxError``. While it is off, they are logged,
+    and the result is ``""``. On a site without a public edition, the result is always ``""``. ``report`` is as in
+    :func:`cite_clause`.
     """
     at = timezone.now()
-    timeline = _timeline(slug, at, '{% agreement_validity "SLUG" %}', quiet=quiet)
+    timeline = _timeline(slug, at, '{% agreement_validity "SLUG" %}', report)
     dated = timeline and (timeline.in_force(at) or _announced(timeline, at))
     if not timeline or not dated:
         return ""
@@ -124,7 +126,9 @@ def validity_sentence(slug: str = "", *, quiet: bool = False) -> str:
     return f"{edition} {_display(timeline, dated, at).validity}"
 
 
-def cite_clause(number: str | float, slug: str = "", *, app: str | None = None, quiet: bool = False) -> Citation:
+def cite_clause(
+    number: str | float, slug: str = "", *, app: str | None = None, report: Callable[[str], None] | None = None
+) -> Citation:
     """The unit of the edition in force that has that number, such as ``"2.3"``: a section, clause, sub-clause, item or
     appendix, in the language of :func:`agreement.editions.display.text_language`. White space around the number, and
     dots at its end, are ignored. Without a slug, ``DEFAULT_AGREEMENT`` is meant or, if this setting is empty, the
@@ -133,15 +137,18 @@ def cite_clause(number: str | float, slug: str = "", *, app: str | None = None, 
     Always raises ``TemplateSyntaxError`` for a number that is not a string, because the number ``2.10`` would be read
     as ``2.1``. While ``DEBUG`` is on, it also raises it for a number that the edition in force does not have, for a
     slug that no agreement with a public edition has, and for a missing slug if several agreements have a public edition
-    and ``DEFAULT_AGREEMENT`` is empty. While ``DEBUG`` is off, or if ``quiet`` is true, these are logged, and the
-    citation has no text; see :class:`Citation`. If the agreement is found but none of its editions is in force, or if
-    the site has no public edition at all, the citation has no text, nothing is raised, and nothing is logged.
+    and ``DEFAULT_AGREEMENT`` is empty. While ``DEBUG`` is off, these are logged, and the citation has no text; see
+    :class:`Citation`. If the agreement is found but none of its editions is in force, or if the site has no public
+    edition at all, the citation has no text, nothing is raised, and nothing is logged.
+
+    With ``report``, that function is called with the message instead, and nothing is raised or logged for a missing
+    clause or agreement. A page that an editor writes uses :func:`log_once`, because ``DEBUG`` should not break it.
     """
     if not isinstance(number, str):
         msg = f'{number!r} is not a string. Write the number of the clause in quotes: {{% agreement_clause "2.10" %}}.'
         raise TemplateSyntaxError(msg)
     number, at = number.strip().rstrip("."), timezone.now()
-    timeline = _timeline(slug, at, f'{{% agreement_clause "{number}" "SLUG" %}}', quiet=quiet)
+    timeline = _timeline(slug, at, f'{{% agreement_clause "{number}" "SLUG" %}}', report)
     dated = timeline.in_force(at) if timeline else None
     if not timeline or not dated:
         known = timeline.slug if timeline else ""
@@ -152,8 +159,9 @@ def cite_clause(number: str | float, slug: str = "", *, app: str | None = None, 
     page = _reverse("edition", timeline.slug, dated.number, app=app)
     found = _quoted(dated, timeline.time_zone, displayed.language, number, page)
     if found is None:
-        message = f"A page cites clause {number!r}, which edition {dated.number} of {timeline.slug!r} does not have."
-        _report(message, quiet=quiet)
+        (report or _report)(
+            f"A page cites clause {number!r}, which edition {dated.number} of {timeline.slug!r} does not have."
+        )
         return _empty_citation(number, path=_reverse("current", timeline.slug, app=app), displayed=displayed)
     return _citation(found, page, displayed)
 
@@ -256,16 +264,17 @@ def cite_changes(slug: str, number: int | None = None, *, app: str | None = None
     return CitedChanges(comparison=comparison, path=_reverse("changes", slug, dated.number, app=app))
 
 
-def _timeline(slug: str, at: datetime, example: str, *, quiet: bool = False) -> Timeline | None:
+def _timeline(slug: str, at: datetime, example: str, report: Callable[[str], None] | None = None) -> Timeline | None:
     """The timeline of the agreement with that slug; without a slug, of ``DEFAULT_AGREEMENT`` or, if this setting is
     empty, of the site's only agreement. Agreements that have no public edition at the instant ``at`` are not
     considered.
 
     ``None``, without a message, if there are no agreements, or if that of ``DEFAULT_AGREEMENT`` has no public edition
     yet. Otherwise an unknown slug, and a missing slug if there are several agreements, raise ``TemplateSyntaxError``
-    while ``DEBUG`` is on. While it is off, or if ``quiet`` is true, they are logged, and the result is ``None``.
-    ``example`` is the template tag with a slug, for the message.
+    while ``DEBUG`` is on. While it is off, they are logged, and the result is ``None``. ``example`` is the template tag
+    with a slug, for the message. With ``report``, that function is called with the message instead.
     """
+    report = report or _report
     public = {slug: timeline for slug, timeline in current_timelines().agreements.items() if timeline.public(at)}
     if not slug and (default := conf.get().DEFAULT_AGREEMENT):
         return public.get(default)
@@ -273,12 +282,10 @@ def _timeline(slug: str, at: datetime, example: str, *, quiet: bool = False) -> 
         return public.get(slug)
     known = ", ".join(sorted(public))
     if slug:
-        message = f"A page names the agreement {slug!r}, which has no published edition. These agreements do: {known}."
-        _report(message, quiet=quiet)
+        report(f"A page names the agreement {slug!r}, which has no published edition. These agreements do: {known}.")
         return None
     if len(public) > 1:
-        message = f"The site has several agreements ({known}). Name one of them: {example}, or set DEFAULT_AGREEMENT."
-        _report(message, quiet=quiet)
+        report(f"The site has several agreements ({known}). Name one of them: {example}, or set DEFAULT_AGREEMENT.")
         return None
     return next(iter(public.values()))
 
@@ -348,18 +355,18 @@ def _reverse(name: str, *args: object, app: str | None) -> str:
     return reverse(f"agreement:{name}", args=args, current_app=app)
 
 
-def _report(message: str, *, quiet: bool = False) -> None:
-    """Raise ``TemplateSyntaxError`` while ``DEBUG`` is on and ``quiet`` is false; otherwise log the message as a
-    warning, as :func:`_log_once` does.
+def _report(message: str) -> None:
+    """Raise ``TemplateSyntaxError`` while ``DEBUG`` is on; otherwise log the message as a warning, as :func:`log_once`
+    does.
     """
-    if settings.DEBUG and not quiet:
+    if settings.DEBUG:
         raise TemplateSyntaxError(message)
-    _log_once(message)
+    log_once(message)
 
 
 @remembered
 @lru_cache(maxsize=64)
-def _log_once(message: str) -> None:
+def log_once(message: str) -> None:
     """Log a message as a warning. A process does not log it again while it is among the 64 messages that were used
     last, because a page may be requested often.
     """

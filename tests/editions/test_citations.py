@@ -28,7 +28,7 @@ PAGE = "/ru/agreements/terms/editions/1/"
 @pytest.fixture(autouse=True)
 def _fresh():
     timeline.clear()
-    for remembered in (citations._sealed, citations._quoted, citations._log_once):
+    for remembered in (citations._sealed, citations._quoted, citations.log_once):
         remembered.cache_clear()
     with translation.override("ru"):
         yield
@@ -130,16 +130,6 @@ def test_a_missing_clause_is_an_error_to_the_author_and_a_link_to_the_reader(set
     ]
 
 
-def test_a_quiet_citation_raises_nothing_while_debug_is_on(settings):
-    factories.published(**TEXT)
-    settings.DEBUG = True
-    assert citations.cite_clause("9.9", "terms", quiet=True).text == ""
-    assert citations.cite_clause("2.1", "unknown", quiet=True).path == "/ru/agreements/"
-    assert citations.validity_sentence("unknown", quiet=True) == ""
-    with pytest.raises(TemplateSyntaxError):
-        citations.validity_sentence("unknown")
-
-
 def test_the_numbers_of_the_text_in_force_are_those_that_can_be_cited():
     assert citations.clause_numbers("terms") == ()
     factories.published(effective_from=timezone.now() + timedelta(days=3), slug="announced", **TEXT)
@@ -172,6 +162,20 @@ def test_the_changes_are_those_of_the_edition_in_force_or_of_the_one_with_that_n
     with CaptureQueriesContext(connection) as made:
         cited()
     assert len(made) == 1, "Only the dates are read, because this test is a transaction."
+
+
+def test_a_page_of_an_editor_hears_what_is_missing_instead_of_an_error(settings, caplog):
+    settings.DEBUG = True
+    factories.published(**TEXT)
+    heard: list[str] = []
+
+    missing = citations.cite_clause("9.9", "terms", report=heard.append)
+    unknown = citations.cite_clause("2.1", "privacy", report=heard.append)
+    validity = citations.validity_sentence("privacy", report=heard.append)
+
+    assert (missing.text, missing.edition, unknown.edition, validity) == ("", 1, None, "")
+    assert [("9.9" in one, "privacy" in one) for one in heard] == [(True, False), (False, True), (False, True)]
+    assert caplog.records == []
 
 
 def test_a_clause_of_an_unknown_agreement_leads_to_the_list_and_breaks_no_page():

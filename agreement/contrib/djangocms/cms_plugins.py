@@ -69,7 +69,7 @@ class ClausePlugin(AgreementPluginBase):
     render_template = "agreement_djangocms/clause.html"
 
     def display(self, instance: models.ClausePlugin, slug: str) -> dict[str, Any]:
-        return {"clause": citations.cite_clause(instance.number, slug, quiet=True) if slug else None}
+        return {"clause": citations.cite_clause(instance.number, slug, report=citations.log_once) if slug else None}
 
 
 class ValidityPlugin(AgreementPluginBase):
@@ -81,7 +81,7 @@ class ValidityPlugin(AgreementPluginBase):
         if not slug:
             return {}
         return {
-            "validity": citations.validity_sentence(slug, quiet=True),
+            "validity": citations.validity_sentence(slug, report=citations.log_once),
             "path": citations.agreement_path(slug),
         }
 
