@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import html
 import re
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from http.client import HTTPConnection
+from threading import Barrier
+from urllib.parse import urlencode
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
@@ -396,6 +401,36 @@ def test_the_printed_numbers_of_both_texts_stand_side_by_side(author):
         ("", "1.2. Второй."),
         ("1.3. Үшінші.", "1.3. Третий."),
     ]
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("way", ["edition", "files"])
+def test_two_simultaneous_requests_make_one_draft(author, live_server, way):
+    factories.published()
+    if way == "edition":
+        form = shown(author.get(at("edition_add"))) | {"agreement": factories.agreement().pk, "begin": "edition"}
+    else:
+        form = shown(upload(author, factories.KK.encode(), factories.RU.replace("Второй", "Иной").encode()))
+    form["csrfmiddlewaretoken"] = author.get(at("edition_add")).context["csrf_token"]
+    cookies = "; ".join(f"{name}={cookie.value}" for name, cookie in author.cookies.items())
+    headers = {"Cookie": cookies, "Content-Type": "application/x-www-form-urlencoded"}
+    start = Barrier(2)
+
+    def post(_number: int) -> tuple[int, str | None]:
+        with closing(HTTPConnection(live_server.thread.host, live_server.thread.port, timeout=60)) as connection:
+            connection.connect()
+            start.wait()
+            connection.request("POST", at("edition_add"), urlencode(form), headers)
+            answer = connection.getresponse()
+            answer.read()
+            return answer.status, answer.headers["Location"]
+
+    with ThreadPoolExecutor(2) as threads:
+        first, second = threads.map(post, range(2))
+
+    draft = Edition.objects.drafts().get()
+    assert first == second == (302, at("edition_change", draft.pk))
+    assert AuditEntry.objects.filter(action="written").count() == 2  # The edition in force, and the draft.
 
 
 def test_one_page_that_is_submitted_twice_makes_one_draft(author, django_user_model):
