@@ -14,6 +14,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path
 from django.utils.html import format_html
+from django.utils.text import capfirst
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
@@ -36,6 +37,7 @@ from agreement.admin.base import (
     public_address,
     yes_or_no,
 )
+from agreement.admin.people import PersonPicker
 from agreement.models import Acceptance, AcceptanceKind, AuditEntry, Edition, StaleEditionError
 from agreement.models.audit import AuditAction, name_of
 from agreement.models.fields import LANGUAGE_CHOICES
@@ -65,17 +67,22 @@ class OnBehalfForm(AdminForm):
             return
         edition = cast("forms.ModelChoiceField[Edition]", self.fields["edition"])
         edition.queryset = Edition.objects.in_force().select_related("agreement").without_texts("body", "summary")
-        self.fields["language"] = forms.ChoiceField(label=_("language"), choices=LANGUAGE_CHOICES)
+        self.fields["language"] = forms.ChoiceField(label=capfirst(_("language")), choices=LANGUAGE_CHOICES)
         for name in ("user", "reason"):
             self.fields[name].required = True
 
 
 @admin.register(Acceptance)
 class AcceptanceAdmin(
-    ReadOnly, RecordedOnce[Acceptance], LoggedViews[Acceptance], UserSearch[Acceptance], LongList[Acceptance]
+    ReadOnly,
+    PersonPicker[Acceptance],
+    RecordedOnce[Acceptance],
+    LoggedViews[Acceptance],
+    UserSearch[Acceptance],
+    LongList[Acceptance],
 ):
     form = OnBehalfForm
-    raw_id_fields = ["user"]
+    consequence = _("An acceptance that is recorded can't be changed or deleted.")
     formfield_overrides = DATETIME_FIELDS
     list_display = ["id", "about", "user", "kind", "text_language", moment_column("when", _("when"), field="at")]
     list_filter = ["kind"]
@@ -88,6 +95,10 @@ class AcceptanceAdmin(
 
     def has_add_permission(self, request: HttpRequest, obj: object = None) -> bool:
         return request.user.has_perm("agreement.add_acceptance")
+
+    def may_pick(self, request: HttpRequest) -> bool:
+        """Return whether this officer may search for users: also to export evidence."""
+        return super().may_pick(request) or request.user.has_perm("agreement.export_evidence")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Acceptance]:
         return super().get_queryset(request).defer(*(f"edition__{name}" for name in TEXT_COLUMNS))
