@@ -15,9 +15,8 @@ from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.utils import unquote
 from django.contrib.admin.views.main import SEARCH_VAR, ChangeList
-from django.contrib.admin.widgets import AdminSplitDateTime
 from django.contrib.auth import get_user_model
-from django.core.exceptions import BadRequest, FieldDoesNotExist, ValidationError
+from django.core.exceptions import BadRequest, FieldDoesNotExist, PermissionDenied, ValidationError
 from django.core.handlers.exception import response_for_exception
 from django.core.paginator import Paginator
 from django.db import DataError, models, transaction
@@ -27,12 +26,14 @@ from django.template.response import TemplateResponse
 from django.urls import NoReverseMatch, URLPattern, reverse
 from django.utils import timezone, translation
 from django.utils.functional import cached_property
+from django.utils.text import capfirst
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from django.views import View
 
 from agreement import conf
 from agreement.acceptance import current_impersonation
+from agreement.admin.rights import explain_denied
 from agreement.conf import active_language
 from agreement.models import AuditEntry, Edition
 from agreement.models.audit import AuditAction
@@ -99,30 +100,84 @@ def _in_catalogue(label: str) -> str:
         return small if look_up(label) == label and look_up(small) != small else label
 
 
+class MissingRight(PermissionDenied):
+    """The user lacks the permission ``codename`` of this app. ``action`` names what it allows, in the language of the
+    page; by default it is to view, to add, to change or to delete records, by the first word of the codename.
+    """
+
+    def __init__(self, codename: str, action: StrOrPromise = "") -> None:
+        super().__init__(codename)
+        self.codename = codename
+        self.action = action or RECORD_ACTIONS.get(codename.partition("_")[0], RECORD_ACTIONS["view"])
+
+
+#: What the permissions that Django makes for each model allow.
+RECORD_ACTIONS: dict[str, StrOrPromise] = {
+    "view": _("view these records"),
+    "add": _("add a record here"),
+    "change": _("change this record"),
+    "delete": _("delete this record"),
+}
+
+
 class OwnName(TranslatedHistory[ModelT]):
     """An admin whose pages refuse every request of a person who acts in the name of another user, because its records
     name the person who is signed in. The status is 403. Each refusal adds an audit entry, which names the person who
     acts, if they are known.
+
+    To a user without the permission, the response is a page that says who has it, with the status 403.
     """
+
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        """Return Django's field, but for a relation without the buttons that open its model in another window: who uses
+        the form may lack the rights there.
+        """
+        if isinstance(db_field, models.ForeignKey):
+            return self.formfield_for_foreignkey(db_field, request, **kwargs)
+        return super().formfield_for_dbfield(db_field, request, **kwargs)
+
+    def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
+        """Return the page of a row. Its title begins with a capital letter, also in a language in which the name of the
+        row is the first word.
+        """
+        context["title"] = capfirst(context["title"])
+        return super().render_change_form(request, context, *args, **kwargs)
 
     @property
     def urls(self) -> list[URLPattern]:
         patterns = self.get_urls()
         for pattern in patterns:
-            pattern.callback = self._refusing_impersonation(pattern.callback)
+            pattern.callback = self._refusing(pattern.callback)
         return patterns
 
-    def _refusing_impersonation(self, view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+    def _refusing(self, view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
         @wraps(view)
         def checked(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
             acting = current_impersonation(request)
             if acting is None:
-                return view(request, *args, **kwargs)
+                try:
+                    return view(request, *args, **kwargs)
+                except PermissionDenied as error:
+                    return self._deny(request, error)
             acting.log(request, refused=request.resolver_match.view_name if request.resolver_match else "admin")
             context = {**self.admin_site.each_context(request), "title": gettext("You act in the name of another user")}
             return TemplateResponse(request, "admin/agreement/impersonation.html", context, status=403)
 
         return checked
+
+    def _deny(self, request: HttpRequest, error: PermissionDenied) -> HttpResponse:
+        """Return the page that says which permission the user lacks, and who has it. Django's views do not say which:
+        it follows from the name of the page and the method.
+        """
+        if not isinstance(error, MissingRight):
+            page = request.resolver_match.url_name or "" if request.resolver_match else ""
+            action = page.removeprefix(f"{self.opts.app_label}_{self.opts.model_name}_")
+            changes = action == "change" and request.method == "POST"
+            action = action if action in {"add", "delete"} or changes else "view"
+            error = MissingRight(f"{action}_{self.opts.model_name}")
+        title = gettext("You don't have permission to do this")
+        denied = explain_denied([(error.codename, error.action)])
+        return render_page(self, request, "denied", status=403, title=title, denied_actions=denied)
 
 
 class SafeFilters(OwnName[ModelT]):
@@ -391,10 +446,29 @@ def yes_or_no(value: object) -> str:
     return "—" if value is None else gettext("yes") if value else gettext("no")
 
 
-class LabelledDateTime(AdminSplitDateTime):
-    """Django's widget for a date and a time, with a translated label (``aria-label``) for each of its two inputs, for
-    screen readers.
+class DayInput(forms.DateInput):
+    """An input for a date, for which the browser has a picker in its own language. It needs no script."""
+
+    def __init__(self) -> None:
+        super().__init__({"type": "date", "class": "agreement-date"}, format="%Y-%m-%d")
+
+
+class LabelledDateTime(forms.SplitDateTimeWidget):
+    """Two inputs for a date and a time, for which the browser has pickers in its own language. Each has a translated
+    label (``aria-label``), for screen readers. They need no script.
     """
+
+    def __init__(self) -> None:
+        super().__init__(
+            date_attrs={"type": "date", "class": "agreement-date"},
+            date_format="%Y-%m-%d",
+            time_attrs={"type": "time", "class": "agreement-date", "step": "1"},
+            time_format="%H:%M:%S",
+        )
+
+    def id_for_label(self, id_: str) -> str:
+        """Return the id of the first input, so that a link to the field leads to it."""
+        return f"{id_}_0" if id_ else ""
 
     def get_context(self, name: str, value: Any, attrs: dict[str, Any] | None) -> dict[str, Any]:
         context = super().get_context(name, value, attrs)
@@ -403,7 +477,8 @@ class LabelledDateTime(AdminSplitDateTime):
         return context
 
 
-#: For ``formfield_overrides``: date and time in two labelled inputs.
+#: For ``formfield_overrides``: date and time in two labelled inputs, and a date in one.
 DATETIME_FIELDS: dict[type[models.Field[Any, Any]], dict[str, Any]] = {
-    models.DateTimeField: {"form_class": forms.SplitDateTimeField, "widget": LabelledDateTime}
+    models.DateTimeField: {"form_class": forms.SplitDateTimeField, "widget": LabelledDateTime},
+    models.DateField: {"widget": DayInput},
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, datetime, time, timedelta
-from typing import Any
+from typing import Any, cast
 from zoneinfo import ZoneInfo
 
 from django import forms
@@ -38,8 +38,9 @@ from agreement.admin.base import (
     short_moment,
     yes_or_no,
 )
+from agreement.admin.people import PersonPicker
 from agreement.conf import active_language
-from agreement.models import AuditEntry, Consent, LegalHold, Withdrawal, WithdrawalOutcome
+from agreement.models import AuditEntry, Consent, Edition, LegalHold, Withdrawal, WithdrawalOutcome
 from agreement.models.audit import AuditAction, name_of
 from agreement.models.fields import LANGUAGE_CHOICES
 from agreement.models.withdrawals import UNANSWERED
@@ -47,6 +48,7 @@ from agreement.notices import withdrawal_letters
 from agreement.seal import manifest
 from agreement.text import dates, languages
 
+LANGUAGE_NAMES = dict(LANGUAGE_CHOICES)
 #: The largest scan in bytes, and the allowed file types, which are recognised by their first bytes.
 MAX_SCAN_BYTES = 10 * 1024 * 1024
 SCAN_SUFFIXES = {b"%PDF-": ".pdf", b"\xff\xd8\xff": ".jpg", b"\x89PNG": ".png"}
@@ -101,6 +103,16 @@ class WithdrawalForm(AdminForm):
             cleaned["effective_at"] = cleaned.get("effective_at") or timezone.now()
         return cleaned
 
+    def _post_clean(self) -> None:
+        """As Django's, which also validates the row. If the form is displayed again, the scan must be chosen again,
+        because no browser keeps a file.
+        """
+        super()._post_clean()
+        if "user" in self.errors:  # Somebody is named: who that is must only be corrected or confirmed.
+            self.errors.pop("applicant", None)
+        if self.errors and self.cleaned_data.get("scan"):
+            self.add_error("scan", _("Choose this file again: a browser does not keep it."))
+
 
 class ReplyFilter(admin.SimpleListFilter):
     """Filters withdrawals by their reply. The list of those without one begins with the first last day."""
@@ -122,9 +134,18 @@ class ReplyFilter(admin.SimpleListFilter):
 
 @admin.register(Withdrawal)
 class WithdrawalAdmin(
-    ReadOnly, RecordedOnce[Withdrawal], LoggedViews[Withdrawal], UserSearch[Withdrawal], LongList[Withdrawal]
+    ReadOnly,
+    PersonPicker[Withdrawal],
+    RecordedOnce[Withdrawal],
+    LoggedViews[Withdrawal],
+    UserSearch[Withdrawal],
+    LongList[Withdrawal],
 ):
     form = WithdrawalForm
+    consequence = _(
+        "A withdrawal that is registered can't be changed or deleted. Unless it is refused, it withdraws all consents"
+        " of this person and suspends or ends the agreement with them."
+    )
     formfield_overrides = DATETIME_FIELDS
     list_display = ["number", "user", "outcome", "received", "last_day"]
     list_display += [moment_column("effective", _("effective"), field="effective_at"), "reply_sent"]
@@ -133,7 +154,6 @@ class WithdrawalAdmin(
     search_help_text = _(
         "Number of the application, or its number in the register; name or key of a user, including deleted users."
     )
-    raw_id_fields = ["user"]
     displayed_fields = (
         "number",
         *("agreement", "user", "applicant", "application_number", "received", "outcome", "effective", "ground"),
@@ -360,6 +380,9 @@ class LegalHoldForm(AdminForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        if "edition" in self.fields:  # The page of a hold only displays it.
+            edition = cast("forms.ModelChoiceField[Edition]", self.fields["edition"])
+            edition.queryset = Edition.objects.published().select_related("agreement").without_texts("body", "summary")
         if self.instance.held_until:  # The instance of the form has it as text with microseconds.
             self.initial["held_until"] = self.instance.held_until
 
@@ -373,12 +396,13 @@ class LegalHoldForm(AdminForm):
 
 
 @admin.register(LegalHold)
-class LegalHoldAdmin(RecordedOnce[LegalHold], LoggedViews[LegalHold], SafeFilters[LegalHold]):
+class LegalHoldAdmin(PersonPicker[LegalHold], RecordedOnce[LegalHold], LoggedViews[LegalHold], SafeFilters[LegalHold]):
     """The admin of legal holds. After a hold was placed, only its end can be changed, and only until the hold has
     ended. No hold can be deleted. Every view of the list or of a hold is logged.
     """
 
     form = LegalHoldForm
+    consequence = _("A legal hold that is placed can't be deleted. Only its end can be changed.")
     formfield_overrides = DATETIME_FIELDS
     list_display = ["id", "user", "edition", "pseudonym_or_entry", "ground", "by"]
     list_display += [
@@ -386,7 +410,6 @@ class LegalHoldAdmin(RecordedOnce[LegalHold], LoggedViews[LegalHold], SafeFilter
         moment_column("ends", LegalHold._meta.get_field("held_until").verbose_name, field="held_until"),
     ]
     list_select_related = ["user", "edition__agreement"]
-    raw_id_fields = ["user", "edition"]
     actions = None
 
     def get_readonly_fields(self, request: HttpRequest, obj: LegalHold | None = None) -> list[str]:

@@ -8,9 +8,12 @@ from collections.abc import Iterable
 from typing import Any
 
 from django.contrib.auth import get_user_model
-from django.core.exceptions import ValidationError
+from django.core.exceptions import FieldError, ValidationError
+from django.db.models import TextField
+from django.db.models.functions import Cast
 from django.utils.translation import gettext_lazy as _
 
+from agreement import conf
 from agreement.models import Acceptance, Consent, Decline, Delivery, Withdrawal, pseudonyms
 from agreement.models.fields import UserKey
 
@@ -19,21 +22,23 @@ MAX_QUOTED = 150
 
 
 def find_user_key(written: str) -> UserKey:
-    """Return the primary key of the user whose name or key a person has written. A prefix may state which of the two is
-    meant: ``name:`` or ``key:``. Without a prefix the text can be either. A key must be written exactly as Python
-    prints it: without spaces, leading zeros or a plus sign, and with no other digits than ASCII. Only a UUID may be in
-    capital letters, and its hyphens may be missing.
+    """Return the primary key of the user whose name, e-mail address or key a person has written. A prefix may state
+    that a name or a key is meant: ``name:`` or ``key:``. Without a prefix the text can be any of the three. A key must
+    be written exactly as Python prints it: without spaces, leading zeros or a plus sign, and with no other digits than
+    ASCII. Only a UUID may be in capital letters, and its hyphens may be missing. The case of letters of an address does
+    not matter.
 
     If no user has that name, a text that can be a key is returned as a key, even if no such account exists, because the
     account may be deleted. Raises ``ValidationError`` with one of three codes: ``several`` (several users have that
-    name), ``ambiguous`` (the text is the name of one user and the key of another, and has no prefix) or ``nobody`` (the
-    text is not the name of a user, as far as it may be a name, and can't be a key, as far as it may be a key). A user
-    counts as another one if their account exists, or if the app has records of their deleted account.
+    name or address), ``ambiguous`` (the text is the name of one user and the key of another, and has no prefix) or
+    ``nobody`` (the text is neither the name nor the address of a user, as far as it may be one, and can't be a key, as
+    far as it may be a key). A user counts as another one if their account exists, or if the app has records of their
+    deleted account.
 
-    At most 1 query, and up to 6 more if a user has that name and it could also be the key of another user. No query
-    with the prefix ``key:``.
+    At most 1 query, 1 more for a text with ``@``, and up to 6 more if a user has that name and it could also be the key
+    of another user. No query with the prefix ``key:``.
     """
-    found = find_user_keys([written])[written]
+    found = _find_user_keys([written], by_address=True)[written]
     if isinstance(found, ValidationError):
         raise found
     return found
@@ -41,11 +46,20 @@ def find_user_key(written: str) -> UserKey:
 
 def find_user_keys(written: Iterable[str]) -> dict[str, UserKey | ValidationError]:
     """Return, for each of these texts, the primary key that :func:`find_user_key` would return, or the error that it
-    would raise. At most 7 queries, however many texts there are. 1 more for each name if two of the names differ only
-    in the case of letters, or if the database finds a user whose name is written in another way.
+    would raise; but no user is found by their e-mail address. At most 7 queries, however many texts there are. 1 more
+    for each name if two of the names differ only in the case of letters, or if the database finds a user whose name is
+    written in another way.
     """
+    return _find_user_keys(written, by_address=False)
+
+
+def _find_user_keys(written: Iterable[str], *, by_address: bool) -> dict[str, UserKey | ValidationError]:
     parts = {whole: _split(whole) for whole in written}
     named = _keys_with_names({text for prefix, text in parts.values() if prefix != "key" and _can_be_stored(text)})
+    if by_address:
+        for text in {text for prefix, text in parts.values() if not prefix and "@" in text and _can_be_stored(text)}:
+            # A user may have the address of another user as their name.
+            named[text] = list(dict.fromkeys([*named.get(text, []), *_keys_with_address(text)]))
     meanings = {
         whole: (named.get(text, []) if prefix != "key" else [], _parse_key(text) if prefix != "name" else None)
         for whole, (prefix, text) in parts.items()
@@ -60,7 +74,7 @@ def _choose(text: str, with_name: list[UserKey], key: UserKey, known: set[UserKe
     """
     params = {"name": text if len(text) <= MAX_QUOTED else f"{text[:MAX_QUOTED]}…"}
     if len(with_name) > 1:
-        message = _("Several users have the name “%(name)s”. Write “key:” and then the key of the user.")
+        message = _("Several users have the name or address “%(name)s”. Write “key:” and then the key of the user.")
         return ValidationError(message, code="several", params=params)
     if with_name and (key is None or key == with_name[0] or key not in known):
         return with_name[0]
@@ -123,6 +137,18 @@ def _keys_with_names(names: set[str]) -> dict[str, list[UserKey]]:
         if found.keys() <= names and len({name.casefold() for name in names}) == len(names):
             return found
     return {name: [key for _name, key in rows.filter(**{users.USERNAME_FIELD: name})[:2]] for name in names}
+
+
+def _keys_with_address(address: str) -> list[UserKey]:
+    """Return the keys of the users with that e-mail address, at most two; none if the user model has no such field. 1
+    query.
+    """
+    users = _user_model()._default_manager.order_by()
+    try:
+        users = users.annotate(agreement_address=Cast(conf.user_email(), TextField()))
+    except FieldError:
+        return []
+    return list(users.filter(agreement_address__iexact=address).values_list("pk", flat=True)[:2])
 
 
 def _known(user_keys: set[UserKey]) -> set[UserKey]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
@@ -87,7 +87,8 @@ class OpenBreach:
 @dataclass(slots=True, kw_only=True)
 class Card:
     """What is known of one agreement. ``binding`` is the edition in force, and ``announced`` are the scheduled editions
-    with the number of days left, the first one first. ``replies`` is the number of withdrawals whose reply is not sent.
+    with the number of days left, the first one first. ``replies`` is the number of withdrawals without a reply, and
+    ``reply_days`` the number of days left until the first last day for one; negative after it, ``None`` without any.
     """
 
     agreement: Agreement
@@ -97,6 +98,7 @@ class Card:
     other_drafts: int = 0
     sending: list[Sending] = field(default_factory=list)
     replies: int = 0
+    reply_days: int | None = None
     breaches: list[OpenBreach] = field(default_factory=list)
 
 
@@ -115,7 +117,7 @@ def overview(*, viewable: Collection[str], at: datetime | None = None) -> Overvi
     At most 8 queries, however many agreements, editions and deliveries there are.
     """
     at = at or timezone.now()
-    cards = {agreement.pk: Card(agreement=agreement, replies=replies) for agreement, replies in _agreements(viewable)}
+    cards = {card.agreement.pk: card for card in _cards(viewable, at)}
     if not cards:
         return Overview(cards=[])
     editions = list(_editions(at, drafts="edition" in viewable))
@@ -132,17 +134,32 @@ def overview(*, viewable: Collection[str], at: datetime | None = None) -> Overvi
     return Overview(cards=list(cards.values()), verification=verification)
 
 
-def _agreements(viewable: Collection[str]) -> Iterable[tuple[Agreement, int]]:
-    """Return all agreements, each with the number of its withdrawals whose reply is not sent; 0 if the reader may not
-    view withdrawals.
+def _cards(viewable: Collection[str], at: datetime) -> Iterable[Card]:
+    """Return a card for each agreement, with its withdrawals without a reply at that instant; with none if the reader
+    may not view withdrawals.
     """
     agreements = Agreement.objects.all()
     if "withdrawal" not in viewable:
-        return [(agreement, 0) for agreement in agreements]
-    unsent = Withdrawal.objects.unconfirmed().filter(agreement=OuterRef("pk")).order_by()
-    counts = unsent.values("agreement").annotate(count=Count("pk")).values("count")
-    replies = Coalesce(Subquery(counts, output_field=IntegerField()), 0)
-    return [(agreement, agreement.replies) for agreement in agreements.annotate(replies=replies)]
+        return [Card(agreement=agreement) for agreement in agreements]
+    unanswered = Withdrawal.objects.unanswered().filter(agreement=OuterRef("pk"))
+    counts = unanswered.order_by().values("agreement").annotate(count=Count("pk")).values("count")
+    found = agreements.annotate(
+        replies=Coalesce(Subquery(counts, output_field=IntegerField()), 0),
+        reply_by=Subquery(unanswered.values("reply_by")[:1]),
+    )
+    return [
+        Card(
+            agreement=agreement,
+            replies=agreement.replies,
+            reply_days=agreement.reply_by and (agreement.reply_by - _day(agreement, at)).days,
+        )
+        for agreement in found
+    ]
+
+
+def _day(agreement: Agreement, at: datetime) -> date:
+    """Return the date of that instant in the time zone of the agreement."""
+    return at.astimezone(ZoneInfo(agreement.time_zone)).date()
 
 
 def _editions(at: datetime, *, drafts: bool) -> QuerySet[Edition]:
@@ -169,8 +186,7 @@ def _add_editions(cards: dict[int, Card], editions: list[Edition], at: datetime)
         elif edition.effective_from <= at:
             card.binding = edition
         else:
-            zone = ZoneInfo(card.agreement.time_zone)
-            days = (edition.effective_from.astimezone(zone).date() - at.astimezone(zone).date()).days
+            days = (_day(card.agreement, edition.effective_from) - _day(card.agreement, at)).days
             card.announced.insert(0, (edition, days))
     described = {key: found[:MAX_DRAFTS] for key, found in drafts.items()}
     findings = _findings(cards, [edition for found in described.values() for edition in found])

@@ -273,7 +273,8 @@ def test_an_officer_gets_no_link_to_a_page_they_may_not_view(officer):
 
 
 def on_paper(user, edition, **changed: object) -> dict[str, object]:
-    return {"user": user.pk, "edition": edition.pk, "language": "ru", "reason": "Өтініш № 5"} | changed
+    named = {"user": user.get_username(), "user_confirmed": user.pk}
+    return named | {"edition": edition.pk, "language": "ru", "reason": "Өтініш № 5"} | changed
 
 
 def test_an_officer_records_an_acceptance_on_paper_in_their_own_name(officer):

@@ -61,7 +61,7 @@ def cost(client: Client, address: str = INDEX) -> int:
         ),
         (
             "officer",
-            ["paused", "Resume sending…", "Not reached: 2", "Replies that are not sent yet: 1", "Notify users…"],
+            ["paused", "Resume sending…", "Not reached: 2", "Without a reply: 1", "Notify users…"],
             ["Draft", "Continue", "New draft", "Publish…", "Editions verified"],
         ),
         (

@@ -148,13 +148,21 @@ def paper(world: World, row: str) -> dict[str, Any]:
     """An application or a statement on paper, as an officer enters it."""
     edition, user = world.editions[IN_FORCE], world.users[UNDECIDED].pk
     fields = {"agreement": edition.agreement_id, "outcome": "ended", "received_on": "2026-01-15", "language": "kk"}
-    return fields | {"user": user, "edition": edition.pk, "reason": "№ 5", "applicant": "", "may_accept_again": "on"}
+    return fields | {
+        "user": f"key:{user}",
+        "user_confirmed": user,
+        "edition": edition.pk,
+        "reason": "№ 5",
+        "applicant": "",
+        "may_accept_again": "on",
+    }
 
 
 def hold(world: World, row: str) -> dict[str, Any]:
     moment = {"held_from_0": "2026-01-01", "held_from_1": "09:00"}
     return {
-        "user": world.users[OTHER].pk,
+        "user": f"key:{world.users[OTHER].pk}",
+        "user_confirmed": world.users[OTHER].pk,
         "ground": "№ 7",
         "held_until_0": "2030-01-01",
         "held_until_1": "09:00",
@@ -389,6 +397,9 @@ RULES: dict[str, Rule] = {
         write=OFFICERS,
         body=lambda world, row: {"user": world.users[USER].pk},
     ),
+    "admin:agreement_acceptance_people": Rule(kind="desk", read=OFFICERS),
+    "admin:agreement_withdrawal_people": Rule(kind="desk", read=OFFICERS),
+    "admin:agreement_legalhold_people": Rule(kind="desk", read=OFFICERS),
     "admin:agreement_acceptance_report": Rule(kind="desk", read=OFFICERS),
     "admin:agreement_acceptance_edition": Rule(
         kind="desk", read=OFFICERS, logs="agreement_auditentry", states=(SUPERSEDED, IN_FORCE, SCHEDULED)

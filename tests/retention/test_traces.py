@@ -291,7 +291,11 @@ def live(person: Any, by: Any) -> None:
     done(own.get(page("record")))
     done(own.get(page("evidence_mine")))
 
-    reason = {"user": PERSON, "edition": second.pk, "language": "kk", "reason": MARKS["reason of an officer"]}
+    who = {"user": person.username, "user_confirmed": PERSON}
+    reason = who | {"edition": second.pk, "language": "kk", "reason": MARKS["reason of an officer"]}
+    for register in ("acceptance", "withdrawal", "legalhold"):
+        for term in (person.username, UNSTORED["search"]):
+            done(officer.get(desk(f"{register}_people"), {"q": term}))
     done(officer.post(desk("acceptance_add"), reason))
     for name in ("acceptance", "decline", "withdrawal", "consent", "delivery", "auditentry"):
         for term in (person.username, PERSON, UNSTORED["search"]):
@@ -311,7 +315,7 @@ def live(person: Any, by: Any) -> None:
         "language": "kk",
     }
     scan = SimpleUploadedFile("q7scanname7q.pdf", SCAN)
-    of_user = {"user": PERSON, "ground": MARKS["ground"], "scan": scan}
+    of_user = who | {"ground": MARKS["ground"], "scan": scan}
     done(officer.post(desk("withdrawal_add"), application | of_user))
     refused = {"outcome": "refused", "ground": MARKS["ground of the applicant"], "applicant": MARKS["applicant"]}
     done(officer.post(desk("withdrawal_add"), application | refused))

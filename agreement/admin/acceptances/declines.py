@@ -10,7 +10,6 @@ from codecs import BOM_UTF8
 from typing import Any
 
 from django.contrib import admin
-from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, StreamingHttpResponse
 from django.http.response import HttpResponseBase
@@ -25,6 +24,7 @@ from agreement.admin.base import (
     AdminView,
     LoggedViews,
     LongList,
+    MissingRight,
     ReadOnly,
     UserSearch,
     moment,
@@ -67,12 +67,12 @@ class AcceptedFilter(admin.SimpleListFilter):
 
 class DeclineCsvView(AdminView):
     """``…/declines.csv``: all declines as a streamed file, the earliest first. The export is logged before it begins.
-    Raises ``PermissionDenied`` for users who may not view declines.
+    Raises ``MissingRight`` for users who may not view declines.
     """
 
     def get(self, request: HttpRequest) -> HttpResponseBase:
         if not self.model_admin.has_view_permission(request):
-            raise PermissionDenied
+            raise MissingRight("view_decline")
         exported = Decline()
         exported.pk = ""
         AuditEntry.objects.log(AuditAction.EXPORTED, on=exported, by=request.user, note="declines.csv")

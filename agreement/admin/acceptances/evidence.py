@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any, cast
 
 from django import forms
-from django.core.exceptions import PermissionDenied, ValidationError
+from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.utils import timezone
@@ -17,7 +17,8 @@ from django.utils.text import capfirst
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from agreement.admin.base import AdminView, LabelledDateTime
+from agreement.admin.base import AdminView, LabelledDateTime, MissingRight
+from agreement.admin.people import PersonInput, PersonPicker
 from agreement.evidence import export_editions, export_user, find_user_key
 from agreement.evidence.bundle import bundle_response
 from agreement.models import Edition
@@ -36,7 +37,7 @@ class EvidenceForm(forms.Form):
         label=capfirst(_("user")),
         required=False,
         max_length=255,
-        help_text=_("Name or key of a user, including deleted users."),
+        help_text=_("Name, e-mail address or key of a user. A deleted user is found by the key."),
     )
     edition = forms.ModelChoiceField(Edition.objects.none(), label=capfirst(_("edition")), required=False)
     at = forms.SplitDateTimeField(
@@ -46,8 +47,10 @@ class EvidenceForm(forms.Form):
         help_text=_("Leave this field empty for the current state."),
     )
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, person: PersonInput, **kwargs: Any) -> None:
+        """``person`` is the input for the user."""
         super().__init__(*args, **kwargs)
+        self.fields["user"].widget = person
         edition = cast("forms.ModelChoiceField[Edition]", self.fields["edition"])
         edition.queryset = Edition.objects.published().select_related("agreement").without_texts("body", "summary")
 
@@ -67,29 +70,36 @@ class EvidenceForm(forms.Form):
 
 class EvidenceView(AdminView):
     """``…/evidence/``: the form, and on POST the ZIP file. If the form has an error or there is no evidence, the
-    response to POST is the form with the errors. ``?user=`` fills in the user. Raises ``PermissionDenied`` for users
+    response to POST is the form with the errors. ``?user=`` fills in the user. Raises ``MissingRight`` for users
     without the permission ``export_evidence``.
     """
 
+    model_admin: PersonPicker[Any]
+
     def get(self, request: HttpRequest) -> HttpResponseBase:
         _require_permission(request)
-        return self._ask(EvidenceForm(initial={"user": request.GET.get("user", "")}))
+        return self._ask(self._form(initial={"user": request.GET.get("user", "")}))
 
     def post(self, request: HttpRequest) -> HttpResponseBase:
         _require_permission(request)
-        form = EvidenceForm(request.POST)
+        form = self._form(request.POST)
         if form.is_valid() and (response := _export(request, form)):
             return response
         return self._ask(form)
 
+    def _form(self, *args: Any, **kwargs: Any) -> EvidenceForm:
+        return EvidenceForm(*args, person=PersonInput(picker=self.model_admin, request=self.request), **kwargs)
+
     def _ask(self, form: EvidenceForm) -> HttpResponse:
         media = self.model_admin.media + form.media
-        return self.render("acceptance/evidence", title=gettext("Export evidence"), form=form, media=media)
+        may_view = self.model_admin.has_view_permission(self.request)
+        title = gettext("Export evidence")
+        return self.render("acceptance/evidence", title=title, form=form, media=media, may_view=may_view)
 
 
 def _require_permission(request: HttpRequest) -> None:
     if not request.user.has_perm("agreement.export_evidence"):
-        raise PermissionDenied
+        raise MissingRight("export_evidence", _("export evidence"))
 
 
 def _export(request: HttpRequest, form: EvidenceForm) -> HttpResponseBase | None:

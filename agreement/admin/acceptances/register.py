@@ -37,6 +37,7 @@ from agreement.admin.base import (
     public_address,
     yes_or_no,
 )
+from agreement.admin.people import PersonPicker
 from agreement.models import Acceptance, AcceptanceKind, AuditEntry, Edition, StaleEditionError
 from agreement.models.audit import AuditAction, name_of
 from agreement.models.fields import LANGUAGE_CHOICES
@@ -73,10 +74,15 @@ class OnBehalfForm(AdminForm):
 
 @admin.register(Acceptance)
 class AcceptanceAdmin(
-    ReadOnly, RecordedOnce[Acceptance], LoggedViews[Acceptance], UserSearch[Acceptance], LongList[Acceptance]
+    ReadOnly,
+    PersonPicker[Acceptance],
+    RecordedOnce[Acceptance],
+    LoggedViews[Acceptance],
+    UserSearch[Acceptance],
+    LongList[Acceptance],
 ):
     form = OnBehalfForm
-    raw_id_fields = ["user"]
+    consequence = _("An acceptance that is recorded can't be changed or deleted.")
     formfield_overrides = DATETIME_FIELDS
     list_display = ["id", "about", "user", "kind", "text_language", moment_column("when", _("when"), field="at")]
     list_filter = ["kind"]
@@ -89,6 +95,10 @@ class AcceptanceAdmin(
 
     def has_add_permission(self, request: HttpRequest, obj: object = None) -> bool:
         return request.user.has_perm("agreement.add_acceptance")
+
+    def may_pick(self, request: HttpRequest) -> bool:
+        """Return whether this officer may search for users: also to export evidence."""
+        return super().may_pick(request) or request.user.has_perm("agreement.export_evidence")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Acceptance]:
         return super().get_queryset(request).defer(*(f"edition__{name}" for name in TEXT_COLUMNS))

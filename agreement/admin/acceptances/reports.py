@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from django.contrib.auth import get_user_model
-from django.core.exceptions import BadRequest, PermissionDenied
+from django.core.exceptions import BadRequest
 from django.db.models import Count
 from django.db.models.functions import TruncMonth
 from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
@@ -18,9 +18,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from agreement import conf
-from agreement.admin.base import (
-    AdminView,
-)
+from agreement.admin.base import AdminView, MissingRight
 from agreement.editions.timeline import current_timelines
 from agreement.evidence.bundle import csv_chunks
 from agreement.models import Acceptance, AcceptanceKind, AuditEntry, Decline, Edition
@@ -36,13 +34,13 @@ AUDIENCE_LANGUAGES = [("kk", _("Kazakh")), ("ru", _("Russian")), ("mul", _("not 
 
 
 class OfficerView(AdminView):
-    """The base class of the pages of the reports. Each request raises ``PermissionDenied`` for users who may not view
+    """The base class of the pages of the reports. Each request raises ``MissingRight`` for users who may not view
     acceptances.
     """
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         if not self.model_admin.has_view_permission(request):
-            raise PermissionDenied
+            raise MissingRight("view_acceptance")
         return super().dispatch(request, *args, **kwargs)
 
 

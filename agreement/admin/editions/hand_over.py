@@ -8,7 +8,6 @@ from django import forms
 from django.contrib import admin, messages
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import AbstractBaseUser
-from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
@@ -17,7 +16,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from agreement.admin.base import moment, redirect_missing
+from agreement.admin.base import MissingRight, moment, redirect_missing
 from agreement.admin.editions.draft import lint_findings
 from agreement.admin.editions.fields import fingerprint
 from agreement.admin.editions.page import EditionView, find_locked, may, redirect_to_edition
@@ -51,7 +50,7 @@ class HandOverView(EditionView):
 
     A draft with errors of the lint is refused, because it can't be published. The page refuses with the status 409 if
     the draft is published, or was changed after the page was made. If the draft is marked already, nothing is done.
-    Raises ``PermissionDenied`` if the user may not do this.
+    Raises ``MissingRight`` if the user may not do this.
     """
 
     state = HandOverState.READY
@@ -99,7 +98,7 @@ class HandOverView(EditionView):
 
     def _require_permission(self) -> None:
         if not self.model_admin.has_change_permission(self.request):
-            raise PermissionDenied
+            raise MissingRight("change_edition", _("edit this draft"))
 
     def _recipients(self, edition: Edition) -> QuerySet[Any]:
         """The publishers, except this user; if nobody but superusers may publish, the superusers."""
@@ -155,7 +154,7 @@ class SendBackView(HandOverView):
 
     def _require_permission(self) -> None:
         if not may(self.model_admin, self.request, "publish"):
-            raise PermissionDenied
+            raise MissingRight("publish_edition", _("publish this draft"))
 
     def _recipients(self, edition: Edition) -> QuerySet[Any]:
         row = hand_over_of(edition)

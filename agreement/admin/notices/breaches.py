@@ -10,7 +10,7 @@ from django.conf import settings
 from django.contrib import admin, messages
 from django.contrib.admin.sites import AdminSite
 from django.contrib.admin.utils import unquote
-from django.core.exceptions import PermissionDenied, ValidationError
+from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.defaultfilters import filesizeformat
@@ -27,6 +27,7 @@ from agreement.admin.base import (
     AdminForm,
     AdminView,
     LoggedViews,
+    MissingRight,
     SafeFilters,
     moment,
     moment_column,
@@ -223,7 +224,7 @@ def sending_url(breach: Breach, admin_site: AdminSite) -> str:
 class BreachNotifyView(AdminView):
     """``…/<id>/notify/``: whom the notice concerns and the letters, and on POST the announcement.
 
-    Raises ``PermissionDenied`` for users without the permission ``notify_breach``. If there is no breach with that key,
+    Raises ``MissingRight`` for users without the permission ``notify_breach``. If there is no breach with that key,
     the response is a redirect to the start page of the admin, with a warning. If it is announced already, it is a
     redirect to the page of the sending. If the breach can't be announced, or was changed since the page was displayed,
     the response to POST is the page with the reasons, with the status 409.
@@ -249,7 +250,7 @@ class BreachNotifyView(AdminView):
 
     def _find(self, object_id: str) -> Breach | None:
         if not self.request.user.has_perm("agreement.notify_breach"):
-            raise PermissionDenied
+            raise MissingRight("notify_breach", _("announce a breach"))
         found: Breach | None = self.model_admin.get_object(self.request, unquote(object_id))
         return found
 

@@ -25,7 +25,7 @@ from django.utils import timezone
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
-from agreement.admin.base import AdminView, moment, redirect_missing
+from agreement.admin.base import AdminView, MissingRight, moment, redirect_missing
 from agreement.admin.rights import explain_denied
 from agreement.conf import active_language
 from agreement.models import ChannelState, Notice, Progress
@@ -261,7 +261,7 @@ class NoticeActionView(NoticeView):
     to the progress, with a message that states what was done or, as a warning, why nothing was changed. GET is not
     allowed (status 405).
 
-    Raises ``PermissionDenied`` for users who lack the permission for the action (``pause_notice``, ``resume_notice``,
+    Raises ``MissingRight`` for users who lack the permission for the action (``pause_notice``, ``resume_notice``,
     or ``resend_notice`` for the last two) or may not view notices. If there is no notice with that key, the response is
     a redirect to the start page of the admin, with a warning.
     """
@@ -275,8 +275,9 @@ class NoticeActionView(NoticeView):
             "resend": (_resend, "resend_notice"),
             "resend_reachable": (_resend_reachable, "resend_notice"),
         }[self.action]
-        may_act = request.user.has_perm(f"agreement.{permission}")
-        if not may_act or not self.model_admin.has_view_permission(request):
+        if not request.user.has_perm(f"agreement.{permission}"):
+            raise MissingRight(permission, dict(NOTICE_ACTIONS)[permission])
+        if not self.model_admin.has_view_permission(request):
             raise PermissionDenied
         notice = self.find(object_id)
         if notice is None:

@@ -7,12 +7,13 @@ from __future__ import annotations
 from codecs import BOM_UTF8
 from typing import Any
 
-from django.core.exceptions import BadRequest, PermissionDenied
+from django.core.exceptions import BadRequest
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from agreement import conf
-from agreement.admin.base import moment, redirect_missing
+from agreement.admin.base import MissingRight, moment, redirect_missing
 from agreement.admin.notices.progress import CHANNEL_LABELS, NoticeView, reason_in_words
 from agreement.evidence.bundle import csv_chunks
 from agreement.models import AuditEntry
@@ -30,7 +31,7 @@ class UnreachedView(NoticeView):
     deliveries of one cause with their users.
 
     ``?cause=`` selects the cause; without it, it is the first one in the order of ``Cause`` that occurs. ``?after=`` is
-    the primary key of a delivery: the list begins after it. Raises ``PermissionDenied`` for users without the
+    the primary key of a delivery: the list begins after it. Raises ``MissingRight`` for users without the
     permission ``view_unreached``, and ``BadRequest`` for another cause or something that is no key. If there is no
     notice with that key, the response is a redirect to the start page of the admin, with a warning.
     """
@@ -93,7 +94,7 @@ class UnreachedCsvView(NoticeView):
 
 def _require_permission(request: HttpRequest) -> None:
     if not request.user.has_perm("agreement.view_unreached"):
-        raise PermissionDenied
+        raise MissingRight("view_unreached", _("view who was not reached"))
 
 
 def _cause(request: HttpRequest) -> Cause | None:

@@ -1,0 +1,246 @@
+"""The field with which an officer names a user: by name, e-mail address or key. Scripts propose users while a person
+types. Before something is recorded about a user, the form says who that is, and the officer confirms it.
+
+No right to view users is needed: only the permission for the act. Every answer that names a user is logged.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.contrib.auth import get_user_model
+from django.core.exceptions import FieldDoesNotExist, FieldError, ValidationError
+from django.db import models
+from django.db.models import Q, QuerySet, TextField
+from django.db.models.functions import Cast
+from django.http import HttpRequest, JsonResponse
+from django.urls import URLPattern, path, reverse
+from django.utils.text import capfirst
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+
+from agreement import conf
+from agreement.admin.base import AdminView, MissingRight, ModelT
+from agreement.conf import active_language
+from agreement.evidence import find_user_key, find_user_keys
+from agreement.models import AuditEntry
+from agreement.models.audit import AuditAction
+from agreement.text import dates
+
+#: How many users are proposed, how many characters a search has at least, and how many words of it are searched for.
+MAX_PROPOSED, MIN_SEARCH, MAX_WORDS = 10, 2, 5
+#: The columns of a user model, besides the user name and the e-mail address, in which words of a name are searched for.
+NAME_COLUMNS = ("first_name", "last_name")
+PERSON_HELP = _("Name, e-mail address or key of a user.")
+
+
+def with_address() -> QuerySet[Any]:
+    """Return all users, each with the e-mail address as ``agreement_address``. The address is ``None`` for all if the
+    user model has no such field. The queryset is not evaluated.
+    """
+    users: QuerySet[Any] = get_user_model()._default_manager.all()
+    try:
+        return users.annotate(agreement_address=Cast(conf.user_email(), TextField()))
+    except FieldError:
+        return users.annotate(agreement_address=models.Value(None, output_field=TextField()))
+
+
+def find_person(written: str) -> Any:
+    """Return the user whom this text names: the result of ``find_user_key()`` as a row of :func:`with_address`. Raises
+    ``ValidationError`` if it names nobody, or could name several users, or if the account is deleted. At most 9
+    queries.
+    """
+    key = find_user_key(written)
+    person = with_address().filter(pk=key).first()
+    if person is None:
+        message = _("There is no account with the key “%(key)s”. Perhaps it was deleted.")
+        raise ValidationError(message, code="no_account", params={"key": key})
+    return person
+
+
+def search_people(text: str) -> list[Any]:
+    """Return the first ``MAX_PROPOSED`` users of :func:`with_address` who have each word of the text in their name or
+    e-mail address. The list is empty for a text shorter than ``MIN_SEARCH``, and for one that no database can contain.
+    1 query.
+    """
+    words = text.split()[:MAX_WORDS]
+    if len(text.strip()) < MIN_SEARCH or re.search("[\x00\ud800-\udfff]", text):
+        return []
+    users = with_address()
+    columns = [users.model.USERNAME_FIELD, "agreement_address"]
+    columns += [name for name in NAME_COLUMNS if _has_text(users.model, name)]
+    for word in words:
+        users = users.filter(Q(*((f"{column}__icontains", word) for column in columns), _connector=Q.OR))
+    return list(users.order_by("pk")[:MAX_PROPOSED])
+
+
+def _has_text(model: type[models.Model], name: str) -> bool:
+    try:
+        return isinstance(model._meta.get_field(name), models.CharField | models.TextField)
+    except FieldDoesNotExist:
+        return False
+
+
+def in_words(person: Any) -> str:
+    """Return who a user of :func:`with_address` is, in the language of the page: the user name, the full name, the
+    e-mail address, the day of registration and the key, as far as they are known.
+    """
+    name, full = str(person.get_username()), str(getattr(person, "get_full_name", str)()).strip()
+    parts = [name, full if full != name else "", person.agreement_address if person.agreement_address != name else ""]
+    if joined := getattr(person, "date_joined", None):
+        day = dates.day(joined, active_language(), conf.time_zone())
+        parts.append(gettext("registered: %(day)s") % {"day": day})
+    parts.append(gettext("key: %(key)s") % {"key": person.pk})
+    return ", ".join(part for part in parts if part)
+
+
+def proposals(people: list[Any]) -> list[dict[str, str]]:
+    """Return for each of these users the text by which the field names them, and who they are. The text is the user
+    name, or the key if the field would not find the user by the name. At most 7 queries.
+    """
+    found = find_user_keys(person.get_username() for person in people)
+    proposed = []
+    for person in people:
+        name = str(person.get_username())
+        named = found[name] == person.pk and name == " ".join(name.split())
+        proposed.append({"value": name if named else f"key:{person.pk}", "label": in_words(person)})
+    return proposed
+
+
+class PersonInput(forms.TextInput):
+    """The input for the name, e-mail address or key of a user. ``address`` is that of :class:`PeopleView`. With
+    ``confirms`` the value is a pair: the text, and the key of the user whom the officer has confirmed.
+    """
+
+    template_name = "admin/agreement/person.html"
+
+    class Media:
+        css = {"all": ["agreement/admin.css"]}
+        js = [forms.Script("agreement/people.js", defer=True)]
+
+    def __init__(self, *, picker: PersonPicker[Any], request: HttpRequest, confirms: bool = False) -> None:
+        attrs = {"class": "vTextField", "autocomplete": "off", "maxlength": 255, "data-people": picker.people_address()}
+        super().__init__(attrs)
+        self.picker, self.request, self.confirms = picker, request, confirms
+
+    def value_from_datadict(self, data: Any, files: Any, name: str) -> Any:
+        written = super().value_from_datadict(data, files, name)
+        return (written, data.get(f"{name}_confirmed", "")) if self.confirms else written
+
+    def get_context(self, name: str, value: Any, attrs: dict[str, Any] | None) -> dict[str, Any]:
+        written, confirmed = value if isinstance(value, tuple) else (value, "")
+        context = super().get_context(name, written, attrs)
+        listed = f"{context['widget']['attrs'].get('id', name)}_people"
+        context["widget"]["attrs"]["list"] = listed
+        person = self._find(written) if self.confirms and written else None
+        if person:
+            self.picker.log_person(self.request, person)
+        context |= {
+            "list": listed,
+            "confirms": self.confirms,
+            "consequence": self.picker.consequence,
+            "key": person.pk if person else "",
+            "who": in_words(person) if person else "",
+            "is_confirmed": bool(person) and str(person.pk) == confirmed,
+        }
+        return context
+
+    def _find(self, written: str) -> Any:
+        try:
+            return find_person(written)
+        except ValidationError:
+            return None
+
+
+class PersonField(forms.CharField):
+    """The field for a user, about whom something is recorded. Its value is the account; ``None`` if nothing is entered.
+    The user must be confirmed: without scripts, the form is displayed a second time for that.
+    """
+
+    widget: PersonInput
+
+    def clean(self, value: tuple[str | None, str] | str | None) -> Any:
+        written, confirmed = value if isinstance(value, tuple) else (value, "")
+        text = super().clean(written)
+        if not text:
+            return None
+        person = find_person(text)
+        if str(person.pk) != confirmed:
+            message = _("Read who this is, tick the box below the field, and save again.")
+            raise ValidationError(message, code="unconfirmed")
+        return person
+
+    def has_changed(self, initial: Any, data: Any) -> bool:
+        return super().has_changed(initial, data[0] if isinstance(data, tuple) else data)
+
+
+class PersonPicker(admin.ModelAdmin[ModelT]):
+    """An admin whose form for a new row names its ``user`` by a :class:`PersonField`. ``consequence`` is the sentence
+    about what can't be undone.
+    """
+
+    consequence = ""
+
+    def may_pick(self, request: HttpRequest) -> bool:
+        """Return whether this officer may search for users: if they may add a row. A subclass may allow more."""
+        return self.has_add_permission(request)
+
+    def people_address(self) -> str:
+        """Return the address of the search for users."""
+        return reverse(f"{self.admin_site.name}:{self.opts.app_label}_{self.opts.model_name}_people")
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view(PeopleView.as_view(model_admin=self))
+        return [path("people/", view, name=f"{self.opts.app_label}_{self.opts.model_name}_people"), *super().get_urls()]
+
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        if db_field.name != "user":
+            return super().formfield_for_dbfield(db_field, request, **kwargs)
+        widget = PersonInput(picker=self, request=request, confirms=True)
+        label, required = capfirst(db_field.verbose_name), not db_field.blank
+        return PersonField(label=label, required=required, max_length=255, help_text=PERSON_HELP, widget=widget)
+
+    def log_person(self, request: HttpRequest, person: models.Model) -> None:
+        """Log that the officer saw who this user is."""
+        self._log(request, person=person)
+
+    def log_search(self, request: HttpRequest) -> None:
+        """Log that the officer saw the users whom a search found."""
+        self._log(request, note="search")
+
+    def _log(self, request: HttpRequest, **facts: Any) -> None:
+        rows = self.model()
+        rows.pk = ""
+        AuditEntry.objects.log(AuditAction.VIEWED, on=rows, by=request.user, **facts)
+
+
+class PeopleView(AdminView):
+    """``…/people/?q=…``: as JSON, the ``people`` whom the text may mean, and the ``person`` whom it names, if it names
+    one. Each of the people is the text for the field and the words about them; the person is the key and the words. An
+    answer that names anyone is logged.
+
+    Raises ``MissingRight`` for a user who may not add rows of this admin.
+    """
+
+    http_method_names = ["get"]
+    model_admin: PersonPicker[Any]
+
+    def get(self, request: HttpRequest) -> JsonResponse:
+        if not self.model_admin.may_pick(request):
+            raise MissingRight(f"add_{self.model_admin.opts.model_name}")
+        text = request.GET.get("q", "").strip()[:255]
+        people = proposals(search_people(text))
+        person = None
+        try:
+            found = find_person(text) if text else None
+        except ValidationError:
+            found = None
+        if found:
+            person = {"key": str(found.pk), "who": in_words(found)}
+            self.model_admin.log_person(request, found)
+        if people:
+            self.model_admin.log_search(request)
+        return JsonResponse({"people": people, "person": person}, headers={"Cache-Control": "private, no-store"})
