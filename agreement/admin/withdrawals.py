@@ -48,7 +48,6 @@ from agreement.notices import withdrawal_letters
 from agreement.seal import manifest
 from agreement.text import dates, languages
 
-LANGUAGE_NAMES = dict(LANGUAGE_CHOICES)
 #: The largest scan in bytes, and the allowed file types, which are recognised by their first bytes.
 MAX_SCAN_BYTES = 10 * 1024 * 1024
 SCAN_SUFFIXES = {b"%PDF-": ".pdf", b"\xff\xd8\xff": ".jpg", b"\x89PNG": ".png"}

@@ -200,7 +200,7 @@ class PublishForm(forms.Form):
     def _require_confirmation(self, *, at_once: bool) -> None:
         if self.warning_keys - set(self.cleaned_data.get("warnings", ())):
             self.add_error("warnings", _("Tick each warning that you accept, or go back and correct the draft."))
-        confirmed = self.cleaned_data.get("confirmation", "").strip(" «»“”\"").casefold() == self.phrase
+        confirmed = self.cleaned_data.get("confirmation", "").strip(' «»“”"').casefold() == self.phrase
         if (at_once or self.warning_keys) and not confirmed:
             sentence = _("Type %(phrase)s to confirm: the edition takes effect immediately, or it has warnings.")
             self.add_error("confirmation", ValidationError(sentence, params={"phrase": self.phrase}))
