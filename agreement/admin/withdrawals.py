@@ -40,6 +40,7 @@ from agreement.admin.base import (
 from agreement.conf import active_language
 from agreement.models import AuditEntry, Consent, LegalHold, Withdrawal, WithdrawalOutcome
 from agreement.models.audit import AuditAction, name_of
+from agreement.models.fields import LANGUAGE_CHOICES
 from agreement.models.withdrawals import UNANSWERED
 from agreement.notices import withdrawal_letters
 from agreement.seal import manifest
@@ -254,8 +255,8 @@ class WithdrawalAdmin(
     def papers(self, row: Withdrawal) -> str:
         site = self.admin_site.name
         links = [
-            (reverse(f"{site}:agreement_withdrawal_reply", args=[row.pk, language]), gettext("Reply (%s)") % language)
-            for language in languages.LANGUAGES
+            (reverse(f"{site}:agreement_withdrawal_reply", args=[row.pk, language]), gettext("Reply (%s)") % name)
+            for language, name in LANGUAGE_CHOICES
         ]
         if row.scan:
             links.append((reverse(f"{site}:agreement_withdrawal_scan", args=[row.pk]), gettext("Scan")))
