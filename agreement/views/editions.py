@@ -322,7 +322,7 @@ def edition_page_data(displayed: DisplayedEdition, compared: Comparison | None =
     number = {"number": displayed.edition.number}
     title = f"{displayed.title} · {_('Edition %(number)s') % number}"
     summary = displayed.summary or (compared.summary if compared else "")
-    return PageData.of(title, displayed.brief, summary)
+    return PageData.of(title, displayed.headline, summary)
 
 
 def _counterpart(visit: Visit, displayed: DisplayedEdition) -> dict[str, str]:

@@ -32,6 +32,7 @@ from agreement.models import (
 from agreement.models.agreements import AcceptanceMode
 from agreement.models.membership import Binding, Membership
 from agreement.models.succession import State
+from agreement.notices.reasons import known_reason
 from agreement.text import dates
 from agreement.views.account import (
     DisplayedAcceptance,
@@ -265,10 +266,11 @@ def _withdrawals(visit: Visit) -> tuple[list[tuple[Withdrawal, str, str]], bool]
     return [(row, _in_words(row.registered_at, zone), _in_words(row.effective_at, zone)) for row, zone in zones], more
 
 
-def _notices(visit: Visit) -> tuple[list[tuple[Delivery, DisplayedEdition, str]], bool]:
+def _notices(visit: Visit) -> tuple[list[tuple[Delivery, DisplayedEdition, str, str]], bool]:
     """Return the latest deliveries that were sent, failed or were skipped, the latest outcome first, and whether there
-    are more than ``MAX_ENTRIES``. Each is with the edition of its notice and the moment of the outcome in words. A
-    delivery about an edition that ``visit.timelines`` does not contain yet is left out. 1 query.
+    are more than ``MAX_ENTRIES``. Each is with the edition of its notice, the moment of the outcome in words, and the
+    reason in words if no message was sent. A delivery about an edition that ``visit.timelines`` does not contain yet is
+    left out. 1 query.
     """
     rows = Delivery.objects.filter(user=visit.request.user.pk).exclude(outcome=DeliveryOutcome.WAITING)
     rows = rows.select_related("notice__edition__agreement").defer(*text_columns("notice__edition"))
@@ -280,7 +282,8 @@ def _notices(visit: Visit) -> tuple[list[tuple[Delivery, DisplayedEdition, str]]
         if timeline is None:
             continue
         displayed = DisplayedEdition.from_timeline(edition, timeline, visit.at)
-        found.append((row, displayed, _in_words(row.outcome_at, edition.agreement.time_zone)))
+        at = _in_words(row.outcome_at, edition.agreement.time_zone)
+        found.append((row, displayed, at, known_reason(row.reason)))
     return found, more
 
 

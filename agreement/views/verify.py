@@ -160,10 +160,10 @@ class ComparedEdition:
         values = {"number": self.displayed.edition.number, "language": TEXT_NAMES[self.match.language]}
         return {
             "same": _("These are the words of edition %(number)s, %(language)s, without any difference."),
-            "around": _("All words of edition %(number)s, %(language)s, stand in this text without any difference."),
-            "part": _("These words stand in edition %(number)s, %(language)s, without any difference."),
-            "between": _("All words of edition %(number)s, %(language)s, stand in this text in their order."),
-            "passages": _("Passages of this text stand in edition %(number)s, %(language)s, word for word."),
+            "around": _("All words of edition %(number)s, %(language)s, are in this text without any difference."),
+            "part": _("These words are in edition %(number)s, %(language)s, without any difference."),
+            "between": _("All words of edition %(number)s, %(language)s, are in this text in the same order."),
+            "passages": _("Passages of this text are in edition %(number)s, %(language)s, word for word."),
             "differs": _("This text is like edition %(number)s, %(language)s, but it differs from it."),
         }[self.match.likeness] % values
 
