@@ -136,8 +136,8 @@ class StartForm(forms.Form):
                 self.imported[code] = ImportedFile.from_read(code, read)
         bodies = {code: file.accepted for code, file in self.imported.items()}
         if self.cleaned_data.get("by_language") and languages.swapped(bodies):
-            kk, ru = self.imported["kk"], self.imported["ru"]
-            self.imported = {"kk": replace(ru, code="kk"), "ru": replace(kk, code="ru")}
+            exchanged = {"kk": self.imported["ru"], "ru": self.imported["kk"]}
+            self.imported = {code: replace(file, code=code) for code, file in exchanged.items()}
         self._require_both_languages([languages.recognise(body) for body in bodies.values()])
 
     def _require_both_languages(self, found: list[str]) -> None:
