@@ -275,8 +275,8 @@ class WithdrawalAdmin(
     def papers(self, row: Withdrawal) -> str:
         site = self.admin_site.name
         links = [
-            (reverse(f"{site}:agreement_withdrawal_reply", args=[row.pk, language]), gettext("Reply (%s)") % label)
-            for language, label in LANGUAGE_CHOICES
+            (reverse(f"{site}:agreement_withdrawal_reply", args=[row.pk, language]), gettext("Reply (%s)") % name)
+            for language, name in LANGUAGE_CHOICES
         ]
         if row.scan:
             links.append((reverse(f"{site}:agreement_withdrawal_scan", args=[row.pk]), gettext("Scan")))

@@ -331,7 +331,7 @@ class Notice(models.Model):
         return count
 
     def __str__(self) -> str:
-        return f"{self.get_kind_display()}: {self.edition}"
+        return f"{self.edition} ({self.get_kind_display()})"
 
 
 class NoticeText(models.Model):
