@@ -13,7 +13,7 @@ from django.contrib.auth.models import Group, Permission
 from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
-from django.utils.translation import gettext
+from django.utils import translation
 from django.utils.translation import gettext_lazy as _
 from django_otp import DEVICE_ID_SESSION_KEY
 from django_otp.models import Device
@@ -41,7 +41,7 @@ def permission_name(permission: Permission) -> str:
     model = permission.content_type.model_class()
     action, _underscore, name = permission.codename.partition("_")
     own = model is None or name != model._meta.model_name or action not in ACTIONS
-    return f"{permission.content_type} | {gettext(permission.name) if own else ACTIONS[action]}"
+    return f"{permission.content_type} | {translation.gettext(permission.name) if own else ACTIONS[action]}"
 
 
 def group_name(group: Group) -> str:

@@ -30,7 +30,7 @@ from agreement.admin.base import (
     moment,
     moment_column,
 )
-from agreement.models import AuditEntry, Breach
+from agreement.models import AuditEntry, Breach, LegalHold
 from agreement.models.audit import AuditAction
 from agreement.notices.unreached import Cause
 
@@ -51,6 +51,7 @@ NOTE_WORDS = {
     "all users": _("all users"),
     "users": _("users"),
     "became known": Breach._meta.get_field("known_at").verbose_name,
+    "held_until": LegalHold._meta.get_field("held_until").verbose_name,
     "not reached": _("cause"),
     "report": _("report"),
     "search": pgettext_lazy("noun", "search"),
