@@ -54,8 +54,12 @@ def test_a_kazakh_postposition_follows_the_date_and_the_time_stands_in_brackets(
 
 
 def test_a_russian_time_of_day_has_its_preposition():
-    assert breaking(rf"(?<![вс]{NBSP})%\(\w*clock\)s", "ru") == []
+    """The clock of a moment at which something happens has «в». The clock of a period has «с» or «до» and is before
+    the date: «с 09:00 1 марта», and not «с 1 марта в 09:00».
+    """
+    assert breaking(rf"(?<![вс]{NBSP})(?<!до{NBSP})(?<!%\(day\)s, )%\(\w*clock\)s", "ru") == []
     assert breaking(rf"\bв{NBSP}%\(\w*clock\)s", "ru")
+    assert breaking(rf"\b(?:с|до) %\(\w+\)s в{NBSP}%\(\w*clock\)s", "ru") == []
 
 
 def test_no_kazakh_ending_depends_on_how_a_number_is_read():
@@ -139,3 +143,68 @@ def test_the_scripts_of_the_kazakh_desk_speak_whole_words():
     words = [word for value in found["catalog"].values() for word in ([value] if isinstance(value, str) else value)]
     assert [word for word in words if re.search(r"\)s-|\(\w\)|\([а-яі]+\)$|\bтаңда$", word)] == []
     assert found["catalog"]["Choose a Date"] == "Күнді таңдаңыз"
+
+
+def test_a_consent_is_to_the_collection_and_processing_of_personal_data():
+    assert breaking(r"соглас\w+ на обработку", "ru") == []
+
+
+def test_an_agreement_is_not_with_the_user_but_in_effect_for_them():
+    """The law speaks of «действие соглашения в отношении пользователя» and «в связи с отзывом согласия»."""
+    assert breaking(r"соглашени\w* с (?:Вами|пользователем)|прекратить соглашение|по отзыву", "ru") == []
+
+
+def test_a_breach_is_announced_with_its_preposition():
+    assert breaking(r"(?i)нарушение (?:нельзя |уже )?объяв|объяв\w+ нарушение", "ru") == []
+
+
+def test_what_changed_is_compared_with_an_edition():
+    assert breaking(r"изменилось с редакци", "ru") == []
+
+
+def test_a_sentence_names_the_edition():
+    """Under the title of the agreement «Она» has nothing to refer to."""
+    assert breaking(r"^Она .*clock", "ru") == []
+
+
+def test_the_people_who_publish_have_one_name():
+    assert breaking(r"(?i)\bпубликующ(?:ие|их|им)\b", "ru") == []
+
+
+def test_a_message_does_not_go_away():
+    """It is sent: «уйдёт», «ушло» are of the spoken language."""
+    assert breaking(r"(?i)\b(?:уйд(?:ут|ёт)|ушл[аои]|пропустит|пустить дальше)\b", "ru") == []
+
+
+def test_a_russian_dash_is_an_em_dash():
+    assert breaking(r" [–-] ", "ru") == []
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        r"(?<!-)\bmails\b|\ba (?:test )?mail\b(?! (?:server|program))",
+        r"\bin in the\b",
+        r"^Who \w+ .* gets\b",
+        r"\bstands? in (?:it|this|edition)\b",
+        r"\bNo\. %",
+    ],
+)
+def test_english_is_plain(pattern):
+    assert [english for english, _ in translations("ru") if re.search(pattern, english)] == []
+
+
+def sentences(text: str) -> list[str]:
+    return re.split(r"(?<=[.]) (?=[А-ЯЁ])", re.sub(r"\s+", " ", text))
+
+
+def test_the_russian_guide_quotes_the_words_of_the_screen():
+    """Each sentence that the guide quotes, with its full stop, is one of the catalogue or of the lint; «…» and examples
+    stand for values.
+    """
+    guide = re.sub(r"\s+", " ", (ROOT / "agreement/docs/editors.ru.md").read_text(encoding="utf-8"))
+    value = re.compile(r"%\\\(\w+\\\)s|\\\{\w+\\\}")
+    screen = {value.sub(".*", re.escape(one)) for _, text in translations("ru") for one in sentences(text)}
+    quoted = [one for words in re.findall(r"«((?:[^«»]|«[^»]*»)+[.])»", guide) for one in sentences(words)]
+    assert len(quoted) > 20
+    assert [words for words in quoted if not any(re.fullmatch(one, words) for one in screen)] == []

@@ -30,7 +30,7 @@ from agreement.admin.base import (
     moment,
     moment_column,
 )
-from agreement.models import AuditEntry, Breach
+from agreement.models import AuditEntry, Breach, LegalHold
 from agreement.models.audit import AuditAction
 from agreement.notices.unreached import Cause
 
@@ -47,10 +47,10 @@ NOTE_WORDS = {
     "recorded": pgettext_lazy("breach", "recorded"),
     "saved": pgettext_lazy("breach", "saved"),
     "deleted": pgettext_lazy("breach", "deleted"),
-    "notified": pgettext_lazy("breach", "notified"),
-    "all users": _("all users"),
-    "users": _("users"),
+    "notified all users": pgettext_lazy("breach", "notified all users"),
+    "notified users": pgettext_lazy("breach", "notified users"),
     "became known": Breach._meta.get_field("known_at").verbose_name,
+    "held_until": LegalHold._meta.get_field("held_until").verbose_name,
     "not reached": _("cause"),
     "report": _("report"),
     "search": pgettext_lazy("noun", "search"),
@@ -71,6 +71,7 @@ def _in_words(note: str, model: str) -> str:
     values = {str(key): str(label) for field in fields.values() for key, label in field.flatchoices}
     known = values | {name: str(field.verbose_name) for name, field in fields.items()}
     known |= {word: str(label) for word, label in NOTE_WORDS.items()}
+    note = note.replace("notified, ", "notified ")
     # A moment is put between the words, and its own colons do not separate them.
     note = re.sub(r"became known (\S+) instead of (\S+)", r"became known: \2 → \1", note)
     return "".join(known.get(part, part) for part in re.split(r"(, |: |; | → )", note))

@@ -49,7 +49,7 @@ def test_the_sentence_names_the_edition_in_force_and_its_date():
     factories.published()
     year = timezone.localdate().year
     sentence = show("{% agreement_validity %}")
-    assert sentence.startswith("Редакция №\u00a02. Она действует с ")
+    assert sentence.startswith("Редакция №\u00a02. Эта редакция действует с ")
     assert f"{year}\u00a0г." in sentence
     assert sentence.endswith("Она заменила редакцию №\u00a01.")
 
@@ -328,7 +328,7 @@ def test_the_materials_quote_section_two_in_force(client):
     for number in ("2.1", "2.2", "2.3"):
         assert f'href="/ru/agreements/{demo.SLUG}/editions/3/#{number}"' in page
     assert "Новости и обзоры Портала можно распространять" in page
-    assert "Редакция №\u00a03. Она действует с" in page
+    assert "Редакция №\u00a03. Эта редакция действует с" in page
     assert '<div class="portal-shelf" lang="kk">' in client.get("/en/materials/").content.decode()
     assert 'href="/ru/materials/"' in client.get("/ru/").content.decode()
 

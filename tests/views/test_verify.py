@@ -49,9 +49,9 @@ def test_a_text_is_named_with_its_edition_language_and_term(client):
     new = answer(client, manifest.sha256(factories.RU + "\n1.3. Новый.\n"))
 
     assert "Это казахский текст редакции №\u00a01." in old
-    assert "Она действовала с" in old
+    assert "Эта редакция действовала с" in old
     assert "Это русский текст редакции №\u00a02." in new
-    assert "Она действует с" in new
+    assert "Эта редакция действует с" in new
     assert 'href="/ru/agreements/terms/editions/2/"' in new
 
 
