@@ -10,6 +10,7 @@ that displays an edition makes 1 query for each edition that the process does no
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import lru_cache
@@ -101,7 +102,7 @@ def record_path(*, app: str | None = None) -> str:
     return _reverse("record", app=app)
 
 
-def validity_sentence(slug: str = "") -> str:
+def validity_sentence(slug: str = "", *, report: Callable[[str], None] | None = None) -> str:
     """Sentences in the active language: the number of an edition, and its
     :attr:`~agreement.editions.display.DisplayedEdition.validity`. The edition is the one in force. If none is in force
     and the site displays scheduled editions, it is the announced edition; ``""`` if there is none either.
@@ -109,10 +110,11 @@ def validity_sentence(slug: str = "") -> str:
     Without a slug, ``DEFAULT_AGREEMENT`` is meant or, if this setting is empty, the site's only agreement. Agreements
     without a public edition are not considered. While ``DEBUG`` is on, an unknown slug, and a missing slug on a site
     with several agreements and without the setting, raise ``TemplateSyntaxError``. While it is off, they are logged,
-    and the result is ``""``. On a site without a public edition, the result is always ``""``.
+    and the result is ``""``. On a site without a public edition, the result is always ``""``. ``report`` is as in
+    :func:`cite_clause`.
     """
     at = timezone.now()
-    timeline = _timeline(slug, at, '{% agreement_validity "SLUG" %}')
+    timeline = _timeline(slug, at, '{% agreement_validity "SLUG" %}', report)
     dated = timeline and (timeline.in_force(at) or _announced(timeline, at))
     if not timeline or not dated:
         return ""
@@ -120,7 +122,9 @@ def validity_sentence(slug: str = "") -> str:
     return f"{edition} {_display(timeline, dated, at).validity}"
 
 
-def cite_clause(number: str | float, slug: str = "", *, app: str | None = None) -> Citation:
+def cite_clause(
+    number: str | float, slug: str = "", *, app: str | None = None, report: Callable[[str], None] | None = None
+) -> Citation:
     """The unit of the edition in force that has that number, such as ``"2.3"``: a section, clause, sub-clause, item or
     appendix, in the language of :func:`agreement.editions.display.text_language`. White space around the number, and
     dots at its end, are ignored. Without a slug, ``DEFAULT_AGREEMENT`` is meant or, if this setting is empty, the
@@ -132,12 +136,15 @@ def cite_clause(number: str | float, slug: str = "", *, app: str | None = None) 
     and ``DEFAULT_AGREEMENT`` is empty. While ``DEBUG`` is off, these are logged, and the citation has no text; see
     :class:`Citation`. If the agreement is found but none of its editions is in force, or if the site has no public
     edition at all, the citation has no text, nothing is raised, and nothing is logged.
+
+    With ``report``, that function is called with the message instead, and nothing is raised or logged for a missing
+    clause or agreement. A page that an editor writes uses :func:`log_once`, because ``DEBUG`` should not break it.
     """
     if not isinstance(number, str):
         msg = f'{number!r} is not a string. Write the number of the clause in quotes: {{% agreement_clause "2.10" %}}.'
         raise TemplateSyntaxError(msg)
     number, at = number.strip().rstrip("."), timezone.now()
-    timeline = _timeline(slug, at, f'{{% agreement_clause "{number}" "SLUG" %}}')
+    timeline = _timeline(slug, at, f'{{% agreement_clause "{number}" "SLUG" %}}', report)
     dated = timeline.in_force(at) if timeline else None
     if not timeline or not dated:
         known = timeline.slug if timeline else ""
@@ -148,7 +155,9 @@ def cite_clause(number: str | float, slug: str = "", *, app: str | None = None) 
     page = _reverse("edition", timeline.slug, dated.number, app=app)
     found = _quoted(dated, timeline.time_zone, displayed.language, number, page)
     if found is None:
-        _report(f"A page cites clause {number!r}, which edition {dated.number} of {timeline.slug!r} does not have.")
+        (report or _report)(
+            f"A page cites clause {number!r}, which edition {dated.number} of {timeline.slug!r} does not have."
+        )
         return _empty_citation(number, path=_reverse("current", timeline.slug, app=app), displayed=displayed)
     return _citation(found, page, displayed)
 
@@ -210,7 +219,7 @@ def banner_editions(slug: str = "", *, days: int = 10, app: str | None = None) -
     ]
 
 
-def _timeline(slug: str, at: datetime, example: str) -> Timeline | None:
+def _timeline(slug: str, at: datetime, example: str, report: Callable[[str], None] | None = None) -> Timeline | None:
     """The timeline of the agreement with that slug; without a slug, of ``DEFAULT_AGREEMENT`` or, if this setting is
     empty, of the site's only agreement. Agreements that have no public edition at the instant ``at`` are not
     considered.
@@ -218,8 +227,9 @@ def _timeline(slug: str, at: datetime, example: str) -> Timeline | None:
     ``None``, without a message, if there are no agreements, or if that of ``DEFAULT_AGREEMENT`` has no public edition
     yet. Otherwise an unknown slug, and a missing slug if there are several agreements, raise ``TemplateSyntaxError``
     while ``DEBUG`` is on. While it is off, they are logged, and the result is ``None``. ``example`` is the template tag
-    with a slug, for the message.
+    with a slug, for the message. With ``report``, that function is called with the message instead.
     """
+    report = report or _report
     public = {slug: timeline for slug, timeline in current_timelines().agreements.items() if timeline.public(at)}
     if not slug and (default := conf.get().DEFAULT_AGREEMENT):
         return public.get(default)
@@ -227,10 +237,10 @@ def _timeline(slug: str, at: datetime, example: str) -> Timeline | None:
         return public.get(slug)
     known = ", ".join(sorted(public))
     if slug:
-        _report(f"A page names the agreement {slug!r}, which has no published edition. These agreements do: {known}.")
+        report(f"A page names the agreement {slug!r}, which has no published edition. These agreements do: {known}.")
         return None
     if len(public) > 1:
-        _report(f"The site has several agreements ({known}). Name one of them: {example}, or set DEFAULT_AGREEMENT.")
+        report(f"The site has several agreements ({known}). Name one of them: {example}, or set DEFAULT_AGREEMENT.")
         return None
     return next(iter(public.values()))
 
@@ -295,17 +305,17 @@ def _reverse(name: str, *args: object, app: str | None) -> str:
 
 
 def _report(message: str) -> None:
-    """Raise ``TemplateSyntaxError`` while ``DEBUG`` is on; otherwise log the message as a warning, as :func:`_log_once`
+    """Raise ``TemplateSyntaxError`` while ``DEBUG`` is on; otherwise log the message as a warning, as :func:`log_once`
     does.
     """
     if settings.DEBUG:
         raise TemplateSyntaxError(message)
-    _log_once(message)
+    log_once(message)
 
 
 @remembered
 @lru_cache(maxsize=64)
-def _log_once(message: str) -> None:
+def log_once(message: str) -> None:
     """Log a message as a warning. A process does not log it again while it is among the 64 messages that were used
     last, because a page may be requested often.
     """

@@ -28,7 +28,7 @@ PAGE = "/ru/agreements/terms/editions/1/"
 @pytest.fixture(autouse=True)
 def _fresh():
     timeline.clear()
-    for remembered in (citations._sealed, citations._quoted, citations._log_once):
+    for remembered in (citations._sealed, citations._quoted, citations.log_once):
         remembered.cache_clear()
     with translation.override("ru"):
         yield
@@ -128,6 +128,20 @@ def test_a_missing_clause_is_an_error_to_the_author_and_a_link_to_the_reader(set
     assert [record.message for record in caplog.records] == [
         "A page cites clause '9.9', which edition 1 of 'terms' does not have."
     ]
+
+
+def test_a_page_of_an_editor_hears_what_is_missing_instead_of_an_error(settings, caplog):
+    settings.DEBUG = True
+    factories.published(**TEXT)
+    heard: list[str] = []
+
+    missing = citations.cite_clause("9.9", "terms", report=heard.append)
+    unknown = citations.cite_clause("2.1", "privacy", report=heard.append)
+    validity = citations.validity_sentence("privacy", report=heard.append)
+
+    assert (missing.text, missing.edition, unknown.edition, validity) == ("", 1, None, "")
+    assert [("9.9" in one, "privacy" in one) for one in heard] == [(True, False), (False, True), (False, True)]
+    assert caplog.records == []
 
 
 def test_a_clause_of_an_unknown_agreement_leads_to_the_list_and_breaks_no_page():
