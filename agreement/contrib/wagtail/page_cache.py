@@ -17,7 +17,7 @@ from typing import Any
 from django.conf import settings
 from django.contrib.contenttypes.models import ContentType
 from django.http import HttpResponse
-from django.utils import timezone
+from django.utils import timezone, translation
 from django.utils.cache import patch_cache_control
 from wagtail.contrib.frontend_cache.utils import PurgeBatch
 from wagtail.log_actions import log
@@ -55,10 +55,15 @@ def quoting_pages() -> set[int]:
 
 
 def purge() -> int:
-    """Remove the pages that quote an agreement from the caches in front of the site. Return how many pages that are."""
+    """Remove the pages that quote an agreement from the caches in front of the site. Return how many pages that are.
+
+    With ``i18n_patterns`` a page has an address in each language of the site, and Wagtail names that of the active one.
+    """
     pages = Page.objects.live().filter(pk__in=quoting_pages())
     batch = PurgeBatch()
-    batch.add_pages(pages)
+    for language, _name in settings.LANGUAGES:
+        with translation.override(language):
+            batch.add_pages(pages)
     batch.purge()
     return len(pages)
 
