@@ -71,6 +71,10 @@ class AgreementBlock(blocks.ChoiceBlock):
         slugs = public_slugs()
         return conf.get().DEFAULT_AGREEMENT or (slugs[0] if len(slugs) == 1 else "")
 
+    def normalize_choice(self, value: str) -> str:
+        """The slug as it is stored. Wagtail would list the choices, with a query for each block of a page."""
+        return value
+
     def extract_references(self, value: str) -> Iterator[tuple[type[Agreement], str, str, str]]:
         """For Wagtail's index of references. A block about all agreements refers to each of them."""
         for key in Agreement.objects.filter(**({"slug": value} if value else {})).values_list("pk", flat=True):
