@@ -103,7 +103,7 @@ class ClauseBlock(_Block):
     agreement, and this is logged once.
     """
 
-    agreement = AgreementBlock(label=gettext_lazy("Agreement"))
+    agreement = AgreementBlock(label=gettext_lazy("User agreement"))
     number = blocks.CharBlock(
         label=gettext_lazy("Number of the clause"),
         help_text=gettext_lazy("As in the text of the agreement, for example 2.3."),
@@ -134,7 +134,7 @@ class ClauseBlock(_Block):
 class ValidityBlock(_Block):
     """A line: which edition is in force, and since when."""
 
-    agreement = AgreementBlock(label=gettext_lazy("Agreement"))
+    agreement = AgreementBlock(label=gettext_lazy("User agreement"))
 
     def get_context(self, value: Any, parent_context: Any = None) -> dict[str, Any]:
         context: dict[str, Any] = super().get_context(value, parent_context=parent_context)
@@ -153,7 +153,7 @@ class AnnouncementBlock(_Block):
     """A notice while an edition is announced, or has been in force for less than some days. Otherwise nothing."""
 
     agreement = AgreementBlock(
-        label=gettext_lazy("Agreement"), help_text=gettext_lazy("Leave empty for all agreements."), required=False
+        label=gettext_lazy("User agreement"), help_text=gettext_lazy("Leave empty for all agreements."), required=False
     )
     days = blocks.IntegerBlock(
         label=gettext_lazy("Days"),
@@ -180,7 +180,7 @@ class ChangesBlock(_Block):
     edition.
     """
 
-    agreement = AgreementBlock(label=gettext_lazy("Agreement"))
+    agreement = AgreementBlock(label=gettext_lazy("User agreement"))
 
     def get_context(self, value: Any, parent_context: Any = None) -> dict[str, Any]:
         context: dict[str, Any] = super().get_context(value, parent_context=parent_context)

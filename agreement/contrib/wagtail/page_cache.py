@@ -117,6 +117,7 @@ def shorten(response: HttpResponse, *, began_at: datetime) -> None:
 
         ages = r"(max-age|s-maxage|stale-while-revalidate|stale-if-error)=(\d+)"
         response.headers["Cache-Control"] = re.sub(ages, limited, stated)
+        response.headers.pop("Expires", None)  # It would contradict; Django's cache middleware computes it again.
     elif (
         "django.middleware.cache.UpdateCacheMiddleware" in settings.MIDDLEWARE
         and left < settings.CACHE_MIDDLEWARE_SECONDS

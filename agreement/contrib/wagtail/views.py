@@ -58,7 +58,7 @@ class EditionsView(generic.IndexView):
         TitleColumn("title", label=_("edition"), accessor=str, get_url=desk_url),
         Column("agreement", label=_("user agreement"), accessor="agreement.name"),
         Column("state", label=_("state"), accessor=state),
-        Column("effective_from", label=_("in force from"), sort_key="effective_from"),
+        Column("effective_from", label=_("effective from"), sort_key="effective_from"),
     ]
 
     def get_base_queryset(self) -> QuerySet[Edition]:
@@ -88,7 +88,7 @@ class EditionViewSet(ViewSet):
 
 
 class ClauseForm(forms.Form):
-    agreement = forms.ChoiceField(label=_("Agreement"), choices=agreements)
+    agreement = forms.ChoiceField(label=_("User agreement"), choices=agreements)
     number = forms.CharField(
         label=_("Number of the clause"),
         help_text=_("As in the text of the agreement, for example 2.3."),

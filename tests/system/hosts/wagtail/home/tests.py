@@ -16,7 +16,6 @@ from django.http import HttpResponse
 from django.test import TransactionTestCase, override_settings
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone, translation
-from home.models import Footer, HomePage, StoredPage
 from wagtail.blocks import StructBlockValidationError
 from wagtail.models import Locale, ModelLogEntry, Page, Site
 from wagtail.rich_text import expand_db_html
@@ -25,6 +24,7 @@ from agreement.contrib.wagtail import page_cache
 from agreement.contrib.wagtail.blocks import AgreementBlock, ClauseBlock
 from agreement.memory import clear
 from agreement.models import Agreement, Edition
+from home.models import Footer, HomePage, StoredPage
 
 KK = "# Келісім\n\n## 1. ЖАЛПЫ\n\n1.1. Бірінші тармақ.\n\n1.2. Екінші тармақ.\n"
 RU = "# Соглашение\n\n## 1. ОБЩИЕ\n\n1.1. Первый пункт.\n\n1.2. Второй пункт.\n"
@@ -119,13 +119,8 @@ class Blocks(SiteCase):
         self.assertEqual(cleaned["number"], "1.2")
         with translation.override("en"), self.assertRaises(StructBlockValidationError) as refused:
             block.clean(block.to_python({"agreement": "terms", "number": "9.9"}))
-        self.assertEqual(
-            refused.exception.block_errors["number"].messages,
-            [
-                "Edition 1 of “Келісім”, which is in force, has no clause 9.9. Open the agreement and copy the number of"
-                " the clause, for example 2.3."
-            ],
-        )
+        (message,) = refused.exception.block_errors["number"].messages
+        self.assertIn("Edition 1 of “Келісім”, which is in force, has no clause 9.9. Open the agreement", message)
 
     def test_a_clause_of_an_announced_edition_is_not_in_force(self):
         publish(effective_from=timezone.now() + timedelta(days=1))
@@ -173,7 +168,7 @@ class Pages(SiteCase):
         self.assertEqual([sql for sql in ours if "agreement_withdrawal" not in sql], [])
         self.assertLessEqual(len(ours), 1)
         self.assertEqual(headers[0], headers[1])
-        self.assertNotIn("Cookie", headers[1][0])
+        self.assertNotIn("Cookie", headers[1][0] or "")
         self.assertEqual(headers[1][1], "")
 
     def test_no_copy_of_a_page_outlives_the_moment_at_which_an_edition_takes_effect(self):
@@ -281,7 +276,9 @@ class Purges(SiteCase):
 
 class Admin(SiteCase):
     def login(self, *permissions, superuser=False):
-        user = get_user_model().objects.create_user("editor", "e@example.kz", "x", is_staff=True, is_superuser=superuser)
+        user = get_user_model().objects.create_user(
+            "editor", "e@example.kz", "x", is_staff=True, is_superuser=superuser
+        )
         for name in ("access_admin", *permissions):
             user.user_permissions.add(*Permission.objects.filter(codename=name))
         self.client.force_login(user)
