@@ -36,10 +36,10 @@ def quoting_pages() -> set[int]:
     """
     # By the base model: Wagtail has one row for a page, whatever its type is.
     page_type = ContentType.objects.get_for_model(Page).pk
-    frontier = {(ContentType.objects.get_for_model(Agreement).pk, None)}
+    frontier: set[tuple[int, str | None]] = {(ContentType.objects.get_for_model(Agreement).pk, None)}
     found: set[tuple[int, str | None]] = set()
     while frontier:
-        keys = defaultdict(set)
+        keys: dict[int, set[str | None]] = defaultdict(set)
         for kind, key in frontier:
             keys[kind].add(key)
         frontier = set()
