@@ -229,7 +229,7 @@ def test_an_editor_places_a_clause_and_a_link_to_one(host, page):
     form = page.locator(".modal form")
     form.locator("[name=number]").fill("9.9")
     form.locator("button[type=submit]").click()
-    page.get_by_text("has no clause 9.9.").wait_for()
+    page.locator(".modal").get_by_text("has no clause 9.9.").wait_for()
     form.locator("[name=agreement]").select_option("terms")
     form.locator("[name=number]").fill("1.1")
     form.locator("button[type=submit]").click()
