@@ -1,0 +1,194 @@
+"""Blocks for a StreamField. They display the edition in force at the moment of the request, in the language of the
+page.
+
+A migration of a site contains the names of these classes and nothing of what is in them, so a change here needs no
+migration there. The names must never change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Self
+
+from django.core.exceptions import ValidationError
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from wagtail import blocks
+
+from agreement import conf
+from agreement.editions import citations
+from agreement.editions.citations import Citation
+from agreement.editions.timeline import current_timelines
+from agreement.models import Agreement
+
+#: A number of days that no edition has been in force for.
+ALWAYS_DAYS = 365_000
+
+
+def public_slugs() -> list[str]:
+    """The slugs of the agreements with a public edition. No query, unless the dates of the editions must be read."""
+    at = timezone.now()
+    return [slug for slug, timeline in current_timelines().agreements.items() if timeline.public(at)]
+
+
+def agreements() -> list[tuple[str, str]]:
+    """The slug and the name of each agreement with a public edition, for a list to choose from. 1 query, and 1 for each
+    name that the process does not remember.
+    """
+    return [(agreement.slug, agreement.name) for agreement in Agreement.objects.filter(slug__in=public_slugs())]
+
+
+def find_clause(number: str, slug: str) -> Citation:
+    """The clause of the edition in force that has that number. Raises ``ValidationError``, with the next step, if there
+    is no such clause or no such edition.
+    """
+    citation = citations.cite_clause(number, slug, report=lambda message: None)
+    if citation.html:
+        return citation
+    if citation.edition is None:
+        message = _(
+            "No edition of the agreement %(slug)s is in force. Choose another agreement, or publish an edition."
+        )
+        raise ValidationError(message, code="not_in_force", params={"slug": slug})
+    message = _(
+        "Edition %(edition)s of “%(title)s”, which is in force, has no clause %(number)s. Open the agreement and copy"
+        " the number of the clause, for example 2.3."
+    )
+    params = {"edition": citation.edition, "title": citation.title, "number": number}
+    raise ValidationError(message, code="no_clause", params=params)
+
+
+class AgreementBlock(blocks.ChoiceBlock):
+    """The slug of an agreement with a public edition."""
+
+    choices = staticmethod(agreements)
+
+    def get_default(self) -> str:
+        """The agreement of ``DEFAULT_AGREEMENT``, or the only one; ``""`` if there are several, so that the editor
+        chooses. Wagtail asks for it whenever it reads a block.
+        """
+        slugs = public_slugs()
+        return conf.get().DEFAULT_AGREEMENT or (slugs[0] if len(slugs) == 1 else "")
+
+    def normalize_choice(self, value: str) -> str:
+        """The slug as it is stored. Wagtail would list the choices, with a query for each block of a page."""
+        return value
+
+    def extract_references(self, value: str) -> Iterator[tuple[type[Agreement], str, str, str]]:
+        """For Wagtail's index of references. A block about all agreements refers to each of them."""
+        for key in Agreement.objects.filter(**({"slug": value} if value else {})).values_list("pk", flat=True):
+            yield Agreement, str(key), "", ""
+
+    class Meta:
+        icon = "doc-full"
+
+
+class _Block(blocks.StructBlock):
+    def deconstruct(self) -> tuple[str, tuple[Any, ...], dict[str, Any]]:
+        """The name of the class and its arguments, in place of everything that it contains."""
+        args, kwargs = self._constructor_args
+        return f"{__name__}.{type(self).__name__}", args, kwargs
+
+    def deconstruct_with_lookup(self, lookup: object) -> tuple[str, tuple[Any, ...], dict[str, Any]]:
+        return self.deconstruct()
+
+    @classmethod
+    def construct_from_lookup(cls, lookup: object, *args: Any, **kwargs: Any) -> Self:
+        return cls(*args, **kwargs)
+
+
+class ClauseBlock(_Block):
+    """A quotation of a clause in force. If a later edition does not have the clause, the block displays a link to the
+    agreement, and this is logged once.
+    """
+
+    agreement = AgreementBlock(label=gettext_lazy("User agreement"))
+    number = blocks.CharBlock(
+        label=gettext_lazy("Number of the clause"),
+        help_text=gettext_lazy("As in the text of the agreement, for example 2.3."),
+        max_length=48,
+    )
+
+    def clean(self, value: Any) -> Any:
+        """Raises ``StructBlockValidationError`` if the edition in force does not have the clause."""
+        cleaned = super().clean(value)
+        try:
+            cleaned["number"] = find_clause(cleaned["number"], cleaned["agreement"]).number
+        except ValidationError as error:
+            raise blocks.StructBlockValidationError({"number": error}) from None
+        return cleaned
+
+    def get_context(self, value: Any, parent_context: Any = None) -> dict[str, Any]:
+        context: dict[str, Any] = super().get_context(value, parent_context=parent_context)
+        number, slug = value.get("number") or "", value.get("agreement") or ""
+        return {**context, "clause": citations.cite_clause(number, slug, report=citations.log_once)}
+
+    class Meta:
+        icon = "openquote"
+        label = gettext_lazy("Clause of the agreement")
+        label_format = "{agreement} {number}"
+        template = "agreement_wagtail/blocks/clause.html"
+
+
+class ValidityBlock(_Block):
+    """A line: which edition is in force, and since when."""
+
+    agreement = AgreementBlock(label=gettext_lazy("User agreement"))
+
+    def get_context(self, value: Any, parent_context: Any = None) -> dict[str, Any]:
+        context: dict[str, Any] = super().get_context(value, parent_context=parent_context)
+        slug = value.get("agreement") or ""
+        validity = citations.validity_sentence(slug, report=citations.log_once)
+        return {**context, "validity": validity, "path": citations.agreement_path(slug) if validity and slug else ""}
+
+    class Meta:
+        icon = "calendar-check"
+        label = gettext_lazy("Which edition is in force")
+        label_format = "{agreement}"
+        template = "agreement_wagtail/blocks/validity.html"
+
+
+class AnnouncementBlock(_Block):
+    """A notice while an edition is announced, or has been in force for less than some days. Otherwise nothing."""
+
+    agreement = AgreementBlock(
+        label=gettext_lazy("User agreement"), help_text=gettext_lazy("Leave empty for all agreements."), required=False
+    )
+    days = blocks.IntegerBlock(
+        label=gettext_lazy("Days"),
+        help_text=gettext_lazy("For how many days an edition counts as new after it took effect."),
+        default=10,
+        min_value=1,
+        max_value=365,
+    )
+
+    def get_context(self, value: Any, parent_context: Any = None) -> dict[str, Any]:
+        context: dict[str, Any] = super().get_context(value, parent_context=parent_context)
+        editions = citations.banner_editions(value.get("agreement") or "", days=value.get("days") or 10)
+        return {**context, "editions": editions}
+
+    class Meta:
+        icon = "info-circle"
+        label = gettext_lazy("New or announced edition")
+        label_format = "{agreement}"
+        template = "agreement/partials/announcements.html"
+
+
+class ChangesBlock(_Block):
+    """What changed in the edition in force and in the announced one, with links to the changes. Nothing for a first
+    edition.
+    """
+
+    agreement = AgreementBlock(label=gettext_lazy("User agreement"))
+
+    def get_context(self, value: Any, parent_context: Any = None) -> dict[str, Any]:
+        context: dict[str, Any] = super().get_context(value, parent_context=parent_context)
+        editions = citations.banner_editions(value.get("agreement") or "", days=ALWAYS_DAYS)
+        return {**context, "editions": [edition for edition in editions if edition.changes]}
+
+    class Meta:
+        icon = "history"
+        label = gettext_lazy("What changed in the agreement")
+        label_format = "{agreement}"
+        template = "agreement_wagtail/blocks/changes.html"
