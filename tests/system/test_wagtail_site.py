@@ -32,9 +32,7 @@ PYTHON = os.environ.get("AGREEMENT_TEST_WAGTAIL_PYTHON", "")
 #: Its own tests.
 TESTS = 21
 
-pytestmark = pytest.mark.skipif(
-    not PYTHON, reason="needs Wagtail: set AGREEMENT_TEST_WAGTAIL_PYTHON to the Python of an environment with it"
-)
+pytestmark = pytest.mark.wagtail
 
 
 @dataclass(frozen=True)
