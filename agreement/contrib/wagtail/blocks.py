@@ -1,4 +1,5 @@
-"""Blocks for a StreamField. They display the edition in force at the moment of the request, in the language of the page.
+"""Blocks for a StreamField. They display the edition in force at the moment of the request, in the language of the
+page.
 
 A migration of a site contains the names of these classes and nothing of what is in them, so a change here needs no
 migration there. The names must never change.
@@ -25,11 +26,17 @@ from agreement.models import Agreement
 ALWAYS_DAYS = 365_000
 
 
-def agreements() -> list[tuple[str, str]]:
-    """The slug and the name of each agreement with a public edition, for a list to choose from. At most 3 queries."""
+def public_slugs() -> list[str]:
+    """The slugs of the agreements with a public edition. No query, unless the dates of the editions must be read."""
     at = timezone.now()
-    public = [slug for slug, timeline in current_timelines().agreements.items() if timeline.public(at)]
-    return [(agreement.slug, agreement.name) for agreement in Agreement.objects.filter(slug__in=public)]
+    return [slug for slug, timeline in current_timelines().agreements.items() if timeline.public(at)]
+
+
+def agreements() -> list[tuple[str, str]]:
+    """The slug and the name of each agreement with a public edition, for a list to choose from. 1 query, and 1 for each
+    name that the process does not remember.
+    """
+    return [(agreement.slug, agreement.name) for agreement in Agreement.objects.filter(slug__in=public_slugs())]
 
 
 def find_clause(number: str, slug: str) -> Citation:
@@ -59,10 +66,14 @@ class AgreementBlock(blocks.ChoiceBlock):
 
     def get_default(self) -> str:
         """The agreement of ``DEFAULT_AGREEMENT``, or the only one; ``""`` if there are several, so that the editor
-        chooses.
+        chooses. Wagtail asks for it whenever it reads a block.
         """
-        slugs = [slug for slug, _name in agreements()]
+        slugs = public_slugs()
         return conf.get().DEFAULT_AGREEMENT or (slugs[0] if len(slugs) == 1 else "")
+
+    def normalize_choice(self, value: str) -> str:
+        """The slug as it is stored. Wagtail would list the choices, with a query for each block of a page."""
+        return value
 
     def extract_references(self, value: str) -> Iterator[tuple[type[Agreement], str, str, str]]:
         """For Wagtail's index of references. A block about all agreements refers to each of them."""
@@ -92,7 +103,7 @@ class ClauseBlock(_Block):
     agreement, and this is logged once.
     """
 
-    agreement = AgreementBlock(label=gettext_lazy("Agreement"))
+    agreement = AgreementBlock(label=gettext_lazy("User agreement"))
     number = blocks.CharBlock(
         label=gettext_lazy("Number of the clause"),
         help_text=gettext_lazy("As in the text of the agreement, for example 2.3."),
@@ -123,7 +134,7 @@ class ClauseBlock(_Block):
 class ValidityBlock(_Block):
     """A line: which edition is in force, and since when."""
 
-    agreement = AgreementBlock(label=gettext_lazy("Agreement"))
+    agreement = AgreementBlock(label=gettext_lazy("User agreement"))
 
     def get_context(self, value: Any, parent_context: Any = None) -> dict[str, Any]:
         context: dict[str, Any] = super().get_context(value, parent_context=parent_context)
@@ -142,7 +153,7 @@ class AnnouncementBlock(_Block):
     """A notice while an edition is announced, or has been in force for less than some days. Otherwise nothing."""
 
     agreement = AgreementBlock(
-        label=gettext_lazy("Agreement"), help_text=gettext_lazy("Leave empty for all agreements."), required=False
+        label=gettext_lazy("User agreement"), help_text=gettext_lazy("Leave empty for all agreements."), required=False
     )
     days = blocks.IntegerBlock(
         label=gettext_lazy("Days"),
@@ -169,7 +180,7 @@ class ChangesBlock(_Block):
     edition.
     """
 
-    agreement = AgreementBlock(label=gettext_lazy("Agreement"))
+    agreement = AgreementBlock(label=gettext_lazy("User agreement"))
 
     def get_context(self, value: Any, parent_context: Any = None) -> dict[str, Any]:
         context: dict[str, Any] = super().get_context(value, parent_context=parent_context)

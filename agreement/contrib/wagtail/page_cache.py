@@ -17,7 +17,7 @@ from typing import Any
 from django.conf import settings
 from django.contrib.contenttypes.models import ContentType
 from django.http import HttpResponse
-from django.utils import timezone
+from django.utils import timezone, translation
 from django.utils.cache import patch_cache_control
 from wagtail.contrib.frontend_cache.utils import PurgeBatch
 from wagtail.log_actions import log
@@ -36,10 +36,10 @@ def quoting_pages() -> set[int]:
     """
     # By the base model: Wagtail has one row for a page, whatever its type is.
     page_type = ContentType.objects.get_for_model(Page).pk
-    frontier = {(ContentType.objects.get_for_model(Agreement).pk, None)}
+    frontier: set[tuple[int, str | None]] = {(ContentType.objects.get_for_model(Agreement).pk, None)}
     found: set[tuple[int, str | None]] = set()
     while frontier:
-        keys = defaultdict(set)
+        keys: dict[int, set[str | None]] = defaultdict(set)
         for kind, key in frontier:
             keys[kind].add(key)
         frontier = set()
@@ -55,10 +55,15 @@ def quoting_pages() -> set[int]:
 
 
 def purge() -> int:
-    """Remove the pages that quote an agreement from the caches in front of the site. Return how many pages that are."""
+    """Remove the pages that quote an agreement from the caches in front of the site. Return how many pages that are.
+
+    With ``i18n_patterns`` a page has an address in each language of the site, and Wagtail names that of the active one.
+    """
     pages = Page.objects.live().filter(pk__in=quoting_pages())
     batch = PurgeBatch()
-    batch.add_pages(pages)
+    for language, _name in settings.LANGUAGES:
+        with translation.override(language):
+            batch.add_pages(pages)
     batch.purge()
     return len(pages)
 
@@ -112,6 +117,7 @@ def shorten(response: HttpResponse, *, began_at: datetime) -> None:
 
         ages = r"(max-age|s-maxage|stale-while-revalidate|stale-if-error)=(\d+)"
         response.headers["Cache-Control"] = re.sub(ages, limited, stated)
+        response.headers.pop("Expires", None)  # It would contradict; Django's cache middleware computes it again.
     elif (
         "django.middleware.cache.UpdateCacheMiddleware" in settings.MIDDLEWARE
         and left < settings.CACHE_MIDDLEWARE_SECONDS

@@ -7,7 +7,7 @@ from typing import Any
 from django import forms
 from django.core.exceptions import ValidationError
 from django.db.models import F, QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
 from django.urls import NoReverseMatch, path, reverse
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
@@ -58,7 +58,7 @@ class EditionsView(generic.IndexView):
         TitleColumn("title", label=_("edition"), accessor=str, get_url=desk_url),
         Column("agreement", label=_("user agreement"), accessor="agreement.name"),
         Column("state", label=_("state"), accessor=state),
-        Column("effective_from", label=_("in force from"), sort_key="effective_from"),
+        Column("effective_from", label=_("effective from"), sort_key="effective_from"),
     ]
 
     def get_base_queryset(self) -> QuerySet[Edition]:
@@ -88,7 +88,7 @@ class EditionViewSet(ViewSet):
 
 
 class ClauseForm(forms.Form):
-    agreement = forms.ChoiceField(label=_("Agreement"), choices=agreements)
+    agreement = forms.ChoiceField(label=_("User agreement"), choices=agreements)
     number = forms.CharField(
         label=_("Number of the clause"),
         help_text=_("As in the text of the agreement, for example 2.3."),
@@ -106,7 +106,7 @@ class ClauseForm(forms.Form):
 
 
 @user_passes_test(lambda user: user.has_perm("wagtailadmin.access_admin"))
-def clause_link(request: HttpRequest) -> HttpResponse:
+def clause_link(request: HttpRequest) -> Any:
     """The form in which an editor chooses the clause that a link leads to, for ``clause_link.js``."""
     form = ClauseForm(request.POST or None, initial=request.GET.dict())
     if form.is_valid():
@@ -116,10 +116,8 @@ def clause_link(request: HttpRequest) -> HttpResponse:
             "url": form.citation.path,
             "title": form.citation.label,
         }
-        response: HttpResponse = render_modal_workflow(request, None, json_data={"step": "chosen", "result": result})
-        return response
+        return render_modal_workflow(request, None, json_data={"step": "chosen", "result": result})
     context = {"form": form, "action": request.path}
-    response = render_modal_workflow(
+    return render_modal_workflow(
         request, "agreement_wagtail/clause_link.html", None, context, json_data={"step": "form"}
     )
-    return response
