@@ -377,10 +377,10 @@ class PublishView(DecisionView):
         form = question.form(self.request.POST)
         chosen = question.chosen(form)
         if form.is_valid() and self.request.POST.get("letter", _iso(chosen)) != _iso(chosen):
-            sentence = _(
+            again = _(
                 "You chose another moment. Read the letter above the button again, which now has it; then publish."
             )
-            form.add_error("when", sentence)
+            form.add_error("when", again)
         if form.is_valid():
             try:
                 edition.publish(
