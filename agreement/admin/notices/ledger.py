@@ -39,6 +39,7 @@ class NoticeTextInline(ReadOnly, admin.StackedInline[NoticeText, Notice]):
     model = NoticeText
     extra = 0
     fields = ["by", "language", "subject", "text", "digest"]
+    readonly_fields = ["by"]
 
     @admin.display(description=_("channel"))
     def by(self, text: NoticeText) -> str:
