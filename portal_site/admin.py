@@ -53,7 +53,7 @@ class TranslatedAccess(ModelAdmin[Any]):
     """Django's pages of users and groups, with the names of permissions and groups in the active language."""
 
     def formfield_for_manytomany(self, db_field: Any, request: HttpRequest, **options: Any) -> Any:
-        field = super().formfield_for_manytomany(db_field, request, **options)
+        field: Any = super().formfield_for_manytomany(db_field, request, **options)
         labels = {Permission: permission_name, Group: group_name}
         if field is not None and db_field.related_model in labels:
             field.label_from_instance = labels[db_field.related_model]

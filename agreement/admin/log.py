@@ -69,12 +69,13 @@ def _in_words(note: str, model: str) -> str:
     except LookupError:
         fields = {}
     values = {str(key): str(label) for field in fields.values() for key, label in field.flatchoices}
-    known = values | {name: str(field.verbose_name) for name, field in fields.items()}
+    known: dict[str, str] = values | {name: str(field.verbose_name) for name, field in fields.items()}
     known |= {word: str(label) for word, label in NOTE_WORDS.items()}
     note = note.replace("notified, ", "notified ")
     # A moment is put between the words, and its own colons do not separate them.
     note = re.sub(r"became known (\S+) instead of (\S+)", r"became known: \2 → \1", note)
-    return "".join(known.get(part, part) for part in re.split(r"(, |: |; | → )", note))
+    parts: list[str] = re.split(r"(, |: |; | → )", note)
+    return "".join(known.get(part, part) for part in parts)
 
 
 def may_view_people(request: HttpRequest) -> bool:

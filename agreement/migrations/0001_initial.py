@@ -817,7 +817,7 @@ class Migration(migrations.Migration):
                     models.CharField(
                         choices=[
                             ("published", "new edition"),
-                            ("reminder", "reminder before effect"),
+                            ("reminder", "reminder before it takes effect"),
                             ("cancelled", "edition cancelled"),
                             ("breach", "breach of personal data"),
                         ],

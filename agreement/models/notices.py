@@ -88,7 +88,7 @@ class NoticeKind(models.TextChoices):
     """What a notice announces."""
 
     PUBLISHED = "published", _("new edition")
-    REMINDER = "reminder", _("reminder before effect")
+    REMINDER = "reminder", _("reminder before it takes effect")
     CANCELLED = "cancelled", _("edition cancelled")
     BREACH = "breach", _("breach of personal data")
 

@@ -46,7 +46,7 @@ def require_draft(stored: Edition | None, key: object) -> Edition:
         )
     if stored.published_at:
         raise EditionError(
-            _("Edition %(number)s is published already and can't be published again."),
+            _("Edition %(number)s is already published and can't be published again."),
             code="already_published",
             hint=_("Create a new draft from it."),
             number=stored.number,

@@ -134,9 +134,12 @@ class Choice:
 
 def choices(visit: Visit, timeline: Timeline) -> list[Choice]:
     """Return the public editions, cancelled ones too, the newest first. No query."""
-    zone = ZoneInfo(timeline.time_zone)
     return [
-        Choice(one.number, timeline.state(one, visit.at), f"{one.effective_from.astimezone(zone):%d.%m.%Y}")
+        Choice(
+            one.number,
+            timeline.state(one, visit.at),
+            dates.short(one.effective_from, active_language(), timeline.time_zone).partition(",")[0],
+        )
         for one in reversed(visit.public(timeline))
     ]
 

@@ -116,7 +116,7 @@ class HandOverView(EditionView):
             hint = gettext("A published edition never changes. Copy your text into a new draft.")
             return self.refuse(edition, gettext("%(edition)s was published.") % {"edition": edition}, hint)
         if row and row.state == self.state:
-            message = gettext("It is done already: %(state)s. Nothing was done again.")
+            message = gettext("This is already done: %(state)s. Nothing was done again.")
             return redirect_to_edition(
                 self.model_admin, self.request, edition, message % {"state": row.get_state_display()}
             )
