@@ -26,6 +26,8 @@ from agreement.models.acceptances import RequestDetails
 from agreement.models.fields import SiteUser
 from agreement.text import languages
 
+#: The template of a checkbox: the box and its words in one line, then the text that it is about.
+FIELD_TEMPLATE = "agreement/partials/acceptance_field.html"
 NOT_IN_ANOTHERS_NAME = gettext_lazy("You act in the name of another user. Only the user can accept an agreement.")
 
 
@@ -77,6 +79,7 @@ class AcceptanceFormMixin(forms.BaseForm):
                 % {"title": displayed.title, "number": displayed.edition.number},
                 help_text=render_to_string("agreement/partials/acceptance_field_help.html", {"displayed": displayed}),
                 error_messages={"required": gettext_lazy("You must accept the agreement to create an account.")},
+                template_name=FIELD_TEMPLATE,
             )
 
         language = text_language()
@@ -88,6 +91,7 @@ class AcceptanceFormMixin(forms.BaseForm):
                 label=purpose.words.sentence,
                 help_text=render_to_string("agreement/partials/consent_parts.html", {"consent": purpose}).strip(),
                 required=False,
+                template_name=FIELD_TEMPLATE,
             )
 
     def clean(self) -> dict[str, Any] | None:

@@ -7,14 +7,18 @@ from __future__ import annotations
 from typing import Any
 
 from django.conf import settings
-from django.contrib.admin import AdminSite
+from django.contrib.admin import AdminSite, ModelAdmin, display
 from django.contrib.auth import REDIRECT_FIELD_NAME
+from django.contrib.auth.models import Group, Permission
 from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
+from django.utils import translation
 from django.utils.translation import gettext_lazy as _
 from django_otp import DEVICE_ID_SESSION_KEY
 from django_otp.models import Device
+
+from agreement.groups import GROUP_NAMES
 
 PUBLISHING = ("agreement.publish_edition", "agreement.cancel_edition")
 #: Names of apps and models that their packages do not translate.
@@ -24,6 +28,43 @@ NAMES = {
     "StaticDevice": _("Static devices"),
     "TOTPDevice": _("TOTP devices"),
 }
+
+
+#: The actions of Django's own permissions, in the words of its buttons.
+ACTIONS = {"add": _("Add"), "change": _("Change"), "delete": _("Delete"), "view": _("View")}
+
+
+def permission_name(permission: Permission) -> str:
+    """Return the name of a permission in the active language: "User agreements | edition | Add". A permission of an app
+    has the translation of its own name.
+    """
+    model = permission.content_type.model_class()
+    action, _underscore, name = permission.codename.partition("_")
+    own = model is None or name != model._meta.model_name or action not in ACTIONS
+    return f"{permission.content_type} | {translation.gettext(permission.name) if own else ACTIONS[action]}"
+
+
+def group_name(group: Group) -> str:
+    """Return the name of a group in the active language. A group that the app did not make has its own name."""
+    return str(GROUP_NAMES.get(group.name, group.name))
+
+
+class TranslatedAccess(ModelAdmin[Any]):
+    """Django's pages of users and groups, with the names of permissions and groups in the active language."""
+
+    def formfield_for_manytomany(self, db_field: Any, request: HttpRequest, **options: Any) -> Any:
+        field = super().formfield_for_manytomany(db_field, request, **options)
+        labels = {Permission: permission_name, Group: group_name}
+        if field is not None and db_field.related_model in labels:
+            field.label_from_instance = labels[db_field.related_model]
+        return field
+
+    def get_list_display(self, request: HttpRequest) -> Any:
+        return ["translated_name"] if self.model is Group else super().get_list_display(request)
+
+    @display(description=Group._meta.verbose_name, ordering="name")
+    def translated_name(self, group: Group) -> str:
+        return group_name(group)
 
 
 class PortalAdminSite(AdminSite):
@@ -40,6 +81,14 @@ class PortalAdminSite(AdminSite):
             page = request.GET.get(REDIRECT_FIELD_NAME) or reverse("admin:index", current_app=self.name)
             return redirect_to_login(page, reverse("second_factor"))
         return super().login(request, extra_context)
+
+    def register(self, model_or_iterable: Any, admin_class: Any = None, **options: Any) -> None:
+        """Register the models. Django's pages of users and groups get the names of permissions and groups in the
+        language of the page, because the database has them in English.
+        """
+        if admin_class is not None and admin_class.__module__ == "django.contrib.auth.admin":
+            admin_class = type(admin_class.__name__, (TranslatedAccess, admin_class), {})
+        super().register(model_or_iterable, admin_class, **options)
 
     def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> list[dict[str, Any]]:
         """Return the apps and models of an index that this user may view. The agreements are first. The index of all

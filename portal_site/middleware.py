@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
 from django.utils.deprecation import MiddlewareMixin
+from django.views.defaults import page_not_found
 
 
 class HeadMiddleware(MiddlewareMixin):
@@ -22,4 +23,17 @@ class HeadMiddleware(MiddlewareMixin):
         elif response.content:
             response.headers.setdefault("Content-Length", str(len(response.content)))
             response.content = b""
+        return response
+
+
+class NotFoundMiddleware(MiddlewareMixin):
+    """Puts the portal's own page with the status 404 in the place of Django's page for developers, which lists all URLs
+    in English. The demo runs with ``DEBUG``, and its visitors may mistype an address.
+    """
+
+    def process_response(
+        self, request: HttpRequest, response: HttpResponse | StreamingHttpResponse
+    ) -> HttpResponse | StreamingHttpResponse:
+        if response.status_code == 404 and b"<code>DEBUG = True</code>" in getattr(response, "content", b""):
+            return page_not_found(request, Http404())
         return response

@@ -49,6 +49,7 @@ MIDDLEWARE = [
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",
+    "portal_site.middleware.NotFoundMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "agreement.middleware.AgreementMiddleware",
@@ -221,7 +222,7 @@ AGREEMENT = {
                 "ru": ["имя пользователя", "адрес электронной почты", "язык уведомлений"],
             },
             "term": {
-                "kk": "тіркелгі жойылғанға немесе келісім кері қайтарып алынғанға дейін",
+                "kk": "есептік жазба жойылғанға немесе келісім кері қайтарып алынғанға дейін",
                 "ru": "до удаления учётной записи или до отзыва согласия",
             },
             "third_parties": False,

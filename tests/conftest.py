@@ -32,6 +32,10 @@ NEEDS = {
     ),
     "rabbitmq": ("AGREEMENT_TEST_RABBITMQ", "needs RabbitMQ: set AGREEMENT_TEST_RABBITMQ to its URL"),
     "browser": ("AGREEMENT_TEST_BROWSER", "needs Chromium: set AGREEMENT_TEST_BROWSER to its path"),
+    "djangocms": (
+        "AGREEMENT_TEST_DJANGOCMS_PYTHON",
+        "needs django CMS: set AGREEMENT_TEST_DJANGOCMS_PYTHON to the Python of an environment that has it",
+    ),
     "scale": (
         "AGREEMENT_TEST_FULL",
         "repeats a rule at scale: name the marker (-m scale) or set AGREEMENT_TEST_FULL to 1",

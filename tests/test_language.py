@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 
 import pytest
+from django.test import RequestFactory
+from django.utils import translation
+from django.views.i18n import JSONCatalog
 
 from agreement.text.dates import NBSP
 from agreement.text.lint.messages import MESSAGES
@@ -50,8 +54,12 @@ def test_a_kazakh_postposition_follows_the_date_and_the_time_stands_in_brackets(
 
 
 def test_a_russian_time_of_day_has_its_preposition():
-    assert breaking(rf"(?<![вс]{NBSP})%\(\w*clock\)s", "ru") == []
+    """The clock of a moment at which something happens has «в». The clock of a period has «с» or «до» and is before
+    the date: «с 09:00 1 марта», and not «с 1 марта в 09:00».
+    """
+    assert breaking(rf"(?<![вс]{NBSP})(?<!до{NBSP})(?<!%\(day\)s, )%\(\w*clock\)s", "ru") == []
     assert breaking(rf"\bв{NBSP}%\(\w*clock\)s", "ru")
+    assert breaking(rf"\b(?:с|до) %\(\w+\)s в{NBSP}%\(\w*clock\)s", "ru") == []
 
 
 def test_no_kazakh_ending_depends_on_how_a_number_is_read():
@@ -82,5 +90,121 @@ def test_the_agreement_is_not_called_by_the_word_for_a_consent():
 
 def test_no_notice_is_said_to_have_arrived():
     """A mail server took it, returned it or did not take it: that is all the site knows."""
-    assert breaking(r"\bжетпе(?:ді|ген)|\bжетті\b(?! деген)", "kk") == []
+    assert breaking(r"(?i)\bжетпе(?:ді|ген)|\bжетті\b(?! деген)", "kk") == []
     assert breaking(r"(?<!не значит, что письмо )\b(?:не )?дош(?:ло|ли|ёл)\b|доставлен", "ru") == []
+
+
+def test_a_kazakh_sentence_about_the_dates_of_an_edition_names_the_edition():
+    """It stands under a title, in a notice or in a list, where «Ол» has nothing to refer to."""
+    assert breaking(r"^Ол %\((?:on|since)\)s", "kk") == []
+    assert breaking(r"^Бұл редакция %\((?:on|since)\)s", "kk")
+
+
+def test_an_edition_is_accepted_by_its_terms():
+    """«Редакцияны қабылдау» is what a legislator does. A user joins («қосылу»), or accepts the terms."""
+    assert breaking(r"(?i)(?:редакцияны|келісімін)(?: кез келген уақытта)?(?: қайта| әлі)? қабылда", "kk") == []
+    assert breaking(r"(?i)қабылдау мерзім", "kk") == [], "the field is called «қосылу мерзімі»"
+
+
+def test_a_kazakh_verbal_noun_has_no_plural():
+    assert breaking(r"(?i)(?:алу|тарту|қосылу|тапсыру|тіркеу|бекіту)л[ае]р", "kk") == [], "add «жазбалары» or «саны»"
+
+
+def test_a_kazakh_sentence_does_not_begin_with_the_name_of_a_model_or_a_channel():
+    """Such names have a small first letter: «редакция «…» жойылды.»"""
+    assert breaking(r"^(?:\{name\}|%\((?:object_name|class_name|model|channel)\)s) ", "kk") == []
+    assert breaking(r"^%s: \w", "kk") == []
+
+
+def test_kazakh_sentences_have_one_dash():
+    assert breaking(" – ", "kk") == []
+
+
+def test_the_meantime_in_kazakh_is_no_place():
+    assert breaking(r"(?i)\bосы арада\b", "kk") == [], "write «осы аралықта»"
+
+
+def test_a_notice_does_not_come_back_to_a_user():
+    """«Хабарлама кімге жіберілмеді немесе қайтып келді» has one object for two verbs that need different cases."""
+    assert breaking(r"(?i)(?:кімдерге|[ғгқк][ае]) жіберілме(?:ді|генін) немесе қайтып", "kk") == []
+
+
+def test_the_outcomes_of_a_delivery_have_names_that_differ_in_meaning():
+    """«Жіберілмеді» and «жөнелтілмеді» are the same: the first means failed, so the second must not mean skipped."""
+    names = dict(translations("kk"))
+    assert (names["failed"], names["Failed"]) == ("жіберілмеді", "Жіберілмеді")
+    assert [name for name in (names["skipped"], names["Skipped"]) if "жөнелтілмеді" in name.lower()] == []
+
+
+def test_the_scripts_of_the_kazakh_desk_speak_whole_words():
+    """Django's own Kazakh catalogue of its scripts has «10-ң 0-ы(і) таңдалды» and orders such as «таңда»."""
+    with translation.override("kk"):
+        found = json.loads(JSONCatalog(packages=["django.contrib.admin"]).get(RequestFactory().get("/")).content)
+    words = [word for value in found["catalog"].values() for word in ([value] if isinstance(value, str) else value)]
+    assert [word for word in words if re.search(r"\)s-|\(\w\)|\([а-яі]+\)$|\bтаңда$", word)] == []
+    assert found["catalog"]["Choose a Date"] == "Күнді таңдаңыз"
+
+
+def test_a_consent_is_to_the_collection_and_processing_of_personal_data():
+    assert breaking(r"соглас\w+ на обработку", "ru") == []
+
+
+def test_an_agreement_is_not_with_the_user_but_in_effect_for_them():
+    """The law speaks of «действие соглашения в отношении пользователя» and «в связи с отзывом согласия»."""
+    assert breaking(r"соглашени\w* с (?:Вами|пользователем)|прекратить соглашение|по отзыву", "ru") == []
+
+
+def test_a_breach_is_announced_with_its_preposition():
+    assert breaking(r"(?i)нарушение (?:нельзя |уже )?объяв|объяв\w+ нарушение", "ru") == []
+
+
+def test_what_changed_is_compared_with_an_edition():
+    assert breaking(r"изменилось с редакци", "ru") == []
+
+
+def test_a_sentence_names_the_edition():
+    """Under the title of the agreement «Она» has nothing to refer to."""
+    assert breaking(r"^Она .*clock", "ru") == []
+
+
+def test_the_people_who_publish_have_one_name():
+    assert breaking(r"(?i)\bпубликующ(?:ие|их|им)\b", "ru") == []
+
+
+def test_a_message_does_not_go_away():
+    """It is sent: «уйдёт», «ушло» are of the spoken language."""
+    assert breaking(r"(?i)\b(?:уйд(?:ут|ёт)|ушл[аои]|пропустит|пустить дальше)\b", "ru") == []
+
+
+def test_a_russian_dash_is_an_em_dash():
+    assert breaking(r" [–-] ", "ru") == []
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        r"(?<!-)\bmails\b|\ba (?:test )?mail\b(?! (?:server|program))",
+        r"\bin in the\b",
+        r"^Who \w+ .* gets\b",
+        r"\bstands? in (?:it|this|edition)\b",
+        r"\bNo\. %",
+    ],
+)
+def test_english_is_plain(pattern):
+    assert [english for english, _ in translations("ru") if re.search(pattern, english)] == []
+
+
+def sentences(text: str) -> list[str]:
+    return re.split(r"(?<=[.]) (?=[А-ЯЁ])", re.sub(r"\s+", " ", text))
+
+
+def test_the_russian_guide_quotes_the_words_of_the_screen():
+    """Each sentence that the guide quotes, with its full stop, is one of the catalogue or of the lint; «…» and examples
+    stand for values.
+    """
+    guide = re.sub(r"\s+", " ", (ROOT / "agreement/docs/editors.ru.md").read_text(encoding="utf-8"))
+    value = re.compile(r"%\\\(\w+\\\)s|\\\{\w+\\\}")
+    screen = {value.sub(".*", re.escape(one)) for _, text in translations("ru") for one in sentences(text)}
+    quoted = [one for words in re.findall(r"«((?:[^«»]|«[^»]*»)+[.])»", guide) for one in sentences(words)]
+    assert len(quoted) > 20
+    assert [words for words in quoted if not any(re.fullmatch(one, words) for one in screen)] == []

@@ -16,7 +16,7 @@ from agreement.text import clauses
 
 ROOT = Path(__file__).resolve().parent.parent
 #: Modules with a lock or a ``global`` statement that remember nothing of a cache's kind.
-NO_CACHES = {"editions.pdf", "notices.lease"}
+NO_CACHES = {"editions.pdf", "editions.pdf_words", "notices.lease"}
 
 
 def modules() -> list[ModuleType]:

@@ -77,8 +77,10 @@ class SafeChangeList(ChangeList):
 
 class TranslatedHistory(admin.ModelAdmin[ModelT]):
     """An admin whose history names changed fields in the language of the reader. Django stores their labels with a
-    capital letter, with which the catalogues do not contain them.
+    capital letter, with which the catalogues do not contain them. An empty value is a dash.
     """
+
+    empty_value_display = "—"
 
     def construct_change_message(self, *arguments: Any, **options: Any) -> Any:
         message: Any = super().construct_change_message(*arguments, **options)

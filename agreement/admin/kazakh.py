@@ -67,6 +67,8 @@ DJANGO_MESSAGES = [
         "objects: %(related_objects)s"
     ),
     _("%(app)s administration"),
+    _("Site administration"),
+    _("None available"),
     _(
         "There’s been an error. It’s been reported to the site administrators via email and should be "
         "fixed shortly. Thanks for your patience."

@@ -10,13 +10,14 @@ import re
 from datetime import datetime
 from typing import Any
 
+from django.apps import apps
 from django.contrib import admin
 from django.contrib.admin.views.main import ChangeList
 from django.db.models import Case, F, Q, QuerySet, TextField, Value, When
 from django.db.models.expressions import Combinable
 from django.http import HttpRequest
-from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from agreement import conf
 from agreement.admin.base import (
@@ -29,7 +30,9 @@ from agreement.admin.base import (
     moment,
     moment_column,
 )
-from agreement.models import AuditEntry, LegalHold
+from agreement.models import AuditEntry, Breach, LegalHold
+from agreement.models.audit import AuditAction
+from agreement.notices.unreached import Cause
 
 #: A moment in a note, as RFC 3339 writes it.
 INSTANT = re.compile(r"\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)")
@@ -37,6 +40,41 @@ INSTANT = re.compile(r"\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\
 IMPERSONAL = ("agreement", "edition", "notice")
 #: The columns that neither say whom an entry is about, nor may name that person.
 IMPERSONAL_FIELDS = frozenset({"id", "at", "action", "by", "account", "model", "key", "agreement", "number", "digest"})
+#: The actions whose note is a reason that a person wrote.
+STATED_BY_PEOPLE = frozenset({AuditAction.PUBLISHED, AuditAction.CANCELLED})
+#: The words of the notes that the app itself writes, which are stored in English.
+NOTE_WORDS = {
+    "recorded": pgettext_lazy("breach", "recorded"),
+    "saved": pgettext_lazy("breach", "saved"),
+    "deleted": pgettext_lazy("breach", "deleted"),
+    "notified all users": pgettext_lazy("breach", "notified all users"),
+    "notified users": pgettext_lazy("breach", "notified users"),
+    "became known": Breach._meta.get_field("known_at").verbose_name,
+    "held_until": LegalHold._meta.get_field("held_until").verbose_name,
+    "not reached": _("cause"),
+    "report": _("report"),
+    "search": pgettext_lazy("noun", "search"),
+    "evidence": pgettext_lazy("audit log", "evidence"),
+    "none": _("none"),
+    **dict(Cause.choices),
+}
+
+
+def _in_words(note: str, model: str) -> str:
+    """Return a note of the app in the language of the page: the words in ``NOTE_WORDS``, and the names and values of
+    fields of that model. Words that have no translation stay as they are stored.
+    """
+    try:
+        fields = {field.name: field for field in apps.get_model("agreement", model)._meta.fields} if model else {}
+    except LookupError:
+        fields = {}
+    values = {str(key): str(label) for field in fields.values() for key, label in field.flatchoices}
+    known = values | {name: str(field.verbose_name) for name, field in fields.items()}
+    known |= {word: str(label) for word, label in NOTE_WORDS.items()}
+    note = note.replace("notified, ", "notified ")
+    # A moment is put between the words, and its own colons do not separate them.
+    note = re.sub(r"became known (\S+) instead of (\S+)", r"became known: \2 → \1", note)
+    return "".join(known.get(part, part) for part in re.split(r"(, |: |; | → )", note))
 
 
 def may_view_people(request: HttpRequest) -> bool:
@@ -126,9 +164,8 @@ class AuditEntryAdmin(ReadOnly, LoggedViews[AuditEntry], UserSearch[AuditEntry],
     @admin.display(description=AuditEntry._meta.get_field("note").verbose_name)
     def remark(self, entry: AuditEntry) -> str:
         remark = str(entry.agreement_remark)  # type: ignore[attr-defined]  # annotated by get_queryset()
-        if remark == "report":
-            return gettext("report")
-        remark = remark.replace("held_until: ", f"{LegalHold._meta.get_field('held_until').verbose_name}: ")
+        if entry.action not in STATED_BY_PEOPLE:
+            remark = _in_words(remark, entry.model)
         # The log stores moments as data.
         return INSTANT.sub(lambda found: moment(datetime.fromisoformat(found[0]), conf.time_zone()), remark)
 

@@ -42,13 +42,13 @@ from agreement.admin.people import PersonPicker
 from agreement.conf import active_language
 from agreement.models import AuditEntry, Consent, Edition, LegalHold, Withdrawal, WithdrawalOutcome
 from agreement.models.audit import AuditAction, name_of
-from agreement.models.fields import LANGUAGE_CHOICES
 from agreement.models.withdrawals import UNANSWERED
 from agreement.notices import withdrawal_letters
 from agreement.seal import manifest
 from agreement.text import dates, languages
 
-LANGUAGE_NAMES = dict(LANGUAGE_CHOICES)
+#: The languages of a reply, in words.
+REPLY_LANGUAGES = {"kk": _("in Kazakh"), "ru": _("in Russian")}
 #: The largest scan in bytes, and the allowed file types, which are recognised by their first bytes.
 MAX_SCAN_BYTES = 10 * 1024 * 1024
 SCAN_SUFFIXES = {b"%PDF-": ".pdf", b"\xff\xd8\xff": ".jpg", b"\x89PNG": ".png"}
@@ -276,11 +276,8 @@ class WithdrawalAdmin(
     def papers(self, row: Withdrawal) -> str:
         site = self.admin_site.name
         links = [
-            (
-                reverse(f"{site}:agreement_withdrawal_reply", args=[row.pk, language]),
-                gettext("Reply (%s)") % LANGUAGE_NAMES[language],
-            )
-            for language in languages.LANGUAGES
+            (reverse(f"{site}:agreement_withdrawal_reply", args=[row.pk, language]), gettext("Reply (%s)") % name)
+            for language, name in REPLY_LANGUAGES.items()
         ]
         if row.scan:
             links.append((reverse(f"{site}:agreement_withdrawal_scan", args=[row.pk]), gettext("Scan")))

@@ -1,15 +1,20 @@
 """What other pages of the site display of agreements: an address, a sentence of validity, a quoted clause, a banner of
-new editions.
+new editions, the changes of an edition.
 
 A publication must not break a page. Therefore a mistake that depends on what is published, such as the number of a
-clause that the edition in force does not have, raises ``TemplateSyntaxError`` only while ``DEBUG`` is on. A function
-that displays an edition makes 1 query for each edition that the process does not remember, apart from the queries of
-:func:`agreement.editions.timeline.current_timelines`.
+clause that the edition in force does not have, raises ``TemplateSyntaxError`` only while ``DEBUG`` is on, and never if
+``report`` is given. A plugin of a content management system gives one, because its editor can't change templates.
+
+If the site has no page of the app in the active language, links lead to the page in the first language that has one.
+A function that displays an edition makes 1 query for each edition that the process does not remember, apart from the
+queries of :func:`agreement.editions.timeline.current_timelines`.
 """
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import lru_cache
@@ -17,13 +22,13 @@ from functools import lru_cache
 from django.conf import settings
 from django.template import TemplateSyntaxError
 from django.template.loader import render_to_string
-from django.urls import reverse
+from django.urls import NoReverseMatch, reverse
 from django.utils import timezone, translation
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext as _
 
 from agreement import conf
-from agreement.editions.changes import unit_name
+from agreement.editions.changes import Comparison, unit_name
 from agreement.editions.display import DisplayedEdition
 from agreement.editions.timeline import Timeline, current_timelines
 from agreement.memory import remembered
@@ -101,7 +106,7 @@ def record_path(*, app: str | None = None) -> str:
     return _reverse("record", app=app)
 
 
-def validity_sentence(slug: str = "") -> str:
+def validity_sentence(slug: str = "", *, report: Callable[[str], None] | None = None) -> str:
     """Sentences in the active language: the number of an edition, and its
     :attr:`~agreement.editions.display.DisplayedEdition.validity`. The edition is the one in force. If none is in force
     and the site displays scheduled editions, it is the announced edition; ``""`` if there is none either.
@@ -109,10 +114,11 @@ def validity_sentence(slug: str = "") -> str:
     Without a slug, ``DEFAULT_AGREEMENT`` is meant or, if this setting is empty, the site's only agreement. Agreements
     without a public edition are not considered. While ``DEBUG`` is on, an unknown slug, and a missing slug on a site
     with several agreements and without the setting, raise ``TemplateSyntaxError``. While it is off, they are logged,
-    and the result is ``""``. On a site without a public edition, the result is always ``""``.
+    and the result is ``""``. On a site without a public edition, the result is always ``""``. ``report`` is as in
+    :func:`cite_clause`.
     """
     at = timezone.now()
-    timeline = _timeline(slug, at, '{% agreement_validity "SLUG" %}')
+    timeline = _timeline(slug, at, '{% agreement_validity "SLUG" %}', report)
     dated = timeline and (timeline.in_force(at) or _announced(timeline, at))
     if not timeline or not dated:
         return ""
@@ -120,7 +126,9 @@ def validity_sentence(slug: str = "") -> str:
     return f"{edition} {_display(timeline, dated, at).validity}"
 
 
-def cite_clause(number: str | float, slug: str = "", *, app: str | None = None) -> Citation:
+def cite_clause(
+    number: str | float, slug: str = "", *, app: str | None = None, report: Callable[[str], None] | None = None
+) -> Citation:
     """The unit of the edition in force that has that number, such as ``"2.3"``: a section, clause, sub-clause, item or
     appendix, in the language of :func:`agreement.editions.display.text_language`. White space around the number, and
     dots at its end, are ignored. Without a slug, ``DEFAULT_AGREEMENT`` is meant or, if this setting is empty, the
@@ -132,12 +140,15 @@ def cite_clause(number: str | float, slug: str = "", *, app: str | None = None) 
     and ``DEFAULT_AGREEMENT`` is empty. While ``DEBUG`` is off, these are logged, and the citation has no text; see
     :class:`Citation`. If the agreement is found but none of its editions is in force, or if the site has no public
     edition at all, the citation has no text, nothing is raised, and nothing is logged.
+
+    With ``report``, that function is called with the message instead, and nothing is raised or logged for a missing
+    clause or agreement. A page that an editor writes uses :func:`log_once`, because ``DEBUG`` should not break it.
     """
     if not isinstance(number, str):
         msg = f'{number!r} is not a string. Write the number of the clause in quotes: {{% agreement_clause "2.10" %}}.'
         raise TemplateSyntaxError(msg)
     number, at = number.strip().rstrip("."), timezone.now()
-    timeline = _timeline(slug, at, f'{{% agreement_clause "{number}" "SLUG" %}}')
+    timeline = _timeline(slug, at, f'{{% agreement_clause "{number}" "SLUG" %}}', report)
     dated = timeline.in_force(at) if timeline else None
     if not timeline or not dated:
         known = timeline.slug if timeline else ""
@@ -148,9 +159,24 @@ def cite_clause(number: str | float, slug: str = "", *, app: str | None = None) 
     page = _reverse("edition", timeline.slug, dated.number, app=app)
     found = _quoted(dated, timeline.time_zone, displayed.language, number, page)
     if found is None:
-        _report(f"A page cites clause {number!r}, which edition {dated.number} of {timeline.slug!r} does not have.")
+        (report or _report)(
+            f"A page cites clause {number!r}, which edition {dated.number} of {timeline.slug!r} does not have."
+        )
         return _empty_citation(number, path=_reverse("current", timeline.slug, app=app), displayed=displayed)
     return _citation(found, page, displayed)
+
+
+def clause_numbers(slug: str) -> tuple[str, ...]:
+    """The numbers of the units in the edition in force of that agreement, such as ``("1", "1.1", "1.2")``: sections,
+    clauses, sub-clauses, items and appendices, in the order of the text that the page displays. Each is a number that
+    :func:`cite_clause` finds. Empty if no edition is in force.
+    """
+    at = timezone.now()
+    timeline = current_timelines().agreements.get(slug)
+    dated = timeline.in_force(at) if timeline else None
+    if not timeline or not dated:
+        return ()
+    return tuple(dict.fromkeys(unit.number for unit in _display(timeline, dated, at).document.units if unit.number))
 
 
 def ready_citations(displayed: DisplayedEdition, language: str, address: str) -> dict[str, str]:
@@ -210,7 +236,35 @@ def banner_editions(slug: str = "", *, days: int = 10, app: str | None = None) -
     ]
 
 
-def _timeline(slug: str, at: datetime, example: str) -> Timeline | None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CitedChanges:
+    """What an edition changed, for another page."""
+
+    comparison: Comparison
+    """The edition, compared with the one that it replaced or will replace."""
+    path: str
+    """The path of the page with the changes."""
+
+
+def cite_changes(slug: str, number: int | None = None, *, app: str | None = None) -> CitedChanges | None:
+    """The changes that the edition with that number made; without a number, the edition in force. ``None`` if there is
+    no such edition that anyone may read, or if it replaced no edition. At most 1 query for each of the two editions,
+    and none if the process remembers them.
+    """
+    at = timezone.now()
+    timeline = current_timelines().agreements.get(slug)
+    if timeline is None:
+        return None
+    public = {edition.number: edition for edition in timeline.public(at)}
+    dated = timeline.in_force(at) if number is None else public.get(number)
+    before = timeline.predecessor(dated) if dated else None
+    if not dated or not before:
+        return None
+    comparison = Comparison(_display(timeline, before, at), _display(timeline, dated, at))
+    return CitedChanges(comparison=comparison, path=_reverse("changes", slug, dated.number, app=app))
+
+
+def _timeline(slug: str, at: datetime, example: str, report: Callable[[str], None] | None = None) -> Timeline | None:
     """The timeline of the agreement with that slug; without a slug, of ``DEFAULT_AGREEMENT`` or, if this setting is
     empty, of the site's only agreement. Agreements that have no public edition at the instant ``at`` are not
     considered.
@@ -218,8 +272,9 @@ def _timeline(slug: str, at: datetime, example: str) -> Timeline | None:
     ``None``, without a message, if there are no agreements, or if that of ``DEFAULT_AGREEMENT`` has no public edition
     yet. Otherwise an unknown slug, and a missing slug if there are several agreements, raise ``TemplateSyntaxError``
     while ``DEBUG`` is on. While it is off, they are logged, and the result is ``None``. ``example`` is the template tag
-    with a slug, for the message.
+    with a slug, for the message. With ``report``, that function is called with the message instead.
     """
+    report = report or _report
     public = {slug: timeline for slug, timeline in current_timelines().agreements.items() if timeline.public(at)}
     if not slug and (default := conf.get().DEFAULT_AGREEMENT):
         return public.get(default)
@@ -227,10 +282,10 @@ def _timeline(slug: str, at: datetime, example: str) -> Timeline | None:
         return public.get(slug)
     known = ", ".join(sorted(public))
     if slug:
-        _report(f"A page names the agreement {slug!r}, which has no published edition. These agreements do: {known}.")
+        report(f"A page names the agreement {slug!r}, which has no published edition. These agreements do: {known}.")
         return None
     if len(public) > 1:
-        _report(f"The site has several agreements ({known}). Name one of them: {example}, or set DEFAULT_AGREEMENT.")
+        report(f"The site has several agreements ({known}). Name one of them: {example}, or set DEFAULT_AGREEMENT.")
         return None
     return next(iter(public.values()))
 
@@ -291,21 +346,27 @@ def _empty_citation(number: str, *, path: str, displayed: DisplayedEdition | Non
 
 
 def _reverse(name: str, *args: object, app: str | None) -> str:
+    """The path of a page of the app in the active language or, if the site has no such page in it, in the first of its
+    languages that has one. Raises ``NoReverseMatch`` if none has.
+    """
+    for language in (translation.get_language(), *dict(settings.LANGUAGES)):
+        with translation.override(language), suppress(NoReverseMatch):
+            return reverse(f"agreement:{name}", args=args, current_app=app)
     return reverse(f"agreement:{name}", args=args, current_app=app)
 
 
 def _report(message: str) -> None:
-    """Raise ``TemplateSyntaxError`` while ``DEBUG`` is on; otherwise log the message as a warning, as :func:`_log_once`
+    """Raise ``TemplateSyntaxError`` while ``DEBUG`` is on; otherwise log the message as a warning, as :func:`log_once`
     does.
     """
     if settings.DEBUG:
         raise TemplateSyntaxError(message)
-    _log_once(message)
+    log_once(message)
 
 
 @remembered
 @lru_cache(maxsize=64)
-def _log_once(message: str) -> None:
+def log_once(message: str) -> None:
     """Log a message as a warning. A process does not log it again while it is among the 64 messages that were used
     last, because a page may be requested often.
     """

@@ -138,6 +138,14 @@ class DisplayedEdition:
         return _("In force from %(since)s until %(until)s") % values
 
     @property
+    def headline(self) -> str:
+        """The number of the edition and ``brief``, for a place under the title of the agreement: "Edition 3: in force
+        since 30 November 2026".
+        """
+        number = _("Edition %(number)s") % {"number": self.edition.number}
+        return f"{number}: {self.brief[:1].lower()}{self.brief[1:]}"
+
+    @property
     def validity(self) -> str:
         """One or two sentences: ``interval`` and, if there is a predecessor, the number of the edition that it replaced
         or will replace. For a cancelled edition, it is ``interval`` alone. The edition must have a moment of effect.

@@ -15,7 +15,7 @@ import sys
 from functools import cache, lru_cache
 from importlib.util import find_spec
 from pathlib import Path
-from threading import Lock
+from threading import Lock, Thread
 
 from django.contrib.staticfiles import finders
 
@@ -68,10 +68,13 @@ def fault() -> str:
         return _fault()
 
 
-def is_available(text: str) -> bool:
+def is_available(text: str, *, wait: bool = True) -> bool:
     """Can a document with this text have a PDF: is the text within the limits ``MAX_CHARACTERS``, ``MAX_LINES`` and
     ``MAX_LONG_WORDS``, does the site have a ``BASE_URL``, is WeasyPrint installed, and does it work here
     (:func:`fault`)? ``text`` is the body of an edition, or the text of an instrument, in one language.
+
+    With ``wait=False`` the call does not wait for the trial of WeasyPrint: the first call begins it in a thread, and
+    until it ends, WeasyPrint is expected to work. A page that only links to a PDF needs no more.
 
     A PDF contains its permanent address. Without ``BASE_URL`` a request could name any host, and each would need a PDF
     of its own.
@@ -79,7 +82,13 @@ def is_available(text: str) -> bool:
     if len(text) > MAX_CHARACTERS or text.count("\n") > MAX_LINES:
         return False
     long = sum(len(word) ** 2 for word in text.split() if len(word) > 60)
-    return long <= MAX_LONG_WORDS and bool(conf.get().BASE_URL) and is_installed() and not fault()
+    if long > MAX_LONG_WORDS or not conf.get().BASE_URL or not is_installed():
+        return False
+    if wait or _fault.cache_info().currsize:
+        return not fault()
+    if not _one_trial.locked():
+        Thread(target=fault, name="agreement-pdf-trial", daemon=True).start()
+    return True
 
 
 def render(page: str) -> bytes:

@@ -183,6 +183,10 @@ class Timelines:
         """
         return self._by_edition.get(edition)
 
+    def of_agreement(self, key: int) -> Timeline | None:
+        """The timeline of the agreement with that primary key; ``None`` if none of its editions is sealed."""
+        return next((timeline for timeline in self.agreements.values() if timeline.key == key), None)
+
     @cached_property
     def _by_edition(self) -> dict[int, Timeline]:
         return {edition.pk: timeline for timeline in self.agreements.values() for edition in timeline.editions}

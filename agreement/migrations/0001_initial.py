@@ -37,7 +37,7 @@ class Migration(migrations.Migration):
                     models.CharField(
                         blank=True,
                         db_default="",
-                        help_text="What the pages of the administration call it. If it is empty: the title of the edition in force.",
+                        help_text="The pages of the administration use this name. If it is empty, they use the title of the edition in force.",
                         max_length=255,
                         verbose_name="name in Kazakh",
                     ),
@@ -310,7 +310,7 @@ class Migration(migrations.Migration):
                     models.PositiveSmallIntegerField(
                         default=agreement.conf.grace_days,
                         help_text="For this many days after this edition takes effect, an earlier acceptance still counts, and users are only reminded to accept. It concerns only agreements that are accepted by confirmation.",
-                        verbose_name="days to agree",
+                        verbose_name="days to accept",
                     ),
                 ),
                 (
@@ -861,7 +861,7 @@ class Migration(migrations.Migration):
                 "permissions": [
                     ("pause_notice", "Can pause the sending of notices"),
                     ("resume_notice", "Can resume the sending of notices"),
-                    ("resend_notice", "Can send deliveries again that reached nobody"),
+                    ("resend_notice", "Can resend deliveries that reached nobody"),
                     ("view_unreached", "Can view which users a notice did not reach"),
                 ],
                 "constraints": [

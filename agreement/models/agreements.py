@@ -43,7 +43,9 @@ class Agreement(models.Model):
         max_length=255,
         blank=True,
         db_default="",
-        help_text=_("What the pages of the administration call it. If it is empty: the title of the edition in force."),
+        help_text=_(
+            "The pages of the administration use this name. If it is empty, they use the title of the edition in force."
+        ),
     )
     name_ru = models.CharField(_("name in Russian"), max_length=255, blank=True, db_default="")
 

@@ -22,6 +22,7 @@ from agreement.models.audit import AuditAction, AuditEntry, By
 from agreement.models.fields import InstantField, UserKey
 from agreement.models.notices import Notice, NoticeKind, enqueue_on_commit, notice_due_at
 from agreement.models.progress import Progress
+from agreement.text import dates
 from agreement.text.languages import LANGUAGES
 
 #: A blank that was left to be filled in.
@@ -216,7 +217,7 @@ class Breach(models.Model):
         return self.notice
 
     def __str__(self) -> str:
-        return f"{self.agreement}, {timezone.localtime(self.known_at, ZoneInfo(self.agreement.time_zone)):%Y-%m-%d}"
+        return f"{self.agreement}, {dates.day(self.known_at, conf.active_language(), self.agreement.time_zone)}"
 
 
 class AffectedUser(models.Model):

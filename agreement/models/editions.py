@@ -158,7 +158,7 @@ class Edition(models.Model):
         ),
     )
     grace_days = models.PositiveSmallIntegerField(
-        _("days to agree"),
+        _("days to accept"),
         default=conf.grace_days,
         help_text=_(
             "For this many days after this edition takes effect, an earlier acceptance still counts, and users are only"

@@ -242,7 +242,7 @@ class Notice(models.Model):
         permissions = [
             ("pause_notice", _("Can pause the sending of notices")),
             ("resume_notice", _("Can resume the sending of notices")),
-            ("resend_notice", _("Can send deliveries again that reached nobody")),
+            ("resend_notice", _("Can resend deliveries that reached nobody")),
             ("view_unreached", _("Can view which users a notice did not reach")),
         ]
         constraints = [
@@ -331,7 +331,7 @@ class Notice(models.Model):
         return count
 
     def __str__(self) -> str:
-        return f"{self.get_kind_display()}: {self.edition}"
+        return f"{self.edition} ({self.get_kind_display()})"
 
 
 class NoticeText(models.Model):

@@ -271,7 +271,7 @@ def _contradictions(using: str) -> Iterator[tuple[QuerySet[Model], str]]:
                 dangling |= Q(**{f"{field.attname}__isnull": False}) & Q(~Exists(target))
         if dangling != Q(pk__in=[]):
             rows = model._base_manager.using(using).filter(dangling)
-            yield rows, gettext("It names a row of another table that does not exist.")
+            yield rows, gettext("It refers to a missing row of another table.")
         # A connection of SQLite may ignore checks. A condition that is NULL is kept, as in the database.
         checks = [one.condition for one in model._meta.constraints if isinstance(one, CheckConstraint)]
         if checks:

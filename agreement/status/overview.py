@@ -7,7 +7,7 @@ view is read.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from functools import lru_cache
@@ -18,6 +18,7 @@ from django.db.models.functions import Cast, Coalesce
 from django.utils import timezone
 
 from agreement import conf
+from agreement.editions.template_citations import cited_clauses
 from agreement.memory import remembered
 from agreement.models import (
     Agreement,
@@ -229,12 +230,21 @@ def _findings(cards: dict[int, Card], drafts: list[Edition]) -> dict[int, tuple[
             binding = cards[draft.agreement_id].binding
             # If the draft was deleted meanwhile, nothing is known of it.
             written = texts.get(draft.pk)
-            counts[draft.pk].known = _lint(written, texts[binding.pk] if binding else None) if written else (0, 0)
+            cited = _cited(cards, draft.agreement_id)
+            counts[draft.pk].known = (
+                _lint(written, texts[binding.pk] if binding else None, cited) if written else (0, 0)
+            )
     return {key: one.known or (0, 0) for key, one in counts.items()}
 
 
-def _lint(draft: Edition, binding: Edition | None) -> tuple[int, int]:
-    """Return the numbers of errors and warnings about the draft, with the rules of the writing page."""
+def _cited(cards: dict[int, Card], key: int) -> Mapping[str, Collection[str]]:
+    """Return the clauses of the agreement with that key that templates of the site quote."""
+    alone = not any(card.binding or card.announced for other, card in cards.items() if other != key)
+    return cited_clauses(cards[key].agreement, alone=alone)
+
+
+def _lint(draft: Edition, binding: Edition | None, cited: Mapping[str, Collection[str]]) -> tuple[int, int]:
+    """Return the numbers of errors and warnings about the draft, with the rules of the page that publishes it."""
     texts = {code: draft.text(code) for code in languages.LANGUAGES}
     bodies = {code: text.body for code, text in texts.items()}
     found = rules.lint(
@@ -244,6 +254,7 @@ def _lint(draft: Edition, binding: Edition | None) -> tuple[int, int]:
         previous={code: binding.text(code).body for code in bodies} if binding else None,
         stated=draft.statements(),
         previous_stated=binding.statements() if binding else None,
+        cited=cited,
         **conf.lint_options(),
     )
     errors = sum(message.severity == "error" for message in found)

@@ -117,7 +117,9 @@ def agreement_first_use(context: Context, days: int = 7) -> dict[str, Any]:
     loads the user; none if nobody is signed in.
     """
     request = context.get("request")
-    return {"acceptances": first_use.of_request(request, days=days) if request else []}
+    acceptances = first_use.of_request(request, days=days) if request else []
+    match = getattr(request, "resolver_match", None)
+    return {"acceptances": acceptances, "is_record": match is not None and match.view_name == "agreement:record"}
 
 
 @register.inclusion_tag("agreement/partials/grace.html", takes_context=True)

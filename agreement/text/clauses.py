@@ -61,6 +61,7 @@ from markdown.util import ETX, STX
 
 from agreement.memory import remembered
 from agreement.text import references
+from agreement.text.escaping import escaped
 from agreement.text.front_matter import front_matter
 from agreement.text.markdown import install, print_numbers, text_lines
 from agreement.text.outline import Kind, Start, outline
@@ -196,6 +197,10 @@ def named_label(unit: Clause) -> str:
     return unit.label.rstrip(".:) ") if _WORD.search(unit.label) and unit.kind != "note" else ""
 
 
+#: The line below a title that makes it a heading of Markdown.
+_UNDERLINE = re.compile(r"(?:=+|-+)\s*")
+
+
 def title_line(body: str) -> str:
     """The words of the title line: the first line of the text that is not empty, or the one below an approval, a place
     or the like (:func:`front_matter`). ``""`` if every line is empty. Lines end with LF.
@@ -205,6 +210,19 @@ def title_line(body: str) -> str:
     :func:`parse`.
     """
     return parse(body).title
+
+
+def replace_title(body: str, title: str) -> str:
+    """The text with other words in its title line, or with a title above it if it has none. The line becomes a heading
+    that displays these words, unless the line would then be no title: compare them with :func:`title_line`. A line that
+    underlines the title is removed. Lines end with LF.
+    """
+    lines, line = body.split("\n"), front_matter(body).line
+    heading = f"# {escaped(' '.join(title.split()), start=False)}"
+    if line < 0:
+        return "\n".join([heading, "", *lines])
+    rest = lines[line + 1 :]
+    return "\n".join([*lines[:line], heading, *rest[bool(rest and _UNDERLINE.fullmatch(rest[0])) :]])
 
 
 @remembered

@@ -42,7 +42,7 @@ from agreement.views.account import (
     withdrawal_sentence,
     without_cancelled,
 )
-from agreement.views.base import Visit
+from agreement.views.base import COUNTERPART_LABELS, Visit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -321,14 +321,19 @@ def _question_page(visit: Visit, timeline: Timeline, *, stale: Sequence[PostedAn
             if withdrawal is None or withdrawal.may_accept_again:
                 question = _question(visit, other, edition, rows, withdrawal, read.get(other.slug))
                 questions.append(replace(question, prefix=f"{other.slug}-"))
-    language = questions[0].displayed.language
+    language, way_back = questions[0].displayed.language, next_path(visit.request)
+    counterpart = next(code for code in languages.LANGUAGES if code != language)
     context = {
         "slug": timeline.slug,
         "questions": questions,
         "open_questions": [question for question in questions if not question.is_accepted],
-        "other_language": next(code for code in languages.LANGUAGES if code != language),
+        "other": {
+            "language": counterpart,
+            "path": "?" + urlencode({"language": counterpart} | ({"next": way_back} if way_back else {})),
+            "name": COUNTERPART_LABELS[counterpart],
+        },
         "consents": consents.open_purposes(visit.request.user.pk, language),
-        "next": next_path(visit.request),
+        "next": way_back,
         "stale": bool(stale),
     }
     response = visit.render("agreement/account/acceptance.html", context)

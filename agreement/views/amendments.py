@@ -40,7 +40,7 @@ def amendment(visit: Visit, slug: str, number: int) -> HttpResponse:
         "binding": timeline.in_force(visit.at),
         "neighbours": neighbours,
         "query": query,
-        "pdf": bool(instrument.paragraphs) and pdf.is_available(_text(instrument)),
+        "pdf": bool(instrument.paragraphs) and pdf.is_available(_text(instrument), wait=False),
     }
     return visit.render("agreement/pages/amendment.html", context, query=query)
 

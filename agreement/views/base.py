@@ -44,6 +44,8 @@ from agreement.views.cache import CachedResponse, page_cache
 #: The names of the languages in Open Graph data, which have a territory.
 OPEN_GRAPH_LOCALES = {"kk": "kk_KZ", "ru": "ru_RU", "en": "en_US"}
 MAX_DESCRIPTION = 300
+#: The text of a link to the same text in the other language.
+COUNTERPART_LABELS = {"kk": "қазақша", "ru": "по-русски"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,7 +40,7 @@ def clause(visit: Visit, slug: str, anchor: str) -> HttpResponse:
         "slug": slug,
         "history": history,
         "others": other_holders(editions, history),
-        "page_data": PageData.of(f"{title} · {newest.title}", newest.brief, _text(wording)),
+        "page_data": PageData.of(f"{title} · {newest.title}", newest.headline, _text(wording)),
     }
     return visit.render("agreement/pages/clause.html", context, query=query)
 

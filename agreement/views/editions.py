@@ -28,15 +28,13 @@ from agreement.models import Edition
 from agreement.models.succession import EditionDates, State
 from agreement.text import clauses, languages, parallel
 from agreement.views import data, memento
-from agreement.views.base import PageData, Visit, alternates, page
+from agreement.views.base import COUNTERPART_LABELS, PageData, Visit, alternates, page
 from agreement.views.cache import immutable_response
 
 #: The values of ``?view=``, the layout of the changes. ``""``: the width of the window determines the layout.
 LAYOUTS = ("", "inline", "columns")
 #: The states of a compared edition that the page of the changes warns of.
 WARNED = {State.CANCELLED, State.SCHEDULED}
-#: The text of a link to the other language.
-COUNTERPART_LABELS = {"kk": "қазақша", "ru": "по-русски"}
 
 
 @page()
@@ -105,16 +103,19 @@ def editions(visit: Visit, slug: str) -> HttpResponse:
 def edition(visit: Visit, slug: str, number: int) -> HttpResponse:
     """The permanent page of a public edition; 404 for another number.
 
-    With a date in ``?on=``, the page also states which editions take effect later on that day, if this edition was in
-    force when the day began. The response is 400 if the value is not a date; an empty value is ignored.
+    With a date in ``?on=``, the page also states that this edition was in force when that day began, if it was, and
+    which editions take effect later on that day. The response is 400 if the value is not a date; an empty value is
+    ignored.
     """
     timeline = visit.timeline(slug)
     dated = visit.edition(timeline, number)
     try:
-        later = memento.later_editions(visit, timeline, dated)
+        asked, later = memento.requested_day(visit, timeline, dated)
     except memento.UnreadableInstant as error:
         return memento.refuse_unreadable(visit, error, timeline)
-    context = {"binding": timeline.in_force(visit.at), "permanent": True, "later": later}
+    context = {"binding": timeline.in_force(visit.at), "permanent": True, "asked": asked, "later": later}
+    if asked:
+        context["when_day"] = visit.parameters["on"]
     return memento.add_headers(_edition(visit, timeline, dated, context), visit, timeline, dated)
 
 
@@ -300,9 +301,9 @@ def _edition(visit: Visit, timeline: Timeline, dated: EditionDates, context: dic
         "units": units,
         "changed": changed_clauses(units),
         "other": other,
-        **memento.chart_context(visit, timeline, dated.number),
     }
-    if pdf.is_available(displayed.edition.text(displayed.language).body):
+    context = memento.chart_context(visit, timeline, dated.number) | context
+    if pdf.is_available(displayed.edition.text(displayed.language).body, wait=False):
         context["pdf"] = visit.path("pdf", timeline.slug, dated.number, displayed.language)
     return visit.render("agreement/pages/edition.html", context)
 
@@ -321,7 +322,7 @@ def edition_page_data(displayed: DisplayedEdition, compared: Comparison | None =
     number = {"number": displayed.edition.number}
     title = f"{displayed.title} · {_('Edition %(number)s') % number}"
     summary = displayed.summary or (compared.summary if compared else "")
-    return PageData.of(title, displayed.brief, summary)
+    return PageData.of(title, displayed.headline, summary)
 
 
 def _counterpart(visit: Visit, displayed: DisplayedEdition) -> dict[str, str]:

@@ -164,21 +164,27 @@ def at(visit: Visit, slug: str, when: str) -> HttpResponse:
     return HttpResponseRedirect(visit.path("edition", slug, edition.number) + day)
 
 
-def later_editions(visit: Visit, timeline: Timeline, edition: EditionDates) -> list[LaterEdition]:
-    """Return the public editions that take effect later on the day in ``?on=``, if ``edition`` was in force when that
-    day began; if not, the list is empty. Cancelled editions are left out. Without a value in ``?on=`` the list is empty
-    too. Raises :class:`UnreadableInstant` if the value is not a date.
+def requested_day(visit: Visit, timeline: Timeline, edition: EditionDates) -> tuple[str, list[LaterEdition]]:
+    """Return a sentence which states that ``edition`` was in force when the day in ``?on=`` began, or will be, and the
+    public editions that take effect later on that day. Cancelled editions are left out. Both are empty if another
+    edition was in force then, and without a value in ``?on=``. Raises :class:`UnreadableInstant` if the value is not a
+    date.
     """
     if not (text := visit.parameters.get("on", "")):
-        return []
+        return "", []
     day = parse_day(text)
     zone, public = timeline.time_zone, _public(visit, timeline)
     begins = dates.first_instant(day, zone)
     ends = dates.first_instant(day + timedelta(days=1), zone) if day < date.max else dates.CALENDAR_END
     if _last(public, begins) != edition:
-        return []
+        return "", []
+    sentence = (
+        _("This edition was in force on this day: %(day)s.")
+        if begins <= visit.at
+        else _("This edition will be in force on this day: %(day)s.")
+    )
     pattern = _("On that day, %(day)s, edition %(number)s is in force from %(clock)s (%(zone)s).")
-    return [
+    return sentence % {"day": dates.day(begins, active_language(), zone)}, [
         LaterEdition(
             later.number,
             pattern

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TypeVar
 
 from django.db.models import Model, QuerySet
@@ -32,6 +32,7 @@ from agreement.models import (
 from agreement.models.agreements import AcceptanceMode
 from agreement.models.membership import Binding, Membership
 from agreement.models.succession import State
+from agreement.notices.reasons import known_reason
 from agreement.text import dates
 from agreement.views.account import (
     DisplayedAcceptance,
@@ -44,6 +45,8 @@ from agreement.views.base import Visit
 
 #: How many entries of each kind the record displays, the latest first.
 MAX_ENTRIES = 200
+#: For how long the page states that an acceptance was recorded. The user is led here after they accepted.
+NEW_SECONDS = 60
 
 Entry = TypeVar("Entry", bound=Model)
 
@@ -65,6 +68,8 @@ class RecordedAcceptance:
     to_accept: int = 0
     """The number of the edition in force, if the user must accept it and this is the acceptance to which it belongs:
     the latest one in the agreement. 0 otherwise."""
+    is_new: bool = False
+    """Whether the user confirmed it within the last ``NEW_SECONDS``, so that the page states that it was recorded."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -183,7 +188,8 @@ def _recorded(visit: Visit, own: UserMembership, accepted: DisplayedAcceptance) 
     # A deemed acceptance has the language of the site: no text was displayed.
     manner = kind if language is None or row.kind == AcceptanceKind.DEEMED else f"{kind}, {language}"
     day = dates.day(row.at, active_language(), timeline.time_zone)
-    return RecordedAcceptance(accepted=accepted, day=day, manner=manner, state=state, state_words=words)
+    is_new = row.kind == AcceptanceKind.EXPLICIT and visit.at - row.at < timedelta(seconds=NEW_SECONDS)
+    return RecordedAcceptance(accepted=accepted, day=day, manner=manner, state=state, state_words=words, is_new=is_new)
 
 
 def _state(
@@ -260,10 +266,11 @@ def _withdrawals(visit: Visit) -> tuple[list[tuple[Withdrawal, str, str]], bool]
     return [(row, _in_words(row.registered_at, zone), _in_words(row.effective_at, zone)) for row, zone in zones], more
 
 
-def _notices(visit: Visit) -> tuple[list[tuple[Delivery, DisplayedEdition, str]], bool]:
+def _notices(visit: Visit) -> tuple[list[tuple[Delivery, DisplayedEdition, str, str]], bool]:
     """Return the latest deliveries that were sent, failed or were skipped, the latest outcome first, and whether there
-    are more than ``MAX_ENTRIES``. Each is with the edition of its notice and the moment of the outcome in words. A
-    delivery about an edition that ``visit.timelines`` does not contain yet is left out. 1 query.
+    are more than ``MAX_ENTRIES``. Each is with the edition of its notice, the moment of the outcome in words, and the
+    reason in words if no message was sent. A delivery about an edition that ``visit.timelines`` does not contain yet is
+    left out. 1 query.
     """
     rows = Delivery.objects.filter(user=visit.request.user.pk).exclude(outcome=DeliveryOutcome.WAITING)
     rows = rows.select_related("notice__edition__agreement").defer(*text_columns("notice__edition"))
@@ -275,7 +282,8 @@ def _notices(visit: Visit) -> tuple[list[tuple[Delivery, DisplayedEdition, str]]
         if timeline is None:
             continue
         displayed = DisplayedEdition.from_timeline(edition, timeline, visit.at)
-        found.append((row, displayed, _in_words(row.outcome_at, edition.agreement.time_zone)))
+        at = _in_words(row.outcome_at, edition.agreement.time_zone)
+        found.append((row, displayed, at, known_reason(row.reason)))
     return found, more
 
 

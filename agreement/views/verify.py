@@ -30,7 +30,7 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.csrf import csrf_exempt
 
 from agreement import memory
-from agreement.editions import recognition
+from agreement.editions import pdf_words, recognition
 from agreement.editions.display import DisplayedEdition
 from agreement.editions.timeline import Timelines, current_timelines, may_remember
 from agreement.models import Edition
@@ -160,10 +160,10 @@ class ComparedEdition:
         values = {"number": self.displayed.edition.number, "language": TEXT_NAMES[self.match.language]}
         return {
             "same": _("These are the words of edition %(number)s, %(language)s, without any difference."),
-            "around": _("All words of edition %(number)s, %(language)s, stand in this text without any difference."),
-            "part": _("These words stand in edition %(number)s, %(language)s, without any difference."),
-            "between": _("All words of edition %(number)s, %(language)s, stand in this text in their order."),
-            "passages": _("Passages of this text stand in edition %(number)s, %(language)s, word for word."),
+            "around": _("All words of edition %(number)s, %(language)s, are in this text without any difference."),
+            "part": _("These words are in edition %(number)s, %(language)s, without any difference."),
+            "between": _("All words of edition %(number)s, %(language)s, are in this text in the same order."),
+            "passages": _("Passages of this text are in edition %(number)s, %(language)s, word for word."),
             "differs": _("This text is like edition %(number)s, %(language)s, but it differs from it."),
         }[self.match.likeness] % values
 
@@ -201,8 +201,8 @@ def recognise_posted(request: HttpRequest) -> HttpResponse:
 
     If the text is that of a public edition, or is a digest or the beginning of one, the response is a redirect (303) to
     this page with the SHA-256. In any other case it is the page with the public editions that the text is like and, if
-    this does not prove all of its words, those whose digest stands in it; of a PDF file, only the latter. The status is
-    404 if there are none, 413 if the text or file is too large, and 400 if it can't be read.
+    this does not prove all of its words, those whose digest stands in it. The status is 404 if there are none, 413 if
+    the text or file is too large, and 400 if it can't be read.
     """
     visit = Visit(request, timezone.now(), current_timelines(), {})
     try:
@@ -214,7 +214,7 @@ def recognise_posted(request: HttpRequest) -> HttpResponse:
         file = request.FILES.get("file")
         content = file.read() if file else request.POST.get("text", "").encode()
         if content.startswith(PDF):
-            return _posted_answer(visit, named=_named(visit, _pdf_metadata(content)), is_pdf=True)
+            return _posted_pdf(visit, content)
         posted = _posted_text(content)
     except RequestDataTooBig:
         return _refuse(visit, _("The text is too long."), 413)
@@ -236,6 +236,19 @@ def recognise_posted(request: HttpRequest) -> HttpResponse:
         both = _compared(visit, f"{text}\n{posted.struck}", named)
         compared = both if both and both[0].match.likeness == "passages" else compared
     return _posted_answer(visit, compared=compared, named=named)
+
+
+def _posted_pdf(visit: Visit, content: bytes) -> HttpResponse:
+    """Return the result for a PDF file, by its words without the headers and footers of its pages. If no words can be
+    read, only the editions whose digest stands in it are found.
+    """
+    text, margins = pdf_words.split_margins(pdf_words.read_pages(content))
+    metadata = _pdf_metadata(content)
+    named = _named(visit, "\n".join([metadata, text, *margins]).lower())
+    compared = _compared(visit, text, named)
+    if _is_proved(compared):
+        named = []
+    return _posted_answer(visit, compared=compared, named=named, is_pdf=True, is_read=bool(text), margins=margins)
 
 
 def _pdf_metadata(content: bytes) -> str:
@@ -368,6 +381,7 @@ def _form_context(
     return {
         "found": found,
         "compared": compared,
+        "compared_digests": {one.match.digest for one in compared},
         "named": named,
         "likeness": compared[0].match.likeness if compared else "",
         "verdict": verdict,

@@ -77,6 +77,7 @@ def withdraw(visit: Visit) -> HttpResponse:
     replies: list[WithdrawalReply] = [withdrawal_letters.withdrawal_reply(row, language) for row in rows]
     context = {
         "effects": effects,
+        "is_withdrawn": bool(effects) and all(effect.withdrawal for effect in effects),
         "replies": replies,
         "files_withdrawals": outcome,
         "has_consents": given.exists(),

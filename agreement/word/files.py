@@ -50,7 +50,7 @@ class ReadFile:
             if self.manuscript.contents:
                 found.append(_("The automatic table of contents was not imported."))
             if self.manuscript.typed:
-                found.append(_("Marks of Markdown that were typed in Word were taken as marks."))
+                found.append(_("Markdown marks that were typed in Word were read as formatting."))
             found += self._counted()
             if numbers := self.manuscript.empty_numbers:
                 quoted = ", ".join(number[:20] for number in numbers[:20])
@@ -77,7 +77,7 @@ class ReadFile:
         if self.marked:
             found.append(_("The byte order mark was removed."))
         if self.line_ends:
-            found.append(_("Line ends of Windows, of old Macs or of Word were replaced by plain ones."))
+            found.append(_("Line endings of Windows, of old Macs or of Word were replaced by plain ones."))
         return found
 
     def _counted(self) -> list[str]:

@@ -66,6 +66,14 @@ def test_without_the_tick_there_is_no_account():
     assert "accept_terms" in form.errors
 
 
+def test_each_box_stands_beside_its_words_and_the_text_below():
+    factories.published()
+    page = SignUp().as_div()
+    box, words, text = (page.index(one) for one in ('type="checkbox"', "<span>", '<details class="agreement-beside">'))
+    assert box < words < text
+    assert page.count('id="id_accept_terms_helptext"') == 1
+
+
 def test_a_stale_digest_is_an_error_that_shows_the_new_text():
     factories.published()
     posted = filled(SignUp())

@@ -101,7 +101,7 @@ def test_the_page_shows_it_with_a_table_beside(edition, django_user_model):
     assert "<svg class=" not in client.get(at("edition_change", edition.pk)).content.decode()
     accept(edition, timezone.now(), timezone.now())
     page = client.get(at("edition_change", edition.pk, language="kk")).content.decode()
-    assert "Күндер бойынша қосылулар" in page
+    assert "Қосылудың күндік саны" in page
     assert re.search(r'<rect x="0.00" y="0.00" width="49.60" height="120.00"/>', page)
     assert re.search(r"қараша|\d{4} жылғы", page)
     assert "<td>2</td>" in page

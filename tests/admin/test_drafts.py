@@ -10,6 +10,7 @@ import reversion
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from agreement.admin.base import moment
 from agreement.admin.editions.draft import LIVE_BYTES
 from agreement.admin.editions.fields import fingerprint
 from agreement.models import AuditEntry, Autosave, Edition
@@ -43,7 +44,7 @@ def test_unsaved_text_is_rendered_and_checked_at_its_line_in_the_readers_languag
         assert (lonely["language"], lonely["clause"], lonely["line"], lonely["severity"]) == ("ru", "1.3", 9, "error")
         assert words in lonely["sentence"]
     assert (lonely["place"], lonely["lines"]) == ("Русский, 1.3", [9])
-    assert {"number": "1.2", "label": "1.2.", "line": 7} in answer["texts"]["kk"]["units"]
+    assert {"number": "1.2", "label": "1.2.", "line": 7, "kind": "clause"} in answer["texts"]["kk"]["units"]
     assert 'id="1.3"' in answer["texts"]["ru"]["html"]
     assert Edition.objects.get().body_ru == factories.RU
 
@@ -354,6 +355,37 @@ def test_a_revision_is_not_restored_over_what_was_saved_meanwhile(author):
     assert author.post(at("edition_change", edition.pk), written(stored, summary_kk="Үшінші.")).status_code == 302
     assert author.post(there, written(edition, token=token)).status_code == 409
     assert Edition.objects.get().summary_kk == "Үшінші."
+
+
+def test_a_restored_revision_and_a_recovered_draft_are_called_restored_with_the_second_and_lead_to_the_draft(author):
+    edition = saved(author)
+    author.post(at("edition_change", edition.pk), written(Edition.objects.get(), summary_kk="Екінші."))
+    version = reversion.models.Version.objects.get_for_object(edition).last()
+    expected = f"Restored the revision of: {moment(version.revision.date_created, edition.agreement.time_zone)}"
+    assert re.search(r":\d\d:\d\d ", expected)
+    stored = Edition.objects.get()
+    there = at("edition_revision", edition.pk, version.pk)
+    answer = author.post(there, written(stored, summary_kk=""), follow=True)
+    assert [str(message) for message in answer.context["messages"]][-1] == expected
+    assert answer.redirect_chain == [(at("edition_change", edition.pk), 302)]
+    assert expected in html.unescape(author.get(at("edition_history", edition.pk)).content.decode())
+
+    form = written(Edition.objects.get())
+    author.post(at("edition_delete", edition.pk), {"post": "yes"})
+    deleted = reversion.models.Version.objects.get_deleted(Edition).get()
+    answer = author.post(at("edition_recover", deleted.pk), form, follow=True)
+    assert answer.redirect_chain == [(at("edition_change", edition.pk), 302)]
+    assert [str(message) for message in answer.context["messages"]][-1].startswith("Restored the revision of: ")
+
+
+@pytest.mark.parametrize("page", ["publish", "hand_over"])
+def test_a_save_can_lead_to_the_page_that_comes_next(author, page):
+    edition = factories.draft()
+    answer = author.post(at("edition_change", edition.pk), written(edition, summary_kk="Жаңа.") | {"_next": page})
+    assert answer["Location"] == at(f"edition_{page}", edition.pk)
+    assert Edition.objects.get().summary_kk == "Жаңа."
+    elsewhere = author.post(at("edition_change", edition.pk), written(Edition.objects.get()) | {"_next": "//evil"})
+    assert elsewhere["Location"] == at("edition_changelist")
 
 
 def test_a_draft_that_is_back_already_is_not_recovered_over(author):

@@ -245,3 +245,32 @@ def test_a_moment_in_the_audit_log_is_worded_for_its_reader(django_user_model, l
     page = root.get(at("auditentry_changelist", language=language)).content.decode().replace(NBSP, " ")
     assert said in page
     assert "2026-12-31" not in page
+
+
+@pytest.mark.parametrize(
+    ("action", "note", "said"),
+    [
+        (AuditAction.BREACH, "notified, all users", "уведомлены все пользователи"),
+        (AuditAction.BREACH, "notified, users: 5", "уведомлены пользователи: 5"),
+        (AuditAction.VIEWED, "not reached: none", "причина: нет"),
+        (AuditAction.VIEWED, "not reached: no_address", "причина: нет адреса"),
+        (AuditAction.VIEWED, "report", "отчёт"),
+        (AuditAction.PUBLISHED, "deleted, report", "deleted, report"),
+    ],
+)
+def test_the_notes_of_the_app_are_worded_for_their_reader_and_those_of_people_are_not(
+    django_user_model, action, note, said
+):
+    root = staff(django_user_model, "root", is_superuser=True)
+    AuditEntry.objects.log(action, on=factories.published(), by="officer", note=note)
+    page = root.get(at("auditentry_changelist", language="ru")).content.decode().replace(NBSP, " ")
+    assert f">{said}<" in page
+
+
+def test_the_pages_of_groups_name_groups_and_permissions_in_the_language_of_the_reader(django_user_model):
+    root = staff(django_user_model, "root", is_superuser=True)
+    assert "авторы соглашений" in root.get("/ru/admin/auth/group/").content.decode()
+    page = root.get("/ru/admin/auth/group/add/").content.decode()
+    assert "редакция | Может публиковать редакции" in page
+    assert "редакция | Просмотреть" in page
+    assert "| Can " not in page

@@ -22,6 +22,7 @@ from django.utils import timezone
 from reversion.models import Version
 
 from agreement.admin.editions.decision import staff_with_address
+from agreement.admin.editions.fields import fingerprint
 from agreement.models import (
     Acceptance,
     AcceptanceKind,
@@ -45,6 +46,12 @@ pytestmark = pytest.mark.django_db
 
 #: A clause in one language changed, and a reference that leads nowhere: warnings, and no error.
 WARNED = {"kk": factories.KK, "ru": factories.RU.replace("Второй пункт.", "Второй пункт, см. пункт 9.9.")}
+
+
+@pytest.fixture(autouse=True)
+def _other_agreement_quoted(settings) -> None:
+    """The templates of the portal quote another agreement than that of these tests."""
+    settings.AGREEMENT = {**settings.AGREEMENT, "DEFAULT_AGREEMENT": "user-agreement"}
 
 
 @pytest.fixture
@@ -108,6 +115,79 @@ def test_an_edition_of_the_same_words_and_a_changed_statement_are_ticked_and_con
         answer = publisher.post(at("edition_publish", edition.pk), question(publisher, edition, **lacking))
         assert answer.status_code == 400
     assert publisher.post(at("edition_publish", edition.pk), question(publisher, edition)).status_code == 302
+
+
+def test_a_quoted_clause_that_the_draft_lacks_is_ticked(publisher, settings, tmp_path):
+    (tmp_path / "shop").mkdir()
+    (tmp_path / "shop" / "page.html").write_text(
+        '{% agreement_clause "1.2" "terms" %} {% agreement_clause \'7.7.\' as q %}'
+        '{% agreement_clause "8.8" slug=which %} {% agreement_clause "8.9" which %}'
+        '{% agreement_clause "9.9" "other" %} {% agreement_clause number %} {% agreement_url %}'
+    )
+    settings.TEMPLATES = [{**settings.TEMPLATES[0], "DIRS": [tmp_path]}]
+    edition = factories.draft()
+    url = at("edition_publish", edition.pk)
+    assert publisher.get(url).context["warnings"] == []
+
+    settings.AGREEMENT = {**settings.AGREEMENT, "DEFAULT_AGREEMENT": ""}
+    (warning,) = publisher.get(url).context["warnings"]
+    assert (
+        warning.sentence
+        == "Pages of the site quote 7.7 of this text (shop/page.html), but the text has no such number."
+    )
+    assert publisher.post(url, question(publisher, edition, warnings=[])).status_code == 400
+    factories.published(slug="another")
+    assert publisher.get(url).context["warnings"] == []
+    edition.body_kk = edition.body_kk.replace("1.2", "1.3")
+    edition.save()
+    found = [(one.id, one.language) for one in publisher.get(url).context["warnings"]]
+    assert ("agreement.L052", "kk") in found
+    assert ("agreement.L052", "ru") not in found
+
+
+def test_the_letter_above_the_button_says_what_is_published_when_to_whom_and_what_is_for_good(
+    publisher, django_user_model
+):
+    django_user_model.objects.create_user("reader", "reader@example.kz")
+    factories.published(notice_days=10)
+    edition = factories.draft(notice_days=10, ru=factories.RU.replace("Второй", "Иной"), kk=factories.KK)
+    page = publisher.get(at("edition_publish", edition.pk))
+    letter = words(page).partition("Before you publish")[2].partition("type publish to confirm")[0]
+    for part in (
+        "publisher, you publish a new edition of",
+        "It replaces edition No. 1.",
+        "Kazakh: Nothing changed. Russian: 1 clause changed.",
+        "It takes effect on ",
+        "Users to be notified by e-mail: 1. The first message is sent on ",
+        "Users who see the notice on the site only: 1.",
+        "This can't be undone. The texts, the number and the date stay as they are for good, with your name.",
+        "Until the edition takes effect you can cancel it",
+    ):
+        assert part in letter, (part, letter)
+
+
+def test_another_moment_than_that_of_the_letter_is_published_after_the_letter_was_displayed_with_it(publisher):
+    factories.published()
+    edition = factories.draft()
+    url = at("edition_publish", edition.pk)
+    later = {"when": "at", "date": f"{timezone.now().year + 1}-03-01", "time": "09:00"}
+    answer = question(publisher, edition, **later)
+    page = publisher.post(url, answer | {"letter": ""})
+    assert page.status_code == 400
+    assert "It takes effect on 1 March" in words(page)
+    assert "You chose another moment." in words(page)
+    letter = re.search(r'name="letter" value="([^"]+)"', page.content.decode())[1]
+    assert publisher.post(url, answer | {"letter": letter}).status_code == 302
+
+
+def test_the_note_of_the_author_stands_above_what_will_be_published(publisher, author):
+    edition = factories.draft()
+    author.post(
+        at("edition_hand_over", edition.pk), {"note": "Согласовано с бухгалтерией.", "draft": fingerprint(edition)}
+    )
+    page = words(publisher.get(at("edition_publish", edition.pk)))
+    assert "Согласовано с бухгалтерией." in page.partition("What will be published")[0]
+    assert "Send back with a remark…" in page
 
 
 def test_a_confirmation_is_required_for_immediate_effect_or_warnings(publisher):

@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import html
 import re
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from http.client import HTTPConnection
+from threading import Barrier
+from urllib.parse import urlencode
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
@@ -17,6 +22,7 @@ from tests.support import docx_files, factories
 
 pytestmark = pytest.mark.django_db
 
+OTHER = {"kk": "ru", "ru": "kk"}
 REPORTS = ("report_kk", "report_ru")
 
 
@@ -36,6 +42,11 @@ def upload(client, kk: bytes, ru: bytes, *, suffix: str = "md"):
         kk=SimpleUploadedFile(f"kk.{suffix}", kk),
         ru=SimpleUploadedFile(f"ru.{suffix}", ru),
     )
+
+
+def kept(answer) -> dict[str, str]:
+    """The files that the first page posts back."""
+    return dict(re.findall(r'name="(kept_\w+)" value="([^"]+)"', answer.content.decode()))
 
 
 def shown(answer) -> dict[str, object]:
@@ -208,7 +219,7 @@ def test_everything_that_a_word_file_holds_besides_its_text_is_named(author, mon
 
 def test_as_much_as_one_form_takes_comes_back_from_the_second_page(author, settings):
     settings.DATA_UPLOAD_MAX_MEMORY_SIZE = 100_000
-    kk, ru = (f"{text}\n1.3. {'сөз ' * 5000}\n" for text in (factories.KK, factories.RU))
+    kk, ru = (f"{text}\n1.3. {word * 5000}\n" for text, word in ((factories.KK, "сөз "), (factories.RU, "имя ")))
     form = shown(upload(author, kk.encode(), ru.encode()))
     assert author.post(at("edition_add"), form).status_code == 302
     assert Edition.objects.get().body_kk == kk
@@ -220,7 +231,7 @@ def test_as_much_as_one_form_takes_comes_back_from_the_second_page(author, setti
 
 def test_a_text_no_database_takes_is_refused_on_the_second_page_too(author):
     form = shown(upload(author, factories.KK.encode(), factories.RU.encode()))
-    answer = author.post(at("edition_add"), form | {"accepted_kk": "# a\0", "rejected_kk": "# a\0"})
+    answer = author.post(at("edition_add"), form | {"accepted_kk": form["accepted_kk"] + "\0"})
     assert answer.status_code == 400
     assert "The text contains an invalid character: NUL, or an incomplete Unicode character." in answer.content.decode()
     assert not Edition.objects.exists()
@@ -244,16 +255,86 @@ def test_a_chosen_file_is_never_dropped(author):
         assert "You chose files, but not to start with them." in answer.content.decode()
         assert answer.context["form"]["begin"].value() == "files"
     assert not Edition.objects.drafts().exists()
+    # The file is kept. Only the other one is chosen now.
+    page = begin(author, "files", **kept(answer), ru=SimpleUploadedFile("ru.md", factories.RU.encode()))
+    assert (shown(page)["name_kk"], shown(page)["accepted_kk"]) == ("kk.md", factories.KK.replace("\n", "\r\n"))
+    # Whoever is asked and still chooses the edition gets the edition.
+    assert begin(author, "edition", **kept(answer)).status_code == 302
+    assert Edition.objects.drafts().get().body_kk == factories.KK
+
+
+def test_a_file_that_was_read_is_kept_while_the_other_one_is_refused(author):
+    document = docx_files.numbered()
+    docx_files.add(document, docx_files.inserted("# Келісім. Осы мәтін қазақ тілінде жазылған және ұзын."))
+    refused = begin(
+        author,
+        "files",
+        kk=SimpleUploadedFile("kk.docx", docx_files.saved(document)),
+        ru=SimpleUploadedFile("ru.doc", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"),
+    )
+    assert refused.status_code == 400
+    page = html.unescape(refused.content.decode())
+    assert "kk.docx was read and is kept." in page
+    assert '<a href="#id_ru">Text in Russian</a>: ru.doc was not accepted: it is a file of an old Word (.doc)' in page
+    assert "save it as “Word Document (.docx)”" in page
+
+    read = begin(author, "files", **kept(refused), ru=SimpleUploadedFile("ru.md", factories.RU.encode()))
+    assert read.context["files"][0].insertions == 1
+    forged = {name: value[:-1] for name, value in kept(refused).items()}
+    again = begin(author, "files", **forged, ru=SimpleUploadedFile("ru.md", factories.RU.encode()))
+    assert again.context["form"].errors == {"kk": ["Choose the file of this text."]}
+
+
+@pytest.mark.parametrize(("language", "other"), [("kk", "ru"), ("ru", "kk")])
+def test_two_files_in_one_language_are_refused_at_the_field_of_the_other(author, language, other):
+    text = demo.bodies(1)[language].encode()
+    answer = upload(author, text, text)
+    assert answer.status_code == 400
+    assert list(answer.context["form"].errors) == [other]
+    name = {"kk": "Kazakh", "ru": "Russian"}
+    assert answer.context["form"].errors[other] == [
+        f"Both files are in {name[language]}: kk.md and ru.md. Choose the file with the {name[other]} text here."
+    ]
+    assert list(kept(answer)) == [f"kept_{language}"]
+    right = SimpleUploadedFile("right.md", demo.bodies(1)[other].encode())
+    assert begin(author, "files", **kept(answer), **{other: right}).context["swapped"] is False
+
+
+def test_files_that_were_chosen_together_are_taken_for_their_languages(author):
+    files = {code: SimpleUploadedFile(f"{other}.md", demo.bodies(1)[other].encode()) for code, other in OTHER.items()}
+    form = shown(begin(author, "files", by_language="True", **files))
+    assert (form["name_kk"], form["name_ru"]) == ("kk.md", "ru.md")
+    assert author.post(at("edition_add"), form).status_code == 302
+    assert Edition.objects.get().body_kk == demo.bodies(1)["kk"]
+
+
+def test_the_titles_and_summaries_are_written_before_the_draft_is_made(author):
+    factories.published()
+    ru = factories.RU.replace("\n", "\n\nПравила портала\n", 1)
+    answer = upload(author, factories.KK.replace("Екінші", "Басқа").encode(), ru.encode())
+    summaries = [change.summary for change in answer.context["redlines"]]
+    assert summaries == ["1 clause changed.", "Text outside the clauses changed."]
+    form = shown(answer) | {"title_ru": " Условия *сайта*  [1] ", "summary_kk": "Өзгерді.", "summary_ru": "Изменено."}
+    for title in ("", "г. Астана"):
+        bad = author.post(at("edition_add"), form | {"title_ru": title})
+        assert bad.status_code == 400
+        assert list(bad.context["form"].errors) == ["title_ru"]
+        assert shown(bad)["summary_ru"] == "Изменено."
+    assert author.post(at("edition_add"), form).status_code == 302
+    draft = Edition.objects.drafts().get()
+    assert (draft.title_kk, draft.title_ru) == ("Пайдаланушы келісімі", "Условия *сайта* [1]")
+    assert draft.body_ru.split("\n")[1:] == ru.split("\n")[1:]
+    assert (draft.summary_kk, draft.summary_ru) == ("Өзгерді.", "Изменено.")
 
 
 @pytest.mark.parametrize("encoding", ["UTF-16", "windows-1251", "KZ-1048"])
 def test_a_text_in_another_encoding_is_converted_after_it_was_displayed(author, encoding):
-    kk = factories.KK if encoding != "windows-1251" else factories.RU
-    answer = upload(author, kk.encode(encoding), factories.RU.encode(), suffix="txt")
+    encodings = {"kk": "utf-8" if encoding == "windows-1251" else encoding, "ru": encoding}
+    answer = upload(author, factories.KK.encode(encodings["kk"]), factories.RU.encode(encoding), suffix="txt")
     assert "was converted from the encoding " in answer.content.decode()
-    assert shown(answer)["accepted_kk"].replace("\r\n", "\n") == kk
+    assert shown(answer)["accepted_ru"].replace("\r\n", "\n") == factories.RU
     assert author.post(at("edition_add"), shown(answer)).status_code == 302
-    assert Edition.objects.get().body_kk == kk
+    assert (Edition.objects.get().body_kk, Edition.objects.get().body_ru) == (factories.KK, factories.RU)
 
 
 def test_the_import_proposes_what_the_text_and_the_edition_in_force_state(author):
@@ -261,9 +342,9 @@ def test_the_import_proposes_what_the_text_and_the_edition_in_force_state(author
     ru = f"УТВЕРЖДЕНО\n\nприказом от 3 мая 2026 г. № 7\n\n{factories.RU}"
     answer = upload(author, factories.KK.encode(), ru.encode())
     page = html.unescape(answer.content.decode())
-    assert '<strong lang="ru">Пользовательское соглашение</strong>' in page
     assert "These values are those of edition No. 1, which is in force." in page
     form = shown(answer)
+    assert (form["title_kk"], form["title_ru"]) == ("Пайдаланушы келісімі", "Пользовательское соглашение")
     assert (form["approval_kk"], form["approval_ru"]) == ("", "Утверждено приказом от 3 мая 2026 г. № 7")
     assert (form["notice_days"], form["retention_years"], form["prevailing_language"]) == ("10", "5", "kk")
 
@@ -320,6 +401,36 @@ def test_the_printed_numbers_of_both_texts_stand_side_by_side(author):
         ("", "1.2. Второй."),
         ("1.3. Үшінші.", "1.3. Третий."),
     ]
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("way", ["edition", "files"])
+def test_two_simultaneous_requests_make_one_draft(author, live_server, way):
+    factories.published()
+    if way == "edition":
+        form = shown(author.get(at("edition_add"))) | {"agreement": factories.agreement().pk, "begin": "edition"}
+    else:
+        form = shown(upload(author, factories.KK.encode(), factories.RU.replace("Второй", "Иной").encode()))
+    form["csrfmiddlewaretoken"] = author.get(at("edition_add")).context["csrf_token"]
+    cookies = "; ".join(f"{name}={cookie.value}" for name, cookie in author.cookies.items())
+    headers = {"Cookie": cookies, "Content-Type": "application/x-www-form-urlencoded"}
+    start = Barrier(2)
+
+    def post(_number: int) -> tuple[int, str | None]:
+        with closing(HTTPConnection(live_server.thread.host, live_server.thread.port, timeout=60)) as connection:
+            connection.connect()
+            start.wait()
+            connection.request("POST", at("edition_add"), urlencode(form), headers)
+            answer = connection.getresponse()
+            answer.read()
+            return answer.status, answer.headers["Location"]
+
+    with ThreadPoolExecutor(2) as threads:
+        first, second = threads.map(post, range(2))
+
+    draft = Edition.objects.drafts().get()
+    assert first == second == (302, at("edition_change", draft.pk))
+    assert AuditEntry.objects.filter(action="written").count() == 2  # The edition in force, and the draft.
 
 
 def test_one_page_that_is_submitted_twice_makes_one_draft(author, django_user_model):

@@ -14,7 +14,7 @@ from agreement.acceptance import consents
 from agreement.models import Acceptance, Agreement, Consent, Withdrawal
 from agreement.models.agreements import AcceptanceMode
 from agreement.notices import dispatch
-from tests.browser.conftest import TERMS, follow, overflow, violations
+from tests.browser.conftest import TERMS, follow, overflow, until, violations
 from tests.browser.test_acceptance import a_second_later, kinds, log_in, publish
 from tests.support import factories
 
@@ -235,3 +235,12 @@ def test_the_text_of_the_question_is_laid_out_and_searched_as_that_of_the_editio
     (text, contents), (own_text, own_contents) = boxes
     assert (text["x"], text["width"]) == (own_text["x"], own_text["width"])
     assert (contents["x"], contents["width"]) == (own_contents["x"], own_contents["width"])
+
+
+def test_the_other_language_of_the_question_opens_at_the_same_clause(address, asked, page):
+    log_in(page, address, asked)
+    page.goto(f"{address}/ru{ACCEPT}")
+    clause = page.locator(".agreement-text [id]").nth(-2)
+    clause.evaluate("it => it.scrollIntoView()")
+    name = clause.get_attribute("id")
+    until(page, f"document.querySelector('.agreement-switch').hash === '#{name}'")

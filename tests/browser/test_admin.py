@@ -148,9 +148,10 @@ def test_an_author_drafts_from_the_edition_in_force_sees_findings_and_changes_an
     sign = person.page.locator(".agreement-mark .agreement-warning").first
     sign.wait_for()
     assert "9.9" in (sign.get_attribute("title") or "")
+    person.click(".agreement-bar button")
     assert person.page.locator(".agreement-findings li", has_text="9.9").count() == 2
 
-    person.page.locator(".agreement-bar button").nth(1).click()
+    person.page.locator(".agreement-bar button").nth(2).click()
     person.page.locator(".agreement-preview ins").first.wait_for()
     counted = {"kk": "2 тармақ өзгертілді.", "ru": "Изменены 2 пункта."}
     assert person.page.locator(".agreement-changes-summary").first.inner_text() == counted[language]
@@ -179,6 +180,8 @@ def test_a_publisher_publishes_for_tomorrow_cancels_and_publishes_now(person, la
     person.page.locator("#id_date").fill((timezone.localdate() + timedelta(days=1)).isoformat())
     person.page.locator("#id_time").fill("09:00")
     person.confirm()
+    person.submit("input[type=submit].default")
+    assert "09:00" in person.page.locator(".agreement-letter").inner_text()
     person.submit("input[type=submit].default")
     tomorrow.refresh_from_db()
     assert (tomorrow.state(), tomorrow.published_by) == (State.SCHEDULED, "publisher")

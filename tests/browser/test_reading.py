@@ -117,6 +117,18 @@ def test_the_languages_of_the_page_keep_the_place_too(site, page):
     assert page.url == f"{site}/kk{TERMS}#4.2"
 
 
+def test_the_card_of_a_clause_at_the_end_of_the_window_opens_in_sight(site, page):
+    page.goto(f"{site}/ru{TERMS}")
+    page.locator('[id="4.2"]').evaluate("it => it.scrollIntoView({block: 'end'})")
+    card = page.locator(".agreement-unit:has(> [id='4.2']) .agreement-card")
+    card.locator("summary").evaluate("it => it.click()")
+    until(
+        page,
+        """(() => { const box = document.querySelector('.agreement-card[open]').getBoundingClientRect();
+        return box.top >= 0 && box.bottom <= innerHeight + 1; })()""",
+    )
+
+
 # Find
 
 

@@ -506,6 +506,10 @@ def cases() -> Iterator[Case]:
     for name, value in (("notice_days", 0), ("retention_years", 3), ("prevailing_language", "")):
         now = {**stated, name: value}
         yield made(f"{name} changed", "weather", "L039", "", {}, stated=now, previous_stated=stated)
+    for number in ("9.9", "2.1-9", "a7"):
+        yield made(
+            f"{number} is quoted", "weather", "L052", "", {}, cited={"1": ["a.html"], number: ["b.html", "c.html"]}
+        )
 
 
 CASES = tuple(cases())

@@ -19,7 +19,7 @@ from agreement.templatetags.agreement import register
 
 DOCUMENTS = Path(agreement.__file__).parent / "docs"
 #: The documents whose Python code is complete: a reader can copy each block.
-WITH_PYTHON = ("install.md", "settings.md", "tags.md")
+WITH_PYTHON = ("djangocms.md", "install.md", "settings.md", "tags.md")
 
 
 def read(name: str) -> str:

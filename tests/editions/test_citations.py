@@ -28,7 +28,7 @@ PAGE = "/ru/agreements/terms/editions/1/"
 @pytest.fixture(autouse=True)
 def _fresh():
     timeline.clear()
-    for remembered in (citations._sealed, citations._quoted, citations._log_once):
+    for remembered in (citations._sealed, citations._quoted, citations.log_once):
         remembered.cache_clear()
     with translation.override("ru"):
         yield
@@ -49,7 +49,7 @@ def test_the_sentence_names_the_edition_in_force_and_its_date():
     factories.published()
     year = timezone.localdate().year
     sentence = show("{% agreement_validity %}")
-    assert sentence.startswith("Редакция №\u00a02. Она действует с ")
+    assert sentence.startswith("Редакция №\u00a02. Эта редакция действует с ")
     assert f"{year}\u00a0г." in sentence
     assert sentence.endswith("Она заменила редакцию №\u00a01.")
 
@@ -128,6 +128,54 @@ def test_a_missing_clause_is_an_error_to_the_author_and_a_link_to_the_reader(set
     assert [record.message for record in caplog.records] == [
         "A page cites clause '9.9', which edition 1 of 'terms' does not have."
     ]
+
+
+def test_the_numbers_of_the_text_in_force_are_those_that_can_be_cited():
+    assert citations.clause_numbers("terms") == ()
+    factories.published(effective_from=timezone.now() + timedelta(days=3), slug="announced", **TEXT)
+    assert citations.clause_numbers("announced") == ()
+    factories.published(**TEXT)
+    numbers = citations.clause_numbers("terms")
+    assert numbers == ("2", "2.1", "2.1-1", "2.1-2", "2.2")
+    assert all(citations.cite_clause(number, "terms").text for number in numbers)
+
+
+def test_the_changes_are_those_of_the_edition_in_force_or_of_the_one_with_that_number(settings):
+    def cited(number: int | None = None) -> tuple[int | None, int | None, str] | None:
+        found = citations.cite_changes("terms", number)
+        if found is None:
+            return None
+        return found.comparison.old.edition.number, found.comparison.new.edition.number, found.path
+
+    assert cited() is None
+    factories.published(**TEXT)
+    assert cited() is None, "It replaced no edition."
+    for word in ("Смотреть", "Слушать"):
+        factories.published(kk=TEXT["kk"], ru=TEXT["ru"].replace("Читать", word))
+    factories.published(effective_from=timezone.now() + timedelta(days=3), **TEXT)
+    assert cited() == (2, 3, "/ru/agreements/terms/editions/3/changes/")
+    assert cited(2) == (1, 2, "/ru/agreements/terms/editions/2/changes/")
+    assert cited(4) == (3, 4, "/ru/agreements/terms/editions/4/changes/")
+    settings.AGREEMENT = {**settings.AGREEMENT, "SHOW_SCHEDULED": False}
+    assert cited(4) is None
+    assert cited(9) is None
+    with CaptureQueriesContext(connection) as made:
+        cited()
+    assert len(made) == 1, "Only the dates are read, because this test is a transaction."
+
+
+def test_a_page_of_an_editor_hears_what_is_missing_instead_of_an_error(settings, caplog):
+    settings.DEBUG = True
+    factories.published(**TEXT)
+    heard: list[str] = []
+
+    missing = citations.cite_clause("9.9", "terms", report=heard.append)
+    unknown = citations.cite_clause("2.1", "privacy", report=heard.append)
+    validity = citations.validity_sentence("privacy", report=heard.append)
+
+    assert (missing.text, missing.edition, unknown.edition, validity) == ("", 1, None, "")
+    assert [("9.9" in one, "privacy" in one) for one in heard] == [(True, False), (False, True), (False, True)]
+    assert caplog.records == []
 
 
 def test_a_clause_of_an_unknown_agreement_leads_to_the_list_and_breaks_no_page():
@@ -280,7 +328,7 @@ def test_the_materials_quote_section_two_in_force(client):
     for number in ("2.1", "2.2", "2.3"):
         assert f'href="/ru/agreements/{demo.SLUG}/editions/3/#{number}"' in page
     assert "Новости и обзоры Портала можно распространять" in page
-    assert "Редакция №\u00a03. Она действует с" in page
+    assert "Редакция №\u00a03. Эта редакция действует с" in page
     assert '<div class="portal-shelf" lang="kk">' in client.get("/en/materials/").content.decode()
     assert 'href="/ru/materials/"' in client.get("/ru/").content.decode()
 

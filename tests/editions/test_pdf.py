@@ -258,6 +258,20 @@ def test_without_the_renderer_there_is_no_pdf_and_no_link(client, monkeypatch, c
     assert "PDF" not in caplog.text
 
 
+@pytest.mark.django_db
+def test_a_page_does_not_wait_for_the_trial_of_the_renderer(client, tmp_path, weasyprint):
+    end = tmp_path / "end"
+    weasyprint(f"import os\nwhile not os.path.exists({str(end)!r}): pass\nraise ImportError('no more')")
+    factories.published()
+    assert "editions/1.kk.pdf" in client.get(HERE).content.decode()
+    assert "editions/1.kk.pdf" in client.get(f"{HERE}editions/1/").content.decode()
+    end.touch()
+    assert pdf.fault() == "WeasyPrint failed (ImportError: no more)"
+    memory.clear()
+    assert ".pdf" not in client.get(HERE).content.decode()
+    assert pdf._fault.cache_info().misses == 1
+
+
 def test_many_requests_at_once_try_the_renderer_once(tmp_path, weasyprint):
     weasyprint(f"open({str(tmp_path / 'trials')!r}, 'a').write('.')\nraise ImportError('no more')")
     found: list[str] = []

@@ -304,3 +304,12 @@ def test_the_tenth_edition_follows_the_ninth():
     assert [edition.number for edition in timeline.editions] == list(range(1, 12))
     assert timeline.in_force(timezone.now()).number == 11
     assert [timeline.predecessor(edition).number for edition in timeline.editions[1:]] == list(range(1, 11))
+
+
+@pytest.mark.django_db
+def test_a_timeline_is_found_by_the_key_of_its_agreement():
+    factories.published(slug="privacy")
+    agreement = factories.published().agreement
+    found = current_timelines()
+    assert found.of_agreement(agreement.pk) is found.agreements["terms"]
+    assert found.of_agreement(factories.agreement("drafted").pk) is None

@@ -122,7 +122,7 @@ def test_a_bundle_has_the_notices_and_their_recipients_without_an_address(notifi
     ("language", "words"),
     [
         ("kk", ("2-редакция", "Жаңа.", "күшінде", "қолы")),
-        ("ru", ("Редакция №\u00a02", "Приказ № 1", "Новый.", "Она действует с", "подпись")),
+        ("ru", ("Редакция №\u00a02", "Приказ № 1", "Новый.", "Эта редакция действует с", "подпись")),
     ],
 )
 def test_the_court_page_states_in_its_language_what_bound_when_and_how_to_check_it(notified, language, words):
@@ -163,7 +163,7 @@ def test_as_of_an_instant_a_bundle_knows_nothing_later(notified):
 
     page = (unpacked(notified / "bundle.zip", notified / "b") / "terms/editions/1/court.ru.html").read_text()
 
-    assert "Она действует с" in page
+    assert "Эта редакция действует с" in page
     assert "утратила силу" not in page
     with pytest.raises(CommandError, match="no edition '2' of 'terms'"):
         export(notified / "other.zip", "--edition", "terms", "2", "--at", at)

@@ -236,8 +236,12 @@ def test_login_and_errors_have_the_portals_face_and_links_to_the_other_languages
             assert f'href="{path.replace(f"/{language}/", f"/{other}/", 1)}" lang="{other}"' in page
 
 
-def test_an_unknown_address_gets_the_portals_page_in_its_language(client):
-    response = client.get("/ru/nothing/")
+@pytest.mark.django_db
+@pytest.mark.parametrize("debug", [False, True])
+@pytest.mark.parametrize("address", ["nothing/", "agreements/nothing/"])
+def test_an_unknown_address_gets_the_portals_page_in_its_language_also_in_the_demo(client, settings, debug, address):
+    settings.DEBUG = debug
+    response = client.get(f"/ru/{address}")
     assert response.status_code == 404
     assert '<html lang="ru">' in response.content.decode()
 

@@ -55,6 +55,15 @@ def paragraph(document: docx.document.Document, words: str, depth: int, *, style
     return made
 
 
+def opened(content: bytes) -> docx.document.Document:
+    return docx.Document(io.BytesIO(content))
+
+
+def element(xml: str) -> object:
+    """A part of a paragraph, written in Word's own XML."""
+    return parse_xml(xml.replace(">", f" {nsdecls('w', 'r')}>", 1))
+
+
 def add(document: docx.document.Document, xml: str) -> None:
     """A paragraph written in Word's own XML, before the section's properties."""
     document.element.body.insert(-1, parse_xml(f"<w:p {nsdecls('w', 'r')}>{xml}</w:p>"))

@@ -504,6 +504,25 @@ def test_the_record_states_which_acceptance_binds_and_what_a_withdrawal_did(read
     assert states(reader.get("/en/agreements/record/").content.decode()) == ["in_force", "ended", "ended"]
 
 
+def test_the_record_states_that_an_acceptance_was_recorded_just_now(reader, user, monkeypatch):
+    edition = factories.published()
+    page = reader.post(HERE, answer(edition), follow=True).content.decode()
+    assert "Ваше согласие с редакцией №\u00a01 записано." in page
+    monkeypatch.setattr(record, "NEW_SECONDS", 0)
+    assert "записано." not in reader.get("/ru/agreements/record/").content.decode()
+
+
+def test_after_a_withdrawal_the_page_begins_with_what_ended_and_offers_nothing_to_withdraw(reader, settings):
+    settings.AGREEMENT = {**settings.AGREEMENT, "FILE_WITHDRAWALS": "ended"}
+    edition = factories.published()
+    reader.post(HERE, answer(edition))
+    offer = "You can withdraw your consent"
+    assert offer in reader.get("/en/agreements/withdraw/").content.decode()
+    page = reader.post("/en/agreements/withdraw/", {"agreement": "terms", "confirm": "yes"}, follow=True)
+    assert offer not in page.content.decode()
+    assert "Accept the agreement again" in page.content.decode()
+
+
 def test_a_user_with_nothing_to_withdraw_is_not_offered_it(reader, user, settings):
     settings.AGREEMENT = {**settings.AGREEMENT, "FILE_WITHDRAWALS": "ended"}
     edition = factories.published()

@@ -10,6 +10,7 @@ from django.test import Client
 from django.utils import timezone
 
 from agreement.models import Acceptance, Edition
+from agreement.notices import dispatch
 from agreement.testing import open_seal
 from tests.support import factories
 
@@ -90,3 +91,14 @@ def test_a_note_tells_a_user_what_using_the_site_recorded(client, user):
     with open_seal():
         Acceptance.objects.update(at=first.at - timedelta(days=8), recorded_at=first.at - timedelta(days=8))
     assert "By using the site on" not in client.get("/en/agreements/record/").content.decode()
+
+
+def test_the_record_states_why_a_notice_was_not_sent(client, settings):
+    settings.AGREEMENT = {**settings.AGREEMENT, "NOTICE_DELAY": timedelta()}
+    [someone] = factories.users(1)
+    type(someone).objects.filter(pk=someone.pk).update(email="")
+    factories.published()
+    dispatch.work()
+    client.force_login(someone)
+    page = " ".join(client.get("/ru/agreements/record/").content.decode().split())
+    assert "не отправлено (нет адреса)" in page or "не отправлялось (нет адреса)" in page

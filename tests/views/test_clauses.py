@@ -43,6 +43,13 @@ def test_the_wordings_of_a_clause_are_displayed_with_what_changed(client, four):
     assert _editions(page) == ["2", "1"]
     assert re.search(r"Not changed in:.*/editions/3/#1\.2.*/editions/4/#1\.2", page, re.DOTALL)
     assert "пять" in re.search(r"<ins>(.*?)</ins>", page, re.DOTALL)[1]
+    # The wording is in force, although the edition that introduced it is not.
+    newest = page.partition('<li class="agreement-item" id="edition-2">')[2].partition("</li>")[0]
+    assert re.findall(r'data-state="(\w+)"', newest.partition('<div class="agreement-redline">')[0]) == [
+        "superseded",
+        "in_force",
+    ]
+    assert "data-state" not in newest.partition("</h2>")[0]
 
 
 def test_a_clause_is_followed_through_its_renumbering(client, four):

@@ -235,14 +235,14 @@ def test_a_superseded_edition_has_its_interval(client):
         (
             "kk",
             (
-                "Ол 2025 жылғы 1 ақпаннан бастап (сағат 09:00) 2026 жылғы 1 наурызға дейін"
+                "Бұл редакция 2025 жылғы 1 ақпаннан бастап (сағат 09:00) 2026 жылғы 1 наурызға дейін"
                 " (сағат 18:30, Астана уақыты, UTC+5) қолданыста болды, содан кейін күшін жойды."
             ),
         ),
         (
             "ru",
             (
-                "Она действовала с 1 февраля 2025 г. в 09:00 до 1 марта 2026 г. в 18:30 (время Астаны, UTC+5)"
+                "Эта редакция действовала с 09:00 1 февраля 2025 г. до 18:30 1 марта 2026 г. (время Астаны, UTC+5)"
                 " и утратила силу."
             ),
         ),
@@ -609,7 +609,7 @@ def test_each_page_states_its_content_for_search_engines_and_messengers(client, 
     factories.published(kk=NEW, ru=NEW_RU)
     page = text(client, f"/ru/agreements/terms/{address}")
     found = dict(re.findall(r'<meta (?:name|property)="([^"]*)" content="([^"]*)">', page))
-    assert "Действует с " in found["description"]
+    assert ": действует с " in found["description"]
     assert found["og:description"] == found["description"]
     assert "Соглашение" in found["og:title"]
     assert found["og:url"] == f"http://127.0.0.1:8000/ru/agreements/terms/{address}"

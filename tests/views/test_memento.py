@@ -139,6 +139,18 @@ def test_the_page_of_a_date_names_a_later_change_of_that_day(client, language, s
         assert sentence[-40:] not in client.get(here + other).content.decode()
 
 
+def test_the_page_of_a_date_states_that_its_edition_was_in_force_then(client):
+    recorded(datetime(2024, 2, 12, 9, tzinfo=ALMATY), datetime(2025, 2, 1, 9, tzinfo=ALMATY))
+
+    page = client.get("/ru/agreements/terms/at/2024-03-01/", follow=True).content.decode()
+
+    assert "В этот день действовала эта редакция: 1\u00a0марта 2024\u00a0г." in page
+    assert 'name="date" value="2024-03-01"' in page
+    other = client.get("/ru/agreements/terms/editions/2/?on=2024-03-01").content.decode()
+    assert "В этот день" not in other
+    assert "2024-03-01" not in other.partition("</h1>")[2]
+
+
 def test_the_page_of_a_date_names_every_change_of_that_day(client):
     day = datetime(2025, 2, 1, 9, tzinfo=ALMATY)
     recorded(day - timedelta(days=1), day, day + timedelta(seconds=1), day + timedelta(days=1))

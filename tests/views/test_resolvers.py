@@ -16,6 +16,7 @@ from django.urls.resolvers import RoutePattern, URLResolver
 from django.utils import translation
 
 from agreement import urls
+from agreement.editions import citations
 from agreement.models import Notice
 from agreement.notices.letters import letter
 from agreement.sitemaps import AgreementSitemap
@@ -97,13 +98,18 @@ def test_a_page_that_exists_in_one_language_has_no_links_to_the_others(settings)
     assert client.get("/ru/rules/terms/").status_code == 404
 
 
-def test_letters_and_the_sitemap_lead_to_the_language_that_a_page_exists_in(settings):
+def test_letters_citations_and_the_sitemap_lead_to_the_language_that_a_page_exists_in(settings):
     hooked = KazakhOnly(RoutePattern("rules/"), urls, app_name="agreement", namespace="agreement")
     sitemap = path("sitemap.xml", views.sitemap, {"sitemaps": {"agreements": AgreementSitemap}})
     client = site(settings, *i18n_patterns(hooked), sitemap)
     found = client.get("/sitemap.xml").content.decode()
     assert "/kk/rules/terms/editions/2/" in found
     assert "/ru/" not in found
+
+    with translation.override("ru"):
+        assert citations.agreement_path("terms") == "/kk/rules/terms/"
+        assert citations.cite_clause("1.1", "terms").path == "/kk/rules/terms/editions/2/#1.1"
+        assert translation.get_language() == "ru"
 
     notice = Notice.objects.latest("pk")
     texts = [letter(notice, language, since=1).text for language in ("kk", "ru", "mul")]

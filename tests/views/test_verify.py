@@ -8,6 +8,7 @@ import zipfile
 import zlib
 from datetime import timedelta
 from email.message import EmailMessage
+from html import escape
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
@@ -16,6 +17,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from agreement.editions import pdf_words
 from agreement.seal import manifest
 from agreement.text import source
 from agreement.views.verify import DigestIndex, _index
@@ -47,9 +49,9 @@ def test_a_text_is_named_with_its_edition_language_and_term(client):
     new = answer(client, manifest.sha256(factories.RU + "\n1.3. Новый.\n"))
 
     assert "Это казахский текст редакции №\u00a01." in old
-    assert "Она действовала с" in old
+    assert "Эта редакция действовала с" in old
     assert "Это русский текст редакции №\u00a02." in new
-    assert "Она действует с" in new
+    assert "Эта редакция действует с" in new
     assert 'href="/ru/agreements/terms/editions/2/"' in new
 
 
@@ -343,3 +345,51 @@ def test_a_word_file_that_is_damaged_or_too_large_is_refused(client):
     assert client.post(HERE, {"file": SimpleUploadedFile("x.docx", large.getvalue())}).status_code == 413
     for content in (b"PK\x03\x04 damaged", large.getvalue()[:500]):
         assert client.post(HERE, {"file": SimpleUploadedFile("x.docx", content)}).status_code == 400
+
+
+def pdf_of(*pages: str) -> SimpleUploadedFile:
+    """A PDF file with these pages. A line of a page becomes a line of the file."""
+    weasyprint = pytest.importorskip("weasyprint")
+    body = "".join(f'<pre style="break-after: page; font: 8pt serif">{escape(page)}</pre>' for page in pages)
+    return SimpleUploadedFile("sent.pdf", weasyprint.HTML(string=f"<!doctype html>{body}").write_pdf())
+
+
+def test_the_words_of_a_pdf_are_compared_without_its_headers_and_footers(client):
+    factories.published(kk=LONG_KK, ru=LONG_RU)
+    half = len(PAGE_RU.splitlines()) // 2
+    pages = ["\n".join(PAGE_RU.splitlines()[:half]), "\n".join(PAGE_RU.splitlines()[half:])]
+    framed = [f"Условия\n{page}\n№ 1, страница {number}" for number, page in enumerate(pages, start=1)]
+
+    response = client.post(HERE, {"file": pdf_of(*framed)})
+
+    assert likeness(response) == [(1, "same")]
+    assert "№\u00a01, страница 1" in response.content.decode().replace("№ 1", "№\u00a01")
+    changed = [page.replace("не копирует", "копирует") for page in framed]
+    assert changed != framed
+    assert likeness(client.post(HERE, {"file": pdf_of(*changed)})) == [(1, "differs")]
+
+
+def test_the_pdf_of_the_site_has_genuine_words_and_a_changed_one_differs(client):
+    edition = factories.published(kk=LONG_KK, ru=LONG_RU)
+    own = client.get("/ru/agreements/terms/editions/1.ru.pdf")
+    if own.status_code == 404:
+        pytest.skip("WeasyPrint is missing or has no font.")
+    response = client.post(HERE, {"file": SimpleUploadedFile("1.ru.pdf", own.content)})
+    assert likeness(response) == [(1, "around")]
+    assert 'data-verdict="genuine"' in response.content.decode()
+
+    forged = pdf_of(f"{PAGE_RU}\nНовое слово.\nSHA-256 {edition.digest}".replace("1.2.", "1.2. Нет,"))
+    page = client.post(HERE, {"file": forged}).content.decode()
+    assert 'data-verdict="differs"' in page
+    assert "Контрольная сумма подлинная" not in page
+
+
+def test_a_pdf_that_can_not_be_read_is_no_burden_and_no_proof(client, monkeypatch):
+    edition = factories.published()
+    content = f"%PDF-1.7\nSHA-256 {edition.digest}".encode()
+    page = client.post(HERE, {"file": SimpleUploadedFile("x.pdf", content)}).content.decode()
+    assert "Опознана только контрольная сумма" in page
+    assert "не может прочитать слова" in page
+
+    monkeypatch.setattr(pdf_words, "MAX_SECONDS", 0.001)
+    assert pdf_words.read_pages(content) == []

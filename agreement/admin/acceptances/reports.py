@@ -23,6 +23,7 @@ from agreement.editions.timeline import current_timelines
 from agreement.evidence.bundle import csv_chunks
 from agreement.models import Acceptance, AcceptanceKind, AuditEntry, Decline, Edition
 from agreement.models.audit import AuditAction
+from agreement.models.fields import LANGUAGE_CHOICES
 from agreement.notices.audience import count_by_language
 from agreement.text import languages
 
@@ -72,6 +73,7 @@ class ReportView(OfficerView):
         users = conf.audience()
         accepted = Acceptance.objects.filter(edition__in=counting, user__isnull=False)
         by_month = accepted.annotate(month=TruncMonth("at")).order_by("month", "kind", "language")
+        labels = dict(LANGUAGE_CHOICES)
         total, missing = users.count(), count_by_language(Acceptance.objects.users_without(users, counting))
         return self.render(
             "acceptance/report",
@@ -82,7 +84,10 @@ class ReportView(OfficerView):
             missing=sum(missing.values()),
             declined=Decline.objects.filter(edition=edition).count(),
             missing_by_language=[(code, label, missing[code]) for code, label in AUDIENCE_LANGUAGES if missing[code]],
-            rows=list(by_month.values("month", "kind", "language").annotate(count=Count("pk"))),
+            rows=[
+                {**row, "language": labels.get(row["language"], row["language"])}
+                for row in by_month.values("month", "kind", "language").annotate(count=Count("pk"))
+            ],
             kinds=dict(AcceptanceKind.choices),
         )
 

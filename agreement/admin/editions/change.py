@@ -16,13 +16,13 @@ import reversion
 from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.models import LogEntry
-from django.contrib.admin.utils import flatten_fieldsets, unquote
+from django.contrib.admin.utils import flatten_fieldsets, quote, unquote
 from django.contrib.admin.views.main import ChangeList
 from django.contrib.admin.widgets import AdminTextareaWidget
 from django.db import models, transaction
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse
-from django.urls import URLPattern, path
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import URLPattern, path, reverse
 from django.utils.decorators import method_decorator
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -63,6 +63,7 @@ from agreement.admin.editions.page import (
     may,
     missing_draft,
     posted_texts,
+    redirect_to_edition,
     refuse,
     refuse_edit,
 )
@@ -179,7 +180,10 @@ class EditionAdmin(SafeFilters[Edition], VersionAdmin, TranslationAdmin):  # typ
 
     class Media:
         css = {"all": ["agreement/admin.css"]}
-        js = [forms.Script(f"agreement/{name}.js", defer=True) for name in ("desk", "combine", "progress", "start")]
+        js = [
+            forms.Script(f"agreement/{name}.js", defer=True)
+            for name in ("writing", "desk", "combine", "progress", "start")
+        ]
 
     # The pages.
 
@@ -499,6 +503,21 @@ class EditionAdmin(SafeFilters[Edition], VersionAdmin, TranslationAdmin):  # typ
         if fingerprint(obj) != form.stored_fingerprint and HandOver.objects.forget_ready(obj):
             message = gettext("The draft was changed, so it is no longer marked as ready to publish.")
             self.message_user(request, message, messages.WARNING)
+
+    def response_change(self, request: HttpRequest, obj: Edition) -> HttpResponse:
+        """Return the redirect after a save. A restored revision leads to its draft. If ``_next`` is posted, the
+        redirect leads to the page that publishes the draft or hands it over.
+        """
+        if at := revisions.restored_at(request):
+            message = comments.restored_in_words(at, obj.agreement.time_zone)
+            return redirect_to_edition(self, request, obj, message)
+        response: HttpResponse = super().response_change(request, obj)
+        page = request.POST.get("_next")
+        if page in {"publish", "hand_over"}:
+            return HttpResponseRedirect(
+                reverse(f"{self.admin_site.name}:agreement_edition_{page}", args=[quote(obj.pk)])
+            )
+        return response
 
     def delete_model(self, request: HttpRequest, obj: Edition) -> None:
         AuditEntry.objects.log(AuditAction.DELETED, on=obj, by=request.user, digest=fingerprint(obj))

@@ -41,6 +41,13 @@ def restored(at: datetime) -> str:
     return json.dumps({"restored": at.isoformat()})
 
 
+def restored_in_words(at: datetime, zone: str) -> str:
+    """Return the phrase that the revision of that moment was restored, with the seconds, because two revisions can have
+    the same minute. ``zone`` is the name of the time zone.
+    """
+    return gettext("Restored the revision of: %(at)s") % {"at": moment(at, zone)}
+
+
 def in_words(revision: Revision, agreement: Agreement) -> str:
     """Return the comment of a revision of a draft of this agreement, in the language of the page. A comment that
     another program wrote in words is returned unchanged.
@@ -56,8 +63,7 @@ def in_words(revision: Revision, agreement: Agreement) -> str:
     if "before" in data:
         return gettext("Before the first save")
     if "restored" in data:
-        at = moment(datetime.fromisoformat(data["restored"]), zone, seconds=False)
-        return gettext("Restored the revision of: %(at)s") % {"at": at}
+        return restored_in_words(datetime.fromisoformat(data["restored"]), zone)
     if "imported" in data:
         words = gettext("Imported: %(names)s") % {"names": ", ".join(data["imported"])}
         return f"{words} · {TRACKED[data['tracked']]}" if data["tracked"] else words

@@ -52,9 +52,9 @@ class TestMailForm(forms.Form):
     """
 
     test_to = forms.MultipleChoiceField(
-        label=_("Test mails"),
+        label=_("Test e-mails"),
         widget=forms.CheckboxSelectMultiple,
-        error_messages={"required": _("Choose who gets the test mails.")},
+        error_messages={"required": _("Choose who gets the test e-mails.")},
     )
 
     def __init__(self, user: AbstractBaseUser, answer: QueryDict | None = None) -> None:
@@ -130,7 +130,7 @@ class DecisionView(EditionView, ABC):
         if form.is_valid():
             messages.add_message(self.request, *send_test_mails(form.recipients(), edition, self.kind))
         else:
-            messages.error(self.request, gettext("No test mail was sent. Choose who gets it."))
+            messages.error(self.request, gettext("No test e-mail was sent. Choose who gets it."))
         return form
 
     def letter_context(self, edition: Edition, tests: TestMailForm | None) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -190,11 +190,15 @@ def _posted_statements(request: HttpRequest) -> dict[str, object]:
 
 
 def _preview(body: str) -> dict[str, object]:
-    """Return the HTML of a text, its title, and the number, the label and the line of each numbered unit: sections,
-    clauses, sub-clauses, items and appendices.
+    """Return the HTML of a text, its title, and the number, the label, the line and the kind of each numbered unit:
+    sections, clauses, sub-clauses, items and appendices.
     """
     document = clauses.parse(body)
-    units = [{"number": unit.number, "label": unit.label, "line": unit.line} for unit in document.units if unit.number]
+    units = [
+        {"number": unit.number, "label": unit.label, "line": unit.line, "kind": unit.kind}
+        for unit in document.units
+        if unit.number
+    ]
     return {"html": document.html, "title": document.title, "units": units}
 
 
@@ -250,7 +254,8 @@ def writing_context(request: HttpRequest, edition: Edition) -> dict[str, Any]:
     there is one that differs from the draft, so that the page offers it. With ``?autosave`` it does not, because the
     form is then filled in with that text. 1 query, if the agreement of the draft is loaded.
     """
-    context: dict[str, Any] = {"writing": True, "has_file_field": True}
+    # The two texts need the width of the sidebar. The breadcrumbs lead to the other pages.
+    context: dict[str, Any] = {"writing": True, "has_file_field": True, "is_nav_sidebar_enabled": False}
     autosave = unsaved(request, edition)
     if autosave and "autosave" not in request.GET and request.method == "GET":
         at = dates.instant(autosave.at, active_language(), edition.agreement.time_zone, seconds=False)
@@ -294,12 +299,14 @@ def lint_findings(
     summaries: Mapping[str, str] | None,
     binding: Edition | None,
     stated: Mapping[str, object] | None = None,
+    cited: Mapping[str, Collection[str]] | None = None,
 ) -> list[Finding]:
     """Return the messages of the lint about these texts, errors first, then by language and line. The bodies and the
     summaries are given by language. The titles are the title lines of the bodies. The texts are compared with
     ``binding``, the edition in force; with ``None`` they are compared with nothing, and the summaries are not checked.
     Summaries that are ``None`` are not checked either. ``stated`` is the result of ``Edition.statements()``, as far as
-    it is known. The settings ``LINT_RULES`` and ``LINT_SILENCED`` apply.
+    it is known. ``cited`` are the clauses that templates of the site quote (:func:`cited_clauses`). The settings
+    ``LINT_RULES`` and ``LINT_SILENCED`` apply.
     """
     previous = {code: binding.text(code).body for code in bodies} if binding else None
     languages = {"kk": gettext("Kazakh"), "ru": gettext("Russian")}
@@ -324,6 +331,7 @@ def lint_findings(
             previous=previous,
             stated=stated,
             previous_stated=binding.statements() if binding else None,
+            cited=cited,
             **conf.lint_options(),
         )
     ]

@@ -90,8 +90,8 @@ class HandOverView(EditionView):
         people = get_user_model()._default_manager.filter(pk__in=[user.pk for user in recipients])
         sent, missed = send_letters(row, people, view=f"{self.model_admin.admin_site.name}:agreement_edition_change")
         if missed or not sent:
-            messages.warning(request, gettext("Mails that could not be sent: %(count)s.") % {"count": missed})
-        sentence = gettext("Done: %(state)s. Mails sent: %(count)s.")
+            messages.warning(request, gettext("E-mails that could not be sent: %(count)s.") % {"count": missed})
+        sentence = gettext("Done: %(state)s. E-mails sent: %(count)s.")
         return redirect_to_edition(
             self.model_admin, request, edition, sentence % {"state": row.get_state_display(), "count": sent}
         )

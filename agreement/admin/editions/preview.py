@@ -229,7 +229,7 @@ def send_test_mails(
                         return messages.ERROR, _outcome(sent, address, error)
                 sent.append(address)
     except ImproperlyConfigured as error:
-        return messages.ERROR, gettext("The test mail was not sent: %(fault)s") % {"fault": error}
+        return messages.ERROR, gettext("The test e-mail was not sent: %(fault)s") % {"fault": error}
     return messages.SUCCESS, _outcome(sent)
 
 
@@ -239,9 +239,9 @@ def _outcome(sent: list[str], address: str = "", fault: object = "") -> str:
     """
     sentences = []
     if sent:
-        sentence = gettext("Test mails in Kazakh and in Russian were sent to %(addresses)s.")
+        sentence = gettext("Test e-mails in Kazakh and in Russian were sent to %(addresses)s.")
         sentences.append(sentence % {"addresses": ", ".join(sent)})
     if address:
-        sentence = gettext("No test mail was sent to %(address)s: %(fault)s.")
+        sentence = gettext("No test e-mail was sent to %(address)s: %(fault)s.")
         sentences.append(sentence % {"address": address, "fault": fault})
     return " ".join(sentences)

@@ -21,15 +21,19 @@ from django.utils.translation import gettext_lazy as _
 from agreement import conf
 from agreement.admin.base import moment
 from agreement.admin.editions.cancel import CancelView
-from agreement.admin.editions.compare import changes_html, redlines
+from agreement.admin.editions.compare import LanguageRedline, changes_html, redlines
 from agreement.admin.editions.decision import DecisionView, TestMailForm
 from agreement.admin.editions.draft import Finding, lint_findings
 from agreement.admin.editions.fields import STATED_FIELDS, fingerprint, label, stated_in_words
 from agreement.admin.editions.forecast import sending_forecast
+from agreement.admin.editions.hand_over import hand_over_context
 from agreement.admin.editions.page import EditionView, may
 from agreement.admin.editions.preview import as_published, promised_from
+from agreement.admin.editions.upload import count_units
 from agreement.conf import active_language
+from agreement.editions.template_citations import cited_clauses
 from agreement.models import AcceptanceMode, Edition, EditionError, NoticeKind
+from agreement.models.audit import name_of
 from agreement.models.publishing import MAX_AHEAD, MIN_EFFECTIVE_FROM, require_second_person
 from agreement.models.succession import State
 from agreement.text import clauses, dates, languages
@@ -54,6 +58,17 @@ def local(day: date, clock: time, zone: str) -> datetime:
         raise ValidationError(message, code="ambiguous_time", params=params)
     message = _("%(time)s does not exist in %(zone)s, because the clocks are turned forward. Choose another time.")
     raise ValidationError(message, code="nonexistent_time", params=params)
+
+
+def _iso(at: datetime | None) -> str:
+    return at.isoformat() if at else ""
+
+
+def _changed(changes: list[LanguageRedline]) -> str:
+    """Return how much changed in a sentence; in one for each language, with its name, if they differ."""
+    names = {"kk": gettext("Kazakh"), "ru": gettext("Russian")}
+    sentences = {change.summary for change in changes}
+    return sentences.pop() if len(sentences) == 1 else " ".join(f"{names[one.code]}: {one.summary}" for one in changes)
 
 
 class PublishForm(forms.Form):
@@ -185,7 +200,7 @@ class PublishForm(forms.Form):
     def _require_confirmation(self, *, at_once: bool) -> None:
         if self.warning_keys - set(self.cleaned_data.get("warnings", ())):
             self.add_error("warnings", _("Tick each warning that you accept, or go back and correct the draft."))
-        confirmed = self.cleaned_data.get("confirmation", "").strip().casefold() == self.phrase
+        confirmed = self.cleaned_data.get("confirmation", "").strip(' «»“”"').casefold() == self.phrase
         if (at_once or self.warning_keys) and not confirmed:
             sentence = _("Type %(phrase)s to confirm: the edition takes effect immediately, or it has warnings.")
             self.add_error("confirmation", ValidationError(sentence, params={"phrase": self.phrase}))
@@ -199,7 +214,7 @@ class PublishQuestion:
     ``warnings`` those of them that are not errors. ``promised`` is the end of the promised notice period, counted from
     now; ``None`` if none is promised.
 
-    Creating an object takes 2 queries, if the agreement of the draft is loaded.
+    Creating an object takes at most 3 queries, if the agreement of the draft is loaded.
     """
 
     def __init__(self, edition: Edition) -> None:
@@ -210,7 +225,8 @@ class PublishQuestion:
         self.scheduled = self.last if self.last and self.last != self.binding else None
         self.bodies = {code: edition.text(code).body for code in languages.LANGUAGES}
         summaries = {code: edition.text(code).summary for code in languages.LANGUAGES}
-        self.findings = lint_findings(self.bodies, summaries, self.binding, edition.statements())
+        cited = cited_clauses(edition.agreement)
+        self.findings = lint_findings(self.bodies, summaries, self.binding, edition.statements(), cited)
         self.warnings = [finding for finding in self.findings if finding.severity != "error"]
         self.promised = promised_from(self.binding, self.now)
 
@@ -267,6 +283,7 @@ class PublishQuestion:
     def context(self, form: PublishForm, chosen: datetime | None, request: HttpRequest) -> dict[str, object]:
         """Return the template context, for an edition that takes effect at the chosen moment (``None``: now)."""
         binding, scheduled = self.binding, self.scheduled
+        compared = [(other, redlines(other, self.edition)) for other in (binding, scheduled) if other]
         return {
             "form": form,
             "problem": self._problem(cast("AbstractBaseUser", request.user)),
@@ -275,7 +292,9 @@ class PublishQuestion:
             "texts": [self._text_facts(code) for code in languages.LANGUAGES],
             "parallel": len({clauses.parse(body).numbers for body in self.bodies.values()}) == 1,
             "stated": [(label(name), self._stated(name)) for name in STATED_FIELDS],
-            "compared": [(other, redlines(other, self.edition)) for other in (binding, scheduled) if other],
+            "compared": compared,
+            "replaced": compared[-1][0] if compared else None,
+            "changed": _changed(compared[-1][1]) if compared else "",
             "binding": binding,
             "binding_from": binding and moment(binding.effective_from, self.zone, seconds=False),
             "scheduled": scheduled,
@@ -283,6 +302,7 @@ class PublishQuestion:
             "promised": self.promised and moment(self.promised, self.zone, seconds=False),
             "accept_by": self._accept_by(chosen),
             "chosen": chosen,
+            "publisher": name_of(request.user),
             "forecast": sending_forecast(self.edition, chosen, binding),
             "zone": f"{dates.zone(self.now, active_language(), self.zone)}, {self.zone}",
             "now": moment(self.now, self.zone, seconds=False),
@@ -318,9 +338,7 @@ class PublishQuestion:
         sections, and its number of other numbered units: clauses, sub-clauses, items and appendices.
         """
         text = self.edition.text(code)
-        units = clauses.parse(text.body).clauses
-        sections = sum(unit.kind == "section" for unit in units)
-        return code, text, len(text.body), sections, len(units) - sections
+        return code, text, len(text.body), *count_units(text.body)
 
     def _stated(self, name: str) -> object:
         """Return the value of a field of the draft as the page displays it. If the edition in force has another value,
@@ -336,8 +354,9 @@ class PublishView(DecisionView):
     refused, or another person must publish it, the page states this, and has no form. If the edition is published
     already, the page refuses with the status 409. A POST is refused in the same way if the draft, or the last edition
     that was not cancelled, has changed since the page was opened. If the form is not valid, or the publication is
-    refused, the page is displayed again with the status 400. After the publication the response is a redirect to the
-    edition.
+    refused, the page is displayed again with the status 400. So it is if the user chose another moment than the letter
+    above the button states; the posted field ``letter`` has the moment of the letter. After the publication the
+    response is a redirect to the edition.
     """
 
     action = "publish"
@@ -356,6 +375,12 @@ class PublishView(DecisionView):
             return outdated
         question = PublishQuestion(edition)
         form = question.form(self.request.POST)
+        chosen = question.chosen(form)
+        if form.is_valid() and self.request.POST.get("letter", _iso(chosen)) != _iso(chosen):
+            sentence = _(
+                "You chose another moment. Read the letter above the button again, which now has it; then publish."
+            )
+            form.add_error("when", sentence)
         if form.is_valid():
             try:
                 edition.publish(
@@ -370,7 +395,7 @@ class PublishView(DecisionView):
                 sentence = gettext("Published: %(edition)s. Effective from: %(at)s. SHA-256: %(digest)s")
                 at = moment(edition.effective_from, question.zone, seconds=False)
                 return self.done(edition, sentence % {"edition": edition, "digest": edition.digest, "at": at})
-        return self.show(question, form, question.chosen(form))
+        return self.show(question, form, chosen)
 
     def test(self, edition: Edition) -> HttpResponse:
         if outdated := self.refuse_outdated(edition):
@@ -394,6 +419,7 @@ class PublishView(DecisionView):
             title=gettext("Publish: %(edition)s") % {"edition": question.edition},
             **question.context(form, chosen, self.request),
             **self.letter_context(as_published(question.edition, chosen), tests),
+            **hand_over_context(question.edition),
         )
 
     def refuse_outdated(self, edition: Edition) -> HttpResponse | None:

@@ -3,26 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import replace
 from typing import Any, cast
 
 import reversion
 from django import forms
 from django.conf import settings
-from django.core import signing
+from django.contrib import messages
+from django.contrib.admin.utils import quote
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.core.files import File
 from django.db import transaction
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.http.response import HttpResponseBase
+from django.urls import reverse
 from django.utils.text import capfirst
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from agreement.admin.editions import comments
+from agreement.admin.editions.compare import redlines
 from agreement.admin.editions.draft import findings_summary, lint_findings
 from agreement.admin.editions.fields import fingerprint, label
-from agreement.admin.editions.page import EditionView, redirect_to_edition
+from agreement.admin.editions.page import EditionView, may, redirect_to_edition
+from agreement.admin.editions.upload import ImportedFile
+from agreement.editions.template_citations import cited_clauses
 from agreement.models import Agreement, AuditEntry, Edition
 from agreement.models.editions import CARRIED_FIELDS, EditionQuerySet
 from agreement.text import clauses, languages, source
@@ -30,104 +35,23 @@ from agreement.text.front_matter import MAX_APPROVAL, front_matter
 from agreement.text.parallel import Pair, upper_levels
 from agreement.word import files, reader
 
-#: The fields of the signed report about a file. They are all fields except the language, the name and the two texts.
-REPORT_FIELDS = ("changed", "insertions", "deletions", "left_out", "uncertain")
-REPORT_SALT = "agreement.import"
-#: How many notes of one kind (such as comments or footnotes) the page displays, and how many characters of each.
-MAX_NOTES, MAX_NOTE_LENGTH = 50, 1000
 #: How many rows of numbers the page displays.
 MAX_ROWS = 500
 #: How many bytes are allowed for what the second page, which displays what was read, posts in addition to the texts.
 IMPORT_FORM_OVERHEAD = 20_000
 APPROVAL_FIELDS = tuple(f"approval_{code}" for code in languages.LANGUAGES)
-
-
-@dataclass(slots=True)
-class ImportedFile:
-    """An imported file: its text with all tracked changes accepted, its text with all rejected, and a report. The two
-    texts are equal if no change was tracked and no word was struck out.
-
-    ``code`` is the language of the text, and ``name`` the name of the file. ``changed`` are sentences about what the
-    import changed. ``insertions`` and ``deletions`` are the numbers of tracked changes.
-    """
-
-    code: str
-    name: str
-    accepted: str
-    rejected: str
-    changed: list[str] = field(default_factory=list)
-    insertions: int = 0
-    deletions: int = 0
-    left_out: list[tuple[str, list[str], int]] = field(default_factory=list)
-    """What was left out: for each kind, its label, up to ``MAX_NOTES`` notes, such as comments or footnotes, and how
-    many there are. Kinds that are only counted, such as pictures, have no notes.
-    """
-    uncertain: list[tuple[str, str]] = field(default_factory=list)
-    """Up to ``MAX_NOTES`` automatic numbers that Word may print differently, each with the first words after it. The
-    number is ``""`` if it is not in the text.
-    """
-
-    @classmethod
-    def from_read(cls, code: str, read: files.ReadFile) -> ImportedFile:
-        """Return the file from what was read, with notes that are not too many and not too long for the page."""
-        document = read.manuscript
-        return cls(
-            code=code,
-            name=read.name,
-            accepted=document.accepted,
-            rejected=document.rejected,
-            changed=read.changed(),
-            insertions=document.insertions,
-            deletions=document.deletions,
-            left_out=[
-                (kind, [note[:MAX_NOTE_LENGTH] for note in notes[:MAX_NOTES]], count)
-                for kind, notes, count in read.left_out()
-            ],
-            uncertain=document.uncertain[:MAX_NOTES],
-        )
-
-    @property
-    def tracked(self) -> bool:
-        """Whether the text with the tracked changes accepted differs from the text with them rejected."""
-        return self.accepted != self.rejected
-
-    @property
-    def report(self) -> str:
-        """The fields of the report about the file (``REPORT_FIELDS``), signed. The page that displays the import posts
-        it back.
-        """
-        return signing.dumps({name: getattr(self, name) for name in REPORT_FIELDS}, salt=REPORT_SALT, compress=True)
-
-    @classmethod
-    def from_post(cls, code: str, posted: Mapping[str, str]) -> ImportedFile:
-        """Return the file from the data that the second page posts. The texts are not signed, because an author may
-        write any text; they are normalised as an import is. If the signature of the report is missing or wrong, the
-        report is empty. A missing accepted text is ``""``, and a missing rejected text equals the accepted one.
-        """
-        accepted = source.normalise(posted.get(f"accepted_{code}", ""))
-        rejected = source.normalise(posted.get(f"rejected_{code}", accepted))
-        try:
-            report = signing.loads(posted.get(f"report_{code}", ""), salt=REPORT_SALT)
-        except signing.BadSignature:
-            report = {}
-        return cls(code=code, name=posted.get(f"name_{code}", ""), accepted=accepted, rejected=rejected, **report)
-
-    @property
-    def title(self) -> str:
-        """The title of the accepted text, cut to the length that an edition can have."""
-        return clauses.title_line(self.accepted)[: clauses.LONGEST_TITLE]
-
-    @property
-    def units(self) -> int:
-        """How many numbered units the accepted text has: sections, clauses, sub-clauses, items and appendices."""
-        return len(clauses.parse(self.accepted).numbers)
+TITLE_FIELDS = tuple(f"title_{code}" for code in languages.LANGUAGES)
+SUMMARY_FIELDS = tuple(f"summary_{code}" for code in languages.LANGUAGES)
 
 
 class StartForm(forms.Form):
     """The form that asks how the draft begins. In a valid form that begins with an edition, the cleaned ``edition`` is
     the edition or draft that the user chose, which must be of the chosen agreement; if they chose none, it is the
-    edition of the agreement that is in force. In one that begins with files, the cleaned ``kk`` and ``ru`` are objects
-    of :class:`ImportedFile`.
+    edition of the agreement that is in force. In one that begins with files, ``imported`` has both of them.
+
+    ``imported`` has the files that were read, by language, also if the form is not valid. The page then posts them back
+    as ``kept_kk`` and ``kept_ru``, because a browser does not choose a file again. ``by_language`` is set by the script
+    of the page if both files were chosen together: then each is taken for the language in which it is written.
     """
 
     EDITION, FILES, EMPTY = "edition", "files", "empty"
@@ -149,29 +73,39 @@ class StartForm(forms.Form):
     )
     kk = forms.FileField(label=_("Text in Kazakh"), required=False)
     ru = forms.FileField(label=_("Text in Russian"), required=False)
+    by_language = forms.BooleanField(required=False, widget=forms.HiddenInput)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.imported: dict[str, ImportedFile] = {}
         editions = Edition.objects.select_related("agreement")
         field = cast("forms.ModelChoiceField[Edition]", self.fields["edition"])
         field.queryset = editions.without_texts("body", "summary").order_by("agreement__slug", "-number", "-pk")
         for code in languages.LANGUAGES:
             self.fields[code].widget.attrs["accept"] = ".md,.txt,.docx,text/markdown,text/plain"
 
+    @property
+    def uploads(self) -> list[tuple[forms.BoundField, ImportedFile | None]]:
+        """The field of each file, with the file that was read and is posted back."""
+        return [(self[code], self.imported.get(code)) for code in languages.LANGUAGES]
+
     def clean(self) -> None:
         begin = self.cleaned_data.get("begin")
-        if begin != self.FILES and any(code in self.files for code in languages.LANGUAGES):
+        chosen = any(code in self.files for code in languages.LANGUAGES)
+        if begin == self.FILES or chosen:
+            self._read_files()
+        if begin == self.FILES:
+            self._require_both_files()
+        elif chosen:
             self.data = self.data.copy()  # type: ignore[attr-defined]  # a QueryDict
             self.data["begin"] = self.FILES  # type: ignore[index]
-            self.add_error(
-                "begin",
-                _("You chose files, but not to start with them. Choose the files again, or choose how to start again."),
+            sentence = _(
+                "You chose files, but not to start with them. They are kept: go on with them, or choose how to start"
+                " again."
             )
-            return
-        if begin == self.EDITION and self.cleaned_data.get("agreement"):
+            self.add_error("begin", sentence)
+        elif begin == self.EDITION and self.cleaned_data.get("agreement"):
             self._clean_edition(self.cleaned_data["agreement"])
-        if begin == self.FILES:
-            self._clean_files()
 
     def _clean_edition(self, agreement: Agreement) -> None:
         edition = self.cleaned_data.get("edition")
@@ -183,24 +117,53 @@ class StartForm(forms.Form):
         elif edition.agreement_id != agreement.pk:
             self.add_error("edition", _("It is an edition of another agreement."))
 
-    def _clean_files(self) -> None:
-        """Read the files. The cleaned value of each field is then an :class:`ImportedFile`. If a file is missing or
-        can't be used, its field gets an error instead. If both can be used, but are together too large for the second
-        page, the field ``ru`` gets an error.
+    def _read_files(self) -> None:
+        """Read the chosen files into ``imported``. A language for which none is chosen gets the file that is posted
+        back. The field of a file that can't be used gets an error. If both are in one language, the field of the other
+        language gets it.
         """
         for code in languages.LANGUAGES:
-            if not self.cleaned_data.get(code):
-                self.add_error(code, _("Choose the file of this text."))
+            file: File[bytes] | None = self.cleaned_data.get(code)
+            if file is None:
+                kept = None if code in self.errors else ImportedFile.from_packed(self.data.get(f"kept_{code}", ""))
+                self.imported |= {code: replace(kept, code=code)} if kept else {}
                 continue
-            file: File[bytes] = self.cleaned_data[code]
             try:
                 read = files.read_file(file.read(files.MAX_BYTES + 1), str(file.name), language=code, encoding="")
             except source.SourceError as error:
                 self.add_error(code, f"{error} {error.hint}".strip())
             else:
-                self.cleaned_data[code] = ImportedFile.from_read(code, read)
+                self.imported[code] = ImportedFile.from_read(code, read)
+        bodies = {code: file.accepted for code, file in self.imported.items()}
+        if self.cleaned_data.get("by_language") and languages.swapped(bodies):
+            exchanged = {"kk": self.imported["ru"], "ru": self.imported["kk"]}
+            self.imported = {code: replace(file, code=code) for code, file in exchanged.items()}
+        self._require_both_languages([languages.recognise(body) for body in bodies.values()])
+
+    def _require_both_languages(self, found: list[str]) -> None:
+        """Add an error, and drop one of the two files, if both are in the same language."""
+        if found not in (["kk", "kk"], ["ru", "ru"]):
+            return
+        names = {"first": self.imported["kk"].name, "second": self.imported["ru"].name}
+        if found == ["kk", "kk"]:
+            other = "ru"
+            sentence = _(
+                "Both files are in Kazakh: %(first)s and %(second)s. Choose the file with the Russian text here."
+            )
+        else:
+            other = "kk"
+            sentence = _(
+                "Both files are in Russian: %(first)s and %(second)s. Choose the file with the Kazakh text here."
+            )
+        del self.imported[other]
+        self.add_error(other, sentence % names)
+
+    def _require_both_files(self) -> None:
+        for code in languages.LANGUAGES:
+            if code not in self.imported and code not in self.errors:
+                self.add_error(code, _("Choose the file of this text."))
         if not self.errors:
-            self._require_form_size([self.cleaned_data[code] for code in languages.LANGUAGES])
+            self._require_form_size(list(self.imported.values()))
 
     def _require_form_size(self, files: list[ImportedFile]) -> None:
         """Add an error if the texts are too large for the second page, which posts them back. The limit is Django's
@@ -217,9 +180,9 @@ class StartForm(forms.Form):
 
 
 class ImportForm(forms.Form):
-    """The form on which the author confirms an import: what the edition states, its approvals, whether tracked changes
-    are accepted (required if the text depends on it), and that they know what was left out (required if something was).
-    The keyword argument ``files``, the imported files, is required.
+    """The form on which the author confirms an import: the titles, what the edition states, its approvals, the
+    summaries, whether tracked changes are accepted (required if the text depends on it), and that they know what was
+    left out (required if something was). The keyword argument ``files``, the imported files, is required.
     """
 
     agreement = forms.ModelChoiceField(Agreement.objects.all(), widget=forms.HiddenInput)
@@ -233,7 +196,15 @@ class ImportForm(forms.Form):
 
     def __init__(self, *args: Any, files: list[ImportedFile], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields |= forms.fields_for_model(Edition, (*APPROVAL_FIELDS, *CARRIED_FIELDS))
+        self.files_by_language = {file.code: file for file in files}
+        self.fields |= forms.fields_for_model(Edition, (*APPROVAL_FIELDS, *SUMMARY_FIELDS, *CARRIED_FIELDS))
+        for name, file in zip(TITLE_FIELDS, files, strict=True):
+            self.fields[name] = forms.CharField(
+                label=capfirst(label(name)), required=bool(file.title), max_length=clauses.LONGEST_TITLE
+            )
+        for name in SUMMARY_FIELDS:
+            self.fields[name].label = capfirst(label(name))
+            self.fields[name].widget = forms.Textarea({"rows": 3})
         for name in APPROVAL_FIELDS:
             self.fields[name].label = capfirst(label(name))
             self.fields[name].widget = forms.Textarea({"rows": 2, "maxlength": MAX_APPROVAL})
@@ -241,15 +212,31 @@ class ImportForm(forms.Form):
         self.fields["seen"].required = any(file.left_out for file in files)
 
     def clean(self) -> dict[str, Any]:
-        """Make each approval one line."""
-        for name in APPROVAL_FIELDS:
-            if approval := self.cleaned_data.get(name):
-                self.cleaned_data[name] = " ".join(approval.split())
+        """Make each approval one line, and put a corrected title into the text. The cleaned ``kk`` and ``ru`` are the
+        chosen texts.
+        """
+        for name in (*APPROVAL_FIELDS, *TITLE_FIELDS):
+            if words := self.cleaned_data.get(name):
+                self.cleaned_data[name] = " ".join(words.split())
+        chosen = "rejected" if self.cleaned_data.get("tracked") == "rejected" else "accepted"
+        for code, file in self.files_by_language.items():
+            body, title = getattr(file, chosen), self.cleaned_data.get(f"title_{code}", "")
+            if title and title != file.title:
+                body = clauses.replace_title(body, title)
+                if clauses.title_line(body) != title:
+                    sentence = _("“%(title)s” can't be a title: it looks like another part of the text. Write another.")
+                    self.add_error(f"title_{code}", sentence % {"title": title})
+            self.cleaned_data[code] = body
         return self.cleaned_data
 
     @property
-    def approvals(self) -> list[forms.BoundField]:
-        return [self[name] for name in APPROVAL_FIELDS]
+    def read(self) -> list[forms.BoundField]:
+        """The fields that are filled in from the texts: both titles, then both approvals."""
+        return [self[name] for name in (*TITLE_FIELDS, *APPROVAL_FIELDS)]
+
+    @property
+    def summaries(self) -> list[forms.BoundField]:
+        return [self[name] for name in SUMMARY_FIELDS]
 
     @property
     def stated(self) -> list[forms.BoundField]:
@@ -280,7 +267,7 @@ class StartView(EditionView):
             return self._ask(form)
         answer = form.cleaned_data
         if answer["begin"] == StartForm.FILES:
-            return self._show_import(answer["agreement"], [answer[code] for code in languages.LANGUAGES])
+            return self._show_import(answer["agreement"], [form.imported[code] for code in languages.LANGUAGES])
         if edition := answer["edition"] if answer["begin"] == StartForm.EDITION else None:
             bodies = {code: edition.text(code).body for code in languages.LANGUAGES}
             stated = {name: getattr(edition, name) for name in CARRIED_FIELDS}
@@ -293,8 +280,9 @@ class StartView(EditionView):
 
     def _begin(self, agreement: Agreement, bodies: dict[str, str], comment: str, **stated: Any) -> HttpResponse:
         """Create the draft, its first revision, an audit entry and an entry in the history of the admin. Return a
-        redirect to the draft. ``stated`` are further fields of the draft, and ``comment`` describes its origin. Raises
-        ``ValidationError`` for invalid texts, and then creates nothing.
+        redirect to the draft, or to the page that publishes it if ``publish`` is posted as ``_next``. ``stated`` are
+        further fields of the draft, and ``comment`` describes its origin. Raises ``ValidationError`` for invalid texts,
+        and then creates nothing.
 
         If :meth:`_earlier` finds a draft, because the page was submitted twice, nothing is created, and the redirect
         leads to that draft.
@@ -311,6 +299,11 @@ class StartView(EditionView):
             message = gettext("The draft was created already. Nothing was created again.")
             return redirect_to_edition(self.model_admin, self.request, earlier, message)
         self.model_admin.log_addition(self.request, edition, comment)
+        if self.request.POST.get("_next") == "publish":
+            messages.success(self.request, gettext("The draft was created."))
+            return HttpResponseRedirect(
+                reverse(f"{self.model_admin.admin_site.name}:agreement_edition_publish", args=[quote(edition.pk)])
+            )
         message = gettext("The draft was created. Write its text, then save it.")
         return redirect_to_edition(self.model_admin, self.request, edition, message)
 
@@ -336,11 +329,12 @@ class StartView(EditionView):
         binding = Edition.objects.in_force().filter(agreement=agreement).first()
         bodies = {file.code: file.accepted for file in imported}
         swapped = languages.swapped(bodies)
-        # If the files are swapped, nearly every finding says so. A draft gets its summaries later.
+        # If the files are swapped, nearly every finding says so. The summaries are written on this page or later.
         stated = (binding or Edition(agreement=agreement)).statements()
-        findings = [] if swapped else lint_findings(bodies, None, binding, stated)
+        findings = [] if swapped else lint_findings(bodies, None, binding, stated, cited_clauses(agreement))
         if form is None:
             initial: dict[str, Any] = {"agreement": agreement.pk}
+            initial |= {f"title_{file.code}": file.title for file in imported}
             initial |= {f"approval_{code}": front_matter(body).approval for code, body in bodies.items()}
             initial |= {name: getattr(binding, name) for name in CARRIED_FIELDS if binding}
             form = ImportForm(initial=initial, files=imported)
@@ -351,7 +345,11 @@ class StartView(EditionView):
             title=gettext("Import: the text that was read"),
             files=imported,
             binding=binding,
+            redlines=redlines(binding, _unsaved(agreement, bodies)) if binding and not swapped else [],
             swapped=swapped,
+            may_publish=not swapped
+            and may(self.model_admin, self.request, "publish")
+            and all(finding.severity != "error" for finding in findings),
             tracked=any(file.tracked for file in imported),
             left_out=any(file.left_out for file in imported),
             rows=rows[:MAX_ROWS],
@@ -361,11 +359,11 @@ class StartView(EditionView):
         )
 
     def _swap(self, request: HttpRequest) -> HttpResponse:
-        """Return the second page with the two files and their approvals exchanged, and with the other fields as the
-        author left them. Raises ``PermissionDenied`` if no existing agreement is posted.
+        """Return the second page with the two files, their titles and their approvals exchanged, and with the other
+        fields as the author left them. Raises ``PermissionDenied`` if no existing agreement is posted.
         """
         posted = {name: str(value) for name, value in request.POST.items()}
-        for name in ("name", "report", "accepted", "rejected", "approval"):
+        for name in ("name", "report", "accepted", "rejected", "title", "approval"):
             kk, ru = f"{name}_kk", f"{name}_ru"
             values = {kk: posted.pop(ru, None), ru: posted.pop(kk, None)}
             posted |= {key: value for key, value in values.items() if value is not None}
@@ -389,11 +387,10 @@ class StartView(EditionView):
             if agreement is None:
                 raise PermissionDenied
             return self._show_import(agreement, imported, form)
-        chosen = form.cleaned_data["tracked"] or "accepted"
-        bodies = {file.code: getattr(file, chosen) for file in imported}
-        tracked = chosen if any(file.tracked for file in imported) else ""
+        bodies = {code: form.cleaned_data[code] for code in languages.LANGUAGES}
+        tracked = form.cleaned_data["tracked"] or "accepted" if any(file.tracked for file in imported) else ""
         comment = comments.imported([file.name[:200] for file in imported], tracked=tracked)
-        stated = {name: form.cleaned_data[name] for name in (*APPROVAL_FIELDS, *CARRIED_FIELDS)}
+        stated = {name: form.cleaned_data[name] for name in (*APPROVAL_FIELDS, *SUMMARY_FIELDS, *CARRIED_FIELDS)}
         try:
             return self._begin(form.cleaned_data["agreement"], bodies, comment, **stated)
         except ValidationError as error:
@@ -405,6 +402,11 @@ class StartView(EditionView):
         return self.render(
             template, status=400 if form.errors else 200, form=form, add=True, after=after or 0, **context
         )
+
+
+def _unsaved(agreement: Agreement, bodies: Mapping[str, str]) -> Edition:
+    """Return a draft with these bodies that is not saved."""
+    return Edition(agreement=agreement, **{f"body_{code}": body for code, body in bodies.items()})
 
 
 def _initial(request: HttpRequest) -> dict[str, Any]:

@@ -27,18 +27,24 @@ from agreement.admin.base import (
     moment,
     moment_column,
 )
-from agreement.admin.notices.progress import CHANNEL_LABELS, NoticeActionView, ProgressView, reason_in_words
+from agreement.admin.notices.progress import CHANNEL_LABELS, NoticeActionView, ProgressView
 from agreement.admin.notices.state import StateFilter, state_badge
 from agreement.admin.notices.unreached import UnreachedCsvView, UnreachedView
 from agreement.conf import active_language
 from agreement.models import Delivery, Notice, NoticeText, Progress
+from agreement.notices.reasons import reason_in_words
 from agreement.text import dates
 
 
 class NoticeTextInline(ReadOnly, admin.StackedInline[NoticeText, Notice]):
     model = NoticeText
     extra = 0
-    fields = ["channel", "language", "subject", "text", "digest"]
+    fields = ["by", "language", "subject", "text", "digest"]
+    readonly_fields = ["by"]
+
+    @admin.display(description=_("channel"))
+    def by(self, text: NoticeText) -> str:
+        return str(CHANNEL_LABELS.get(text.channel, text.channel))
 
 
 @admin.register(Notice)

@@ -8,7 +8,6 @@ the middle of the page.
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from math import ceil
@@ -29,41 +28,14 @@ from agreement.admin.base import AdminView, MissingRight, moment, redirect_missi
 from agreement.admin.rights import explain_denied
 from agreement.conf import active_language
 from agreement.models import ChannelState, Notice, Progress
-from agreement.models.notices import (
-    ACCOUNT_GONE,
-    ADDRESS_NOT_TAKEN,
-    CANCELLED,
-    ENDED,
-    IN_EFFECT,
-    INACTIVE,
-    INVALID_ADDRESS,
-    NO_ADDRESS,
-    NOT_IN_AUDIENCE,
-    PERHAPS_SENT,
-    REMOVED,
-)
 from agreement.models.progress import NoticeState, notice_state
 from agreement.notices.forecast import expected_end, speed
+from agreement.notices.reasons import REASON_LABELS, reason_in_words
 from agreement.notices.unreached import resend_reachable
 from agreement.text import dates
 
 #: The labels of the app's own channels. The label of another channel is its ``name``.
 CHANNEL_LABELS = {"email": _("e-mail")}
-#: The labels of the reasons in the ledger. A channel of the site may have other reasons, which have no label.
-REASON_LABELS = {
-    "": _("other reasons"),
-    NO_ADDRESS: _("no address"),
-    INVALID_ADDRESS: _("invalid address"),
-    ADDRESS_NOT_TAKEN: _("the mail server takes no address with such letters"),
-    CANCELLED: _("the edition was cancelled"),
-    PERHAPS_SENT: _("the edition was cancelled; sending was interrupted, and the message may have been sent"),
-    IN_EFFECT: _("the edition is in effect already"),
-    NOT_IN_AUDIENCE: _("no longer in the audience"),
-    ACCOUNT_GONE: _("the account was deleted"),
-    INACTIVE: _("the account is inactive"),
-    ENDED: _("the agreement with the user has ended"),
-    REMOVED: _("this channel is no longer used"),
-}
 #: The states in which the numbers on the page change by themselves.
 RUNNING = frozenset({NoticeState.DELAY, NoticeState.SENDING})
 #: The actions on a notice: the permission and the translated name of each.
@@ -72,15 +44,6 @@ NOTICE_ACTIONS = (
     ("resume_notice", _("resume the sending")),
     ("resend_notice", _("send again to users who were not reached")),
 )
-
-
-def reason_in_words(reason: str) -> str:
-    """Return the label of a reason in the ledger, in the language of the page. An unknown reason and ``""`` are
-    returned unchanged.
-    """
-    if found := re.fullmatch(r"overtaken by edition (\d+)", reason):
-        return gettext("overtaken by edition %(number)s") % {"number": found[1]}
-    return str(REASON_LABELS[reason]) if reason and reason in REASON_LABELS else reason
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,10 +14,10 @@ from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from agreement.admin.notices.progress import reason_in_words
 from agreement.models import Edition, Notice, Progress
 from agreement.models.notices import NoticeQuerySet
 from agreement.models.progress import UNDER_WAY, NoticeState, notice_state
+from agreement.notices.reasons import reason_in_words
 
 
 def notices_with_state() -> NoticeQuerySet:

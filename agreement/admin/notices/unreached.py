@@ -14,10 +14,11 @@ from django.utils.translation import gettext_lazy as _
 
 from agreement import conf
 from agreement.admin.base import MissingRight, moment, redirect_missing
-from agreement.admin.notices.progress import CHANNEL_LABELS, NoticeView, reason_in_words
+from agreement.admin.notices.progress import CHANNEL_LABELS, NoticeView
 from agreement.evidence.bundle import csv_chunks
 from agreement.models import AuditEntry
 from agreement.models.audit import AuditAction, name_of
+from agreement.notices.reasons import reason_in_words
 from agreement.notices.unreached import Cause, Unreached, all_unreached, count_by_cause, unreached
 
 #: How many users one page lists.

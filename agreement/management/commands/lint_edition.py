@@ -11,6 +11,7 @@ from django.utils.translation import ngettext
 
 from agreement import conf
 from agreement.conf import active_language
+from agreement.editions.template_citations import cited_clauses
 from agreement.management import add_file_options, command_error, printable, read_texts
 from agreement.models import Edition
 from agreement.text import languages
@@ -102,9 +103,9 @@ def edition_messages(pk: int) -> tuple[Message, ...]:
     """Return the messages of the lint about the edition with that primary key, a draft or a published one. It is
     compared with the edition of the agreement with the next lower number that was not cancelled; a draft with the last
     published one that was not cancelled. If there is none, the lint gets no previous texts. Raises ``CommandError`` if
-    no edition has that key. 2 queries.
+    no edition has that key. For a draft, the clauses are known that templates of the site quote. At most 3 queries.
     """
-    draft = Edition.objects.filter(pk=pk).first()
+    draft = Edition.objects.filter(pk=pk).select_related("agreement").first()
     if draft is None:
         raise command_error(f"There is no edition with id {pk}.", "import_edition prints the id of each draft.")
     published = Edition.objects.published().binding().filter(agreement=draft.agreement_id)
@@ -118,5 +119,6 @@ def edition_messages(pk: int) -> tuple[Message, ...]:
         previous={code: previous.text(code).body for code in languages.LANGUAGES} if previous else None,
         stated=draft.statements(),
         previous_stated=previous.statements() if previous else None,
+        cited=None if draft.number else cited_clauses(draft.agreement),
         **conf.lint_options(),
     )

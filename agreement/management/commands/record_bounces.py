@@ -28,7 +28,9 @@ class Command(BaseCommand):
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("source", help="a folder in the Maildir format, an mbox or a mail, or - for standard input")
+        parser.add_argument(
+            "source", help="a folder in the Maildir format, an mbox or a message, or - for standard input"
+        )
         parser.add_argument("--dry-run", action="store_true", help="print the counts, and record and mark nothing")
 
     @no_translations

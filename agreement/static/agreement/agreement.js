@@ -65,8 +65,8 @@ addEventListener(
   "toggle",
   (event) => {
     const card = event.target;
-    if (!card.open || !card.matches(".agreement-card") || !navigator.clipboard) return;
-    for (const citation of card.querySelectorAll(".agreement-cite:not(:has(button))")) {
+    if (!card.open || !card.matches(".agreement-card")) return;
+    for (const citation of navigator.clipboard ? card.querySelectorAll(".agreement-cite:not(:has(button))") : []) {
       const words = citation.textContent;
       const button = document.createElement("button");
       button.type = "button";
@@ -78,6 +78,8 @@ addEventListener(
       });
       citation.append(button);
     }
+    /* A card below the window would open unseen. */
+    if (card.getBoundingClientRect().bottom > innerHeight) card.scrollIntoView({ block: "nearest", behavior: quick });
   },
   true,
 );

@@ -1,5 +1,6 @@
-/* The writing page: clause numbers and findings in the margin, a preview, two texts that scroll together, and storage
-   for unsaved text. Without this script the page is an ordinary form of the admin. */
+/* The writing page: clause numbers and findings in the margin, a bar at the bottom with the findings, the preview and the
+   changes, two texts that scroll together, and storage for unsaved text. Without this script the page is an ordinary form
+   of the admin. */
 "use strict";
 (() => {
     const desk = document.getElementById("agreement-desk");
@@ -14,7 +15,7 @@
     };
     const languages = ["kk", "ru"];
     const sides = {};
-    let texts = {}, messages = [], checks = 0, saving = false, sure = false, dirty = false, together = true, panel = "preview";
+    let texts = {}, messages = [], changes = {}, checks = 0, saving = false, sure = false, dirty = false, together = true, panel = "";
 
     // Each text has a margin and a list of findings.
     for (const language of languages) {
@@ -22,57 +23,80 @@
         if (!area) return;
         const editor = make("div", "agreement-editor"), margin = make("div", "agreement-margin");
         const marks = make("div", "agreement-marks"), mirror = make("div", "agreement-mirror");
-        const findings = make("ul", "agreement-findings");
-        findings.setAttribute("aria-label", labels.findings);
-        margin.setAttribute("aria-hidden", "true");
-        mirror.setAttribute("aria-hidden", "true");
+        const glass = make("div", "agreement-glass"), band = make("div", "agreement-band");
+        for (const it of [margin, mirror, glass]) it.setAttribute("aria-hidden", "true");
         area.before(editor);
+        band.hidden = true;
+        glass.append(band);
         margin.append(marks);
-        editor.append(margin, area, mirror);
+        editor.append(margin, area, glass, mirror);
         const counterpart = make("button", "button agreement-counterpart", labels.counterpart);
         counterpart.type = "button";
         counterpart.lang = document.documentElement.lang;
-        editor.after(counterpart, findings);
-        sides[language] = {area, margin, marks, mirror, findings, tops: [], other: languages.find((it) => it !== language)};
+        editor.after(counterpart);
+        sides[language] = {area, margin, marks, mirror, band, tops: [], other: languages.find((it) => it !== language)};
         counterpart.addEventListener("click", () => toCounterpart(language, unitAt(language, lineOf(area))));
         area.addEventListener("scroll", () => follow(language), {passive: true});
-        area.addEventListener("input", () => { breakLines(area); changed(); });
-        for (const event of ["keyup", "click"]) area.addEventListener(event, () => showInPreview(language));
+        area.addEventListener("input", changed);
+        for (const event of ["keyup", "click", "focus"]) area.addEventListener(event, () => mark(language));
+        area.addEventListener("agreement:moved", () => { toLine(language, lineOf(area)); });
+        area.addEventListener("agreement:pasted", (event) => {
+            const left = event.detail.map((kind) => labels[kind]).filter(Boolean);
+            if (left.length) stored.textContent = labels.left.replace("{}", left.join(", "));
+        });
         new ResizeObserver(() => { measure(language); draw(language); }).observe(area);
     }
 
-    // The bar and the panel below the two texts.
-    const bar = make("div", "agreement-bar"), status = make("span", "agreement-status"), stored = make("span", "agreement-stored");
-    status.setAttribute("role", "status");
-    stored.setAttribute("role", "status");
-    const tabs = {};
-    for (const name of ["preview", "changes"]) {
+    // The bar at the bottom, and the panel above it, which displays one thing at a time.
+    const foot = document.getElementById("agreement-foot"), bar = make("div", "agreement-bar");
+    const status = make("span", "agreement-status"), stored = make("span", "agreement-stored");
+    for (const it of [status, stored]) it.setAttribute("role", "status");
+    const shown = make("div", "agreement-panel"), pages = {}, tabs = {};
+    shown.id = "agreement-panel";
+    for (const name of ["findings", "preview", "changes"]) {
         tabs[name] = make("button", "button", labels[name]);
         tabs[name].type = "button";
-        tabs[name].addEventListener("click", () => { panel = panel === name ? "" : name; check(); });
-        bar.append(tabs[name]);
+        tabs[name].setAttribute("aria-controls", shown.id);
+        tabs[name].addEventListener("click", () => open(panel === name ? "" : name));
     }
     const step = make("label", "agreement-together", ` ${labels.together}`), tick = make("input");
     tick.type = "checkbox";
     tick.checked = together;
     tick.addEventListener("change", () => { together = tick.checked; });
     step.prepend(tick);
-    bar.append(step, status, stored);
-    const shown = make("div", "agreement-panel"), pages = {};
+    bar.append(tabs.findings, status, tabs.preview, tabs.changes, step, stored);
     for (const language of languages) {
         const page = make("div", "agreement-preview");
-        page.lang = language;
         page.tabIndex = 0;
         page.setAttribute("role", "region");
         page.setAttribute("aria-label", labels[language]);
         pages[language] = page;
         shown.append(page);
     }
-    sides.kk.area.closest("fieldset").append(bar, shown);
+    foot.prepend(shown, bar);
+    shown.addEventListener("keydown", (event) => {
+        if (event.key !== "Escape" || !panel) return;
+        tabs[panel].focus();
+        open("");
+    });
+    // What has the focus is never below the bar.
+    new ResizeObserver(() => { document.documentElement.style.scrollPaddingBottom = `${foot.offsetHeight + 8}px`; }).observe(foot);
+    open("");
+
+    function open(name) {
+        panel = name;
+        for (const [key, tab] of Object.entries(tabs)) tab.setAttribute("aria-expanded", String(panel === key));
+        shown.hidden = !panel;
+        if (panel === "changes") check();
+        else fill();
+    }
 
     // Line numbers and positions.
     function lineOf(area) {
-        return area.value.slice(0, area.selectionStart).split("\n").length;
+        const {value, selectionStart} = area;
+        let line = 1;
+        for (let at = value.indexOf("\n"); at >= 0 && at < selectionStart; at = value.indexOf("\n", at + 1)) line++;
+        return line;
     }
     function unitAt(language, line) {
         return ((texts[language] || {}).units || []).filter((unit) => unit.line <= line).pop();
@@ -128,7 +152,7 @@
         area.setSelectionRange(start, start);
         area.scrollTop = Math.max(0, (tops[line - 1] || 0) - area.clientHeight / 4);
         area.scrollIntoView({block: "nearest"});
-        showInPreview(language);
+        mark(language);
     }
     function toCounterpart(language, unit) {
         const other = sides[language].other, found = unit && unitOf(other, unit.number);
@@ -136,20 +160,47 @@
     }
     let moved = null, release = 0;
     function follow(language) {
-        const {area, marks, tops, other} = sides[language];
-        marks.style.transform = `translateY(${-area.scrollTop}px)`;
+        const {area, marks, band, tops, other} = sides[language];
+        marks.style.transform = band.style.transform = `translateY(${-area.scrollTop}px)`;
         if (!together || (moved && moved !== language)) return;
         const line = tops.findIndex((top, index) => (tops[index + 1] ?? Infinity) > area.scrollTop) + 1;
         const here = unitAt(language, line), there = here && unitOf(other, here.number);
-        if (!there) return;
+        if (there) scrollTo(language, other, (sides[other].tops[there.line - 1] || 0) + area.scrollTop - (tops[here.line - 1] || 0));
+    }
+    function scrollTo(language, other, top) {
+        // The text that is scrolled here must not scroll the first one back.
         moved = language;
         clearTimeout(release);
         release = setTimeout(() => { moved = null; }, 120);
-        sides[other].area.scrollTop = (sides[other].tops[there.line - 1] || 0) + area.scrollTop - (tops[here.line - 1] || 0);
+        sides[other].area.scrollTop = top;
     }
-    function showInPreview(language) {
+    // The clause at the cursor, and the same clause in the other language.
+    let marked = "";
+    function mark(language, again = false) {
+        const unit = unitAt(language, lineOf(sides[language].area)), key = unit ? `${language} ${unit.line} ${unit.number}` : "";
+        if (key === marked && !again) return;
+        marked = key;
+        const {area, other} = sides[language], there = unit && unitOf(other, unit.number);
+        cover(language, unit);
+        const [top, bottom] = cover(other, there), beside = sides[other].area;
+        if (there && together && !again && (top < beside.scrollTop || Math.min(bottom, top + 60) > beside.scrollTop + beside.clientHeight)) {
+            scrollTo(language, other, top - Math.max(0, (sides[language].tops[unit.line - 1] || 0) - area.scrollTop));
+        }
+        showInPreview(unit);
+    }
+    function cover(language, unit) {
+        const {band, tops, area} = sides[language], {units} = texts[language] || {units: []};
+        band.hidden = !unit;
+        if (!unit) return [0, 0];
+        const next = units[units.indexOf(unit) + 1], top = tops[unit.line - 1] || 0;
+        const bottom = next ? tops[next.line - 1] || top : area.scrollHeight;
+        band.style.top = `${top}px`;
+        band.style.height = `${bottom - top}px`;
+        band.style.transform = `translateY(${-area.scrollTop}px)`;
+        return [top, bottom];
+    }
+    function showInPreview(unit) {
         if (panel !== "preview") return;
-        const unit = unitAt(language, lineOf(sides[language].area));
         for (const [code, page] of Object.entries(pages)) {
             const clause = unit && document.getElementById(`preview-${code}-${unit.number}`);
             if (clause) page.scrollTop = clause.offsetTop - page.offsetTop - 8;
@@ -185,8 +236,8 @@
         let answer;
         try {
             answer = await ask(labels.check, panel === "changes" ? {changes: "1"} : {});
-        } catch {
-            status.textContent = labels.offline;
+        } catch (error) {
+            status.textContent = error.refused ? labels.refused : labels.offline;
             return;
         }
         if (turn !== checks) return;
@@ -194,55 +245,70 @@
             status.textContent = answer.sentence;
             return;
         }
-        ({texts, messages} = answer);
+        ({texts, messages, changes} = answer);
         status.textContent = answer.summary;
+        status.classList.toggle("agreement-alarm", messages.some((message) => message.severity === "error"));
         for (const language of languages) {
+            sides[language].area.agreementUnits = texts[language].units;
             measure(language);
             draw(language);
-            list(language);
-            page(language, answer.changes[language]);
         }
-        for (const [name, tab] of Object.entries(tabs)) tab.setAttribute("aria-pressed", String(panel === name));
-        shown.hidden = !panel;
+        fill();
+        const active = languages.find((language) => sides[language].area === document.activeElement);
+        if (active) mark(active, true);
     }
-    function list(language) {
+    function fill() {
+        if (!panel || !texts.kk) return;
+        for (const language of languages) {
+            const target = pages[language], place = target.scrollTop;
+            target.lang = panel === "findings" ? document.documentElement.lang : language;
+            target.classList.toggle("agreement-found", panel === "findings");
+            if (panel === "findings") list(language, target);
+            else page(language, target);
+            target.scrollTop = place;
+        }
+    }
+    function list(language, target) {
         const own = messages.filter((message) => message.language === language || (!message.language && language === "kk"));
-        sides[language].findings.replaceChildren(...own.map((message) => {
-            const item = make("li", `agreement-${message.severity}`);
-            const place = message.line ? `${labels.line} ${message.line}` : message.language ? "" : labels.both;
-            const button = make("button", "agreement-to", [place, message.sentence].filter(Boolean).join(": "));
-            button.type = "button";
-            button.addEventListener("click", () => toLine(language, message.line || 1));
-            item.append(button, make("span", "agreement-hint", ` ${message.hint}`));
-            return item;
-        }));
-        sides[language].findings.lang = document.documentElement.lang;
-    }
-    function page(language, changes) {
-        const target = pages[language], place = target.scrollTop;
-        if (panel === "changes") {
-            target.innerHTML = changes ? changes.html : "";
-            target.prepend(make("p", "agreement-changes-summary", changes ? changes.summary : labels.none));
-        } else {
-            target.innerHTML = texts[language].html;
-            target.prepend(make("h3", "", texts[language].title));
-            // Both previews are on the same page, so their anchors must differ.
-            for (const element of target.querySelectorAll("[id]")) element.id = `preview-${language}-${element.id}`;
-            for (const link of target.querySelectorAll("a[href^='#']")) link.hash = `preview-${language}-${link.hash.slice(1)}`;
+        const kinds = new Map(), findings = make("ul", "agreement-findings");
+        for (const message of own) kinds.set(message.id, [...(kinds.get(message.id) || []), message]);
+        for (const [first, ...others] of kinds.values()) {
+            const item = entry(language, first);
+            if (others.length) {
+                // Messages of one kind are one line, which opens.
+                const more = make("details"), inner = make("ul", "agreement-findings");
+                inner.append(...others.map((message) => entry(language, message)));
+                more.append(make("summary", "", labels.more.replace("{}", others.length)), inner);
+                item.append(more);
+            }
+            findings.append(item);
         }
-        target.scrollTop = place;
+        target.replaceChildren(make("h3", "", labels[language]), own.length ? findings : make("p", "", labels.unfound));
+    }
+    function entry(language, message) {
+        const item = make("li", `agreement-${message.severity}`), button = make("button", "agreement-to", "");
+        const place = message.line ? `${labels.line} ${message.line}` : message.language ? "" : labels.both;
+        button.type = "button";
+        button.textContent = [place, message.sentence].filter(Boolean).join(": ");
+        button.addEventListener("click", () => toLine(language, message.line || 1));
+        item.append(button, make("span", "agreement-hint", ` ${message.hint}`));
+        return item;
+    }
+    function page(language, target) {
+        if (panel === "changes") {
+            target.innerHTML = changes[language] ? changes[language].html : "";
+            target.prepend(make("p", "agreement-changes-summary", changes[language] ? changes[language].summary : labels.none));
+            return;
+        }
+        target.innerHTML = texts[language].html;
+        target.prepend(make("h3", "", texts[language].title));
+        // Both previews are on the same page, so their anchors must differ.
+        for (const element of target.querySelectorAll("[id]")) element.id = `preview-${language}-${element.id}`;
+        for (const link of target.querySelectorAll("a[href^='#']")) link.hash = `preview-${language}-${link.hash.slice(1)}`;
     }
 
     // Store unsaved text, and warn before the page is closed.
     let soon = 0, later = 0;
-    // Word pastes a line break (Shift+Enter) as a vertical tab. The server makes it a line end, so lines are counted alike.
-    function breakLines(area) {
-        if (!/[\v\f\u2028\u2029]/.test(area.value)) return;
-        const {selectionEnd, scrollTop} = area;
-        area.value = area.value.replace(/[\v\f\u2028\u2029]/g, "\n");
-        area.setSelectionRange(selectionEnd, selectionEnd);
-        area.scrollTop = scrollTop;
-    }
     function changed() {
         dirty = true;
         clearTimeout(soon);
@@ -259,8 +325,8 @@
             try {
                 const answer = await ask(labels.autosave, {});
                 stored.textContent = answer.sentence;
-            } catch {
-                stored.textContent = labels.offline;
+            } catch (error) {
+                stored.textContent = error.refused ? labels.refused : labels.offline;
             }
         }, Number(labels.pause || 3000));
     }

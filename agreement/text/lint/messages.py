@@ -160,11 +160,11 @@ MESSAGES: dict[str, MessageText] = {
     "agreement.L008": MessageText(
         "error",
         (
-            "{in_kk} мәтіннің бірінші жолы атау ретінде тым ұзын: {length} таңба, ал шегі – {most}.",
+            "{in_kk} мәтіннің бірінші жолы атау ретінде тым ұзын: {length} таңба, ал шегі — {most}.",
             "Бірінші жолға тек құжаттың атауын жазып, қалғанын келесі жолға көшіріңіз.",
         ),
         (
-            "Первая строка текста на {in_ru} языке слишком длинна для названия: символов – {length}, предел – {most}.",
+            "Первая строка текста на {in_ru} языке слишком длинна для названия: символов — {length}, предел — {most}.",
             "Оставьте в первой строке только название соглашения, остальное перенесите на следующую.",
         ),
         (
@@ -179,7 +179,7 @@ MESSAGES: dict[str, MessageText] = {
             "Нөмірлеуді тексеріңіз; әдейі солай қалдырылса, ештеңе істемеңіз.",
         ),
         (
-            "Пропущено: {number} – {before} сразу идёт {after}.{referred}",
+            "Пропущено: {number} — {before} сразу идёт {after}.{referred}",
             "Проверьте нумерацию; если так задумано, ничего не меняйте.",
         ),
         (
@@ -194,8 +194,8 @@ MESSAGES: dict[str, MessageText] = {
             "Оны ретіне қарай орналастырыңыз немесе нөмірін өзгертіңіз.",
         ),
         (
-            "Стоит не на своём месте: {numbers}. Это идёт {after}.",
-            "Переставьте это на своё место или измените номер.",
+            "Стоит не на своём месте: {numbers}. Этот номер идёт {after}.",
+            "Переставьте пункт на его место или измените номер.",
         ),
         (
             "Out of order: {numbers}. This comes {after}.",
@@ -279,7 +279,7 @@ MESSAGES: dict[str, MessageText] = {
         ),
         (
             "В тексте не найдено ни разделов, ни пунктов с номерами.",
-            "Пишите раздел отдельной строкой «## 1. Название», пункт – «1.1. Текст».",
+            "Пишите раздел отдельной строкой «## 1. Название», пункт — «1.1. Текст».",
         ),
         (
             "No section and no clause with a number was found in the text.",
@@ -304,7 +304,7 @@ MESSAGES: dict[str, MessageText] = {
     "agreement.L020": MessageText(
         "warning",
         (
-            "Басқа жазудың ұқсас таңбалары бар: «{word}» ({letters}).",
+            "Сөзде басқа жазудың ұқсас таңбалары бар: «{word}» — {letters}.",
             "Сөзді бір жазудың әріптерімен қайта теріңіз: көзге бірдей, бірақ іздеу мен салыстыру оны таппайды.",
         ),
         (
@@ -487,7 +487,7 @@ MESSAGES: dict[str, MessageText] = {
         ),
         (
             "The number of a clause is in the middle of a line: “{text}”.",
-            "Move it to a new line. Otherwise it is no clause, but text of the clause before it.",
+            "Move it to a new line. Otherwise it is part of the text of the clause before it, and not a clause.",
         ),
     ),
     "agreement.L035": MessageText(
@@ -508,11 +508,11 @@ MESSAGES: dict[str, MessageText] = {
     "agreement.L036": MessageText(
         "warning",
         (
-            "Мәтінде {name} – {written}, ал редакцияның деректерінде – {stated}.",
+            "Мәтінде {name} — {written}, ал редакцияның деректерінде — {stated}.",
             "Мәтінді немесе редакцияның деректерін түзетіңіз.",
         ),
         (
-            "В тексте {name} – {written}, а в сведениях о редакции – {stated}.",
+            "В тексте {name} — {written}, а в сведениях о редакции — {stated}.",
             "Исправьте текст или сведения о редакции.",
         ),
         (
@@ -528,7 +528,7 @@ MESSAGES: dict[str, MessageText] = {
         ),
         (
             "Первая строка не похожа на название соглашения: «{text}».",
-            "Напишите в первой строке название; реквизиты утверждения, город, дата и стороны – ниже.",
+            "Напишите в первой строке название; реквизиты утверждения, город, дата и стороны — ниже.",
         ),
         (
             "The first line does not look like the title of the agreement: “{text}”.",
@@ -553,11 +553,11 @@ MESSAGES: dict[str, MessageText] = {
     "agreement.L039": MessageText(
         "warning",
         (
-            "Алдыңғы редакцияда {name} – {old}, ал осы редакцияда – {new}.",
+            "Алдыңғы редакцияда {name} — {old}, ал осы редакцияда — {new}.",
             "Әдейі өзгертілмесе, бұрынғы мәнін қайтарыңыз.",
         ),
         (
-            "В предыдущей редакции {name} – {old}, а в этой – {new}.",
+            "В предыдущей редакции {name} — {old}, а в этой — {new}.",
             "Если так не задумано, верните прежнее значение.",
         ),
         (
@@ -593,7 +593,7 @@ MESSAGES: dict[str, MessageText] = {
             "Со строки {at} начинается второй документ: «{text}». Его номера снова начинаются с 1.",
             (
                 "Если это другой документ, опубликуйте его как отдельное соглашение; если тот же текст ещё раз или на"
-                " другом языке – удалите его; если часть этого соглашения – назовите её «Приложение 1»."
+                " другом языке — удалите его; если часть этого соглашения — назовите её «Приложение 1»."
             ),
         ),
         (
@@ -602,6 +602,21 @@ MESSAGES: dict[str, MessageText] = {
                 "If it is another document, publish it as an agreement of its own. If it is the same text again or in"
                 " another language, delete it. If it is a part of this agreement, give it the heading “Приложение 1”."
             ),
+        ),
+    ),
+    "agreement.L052": MessageText(
+        "warning",
+        (
+            "Сайттың беттерінде {number} нөмірлі үзінді келтірілген ({pages}), ал мәтінде ондай нөмір жоқ.",
+            "Нөмірді қалпына келтіріңіз немесе жариялағанға дейін сол беттерді түзететін адамға хабарлаңыз.",
+        ),
+        (
+            "Страницы сайта цитируют текст под номером {number} ({pages}), но такого номера в нём нет.",
+            "Верните номер или до публикации сообщите тому, кто исправит эти страницы.",
+        ),
+        (
+            "Pages of the site quote {number} of this text ({pages}), but the text has no such number.",
+            "Restore the number, or tell whoever corrects these pages before you publish.",
         ),
     ),
 }

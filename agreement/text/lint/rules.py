@@ -30,7 +30,7 @@ from agreement.text.lint.messages import Message, collected, make_message
 from agreement.text.lint.passages import foreign_passages
 from agreement.text.lint.places import printed, readable
 from agreement.text.lint.sequence import Gap
-from agreement.text.lint.statements import changed_statements, stated_periods, unchanged
+from agreement.text.lint.statements import changed_statements, missing_citations, stated_periods, unchanged
 from agreement.text.lint.texts import Texts
 from agreement.text.lint.wording import placeholders, repeated_words, swallowed_clauses, unlike_a_title
 
@@ -64,6 +64,7 @@ def lint(
     previous: Mapping[str, str] | None = None,
     stated: Mapping[str, object] | None = None,
     previous_stated: Mapping[str, object] | None = None,
+    cited: Mapping[str, Collection[str]] | None = None,
     rules: Iterable[Rule] = (),
     silenced: Collection[str] = (),
 ) -> tuple[Message, ...]:
@@ -75,12 +76,13 @@ def lint(
     an empty mapping if there is none. Then no text is compared with it, and summaries are not checked. Titles or
     summaries that are ``None`` are not checked. ``stated`` is what the edition states about itself, by the names of its
     fields: ``notice_days``, ``retention_years`` and ``prevailing_language``, and ``previous_stated`` what the previous
-    edition states; what is left out is not checked. ``rules`` are the site's own rules. ``silenced`` are ids of
+    edition states; what is left out is not checked. ``cited`` are the numbers of the clauses that pages of the site
+    quote, each with the names of these pages. ``rules`` are the site's own rules. ``silenced`` are ids of
     warnings; errors can't be silenced.
 
     L011 is left out if there is an L006, and L017 if there is an L038, because the one causes the other.
     """
-    texts = Texts(bodies, titles, summaries, previous, stated or {}, previous_stated or {})
+    texts = Texts(bodies, titles, summaries, previous, stated or {}, previous_stated or {}, cited or {})
     found = [message for rule in (*ERRORS, *WARNINGS, *rules) for message in rule(texts)]
     ids = {message.id for message in found}
     silenced = {*silenced, *(id_ for id_, cause in CONSEQUENCES.items() if cause in ids)}
@@ -531,6 +533,7 @@ WARNINGS: tuple[Rule, ...] = (
     stated_periods,
     unchanged,
     changed_statements,
+    missing_citations,
 )
 
 

@@ -1,4 +1,6 @@
-"""The lint's rules about what an edition states about itself, and about an edition that changes nothing."""
+"""The lint's rules about what an edition states about itself, about an edition that changes nothing, and about clauses
+that pages of the site quote.
+"""
 
 from __future__ import annotations
 
@@ -156,6 +158,17 @@ def changed_statements(texts: Texts) -> Iterator[Message]:
         old, new = texts.previous_stated[name], texts.stated[name]
         if (old or 0) != (new or 0):
             yield make_message("agreement.L039", name=words, old=_in_words(old), new=_in_words(new))
+
+
+def missing_citations(texts: Texts) -> Iterator[Message]:
+    """L052: pages of the site quote a clause whose number no text has, or the text in one language only. One message
+    for each number.
+    """
+    for number, pages in texts.cited.items():
+        lacking = [language for language, document in texts.documents.items() if number not in document.numbers]
+        if lacking:
+            language = lacking[0] if len(lacking) < len(texts.documents) else ""
+            yield make_message("agreement.L052", language, number=number, pages=", ".join(pages))
 
 
 def _in_words(value: object) -> dict[str, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import pairwise
@@ -43,6 +43,8 @@ class Texts:
     """What the edition states about itself, by the names of its fields; fields that are unknown are left out."""
     previous_stated: Mapping[str, object] = field(default_factory=dict)
     """What the previous edition states about itself; empty if there is none or if it is unknown."""
+    cited: Mapping[str, Collection[str]] = field(default_factory=dict)
+    """The numbers of the clauses that pages of the site quote, each with the names of these pages."""
 
     @cached_property
     def documents(self) -> dict[str, Document]:

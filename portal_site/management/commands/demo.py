@@ -289,7 +289,7 @@ def load_samples() -> Agreement:
             if moment := HISTORY.get(number):
                 edition.record(effective_from=moment, by=admin)
             else:
-                edition.publish(by=admin, reason="Демонстрация.")
+                edition.publish(by=admin, reason="Портал жұмысын көрсету. Показ работы портала.")
     return agreement
 
 

@@ -1,0 +1,1 @@
+"""Plugins for content management systems, each an app of its own."""

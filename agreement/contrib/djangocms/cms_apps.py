@@ -1,0 +1,23 @@
+"""The apphook with which a page of django CMS becomes the address of all pages of the app."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cms.app_base import CMSApp
+from cms.apphook_pool import apphook_pool
+from django.utils.translation import gettext_lazy as _
+
+
+class AgreementApphook(CMSApp):  # type: ignore[misc]  # The package has no types.
+    name = _("User agreements")
+    app_name = "agreement"
+    # The pages of an agreement are for everyone. A check of permissions would load the user of each request, and no
+    # cache could then store the pages.
+    permissions = False
+
+    def get_urls(self, page: Any = None, language: str | None = None, **kwargs: Any) -> list[str]:
+        return ["agreement.urls"]
+
+
+apphook_pool.register(AgreementApphook)

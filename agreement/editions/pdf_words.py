@@ -1,0 +1,100 @@
+"""Reads the words of a PDF file with pypdf, in a child process: a PDF file can be made so that reading it takes all
+memory, or does not end. It uses nothing of Django or of the app.
+
+Run as a program, it reads a PDF file from standard input and prints the texts of its pages as a JSON array.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+import os
+import re
+import subprocess
+import sys
+from contextlib import suppress
+from importlib.util import find_spec
+from threading import Lock
+
+#: How long the child process may run, and how long a request waits for the files of others, in seconds.
+MAX_SECONDS, MAX_WAIT_SECONDS = 8, 8.0
+#: How much memory the child process may take, in bytes.
+MAX_MEMORY = 600_000_000
+#: How many pages and how many characters are read.
+MAX_PAGES, MAX_CHARACTERS = 200, 300_000
+#: How many lines at each end of a page may be its header or footer.
+MARGIN_LINES = 3
+
+_NUMBER = re.compile(r"\d+")
+_one_at_a_time = Lock()
+
+
+def read_pages(content: bytes) -> list[str]:
+    """The texts of the pages of a PDF file. Empty if it has no words, as a scanned one, if it can't be read within the
+    limits of this module, if other files are read for ``MAX_WAIT_SECONDS``, or without pypdf.
+    """
+    if find_spec("pypdf") is None or not _one_at_a_time.acquire(timeout=MAX_WAIT_SECONDS):
+        return []
+    # The child must find the same modules as this process, and not those beside the program.
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "PYTHONSAFEPATH": "1"}
+    try:
+        child = subprocess.run(  # noqa: S603 - No part of the command comes from a request.
+            [sys.executable, "-X", "utf8", __file__],
+            input=content,
+            env=environment,
+            capture_output=True,
+            timeout=MAX_SECONDS,
+            check=True,
+        )
+        pages: list[str] = json.loads(child.stdout)
+    except (OSError, subprocess.SubprocessError, ValueError):
+        return []
+    finally:
+        _one_at_a_time.release()
+    return pages if any(page.strip() for page in pages) else []
+
+
+def split_margins(pages: list[str]) -> tuple[str, list[str]]:
+    """The text of these pages without their headers and footers, and the lines of these headers and footers, each once.
+    A header or footer is a line that stands among the first or last ``MARGIN_LINES`` lines of every page. The numbers
+    in it may differ. One page has none.
+    """
+    split = [[line for line in page.splitlines() if line.strip()] for page in pages]
+    split = [lines for lines in split if lines]
+    if len(split) < 2:
+        return "\n".join(pages), []
+    repeated = set.intersection(*({_key(line) for line in _ends(lines)} for lines in split))
+    body = []
+    for lines in split:
+        inner = range(MARGIN_LINES, len(lines) - MARGIN_LINES)
+        body += [line for place, line in enumerate(lines) if place in inner or _key(line) not in repeated]
+    return "\n".join(body), [line for line in _ends(split[0]) if _key(line) in repeated]
+
+
+def _ends(lines: list[str]) -> list[str]:
+    return lines if len(lines) <= 2 * MARGIN_LINES else [*lines[:MARGIN_LINES], *lines[-MARGIN_LINES:]]
+
+
+def _key(line: str) -> str:
+    return _NUMBER.sub("0", " ".join(line.split()))
+
+
+def _extracted(content: bytes) -> list[str]:
+    from pypdf import PdfReader
+
+    pages: list[str] = []
+    for page in PdfReader(io.BytesIO(content)).pages:
+        if len(pages) == MAX_PAGES or sum(map(len, pages)) > MAX_CHARACTERS:
+            break
+        pages.append(page.extract_text())
+    return pages
+
+
+if __name__ == "__main__":
+    logging.disable()
+    with suppress(ImportError):  # Windows has no such limits.
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_AS, (MAX_MEMORY, MAX_MEMORY))
+    sys.stdout.write(json.dumps(_extracted(sys.stdin.buffer.read())))
