@@ -239,6 +239,13 @@ class UserSearch(admin.ModelAdmin[ModelT]):
     search_fields = ("pk",)  # The search does not use it: ``matching_keys()`` finds the rows.
     search_help_text = _("Name or key of a user, including deleted users.")
 
+    @admin.display(description=_("user"))
+    def person(self, row: Any) -> str:
+        """Return the user of a row, for its page. Django's own field is a link to the page of the user, which an
+        officer may not view.
+        """
+        return str(row.user or "—")
+
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[ModelT], search_term: str
     ) -> tuple[QuerySet[ModelT], bool]:

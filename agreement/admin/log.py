@@ -109,7 +109,7 @@ class AuditEntryAdmin(ReadOnly, LoggedViews[AuditEntry], UserSearch[AuditEntry],
     )
 
     def get_fields(self, request: HttpRequest, obj: AuditEntry | None = None) -> tuple[str, ...]:
-        people = ("user", "pseudonym", "pseudonym_key", "account_deleted", "erased")
+        people = ("person", "pseudonym", "pseudonym_key", "account_deleted", "erased")
         return (*self.fields, *(people if may_view_people(request) else ()))
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[AuditEntry]:

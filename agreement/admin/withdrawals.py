@@ -156,13 +156,13 @@ class WithdrawalAdmin(
     )
     displayed_fields = (
         "number",
-        *("agreement", "user", "applicant", "application_number", "received", "outcome", "effective", "ground"),
+        *("about", "person", "applicant", "application_number", "received", "outcome", "effective", "ground"),
         "accepts_again",
         "language",
         "papers",
         "registered",
         "registered_by",
-        "edition",
+        "accepted",
         "last_day",
         "confirmed",
         "replied_on",
@@ -283,6 +283,14 @@ class WithdrawalAdmin(
             links.append((reverse(f"{site}:agreement_withdrawal_scan", args=[row.pk]), gettext("Scan")))
         return format_html_join(" · ", '<a href="{}">{}</a>', links)
 
+    @admin.display(description=Withdrawal._meta.get_field("agreement").verbose_name)
+    def about(self, row: Withdrawal) -> str:
+        return str(row.agreement)
+
+    @admin.display(description=Withdrawal._meta.get_field("edition").verbose_name)
+    def accepted(self, row: Withdrawal) -> str:
+        return str(row.edition or "—")
+
     @admin.display(description=_("reference number"))
     def number(self, row: Withdrawal) -> str:
         return row.reference
@@ -346,7 +354,7 @@ class ConsentAdmin(ReadOnly, LoggedViews[Consent], UserSearch[Consent], LongList
         moment_column("withdrawn", _("withdrawn"), field="withdrawn_at"),
     ]
     list_select_related = ["user"]
-    fields = ["user", "purpose", "language", "text", "digest", "given", "withdrawn", "pseudonym", "pseudonym_key"]
+    fields = ["person", "purpose", "language", "text", "digest", "given", "withdrawn", "pseudonym", "pseudonym_key"]
 
     @admin.display(description=_("given"))
     def given(self, row: Consent) -> str:
@@ -413,19 +421,27 @@ class LegalHoldAdmin(PersonPicker[LegalHold], RecordedOnce[LegalHold], LoggedVie
     actions = None
 
     def get_readonly_fields(self, request: HttpRequest, obj: LegalHold | None = None) -> list[str]:
-        return ["user", "edition", "pseudonym_or_entry", "ground", "by", "begins", "ends"] if obj else []
+        return ["person", "about", "pseudonym_or_entry", "ground", "by", "begins", "ends"] if obj else []
 
     def get_fields(self, request: HttpRequest, obj: LegalHold | None = None) -> tuple[str, ...]:
         if obj is None:
             return ("user", "edition", "account", "application", "ground", "held_from", "held_until")
         end = "held_until" if self.has_change_permission(request, obj) else "ends"
-        return ("user", "edition", "pseudonym_or_entry", "ground", "by", "begins", end)
+        return ("person", "about", "pseudonym_or_entry", "ground", "by", "begins", end)
 
     def has_change_permission(self, request: HttpRequest, obj: LegalHold | None = None) -> bool:
         return super().has_change_permission(request, obj) and not (obj and obj.erased_at)
 
     def has_delete_permission(self, request: HttpRequest, obj: object = None) -> bool:
         return False
+
+    @admin.display(description=_("user"))
+    def person(self, row: LegalHold) -> str:
+        return str(row.user or "—")
+
+    @admin.display(description=_("edition"))
+    def about(self, row: LegalHold) -> str:
+        return str(row.edition or "—")
 
     @admin.display(description=_("pseudonym or record"))
     def pseudonym_or_entry(self, row: LegalHold) -> str:

@@ -91,7 +91,7 @@ class DeclineAdmin(ReadOnly, LoggedViews[Decline], UserSearch[Decline], LongList
     list_select_related = ["user", "edition__agreement"]
     change_list_template = "admin/agreement/decline/change_list.html"
     fields = (
-        *("subject", "user", "when", "language", "digest", "since"),
+        *("subject", "person", "when", "language", "digest", "since"),
         *("ip", "user_agent", "pseudonym", "pseudonym_key", "erased"),
     )
 

@@ -89,7 +89,7 @@ class AcceptanceAdmin(
     list_select_related = ["user", "edition__agreement"]
     change_list_template = "admin/agreement/acceptance/change_list.html"
     displayed_fields = (
-        *("subject", "user", "kind", "when", "recorded", "text_language", "displayed", "notified", "digest"),
+        *("subject", "person", "kind", "when", "recorded", "text_language", "displayed", "notified", "digest"),
         *("reason", "officer", "ip", "user_agent", "pseudonym", "pseudonym_key", "round", "erased"),
     )
 

@@ -127,7 +127,7 @@ class BreachAdmin(LoggedViews[Breach], SafeFilters[Breach]):
     list_display_links = ["id", "agreement"]
     list_select_related = ["agreement", "notice"]
     fields = ["agreement", "known_at", "everyone", "users", "text_kk", "text_ru"]
-    displayed_fields = ["agreement", "known", "deadline", "announced", "whom", "text_kk", "text_ru", "recorded_by"]
+    displayed_fields = ["about", "known", "deadline", "announced", "whom", "text_kk", "text_ru", "recorded_by"]
     change_form_template = "admin/agreement/breach/change_form.html"
     actions = None
 
@@ -179,6 +179,10 @@ class BreachAdmin(LoggedViews[Breach], SafeFilters[Breach]):
     def delete_model(self, request: HttpRequest, obj: Breach) -> None:
         AuditEntry.objects.log(AuditAction.BREACH, on=obj, by=request.user, note="deleted")
         super().delete_model(request, obj)
+
+    @admin.display(description=Breach._meta.get_field("agreement").verbose_name)
+    def about(self, row: Breach) -> str:
+        return str(row.agreement)
 
     @admin.display(description=_("became known"), ordering="known_at")
     def known(self, row: Breach) -> str:

@@ -54,7 +54,7 @@ class NoticeAdmin(ReadOnly, SafeFilters[Notice]):
     list_filter = [StateFilter]
     show_facets = admin.ShowFacets.NEVER
     list_select_related = ["edition__agreement"]
-    fields = ["edition", "kind", "identifier", "created", "due", "written", "state", "sending", "recipients"]
+    fields = ["about", "kind", "identifier", "created", "due", "written", "state", "sending", "recipients"]
     inlines = [NoticeTextInline]
     change_form_template = "admin/agreement/notice/change_form.html"
 
@@ -96,6 +96,10 @@ class NoticeAdmin(ReadOnly, SafeFilters[Notice]):
         left out for users without the permission ``view_delivery``.
         """
         return self.fields if request.user.has_perm("agreement.view_delivery") else self.fields[:-1]
+
+    @admin.display(description=_("edition"))
+    def about(self, notice: Notice) -> str:
+        return str(notice.edition)
 
     @admin.display(description=_("identifier (UUID)"))
     def identifier(self, notice: Notice) -> str:
@@ -141,7 +145,7 @@ class DeliveryAdmin(ReadOnly, LoggedViews[Delivery], UserSearch[Delivery], LongL
     list_display += [moment_column("recorded", Delivery._meta.get_field("outcome_at").verbose_name, field="outcome_at")]
     list_filter = ["outcome"]
     list_select_related = ["user"]
-    fields = ["notice", "user", "by", "language", "outcome", "why", "attempts", "due", "recorded"]
+    fields = ["about", "person", "by", "language", "outcome", "why", "attempts", "due", "recorded"]
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         title = gettext("Deliveries (the latest, at most one thousand)")
