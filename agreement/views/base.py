@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cache, cached_property, wraps
+from functools import cached_property, wraps
 from typing import Any
 from urllib.parse import urljoin
 
@@ -23,7 +23,6 @@ from django.conf.urls.i18n import is_language_prefix_patterns_used
 from django.core.handlers.exception import response_for_exception
 from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse
-from django.http.request import HttpHeaders
 from django.http.response import HttpResponseBase
 from django.template.loader import render_to_string
 from django.urls import NoReverseMatch, reverse
@@ -256,13 +255,9 @@ def _given(request: HttpRequest, parameters: tuple[str, ...], headers: tuple[str
     """
     given = {name: request.GET[name] for name in parameters if name in request.GET}
     # ``request.headers`` would copy all headers of each request.
-    return given | {name: request.META[key] for name in headers if (key := _wsgi_name(name)) in request.META}
-
-
-@cache
-def _wsgi_name(header: str) -> str:
-    """Return the key of that request header in ``request.META``."""
-    return str(HttpHeaders.to_wsgi_name(header))
+    return given | {
+        name: request.META[key] for name in headers if (key := "HTTP_" + name.upper().replace("-", "_")) in request.META
+    }
 
 
 def _cache_key(visit: Visit) -> tuple[object, ...] | None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import time
 from collections import OrderedDict
-from functools import lru_cache
 from threading import Lock
 from typing import Any
 
@@ -174,7 +173,6 @@ def immutable_response(content: bytes, content_type: str) -> HttpResponse:
     return HttpResponse(content, headers={"Content-Type": content_type, "Cache-Control": IMMUTABLE} | ANY_ORIGIN)
 
 
-@lru_cache(maxsize=64)  # Few values are in use.
 def _takes_gzip(accepted: str) -> bool:
     """Return whether the value of ``Accept-Encoding`` accepts gzip: by name or, if it does not name gzip, by ``*``, and
     not with the weight 0 (RFC 9110 §12.5.3). An empty value accepts nothing.

@@ -149,7 +149,7 @@ def test_a_stale_form_is_answered_with_what_changed_since_the_edition_that_was_r
     assert not re.search(r"</span>\s*новый", page)
     forged = shown | {"digest": "0" * 64, "decision": "accept"}
     page = reader.post(HERE, forged).content.decode()
-    assert "Что изменилось с редакции, к которой Вы присоединились" in page
+    assert "Что изменилось по сравнению с редакцией, к которой Вы присоединились" in page
 
 
 def test_changed_clauses_are_links_to_the_text_and_back(reader, user):
