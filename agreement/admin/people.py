@@ -18,6 +18,7 @@ from django.db.models import Q, QuerySet, TextField
 from django.db.models.functions import Cast
 from django.http import HttpRequest, JsonResponse
 from django.urls import URLPattern, path, reverse
+from django.utils.functional import Promise
 from django.utils.text import capfirst
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
@@ -43,9 +44,10 @@ def with_address() -> QuerySet[Any]:
     """
     users: QuerySet[Any] = get_user_model()._default_manager.all()
     try:
-        return users.annotate(agreement_address=Cast(conf.user_email(), TextField()))
+        users = users.annotate(agreement_address=Cast(conf.user_email(), TextField()))
     except FieldError:
-        return users.annotate(agreement_address=models.Value(None, output_field=TextField()))
+        users = users.annotate(agreement_address=models.Value(None, output_field=TextField()))
+    return users
 
 
 def find_person(written: str) -> Any:
@@ -144,7 +146,7 @@ class PersonInput(forms.TextInput):
             "consequence": self.picker.consequence,
             "key": person.pk if person else "",
             "who": in_words(person) if person else "",
-            "is_confirmed": bool(person) and str(person.pk) == confirmed,
+            "is_confirmed": person is not None and str(person.pk) == confirmed,
         }
         return context
 
@@ -182,7 +184,7 @@ class PersonPicker(admin.ModelAdmin[ModelT]):
     about what can't be undone.
     """
 
-    consequence = ""
+    consequence: str | Promise = ""
 
     def may_pick(self, request: HttpRequest) -> bool:
         """Return whether this officer may search for users: if they may add a row. A subclass may allow more."""

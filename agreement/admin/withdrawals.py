@@ -107,7 +107,7 @@ class WithdrawalForm(AdminForm):
         """As Django's, which also validates the row. If the form is displayed again, the scan must be chosen again,
         because no browser keeps a file.
         """
-        super()._post_clean()
+        super()._post_clean()  # type: ignore[misc]  # The stubs know the public names alone.
         if "user" in self.errors:  # Somebody is named: who that is must only be corrected or confirmed.
             self.errors.pop("applicant", None)
         if self.errors and self.cleaned_data.get("scan"):

@@ -326,7 +326,7 @@ def test_a_forged_token_overwrites_nothing(author, django_user_model, token):
     asked = author.post(there, forged)
     assert asked.status_code == 409
     assert Edition.objects.get().body_kk == factories.KK
-    assert "The text with which you began is not stored" in asked.content.decode()
+    assert "The text that you started from is not stored" in asked.content.decode()
 
 
 def test_two_people_who_wrote_the_same_do_not_quarrel(author, django_user_model):

@@ -568,7 +568,7 @@ def test_the_publish_page_says_what_will_happen(publisher):
     assert "Пайдаланушы келісімі Пользовательское соглашение" in words
     assert "1 section , 2 clauses" in words.replace("section,", "section ,")
     assert (
-        "Days of notice 10 0 Days to agree 0 Years of retention 3 Material change yes" in words
+        "Days of notice 10 0 Days to accept 0 Years of retention 3 Material change yes" in words
     )  # What it is now, and will be.
     assert "In force now: terms, edition 1" in words
     assert re.search(r"The edition in force requires 10 days of notice\. The earliest moment is \d+ \w+ \d{4}, ", words)

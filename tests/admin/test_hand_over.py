@@ -41,7 +41,7 @@ def page(client, name, draft, **answers: str):
 def test_a_draft_marked_as_ready_is_mailed_to_publishers_and_displayed(author, publisher, mailoutbox):
     draft = factories.draft()
     done = page(author, "hand_over", draft, note="Пункт 1.2 согласован.")
-    assert "Done: ready to publish. Mails sent: 1." in done.content.decode()
+    assert "Done: ready to publish. E-mails sent: 1." in done.content.decode()
     (letter,) = mailoutbox
     assert letter.to == ["publisher@example.kz"]
     for words in ("Готово к публикации", "Жариялауға дайын", "Пункт 1.2 согласован.", f"/{draft.pk}/change/"):
@@ -120,7 +120,7 @@ def test_a_mail_that_fails_loses_no_hand_over(author, publisher, django_user_mod
     mail_by(settings, "tests.support.no_backend")
     draft = factories.draft()
     done = page(author, "hand_over", draft, note="Дайын.")
-    assert "Mails that could not be sent: 1." in done.content.decode()
+    assert "E-mails that could not be sent: 1." in done.content.decode()
     assert HandOver.objects.get().state == "ready"
 
 

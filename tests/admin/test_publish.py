@@ -440,7 +440,7 @@ def test_test_mails_go_to_chosen_staff_in_both_languages_and_keep_the_answers(pu
         answer = publisher.post(there, form | {"test_to": [me.pk, lawyer.pk]})
     assert [key for key, _label in refused.context["tests"].fields["test_to"].choices] == [str(me.pk), str(lawyer.pk)]
     assert answer.status_code == 200
-    sent = "Test mails in Kazakh and in Russian were sent to publisher@example.kz, lawyer@example.kz."
+    sent = "Test e-mails in Kazakh and in Russian were sent to publisher@example.kz, lawyer@example.kz."
     assert sent in words(answer)
     assert answer.context["form"]["date"].value() == "2031-03-01"
     assert answer.context["form"]["reason"].value() == "Себебі бар."
@@ -466,7 +466,7 @@ def test_a_test_mail_that_is_refused_names_whose_it_was_and_who_got_theirs(publi
     monkeypatch.setattr("agreement.notices.channels.EmailChannel.send", send)
     form = question(publisher, edition) | {"test_to": [person.pk for person in people]}
     page = words(publisher.post(at("edition_test_mail", edition.pk), form))
-    assert "were sent to a@example.kz. No test mail was sent to b@example.kz: SMTP 550." in page
+    assert "were sent to a@example.kz. No test e-mail was sent to b@example.kz: SMTP 550." in page
     assert sent == ["a@example.kz"] * 2
 
 
@@ -498,7 +498,7 @@ def test_the_page_of_cancellation_says_who_is_told_when_and_what(publisher, djan
     mail.outbox.clear()
     asked = {"digest": edition.digest, "reason": "Қате.", "test_to": [django_user_model.objects.first().pk]}
     tested = publisher.post(at("edition_test_mail", edition.pk), asked)
-    assert "Test mails in Kazakh and in Russian were sent to publisher@example.kz." in words(tested)
+    assert "Test e-mails in Kazakh and in Russian were sent to publisher@example.kz." in words(tested)
     # The letter names the moment of the cancellation, to the second.
     assert [message.body[:40] for message in mail.outbox] == [text[:40], russian[:40]]
     assert tested.context["form"]["reason"].value() == "Қате."

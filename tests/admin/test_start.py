@@ -102,7 +102,7 @@ def test_two_files_are_shown_as_they_were_read_and_then_saved(author):
     answer = upload(author, b"\xef\xbb\xbf" + kk.encode(), ru.replace("\n", "\r\n").encode())
     page = html.unescape(answer.content.decode())
     assert "The byte order mark was removed." in page
-    assert "Line ends of Windows, of old Macs or of Word were replaced by plain ones." in page
+    assert "Line endings of Windows, of old Macs or of Word were replaced by plain ones." in page
     assert "Only the Russian text has 1.3." in page
     assert not Edition.objects.exists()
 
@@ -342,7 +342,7 @@ def test_the_import_proposes_what_the_text_and_the_edition_in_force_state(author
     ru = f"УТВЕРЖДЕНО\n\nприказом от 3 мая 2026 г. № 7\n\n{factories.RU}"
     answer = upload(author, factories.KK.encode(), ru.encode())
     page = html.unescape(answer.content.decode())
-    assert "These values are those of edition No. 1, which is in force." in page
+    assert "These values are those of edition 1, which is in force." in page
     form = shown(answer)
     assert (form["title_kk"], form["title_ru"]) == ("Пайдаланушы келісімі", "Пользовательское соглашение")
     assert (form["approval_kk"], form["approval_ru"]) == ("", "Утверждено приказом от 3 мая 2026 г. № 7")

@@ -181,7 +181,7 @@ def test_an_agreement_without_an_edition_is_on_the_start_page(django_user_model)
     Agreement.objects.create(slug="terms", name_kk="Шарттар", name_ru="Условия")
     page = browser(django_user_model, "author").get("/ru/admin/").content.decode()
     assert "Условия" in cards(page)
-    assert "Ни одна редакция не вступила в силу." in words(page)
+    assert "Ни одна редакция не действует." in words(page)
 
 
 @pytest.mark.parametrize(("language", "name"), [("kk", "Қазақша"), ("ru", "Русский"), ("en", "English")])

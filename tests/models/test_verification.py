@@ -410,7 +410,7 @@ def test_rows_that_name_a_row_that_does_not_exist_are_found(edition, capsys):
     with open_seal(), connection.constraint_checks_disabled():
         Acceptance.objects.update(edition=9999)
         Delivery.objects.update(reopened_by=9999)
-    sentence = "It names a row of another table that does not exist."
+    sentence = "It refers to a missing row of another table."
     try:
         faults = found()
         with pytest.raises(CommandError, match="faults in 1 editions"):

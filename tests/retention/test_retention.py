@@ -108,8 +108,8 @@ def test_an_edition_that_changed_wording_alone_binds_users_who_accepted_the_prev
 
     assert withdrawal.edition == other.edition == last
     assert [withdrawal_letters.withdrawal_reply(row, "ru").sentences[2] for row in (withdrawal, other)] == [
-        "Персональные данные хранятся с этого момента 5 лет, как установлено соглашением, затем уничтожаются.",
-        "Персональные данные хранятся с этого момента 2 года, как установлено соглашением, затем уничтожаются.",
+        "Персональные данные хранятся с этого момента 5 лет, как установлено этим документом, а затем уничтожаются.",
+        "Персональные данные хранятся с этого момента 2 года, как установлено этим документом, а затем уничтожаются.",
     ]
     assert erasure.erase(at=years(other.effective_at, 2)).people == 1
     assert erasure.erase(at=years(withdrawal.effective_at, 5) - timedelta(microseconds=1)) == ErasureCounts()

@@ -134,7 +134,7 @@ def test_the_line_and_page_breaks_of_word_in_plain_text_are_line_ends():
     assert source.normalise("\ufeffа\vб\fв\u2028г\u2029д\r\nе\rж\n") == "а\nб\nв\nг\nд\nе\nж\n"
     read = files.read_file("1.1. А\vБ\n".encode(), "a.txt")
     assert read.manuscript.accepted == "1.1. А\nБ\n"
-    assert read.changed() == ["Line ends of Windows, of old Macs or of Word were replaced by plain ones."]
+    assert read.changed() == ["Line endings of Windows, of old Macs or of Word were replaced by plain ones."]
 
 
 def test_a_word_file_is_recognised_under_any_name():

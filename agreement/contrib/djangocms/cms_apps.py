@@ -9,7 +9,7 @@ from cms.apphook_pool import apphook_pool
 from django.utils.translation import gettext_lazy as _
 
 
-class AgreementApphook(CMSApp):  # type: ignore[misc]  # The package has no types.
+class AgreementApphook(CMSApp):
     name = _("User agreements")
     app_name = "agreement"
     # The pages of an agreement are for everyone. A check of permissions would load the user of each request, and no

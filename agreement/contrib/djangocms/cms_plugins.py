@@ -24,7 +24,7 @@ from agreement.editions import citations
 from agreement.editions.timeline import current_timelines
 
 
-class AgreementPluginBase(CMSPluginBase):  # type: ignore[misc]  # The package has no types.
+class AgreementPluginBase(CMSPluginBase):
     """What all plugins of the app have in common. A subclass says in :meth:`display` what its template displays."""
 
     module = _("User agreements")

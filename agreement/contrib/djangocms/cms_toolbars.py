@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 from agreement.models import Agreement, Edition, Notice
 
 
-class AgreementToolbar(CMSToolbar):  # type: ignore[misc]  # The package has no types.
+class AgreementToolbar(CMSToolbar):
     """Links to the desk, and to the lists that the user may view. Nothing for a user who may view none of them."""
 
     def post_template_populate(self) -> None:

@@ -16,7 +16,7 @@ class Display(models.TextChoices):
     LINK = "link", _("a link to the clause, to stand in a sentence")
 
 
-class AgreementPlugin(CMSPlugin):  # type: ignore[misc]  # The package has no types.
+class AgreementPlugin(CMSPlugin):
     """What all plugins have: the agreement that they display. It can't be deleted while a plugin displays it."""
 
     agreement = models.ForeignKey(Agreement, on_delete=models.PROTECT, related_name="+", verbose_name=_("agreement"))

@@ -90,7 +90,7 @@ class Blocks(SiteCase):
         self.assertIn('<figure class="agreement agreement-cited">', russian)
         self.assertIn("Новый пункт.", russian)
         self.assertIn("Бірінші тармақ.", kazakh)
-        self.assertIn("Редакция №\u00a02. Она действует с", russian)
+        self.assertIn("Редакция №\u00a02. Эта редакция действует с", russian)
         self.assertIn("agreement-announcements", russian)
         self.assertIn("Уточнён пункт 1.1.", russian)
         self.assertIn('href="/ru/agreements/terms/editions/2/changes/"', russian)
