@@ -66,7 +66,8 @@ class Words(HTMLParser):
 
 
 def english(page: str) -> set[str]:
-    found = {INTERNATIONAL.sub("", text) for text in Words(page).found}
+    # The names of templates that cite a clause are no words.
+    found = {INTERNATIONAL.sub("", re.sub(r"\S+\.html", "", text)) for text in Words(page).found}
     return {" ".join(text.split()) for text in found if re.search(r"[A-Za-z]{3,}", text)}
 
 

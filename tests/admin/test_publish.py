@@ -155,7 +155,7 @@ def test_the_letter_above_the_button_says_what_is_published_when_to_whom_and_wha
     letter = words(page).partition("Before you publish")[2].partition("type publish to confirm")[0]
     for part in (
         "publisher, you publish a new edition of",
-        "It replaces edition No. 1.",
+        "It replaces edition 1.",
         "Kazakh: Nothing changed. Russian: 1 clause changed.",
         "It takes effect on ",
         "Users to be notified by e-mail: 1. The first message is sent on ",
@@ -436,7 +436,7 @@ def test_test_mails_go_to_chosen_staff_in_both_languages_and_keep_the_answers(pu
         mail_by(settings, "django.core.mail.backends.smtp.EmailBackend", host="127.0.0.1", port=mailbox.port)
         for nobody in ([], [reader.pk], [silent.pk], ["reader@example.kz"]):
             refused = publisher.post(there, form | {"test_to": nobody})
-            assert "No test mail was sent." in words(refused)
+            assert "No test e-mail was sent." in words(refused)
         answer = publisher.post(there, form | {"test_to": [me.pk, lawyer.pk]})
     assert [key for key, _label in refused.context["tests"].fields["test_to"].choices] == [str(me.pk), str(lawyer.pk)]
     assert answer.status_code == 200
@@ -699,7 +699,7 @@ def test_of_many_users_the_page_takes_the_numbers_of_the_last_notice_and_counts_
     factories.users(9)
     page = words(publisher.get(at("edition_publish", edition.pk)))
     assert "e-mail Kazakh 3 e-mail Russian 3 e-mail Kazakh and Russian 3" in page, "there is no last notice"
-    assert "e-mail: users whose language is known: 6 of 9." in page
+    assert "Users whose language is known (e-mail): 6 of 9." in page
 
     for slug, sent in (("first", 100), ("unwritten", 7), ("cancelled", 8)):
         notice = factories.published(slug=slug, effective_from=timezone.now() + timedelta(days=30)).notices.get()

@@ -49,7 +49,7 @@ def test_the_sentence_names_the_edition_in_force_and_its_date():
     factories.published()
     year = timezone.localdate().year
     sentence = show("{% agreement_validity %}")
-    assert sentence.startswith("Редакция №\u00a02. Эта редакция действует с ")
+    assert sentence.startswith("Редакция №\u00a02. Эта редакция действует с\u00a0")
     assert f"{year}\u00a0г." in sentence
     assert sentence.endswith("Она заменила редакцию №\u00a01.")
 
@@ -286,7 +286,7 @@ def test_the_banner_shows_a_second_edition_for_some_days_and_no_first_one():
 def test_the_banner_shows_an_announced_edition_if_the_site_does(settings):
     factories.published()
     edition = factories.published(effective_from=timezone.now() + timedelta(days=90))
-    assert "Объявлена редакция №\u00a02." in banner()
+    assert "Объявлена новая редакция (№\u00a02)." in banner()
     assert 'data-state="scheduled"' in banner()
     settings.AGREEMENT = {**settings.AGREEMENT, "SHOW_SCHEDULED": False}
     assert banner() == ""

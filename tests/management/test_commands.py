@@ -263,7 +263,7 @@ def test_publish_refuses_in_a_sentence_and_a_hint():
     draft = factories.draft()
     assert "There is no user 'nobody'." in refused("publish_edition", str(draft.pk), by="nobody")
     draft.publish()
-    assert "published already" in refused("publish_edition", str(draft.pk))
+    assert "already published" in refused("publish_edition", str(draft.pk))
 
 
 def test_deliver_notices_while_suspended_refuses_and_sends_nothing(settings):
