@@ -134,7 +134,7 @@ def test_no_refusal_names_a_column_or_a_moment_for_machines(language):
 def test_publish_refuses_a_published_edition():
     edition = factories.published()
     error = refusal("already_published", edition.publish)
-    assert "Edition 1 is published already" in str(error)
+    assert "Edition 1 is already published" in str(error)
 
 
 def test_publish_refuses_what_another_process_published():
