@@ -83,7 +83,7 @@ def moment(number: int, case: dates.Case) -> str:
     edition = Edition.objects.get(number=number)
     at, zone = edition.effective_from, edition.agreement.time_zone
     day, clock = dates.day(at, "ru", zone), dates.clock(at, zone, seconds=False)
-    return f"с {day} в\u00a0{clock}" if case == "from" else f"{day} в\u00a0{clock}"
+    return f"с\u00a0{clock} {day}" if case == "from" else f"{day} в\u00a0{clock}"
 
 
 def day(at: datetime, language: str = "ru", case: dates.Case = "on") -> str:

@@ -66,7 +66,7 @@ def test_a_message_names_its_place_in_the_language_of_the_reader():
     gap, _same_in_russian = lint({"kk": KK.replace("1.2.", "1.3."), "ru": RU.replace("1.2.", "1.3.")})
     assert (gap.id, gap.severity, gap.language, gap.clause, gap.line) == ("agreement.L010", "warning", "kk", "1.2", 7)
     assert gap.sentence("kk") == "1.2 жоқ: 1.1 нөмірінен кейін бірден 1.3 келеді."
-    assert gap.sentence("ru") == "Пропущено: 1.2 – после 1.1 сразу идёт 1.3."
+    assert gap.sentence("ru") == "Пропущено: 1.2 — после 1.1 сразу идёт 1.3."
     assert gap.sentence("en") == "The numbering skips 1.2, between 1.1 and 1.3."
     assert gap.hint("en") == "Check the numbering. If this is intended, change nothing."
 
@@ -76,7 +76,7 @@ def test_a_message_names_an_appendix_in_words():
     assert gap.clause == "a1.1.2"
     assert gap.sentence("kk") == ("1.2 (1-қосымша) жоқ: 1.1 (1-қосымша) нөмірінен кейін бірден 1.3 (1-қосымша) келеді.")
     assert gap.sentence("ru") == (
-        "Пропущено: 1.2 (приложение 1) – после 1.1 (приложение 1) сразу идёт 1.3 (приложение 1)."
+        "Пропущено: 1.2 (приложение 1) — после 1.1 (приложение 1) сразу идёт 1.3 (приложение 1)."
     )
     assert gap.sentence("en") == (
         "The numbering skips 1.2 (appendix 1), between 1.1 (appendix 1) and 1.3 (appendix 1)."
@@ -93,12 +93,12 @@ def test_a_gap_or_a_number_out_of_order_at_the_beginning_is_named_without_a_numb
     assert sentences == {
         "agreement.L010": [
             "1 жоқ: басында бірден 2 келеді.",
-            "Пропущено: 1 – в начале сразу идёт 2.",
+            "Пропущено: 1 — в начале сразу идёт 2.",
             "The numbering skips 1, before 2.",
         ],
         "agreement.L011": [
             "Өз орнында тұрған жоқ: 5. Бұл басында келеді.",
-            "Стоит не на своём месте: 5. Это идёт в начале.",
+            "Стоит не на своём месте: 5. Этот номер идёт в начале.",
             "Out of order: 5. This comes first.",
         ],
     }
@@ -363,7 +363,7 @@ def test_a_heading_without_a_number_is_no_gap_too():
 def test_a_reference_to_a_missing_number_is_named_by_the_gap():
     body = "Т\n\n1. ОБЩЕЕ\n\n1.1. По пункту 1.2 платят.\n\n1.3. Два.\n"
     assert (
-        only({"ru": body}).sentence("ru") == "Пропущено: 1.2 – после 1.1 сразу идёт 1.3. На пропущенное ссылается 1.1."
+        only({"ru": body}).sentence("ru") == "Пропущено: 1.2 — после 1.1 сразу идёт 1.3. На пропущенное ссылается 1.1."
     )
 
 
