@@ -185,7 +185,8 @@ def test_a_publisher_publishes_for_tomorrow_cancels_and_publishes_now(person, la
     person.submit("input[type=submit].default")
     tomorrow.refresh_from_db()
     assert (tomorrow.state(), tomorrow.published_by) == (State.SCHEDULED, "publisher")
-    assert person.clicks <= 12
+    # One of them answers the letter again, because it stated another moment.
+    assert person.clicks <= 13
     assert len(person.confirmed) == 1
 
     person.submit("a[href$='/cancel/']")
