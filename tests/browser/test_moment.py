@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
     ("address", "where", "old", "new"),
     [
         ("/ru/agreements/terms/", ".agreement-kicker", "Редакция №\u00a01", "Редакция №\u00a02"),
-        ("/ru/materials/", ".agreement-announcements", "Объявлена редакция №\u00a02.", "новая редакция (№\u00a02)."),
+        ("/ru/materials/", ".agreement-announcements", "объявлена редакция №\u00a02.", "новая редакция (№\u00a02)."),
     ],
     ids=["the agreement", "a page with a banner"],
 )
