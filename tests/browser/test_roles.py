@@ -33,6 +33,8 @@ ROLES = {
 }
 #: Django's parameter with the filters of the list to which a page leads back.
 PRESERVED_FILTERS = "_changelist_filters"
+#: Chromium's note about a page of Django with two elements that ask for the focus. It is no error.
+NOT_FOCUSED = "Autofocus processing was blocked"
 #: How many addresses of the same view are opened, and how many with the same parameter.
 OF_A_KIND = 2
 #: How many links each role sees at least, so that the test does not pass because there is nothing to open.
@@ -98,7 +100,7 @@ def test_every_link_at_the_desk_opens_for_the_role_that_sees_it(page, desk, comp
         elif answer.headers["content-type"].startswith("text/html"):
             page.goto(address)
             page.wait_for_load_state("networkidle")
-            faults += [(complaint, address, source) for complaint in complaints]
+            faults += [(complaint, address, source) for complaint in complaints if NOT_FOCUSED not in complaint]
             complaints.clear()
             for link in links(page, desk):
                 if link not in seen and any(kinds[one] < OF_A_KIND for one in kinds_of(link)):
