@@ -232,6 +232,8 @@ def test_an_editor_places_a_clause_and_a_link_to_one(host, page):
     form.locator("[name=number]").fill("1.1")
     form.locator("button[type=submit]").click()
     page.locator(".modal form").wait_for(state="detached")
+    # The editor writes its text into the field of the form a quarter of a second after a change.
+    page.wait_for_function("document.querySelector('[name=body-1-value]').value.includes('AGREEMENT-CLAUSE')")
     publish_page(page)
 
     shown, _headers = fetch(f"{host.url}/ru/by-hand/")
