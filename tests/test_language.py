@@ -41,6 +41,7 @@ def breaking(pattern: str, language: str) -> list[str]:
 def test_no_line_breaks_within_a_number_or_a_date(language):
     months = {"kk": KAZAKH_MONTHS, "ru": RUSSIAN_MONTHS}[language]
     assert breaking(rf"№ |\d (?:{months})|\d{{4}} (?:жылғы|г\.)|[Сс]ағат (?=[%\d])", language) == []
+    assert breaking(r"(?:\)s|})-(?:редакция|тармақ|бөлім|қосымша)", language) == []
 
 
 def test_a_kazakh_postposition_follows_the_date_and_the_time_stands_in_brackets():

@@ -229,7 +229,7 @@ def test_the_history_of_a_draft_is_worded_for_its_reader(django_user_model):
         for language in ("kk", "ru")
     }
 
-    for words in ("Негізі: terms, 1-редакция", "Өзгертілді:", "Қалпына келтірілген нұсқа: "):
+    for words in ("Негізі: terms, 1‑редакция", "Өзгертілді:", "Қалпына келтірілген нұсқа: "):
         assert words in seen["kk"]
         assert words not in seen["ru"]
     for words in (f"Создан на основе: terms, редакция №{NBSP}1", "Изменено:", "Восстановлена версия: "):

@@ -94,7 +94,7 @@ def test_the_language_links_lead_to_the_same_page(site, page):
 @pytest.mark.parametrize(
     ("language", "address", "line"),
     [
-        ("kk", TERMS, "3-редакция · күшіне ену күні:"),
+        ("kk", TERMS, "3‑редакция · күшіне ену күні:"),
         ("ru", f"{TERMS}editions/1/", "Редакция №\u00a01 · дата вступления в силу: 12\u00a0февраля 2024\u00a0г."),
         (
             "ru",
@@ -102,8 +102,8 @@ def test_the_language_links_lead_to_the_same_page(site, page):
             "Редакция №\u00a01 · дата вступления в силу: 12\u00a0февраля 2024\u00a0г.",
         ),
         ("ru", f"{TERMS}editions/2/changes/", "Редакция №\u00a01, 12\u00a0февраля 2024\u00a0г."),
-        ("kk", f"{TERMS}editions/2/changes/", "1-редакция, 2024\u00a0жылғы 12\u00a0ақпан"),
-        ("kk", f"{TERMS}editions/4/amendment/?from=1", "4-редакция"),
+        ("kk", f"{TERMS}editions/2/changes/", "1‑редакция, 2024\u00a0жылғы 12\u00a0ақпан"),
+        ("kk", f"{TERMS}editions/4/amendment/?from=1", "4‑редакция"),
         ("ru", f"{TERMS}editions/2/changes/?view=inline", "Редакция №\u00a01, 12\u00a0февраля 2024\u00a0г."),
     ],
 )

@@ -350,7 +350,7 @@ def test_the_archive_leads_to_each_edition_and_its_banner_back(site, window, var
 @variants
 def test_an_announced_edition_says_which_one_binds_till_then(site, window, variant):
     page, language = variant.open(window), variant.language
-    says = {"kk": "3-редакция", "ru": "До этого времени действует редакция №\u00a03."}[language]
+    says = {"kk": "3‑редакция", "ru": "До этого времени действует редакция №\u00a03."}[language]
     page.goto(f"{site}/{language}{TERMS}")
     follow(page.locator(".agreement-banner").get_by_role("link"))
     assert page.url == f"{site}/{language}{TERMS}editions/4/"

@@ -121,7 +121,7 @@ def test_a_bundle_has_the_notices_and_their_recipients_without_an_address(notifi
 @pytest.mark.parametrize(
     ("language", "words"),
     [
-        ("kk", ("2-редакция", "Жаңа.", "күшінде", "қолы")),
+        ("kk", ("2‑редакция", "Жаңа.", "күшінде", "қолы")),
         ("ru", ("Редакция №\u00a02", "Приказ № 1", "Новый.", "Эта редакция действует с", "подпись")),
     ],
 )

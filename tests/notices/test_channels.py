@@ -51,7 +51,7 @@ class SmsChannel(Channel):
 
     def compose(self, notice: Notice, language: str, *, since: int) -> NoticeContent:
         edition = notice.edition
-        text = {"kk": f"Жаңа {edition.number}-редакция", "ru": f"Новая редакция № {edition.number}"}[language]
+        text = {"kk": f"Жаңа {edition.number}‑редакция", "ru": f"Новая редакция № {edition.number}"}[language]
         return NoticeContent(subject="", text=text[:160])
 
     def unreachable(self, address: str) -> str:
@@ -89,9 +89,9 @@ def test_each_user_is_notified_once_by_each_channel_in_a_language_the_channel_ca
     counts = dispatch.work()
     assert (counts.written, counts.sent) == (6, 6)
     assert Gateway.taken == [
-        ("+77000000000", "Жаңа 1-редакция"),
+        ("+77000000000", "Жаңа 1‑редакция"),
         ("+77000000001", "Новая редакция № 1"),
-        ("+77000000002", "Жаңа 1-редакция"),
+        ("+77000000002", "Жаңа 1‑редакция"),
     ]
     assert set(NoticeText.objects.filter(channel="sms").values_list("language", flat=True)) == {"kk", "ru"}
 

@@ -528,7 +528,7 @@ def test_a_scheduled_notice_names_the_edition_that_binds_until_then(mailbox):
     factories.published(effective_from=timezone.now() + timedelta(days=5))
     Notice.objects.exclude(edition__number=4).update(fanned_out_at=timezone.now())
     dispatch.work()
-    assert "Оған дейін 3-редакция" in NoticeText.objects.get(language="kk").text
+    assert "Оған дейін 3‑редакция" in NoticeText.objects.get(language="kk").text
     assert "редакция №\u00a03" in NoticeText.objects.get(language="ru").text
 
 

@@ -74,7 +74,7 @@ def test_a_message_names_its_place_in_the_language_of_the_reader():
 def test_a_message_names_an_appendix_in_words():
     gap = only({"ru": "Соглашение\n\n1.1. Слова.\n\nПРИЛОЖЕНИЕ 1\n\n1.1. Слова.\n\n1.3. Слова.\n"})
     assert gap.clause == "a1.1.2"
-    assert gap.sentence("kk") == ("1.2 (1-қосымша) жоқ: 1.1 (1-қосымша) нөмірінен кейін бірден 1.3 (1-қосымша) келеді.")
+    assert gap.sentence("kk") == ("1.2 (1‑қосымша) жоқ: 1.1 (1‑қосымша) нөмірінен кейін бірден 1.3 (1‑қосымша) келеді.")
     assert gap.sentence("ru") == (
         "Пропущено: 1.2 (приложение 1) — после 1.1 (приложение 1) сразу идёт 1.3 (приложение 1)."
     )

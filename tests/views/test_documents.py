@@ -48,7 +48,7 @@ def test_an_edition_is_a_word_file_that_is_read_as_its_text(client, language):
     assert edition.digest in found
     assert edition.text(language).approval in found
     assert f"http://127.0.0.1:8000/{language}/agreements/terms/editions/1/" in found
-    assert {"kk": "1-редакция", "ru": "Редакция №\u00a01"}[language] in found
+    assert {"kk": "1‑редакция", "ru": "Редакция №\u00a01"}[language] in found
     assert {"kk": "қазақ тіліндегі мәтін басым", "ru": "преимущество имеет текст на казахском"}[language] in found
 
 
@@ -83,7 +83,7 @@ def test_the_changes_are_tracked_changes_from_the_edition_before(client, languag
     assert old.digest in parts(response.content)
     assert new.digest in parts(response.content)
     assert f'w:author="{new.text(language).title}"' in parts(response.content)
-    state = {"kk": "1-редакция · күшін жойған. ", "ru": "Редакция №\u00a01 · утратила силу. "}[language]
+    state = {"kk": "1‑редакция · күшін жойған. ", "ru": "Редакция №\u00a01 · утратила силу. "}[language]
     assert f'<w:t xml:space="preserve">{state}' in parts(response.content)
 
 

@@ -596,7 +596,7 @@ def test_a_clause_has_one_control_with_its_links_and_citations(client):
         f" {base}/ru/agreements/terms/editions/2/#1.2</p>"
     ) in unit
     assert (
-        f'lang="kk">Келісім, 2-редакция ({day["kk"]} бастап күшінде), 1.2-тармақ.'
+        f'lang="kk">Келісім, 2‑редакция ({day["kk"]} бастап күшінде), 1.2‑тармақ.'
         f" {base}/kk/agreements/terms/editions/2/#1.2</p>"
     ) in unit
 

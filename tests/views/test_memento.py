@@ -117,7 +117,7 @@ def test_a_date_begins_where_its_midnight_is_missing_or_twice(client, zone, day,
     [
         (
             "kk",
-            ("Сол күні, 2025 жылғы 1 ақпанда (сағат 09:00, Астана уақыты, UTC+5), 2-редакция күшіне енеді."),
+            ("Сол күні, 2025 жылғы 1 ақпанда (сағат 09:00, Астана уақыты, UTC+5), 2‑редакция күшіне енеді."),
         ),
         (
             "ru",
@@ -164,7 +164,7 @@ def test_an_instant_before_the_first_edition_gives_404_with_its_date(client, whe
     page = lead(client, when, 404)
     assert "Ол кезде бірде-бір редакция күшінде болмаған" in page
     since = "2024\u00a0жылғы 12\u00a0ақпаннан бастап (сағат\u00a009:00"
-    assert f"Алғашқысы — 1-редакция. Бұл редакция {since}" in page
+    assert f"Алғашқысы — 1‑редакция. Бұл редакция {since}" in page
     assert f'href="{HERE}editions/1/"' in page
 
 

@@ -89,7 +89,7 @@ def test_a_sites_own_cache_serves_no_page_past_its_moment(client, chain):
     timeline.clear()
     second = client.get(HERE)
     assert second["ETag"] != first["ETag"]
-    assert "2-редакция" in second.content.decode()
+    assert "2‑редакция" in second.content.decode()
 
 
 def test_a_transaction_for_each_request_changes_nothing(client, settings):
@@ -120,6 +120,6 @@ def test_the_tags_see_what_their_transaction_sees(client):
     factories.published()
     with transaction.atomic():
         factories.published()
-        assert citations.validity_sentence().startswith("2-редакция")
+        assert citations.validity_sentence().startswith("2‑редакция")
         transaction.set_rollback(True)
-    assert citations.validity_sentence().startswith("1-редакция")
+    assert citations.validity_sentence().startswith("1‑редакция")

@@ -58,7 +58,7 @@ def test_a_text_is_named_with_its_edition_language_and_term(client):
 def test_the_answer_is_in_the_readers_language(client):
     factories.published()
     page = answer(client, manifest.sha256(factories.KK), language="kk")
-    assert "Бұл — 1-редакцияның қазақша мәтіні." in page
+    assert "Бұл — 1‑редакцияның қазақша мәтіні." in page
 
 
 def test_a_digest_from_a_notice_is_recognised_too(client):

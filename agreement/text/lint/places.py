@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from agreement.text import clauses
 from agreement.text.clauses import Clause
 
-_APPENDIX = {"kk": "{}-қосымша", "ru": "приложение {}", "en": "appendix {}"}
+_APPENDIX = {"kk": "{}‑қосымша", "ru": "приложение {}", "en": "appendix {}"}
 _APPENDIX_NUMBER = re.compile(r"\ba(\d+)\b", re.ASCII)
 _CHAPTER = {"kk": "{}-тарау", "ru": "глава {}", "en": "chapter {}"}
 _BEFORE = {"kk": "{} (бірінші нөмірге дейін)", "ru": "{} (до первого номера)", "en": "{} (before the first number)"}

@@ -17,7 +17,7 @@ PHRASES = {
         "deleted": "алып тасталды",
         "renumbered": "бұрынғы нөмірі {was}",
         "relocated": "бұрынғы орны: {was}",
-        "appendix": "{number}-қосымша",
+        "appendix": "{number}‑қосымша",
         "unnumbered": "бұрын нөмірсіз болған",
         "moved": "орны ауыстырылды",
         "reformatted": "ресімделуі ғана өзгерді",
