@@ -94,7 +94,7 @@ def notices(visit: Visit) -> HttpResponse:
             DisplayedNotice(
                 notice=notice,
                 displayed=DisplayedEdition.from_timeline(notice.edition, timeline, visit.at),
-                at=dates.instant(notice.due_at, active_language(), timeline.time_zone),
+                at=dates.instant(notice.due_at, active_language(), timeline.time_zone, seconds=False),
                 since=since[notice.pk],
                 also_covered=tuple(texts[one.pk] for one in reversed(covered.get(notice.pk, ())) if one.pk in texts),
                 changes=changes,
