@@ -11,7 +11,9 @@ MC = "{http://schemas.openxmlformats.org/markup-compatibility/2006}"
 
 
 def value(element: Any, place: str) -> str:
-    """The attribute ``w:val`` of the element at the path ``place`` below ``element``; ``""`` if there is none."""
+    """The attribute ``w:val`` of the element at the path ``place`` below ``element``; ``""`` if there is none, or if
+    ``element`` is ``None``.
+    """
     found = element.find(place) if element is not None else None
     return (found.get(f"{W}val") or "") if found is not None else ""
 
