@@ -144,8 +144,9 @@ class Breach(models.Model):
 
     @property
     def digest(self) -> str:
-        """SHA-256 of what :meth:`notify` would announce: the agreement, the words, whom they concern, and the moment at
-        which the breach became known. 1 query.
+        """SHA-256 of the agreement, the words, whom they concern, and the moment at which the breach became known.
+        These are the values of this object, unsaved changes included; only the users in ``affected`` are read from the
+        database. :meth:`notify` compares a digest with that of the stored breach. 1 query.
         """
         users = [str(key) for key in self.affected.order_by("user").values_list("user", flat=True)]
         stated = [self.known_at.timestamp(), self.everyone, self.text_kk, self.text_ru, users]

@@ -280,7 +280,9 @@ class Notice(models.Model):
         return self.kind == NoticeKind.BREACH
 
     def other_notices(self) -> NoticeQuerySet:
-        """The other notices that describe this edition: that of its publication and its reminder."""
+        """The notices that describe this edition, which are that of its publication and its reminder, without this
+        notice itself. The queryset is not evaluated.
+        """
         return Notice.objects.filter(edition=self.edition_id, kind__in=DESCRIBING).exclude(pk=self.pk)
 
     def covering(self) -> NoticeQuerySet:
