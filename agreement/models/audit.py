@@ -114,9 +114,9 @@ class AuditEntryQuerySet(PersonalQuerySet["AuditEntry"]):
         )
 
     def about(self, row: models.Model) -> Self:
-        """The entries about that row, the latest first. They are found by the name of
-        its model, without its app, and its primary key. If the row is an account, they
-        are all entries about that user that :meth:`for_user_key` finds. 1 query.
+        """The entries about that row, the latest first. They are found by the name of its model, without its app, and
+        its primary key. If the row is an account, they are all entries about that user that :meth:`for_user_key` finds.
+        The queryset is not evaluated.
         """
         if isinstance(row, get_user_model()):
             return self.for_user_key(row.pk).order_by("-pk")

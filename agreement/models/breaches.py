@@ -195,8 +195,9 @@ class Breach(models.Model):
         ``ENQUEUE`` is called. The notice belongs to the edition in force; if none is in force, to the last published
         one.
 
-        Raises ``ValidationError`` as :meth:`require_complete` does, also if another request has announced it meanwhile.
-        If a ``digest`` is given, it raises one with the code ``changed`` unless it is that of the stored breach.
+        Raises ``ValidationError`` if users can't be notified (:meth:`require_complete`), also because another request
+        has announced the breach meanwhile. If a ``digest`` is given, it raises one with the code ``changed`` unless it
+        is that of the stored breach.
         """
         at, alias = at or timezone.now(), router.db_for_write(Breach)
         with transaction.atomic(using=alias):

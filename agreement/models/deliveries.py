@@ -602,10 +602,11 @@ _REJECT_REASONS = frozenset({"invalid", "bounced", "timed_out", "blocked", "spam
 
 
 def impersonal(reason: str) -> str:
-    """The reason why a message was not sent, in which ``…`` replaces what looks like a mail address or a telephone
-    number. These are each word with an ``@``, and each long sequence of digits, spaces, round brackets and hyphens that
-    begins with a digit or ``+``. Dates and other long numbers are replaced too. A telephone number in another form,
-    such as ``701.123.4567``, remains, and so does the beginning of an address that contains a space.
+    """The reason why a message was not sent, in which ``…`` replaces what looks like an e-mail address or a telephone
+    number. These are each word with an ``@``, and each sequence of at least seven digits, spaces, round brackets and
+    hyphens that begins with a digit, perhaps after ``+``, and ends with one. Dates and other long numbers are replaced
+    too. A telephone number in another form, such as ``701.123.4567``, remains, and so does the beginning of an address
+    that contains a space.
 
     Unprintable characters, which a database may reject, are removed, line breaks too. The result is cut to 255
     characters. A channel may pass any reply of a server.

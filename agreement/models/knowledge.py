@@ -233,10 +233,11 @@ def since_by_notice(user: AbstractBaseUser, notices: Iterable[Notice]) -> dict[i
 def read_told(
     histories: Mapping[int, History], *, users: Collection[UserKey], before: int | None = None
 ) -> Iterable[Told]:
-    """Return the records by which these users know editions: notices that were sent to them or that they read on the
-    site, and acceptances by confirmation. ``histories`` maps the primary keys of the agreements in question to their
-    histories. With ``before``, notices about editions with that number or a higher one are left out, but acceptances
-    are not. At most 1 query; none if there are no users.
+    """Return the records by which these users know editions: notices that were sent to them and did not come back,
+    notices that they opened on the site before the edition was cancelled or whose edition is not cancelled, and
+    acceptances by confirmation. ``histories`` maps the primary keys of the agreements in question to their histories.
+    With ``before``, notices about editions with that number or a higher one are left out, but acceptances are not. At
+    most 1 query; none if there are no users.
     """
     if not users:
         return []

@@ -1,5 +1,5 @@
 """Keyed digests (HMAC-SHA256): the pseudonym of a user, by which rows are found after the account is deleted, and the
-digest of a mail address.
+digest of an e-mail address.
 
 The keys are in the setting ``PSEUDONYM_KEYS``. New rows use the first key; rows are found under every key. Put a new
 key first, and keep an old key as long as rows under it must be found.

@@ -189,8 +189,8 @@ class WithdrawalQuerySet(PersonalQuerySet["Withdrawal"]):
         return self.filter(confirm_due_at__isnull=False).order_by("confirm_due_at", "pk")
 
     def unanswered(self) -> Self:
-        """Withdrawals to which the app has mailed no reply, and no officer has recorded one, the first last day first.
-        Erased ones are left out.
+        """Withdrawals to which the app has mailed no reply, and no officer has recorded one, ordered by the last day
+        for the reply. Erased ones are left out.
         """
         return self.filter(UNANSWERED).order_by("reply_by", "pk")
 
@@ -450,8 +450,7 @@ class Withdrawal(Personal):
     def take_effect(self, *, using: str) -> None:
         """Unless the application is refused, withdraw the consents of the user, at the later of the registration and
         the effect, and send the signal ``consent_withdrawn`` after the commit. If there is a user, also call the site's
-        ``ENQUEUE`` after the commit, which starts the task engine; it mails the reply. At most 1 query before the
-        commit.
+        ``ENQUEUE`` after the commit, so that a worker mails the reply. At most 1 query before the commit.
         """
         refused = self.outcome == WithdrawalOutcome.REFUSED
         if self.user_id is not None and not refused:

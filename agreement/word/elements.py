@@ -19,8 +19,8 @@ def value(element: Any, place: str) -> str:
 
 
 def is_on(switch: Any) -> bool:
-    """Does this element exist, and does its value switch its property on? ``None`` is an element that does not
-    exist.
+    """Does this element exist, and does its ``w:val`` not switch its property off (``0``, ``false`` or ``off``)? An
+    element without a value switches it on. ``None`` is an element that does not exist.
     """
     return switch is not None and switch.get(f"{W}val") not in {"0", "false", "off"}
 

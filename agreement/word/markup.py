@@ -40,8 +40,8 @@ def readable(words: str) -> str:
 
 
 def run(words: str, properties: str = "", *, tag: str = "t") -> str:
-    """A run with these words. A ``BREAK`` in them becomes a line break. ``properties`` is its ``w:rPr`` or ``""``;
-    ``tag`` is ``t``, or ``delText`` for deleted words. The result is ``""`` if there are no words.
+    """The XML of a run with these words. A ``BREAK`` in them becomes a line break. ``properties`` is its ``w:rPr`` or
+    ``""``; ``tag`` is ``t``, or ``delText`` for deleted words. The result is ``""`` if there are no words.
     """
     if not words:
         return ""
@@ -125,7 +125,7 @@ def equal_columns(count: int, width: int) -> list[int]:
 
 
 class Writer:
-    """Writes lines as XML of Word, and collects the addresses of their links.
+    """Writes lines as XML of Word, and collects the addresses of their links in ``relations``.
 
     ``numbers`` are the numbers of the units, to which references may lead. ``language`` is the language that the words
     state; with ``""`` it is that of the file. ``width`` is the space for a table, in twips.

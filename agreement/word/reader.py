@@ -266,7 +266,9 @@ class _Reader:
             yield _cell_lines(words) if cell else self._marked(words)
 
     def _boxed(self, boxes: list[Any], *, cell: bool) -> Iterator[str]:
-        """The paragraphs of these text boxes. Their numbers are counted apart from the others."""
+        """The paragraphs and tables of these text boxes as Markdown. Their numbers are counted apart from the others.
+        ``cell`` says that they are lines of a cell.
+        """
         outer, self.numbering = self.numbering, self.apart
         for box in boxes:
             yield from self._blocks(box, cell=cell)
@@ -637,8 +639,8 @@ def _field_codes(body: Any) -> set[Any]:
 
 
 def _form_field(mark: Any) -> str:
-    """What the beginning of a field displays: the box of a form, ticked or not, or the chosen entry of a list; ``""``
-    for other fields.
+    """What the element ``w:fldChar`` displays: the box of a form, ticked or not, or the chosen entry of a list; ``""``
+    for any other field, and for the end of a field.
     """
     box, entries = mark.find(f"{W}ffData/{W}checkBox"), mark.findall(f"{W}ffData/{W}ddList/{W}listEntry")
     if box is not None:

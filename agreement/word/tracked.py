@@ -235,7 +235,9 @@ class _Tracker:
         return "".join(written)
 
     def _paragraph(self, pieces: Sequence[_Piece], layout: Layout, was: Layout, mark: str, moved: str) -> str:
-        """A paragraph. ``was`` is its old layout, and ``mark`` the element that tracks its mark, ``""`` for none."""
+        """A paragraph with these pieces and this layout. ``was`` is its old layout, ``mark`` is the element that tracks
+        its mark, and ``moved`` is the element around words that are moved; each of the two is ``""`` for none.
+        """
         change = ""
         if was != layout and not mark:
             inside = markup.paragraph_properties(was) or "<w:pPr/>"
