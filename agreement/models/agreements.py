@@ -34,8 +34,8 @@ class AcceptanceMode(models.TextChoices):
 
 class Agreement(models.Model):
     """One document of the site, which has editions. Its slug is in the addresses of its pages and in the manifests of
-    its editions, so it can't change after an edition is published. Its name is for the people at the desk. ``head`` is
-    the digest of the last sealed edition, cancelled or not; ``""`` before the first.
+    its editions, so it can't change after an edition is published. Its name is for the pages of the administration.
+    ``head`` is the digest of the last sealed edition, cancelled or not; ``""`` before the first.
     """
 
     name_kk = models.CharField(
@@ -107,12 +107,12 @@ class Agreement(models.Model):
 
     @property
     def name(self) -> str:
-        """The name in the active language, or in Kazakh if that is neither Kazakh nor Russian. An empty name
-        is replaced by the title of the edition in force in that language. If there is none, or if no language is
-        active, as in commands and in what they log, it is the slug.
+        """The name in the active language, or in Kazakh if that is neither Kazakh nor Russian. An empty name is
+        replaced by the title of the edition in force in that language, or by the slug if no edition is in force. If no
+        language is active, as in commands and in what they log, it is the slug.
 
-        No query if the agreement has a name or no published edition; otherwise 1 query a minute for each agreement and
-        language, because the title is remembered.
+        No query if the agreement has a name or no published edition, or if no language is active; otherwise 1 query a
+        minute for each agreement and language, because the title is remembered.
         """
         active = conf.active_language()
         language = active if active in LANGUAGES else LANGUAGES[0]
@@ -131,8 +131,9 @@ class Agreement(models.Model):
 @remembered
 @lru_cache(maxsize=64)
 def _title_in_force(using: str, pk: int, head: str, language: str, minute: int) -> str:
-    """The title of the edition of that agreement that is in force; ``""`` if there is none. ``head`` changes with each
-    publication and ``minute`` every minute, so that the title of another edition is then read.
+    """The title, in that language, of the edition in force of the agreement with that primary key; ``""`` if there is
+    none. ``using`` is the alias of the database. ``head`` changes with each publication and ``minute`` every minute, so
+    that the title is then read again.
     """
     editions = apps.get_model("agreement", "Edition").objects.using(using)
     titles = editions.in_force().with_real_columns().filter(agreement=pk).values_list(f"title_{language}", flat=True)

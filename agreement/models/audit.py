@@ -76,8 +76,8 @@ class AuditEntryQuerySet(PersonalQuerySet["AuditEntry"]):
         and the primary key of ``on``. For an action about a list of rows, ``on`` is an object of their model with the
         primary key ``""``. If ``on`` is an agreement or a row of the app with the attribute ``agreement``, the entry
         also copies the slug of that agreement, else ``""``. It copies the ``number`` of a row of the app, or 0 if the
-        row has none; a row of the site may have columns of these names that name a user. ``digest`` is that of the
-        edition or of an imported file, or the fingerprint of the draft, or ``""``.
+        row has none. Neither is copied from a row of the site, whose columns of these names may contain the name of a
+        user. ``digest`` is that of the edition or of an imported file, or the fingerprint of the draft, or ``""``.
 
         If ``on`` is an account or a row about a user, the entry is about that person. It then gets the link to the
         account and the pseudonym. The key of an account is not copied, even if it is the key of a row of the site.
@@ -114,18 +114,18 @@ class AuditEntryQuerySet(PersonalQuerySet["AuditEntry"]):
         )
 
     def about(self, row: models.Model) -> Self:
-        """The entries about that row, the latest first. They are found by the name of
-        its model, without its app, and its primary key. If the row is an account, they
-        are all entries about that user that :meth:`for_user_key` finds. 1 query.
+        """The entries about that row, the latest first. They are found by the name of its model, without its app, and
+        its primary key. If the row is an account, they are all entries about that user that :meth:`for_user_key` finds.
+        The queryset is not evaluated.
         """
         if isinstance(row, get_user_model()):
             return self.for_user_key(row.pk).order_by("-pk")
         return self.filter(model=row._meta.model_name, key=str(row.pk)).order_by("-pk")
 
     def name_subjects(self, entries: Iterable[AuditEntry]) -> None:
-        """Set the name of the agreement on each of these entries, and on an entry about a draft the moment of the first
-        entry about it, when it was begun. At most 2 queries, however many entries there are, besides those for the
-        names.
+        """Set, on each of these entries, the name and the time zone of its agreement, and on an entry about a draft the
+        moment when it was begun, which is that of the first entry about it. An entry whose agreement is not stored
+        keeps its slug and UTC. At most 2 queries, however many entries there are, besides those for the names.
         """
         entries = list(entries)
         slugs = {entry.agreement for entry in entries}

@@ -144,8 +144,9 @@ class Breach(models.Model):
 
     @property
     def digest(self) -> str:
-        """SHA-256 of what :meth:`notify` would announce: the agreement, the words, whom they concern, and the moment at
-        which the breach became known. 1 query.
+        """SHA-256 of the agreement, the words, whom they concern, and the moment at which the breach became known.
+        These are the values of this object, unsaved changes included; only the users in ``affected`` are read from the
+        database. :meth:`notify` compares a digest with that of the stored breach. 1 query.
         """
         users = [str(key) for key in self.affected.order_by("user").values_list("user", flat=True)]
         stated = [self.known_at.timestamp(), self.everyone, self.text_kk, self.text_ru, users]
@@ -194,8 +195,9 @@ class Breach(models.Model):
         ``ENQUEUE`` is called. The notice belongs to the edition in force; if none is in force, to the last published
         one.
 
-        Raises ``ValidationError`` as :meth:`require_complete` does, also if another request has announced it meanwhile.
-        If a ``digest`` is given, it raises one with the code ``changed`` unless it is that of the stored breach.
+        Raises ``ValidationError`` if users can't be notified (:meth:`require_complete`), also because another request
+        has announced the breach meanwhile. If a ``digest`` is given, it raises one with the code ``changed`` unless it
+        is that of the stored breach.
         """
         at, alias = at or timezone.now(), router.db_for_write(Breach)
         with transaction.atomic(using=alias):

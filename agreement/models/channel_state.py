@@ -172,8 +172,9 @@ class ChannelState(models.Model):
         self.save(update_fields=["log", "claims"])
 
     def _log(self, at: datetime) -> list[tuple[float, int]]:
-        """The messages that the limits count at that instant, as pairs of a moment (seconds since 1970) and a number.
-        Claimed messages count as sent then, and so do messages whose moment is later, because the clock was put back.
+        """The messages to which the limits are applied at that instant, as pairs of a moment (seconds since 1970) and a
+        number. Claimed messages count as sent at that instant, and so do messages whose moment is later, because the
+        clock was put back. All messages of a claim whose lease ran out count as sent at the end of the lease.
         """
         now = at.timestamp()
         claimed = [(now, count) for _moment, count in self._open(at).values()]

@@ -47,5 +47,5 @@ class DatabaseClock:
         return self._moment
 
     def __call__(self) -> datetime:
-        """Return the present moment. 0 queries."""
+        """Return the present moment: that of the last reading of the clock, and the time since then. 0 queries."""
         return self._moment + timedelta(seconds=time.monotonic() - self._read_at)

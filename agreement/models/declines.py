@@ -35,9 +35,9 @@ class DeclineQuerySet(PersonalQuerySet["Decline"]):
         return super().for_user_key(user_key).order_by("at", "pk")
 
     def with_accepted(self) -> Self:
-        """Annotate ``accepted``: whether the user has an acceptance of the same edition, from before or after the
-        decline. After the account is deleted, an acceptance with the same pseudonym is looked for. The queryset is not
-        evaluated.
+        """Annotate ``accepted``: whether there is an acceptance of the same edition, from before or after the decline,
+        that is linked to the same account or has the same pseudonym. The pseudonym is needed after the account is
+        deleted. The queryset is not evaluated.
         """
         same = Acceptance.objects.filter(edition=models.OuterRef("edition"))
         by_account = same.filter(user=models.OuterRef("user"))

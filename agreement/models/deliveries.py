@@ -319,8 +319,10 @@ class DeliveryQuerySet(PersonalQuerySet["Delivery"]):
         by: By = None,
         at: datetime | None = None,
     ) -> int:
-        """Make those of these deliveries wait again that are of the notice and the channel and have that outcome, in
-        the same way as :meth:`resend`. Those that were sent wait again only if their message was returned.
+        """Make those of these deliveries wait again that are of the notice and the channel and have that outcome, due
+        at that instant (now) and with 0 attempts, and add an audit entry (for each ``CHUNK_ROWS`` of the rows). Those
+        that were sent wait again only if their message was returned. Those whose outcome is not counted yet are left as
+        they are. ``by`` is the person. Returns how many wait again.
         """
         rows = self.primary().filter(notice=notice, outcome=outcome, lease="")
         rows = rows.returned() if outcome == DeliveryOutcome.SENT else rows
@@ -498,13 +500,15 @@ class Delivery(models.Model):
         cursor: CursorWrapper | None = None,
     ) -> bool:
         """Record the final outcome at that instant (now). Returns ``False``, and changes nothing, if the row no longer
-        waits with this lease. With ``at``, 1 query. The attributes of this object and the progress of the notice are
-        not changed.
+        waits with the lease of this object. With ``at``, 1 query. The attributes of this object and the progress of the
+        notice are not changed.
 
-        ``since`` and ``cancelled`` are those of the sent or refused :class:`NoticeText`; ``None`` if there is no such
-        text. ``reason`` is stored as :func:`impersonal` returns it. The row keeps its lease until the outcome is
-        counted. ``cursor`` is an open database cursor to use; ``None`` opens one. A caller that records many outcomes
-        passes one, because opening a cursor takes half as long as the statement.
+        ``language``, ``since`` and ``cancelled`` are those of the sent or refused :class:`NoticeText`; ``""`` and
+        ``None`` if there is no such text. ``address_digest`` is the digest of the address to which it was sent, or
+        ``""``. ``perhaps_sent`` states that an attempt ended without an answer; ``False`` leaves the column as it is.
+        ``reason`` is stored as :func:`impersonal` returns it. The row keeps its lease until the outcome is counted.
+        ``cursor`` is an open database cursor to use; ``None`` opens one. A caller that records many outcomes passes
+        one, because opening a cursor takes half as long as the statement.
 
         On PostgreSQL the statement does not wait for the disk. Therefore the worker must remember the outcome until
         :meth:`DeliveryQuerySet.count_outcomes`, which does wait, has counted it. If the server crashed in between, the
@@ -523,9 +527,10 @@ class Delivery(models.Model):
         )
 
     def postpone(self, *, due_at: datetime, reason: str, perhaps_sent: bool = False) -> bool:
-        """Count a failed attempt and remove the lease; the row still waits and is due again at ``due_at``. With
-        ``perhaps_sent``, the attempt ended without an answer. Returns ``False``, and changes nothing, if the row no
-        longer waits with this lease. The attributes of this object are not changed. 1 query.
+        """Count a failed attempt and remove the lease; the row still waits and is due again at ``due_at``. ``reason``
+        is stored as :func:`impersonal` returns it. ``perhaps_sent`` states that the attempt ended without an answer;
+        ``False`` leaves the column as it is. Returns ``False``, and changes nothing, if the row no longer waits with
+        the lease of this object. The attributes of this object are not changed. 1 query.
         """
         columns: dict[str, str | int | datetime | None] = {"perhaps_sent": True} if perhaps_sent else {}
         columns |= {"due_at": due_at, "reason": impersonal(reason), "attempts": self.attempts + 1, "lease": ""}
@@ -551,8 +556,10 @@ class Delivery(models.Model):
         return bool(cursor.rowcount)
 
     def record_bounce(self, *, at: datetime | None = None, reason: str = "") -> tuple[Bounce, bool]:
-        """Record that the mail of this delivery was returned, as :meth:`DeliveryQuerySet.record_bounce`. Return the
-        record, and whether this call made it.
+        """Record that the mail of this delivery was returned at that instant (now), and add 1 to the number of returned
+        mails in the progress of the notice. Return the record and ``True``. If a return is recorded already, and the
+        delivery did not wait again since, nothing is changed, and the result is the last record and ``False``. The
+        outcome of the delivery is neither checked nor changed. ``reason`` is stored as :func:`bounce_code` returns it.
         """
         alias, at = router.db_for_write(Bounce), at or ledger_now()
         with transaction.atomic(using=alias):
@@ -595,10 +602,11 @@ _REJECT_REASONS = frozenset({"invalid", "bounced", "timed_out", "blocked", "spam
 
 
 def impersonal(reason: str) -> str:
-    """The reason why a message was not sent, in which ``…`` replaces what looks like a mail address or a telephone
-    number. These are each word with an ``@``, and each long sequence of digits, spaces, round brackets and hyphens that
-    begins with a digit or ``+``. Dates and other long numbers are replaced too. A telephone number in another form,
-    such as ``701.123.4567``, remains, and so does the beginning of an address that contains a space.
+    """The reason why a message was not sent, in which ``…`` replaces what looks like an e-mail address or a telephone
+    number. These are each word with an ``@``, and each sequence of at least seven digits, spaces, round brackets and
+    hyphens that begins with a digit, perhaps after ``+``, and ends with one. Dates and other long numbers are replaced
+    too. A telephone number in another form, such as ``701.123.4567``, remains, and so does the beginning of an address
+    that contains a space.
 
     Unprintable characters, which a database may reject, are removed, line breaks too. The result is cut to 255
     characters. A channel may pass any reply of a server.

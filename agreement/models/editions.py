@@ -61,7 +61,7 @@ class EditionQuerySet(models.QuerySet["Edition"]):
 
     def with_real_columns(self) -> Self:
         """The same editions. In later calls on the returned queryset, the name ``title`` means the column ``title``.
-        Otherwise the translation package reads it as ``title_ru`` if Russian is active. The same is true of the other
+        Otherwise django-modeltranslation reads it as ``title_ru`` if Russian is active. The same is true of the other
         texts.
         """
         return self.rewrite(False)  # type: ignore[attr-defined, no-any-return]  # The package adds it to the class.
@@ -352,9 +352,9 @@ class Edition(models.Model):
         there was none); if that is no longer the last edition that was not cancelled, publication is refused. ``None``
         means that the draft was not compared; this is not checked then. ``notify=False`` creates no notice. Otherwise
         the reminder is created too, if the site sends any and it would be due after the notice. ``reason`` is required
-        if the draft takes effect earlier than the edition in force promises; the log and the evidence contain it. The
-        number of queries does not depend on the number of users. After the commit the signal ``edition_published`` is
-        sent.
+        if the draft takes effect earlier than ``notice_days`` of the edition in force permits; the audit log and the
+        evidence contain it. The number of queries does not depend on the number of users. After the commit the signal
+        ``edition_published`` is sent.
 
         Raises :class:`EditionError` if publication is refused. Nothing is changed then.
         """
@@ -404,9 +404,9 @@ class Edition(models.Model):
         self.refresh_from_db(using=alias)
 
     def cancel(self, *, by: By = None, reason: str = "") -> None:
-        """Cancel a published edition before it takes effect. The log records who did it and why. If this edition or a
-        later one was announced, the notice of the cancellation is created; it is for the users who were notified. After
-        the commit the signal ``edition_cancelled`` is sent.
+        """Cancel a published edition before it takes effect. The audit log records who did it (``by``) and why
+        (``reason``). If a notice announces this edition or a later one, the notice of the cancellation is created; it
+        is for the users who were notified. After the commit the signal ``edition_cancelled`` is sent.
 
         Raises :class:`EditionError` if the edition is a draft, has taken effect, or was cancelled before. Nothing is
         changed then.
@@ -461,9 +461,9 @@ class Edition(models.Model):
         return router.db_for_write(Edition, instance=self)
 
     def _open(self, alias: str) -> tuple[datetime, Edition, Edition | None, Edition | None]:
-        """Lock the agreement, then return four values: the time, the stored draft, which is locked too, the last sealed
-        edition by number, cancelled or not, and the last one that was not cancelled. The last two are ``None`` if there
-        is no such edition.
+        """Lock the agreement, then return four values: the present moment, the stored draft, which is locked too, the
+        last sealed edition by number, cancelled or not, and the last one that was not cancelled. The last two are
+        ``None`` if there is no such edition.
 
         Raises :class:`EditionError` if there is no such draft or if it is published.
         """

@@ -28,8 +28,9 @@ class HandOverQuerySet(models.QuerySet["HandOver"]):
     def record(
         self, state: HandOverState, *, edition: Edition, by: AbstractBaseUser, note: str, digest: str
     ) -> HandOver:
-        """Store what was done with the draft, in place of what was stored before, and add an audit entry. ``note`` is
-        not in the log, which is never erased. ``digest`` is the fingerprint of the draft.
+        """Store what ``by`` did with the draft ``edition``, in place of what was stored before, add an audit entry, and
+        return the row. ``note`` is not in the audit log, because the entries about a draft are never erased. ``digest``
+        is the fingerprint of the draft.
         """
         actions = {HandOverState.READY: AuditAction.READY, HandOverState.RETURNED: AuditAction.RETURNED}
         alias = router.db_for_write(self.model)

@@ -1,9 +1,9 @@
 """Which editions a user knows, and therefore which changes a notice describes to them.
 
 A user knows an edition if a notice of its publication or a reminder was sent to them and did not come back, or if they
-opened such a notice on the site before the edition was cancelled, if it was. They also know an edition that they
-accepted by confirmation. A deemed acceptance is no knowledge, because no text was displayed. An acceptance that was
-imported or recorded by an officer is none either.
+opened such a notice on the site. If the edition is cancelled, they must have opened the notice before that. They also
+know an edition that they accepted by confirmation. A deemed acceptance is no knowledge, because no text was displayed.
+An acceptance that was imported or recorded by an officer is none either.
 
 :meth:`History.since` decides by these records with which earlier edition a notice compares its edition for one user.
 The notice then covers the later editions up to its own, except cancelled ones.
@@ -180,7 +180,8 @@ def since_by_user(
     users: Collection[UserKey],
     created_at: Callable[[Collection[UserKey]], Mapping[UserKey, datetime | None]],
 ) -> dict[UserKey, int]:
-    """User key → :meth:`History.since` for this notice; 0 for a notice that describes no changes.
+    """Primary key of each of these users → the number of the edition with which this notice compares its edition for
+    them (:meth:`History.since`); 0 if there is none, and for a notice that describes no changes.
 
     ``created_at`` is called at most once, with those of the users whose records do not say that they know the edition
     before this one. It returns the moments when their accounts were created; a missing key or ``None`` means that this
@@ -212,8 +213,9 @@ def since_by_user(
 
 
 def since_by_notice(user: AbstractBaseUser, notices: Iterable[Notice]) -> dict[int, int]:
-    """Primary key of a notice → :meth:`History.since` for this user; 0 for a notice that describes no changes. The
-    editions of the notices must be loaded. 2 queries; none if there are no notices.
+    """Primary key of each of these notices → the number of the edition with which it compares its edition for this user
+    (:meth:`History.since`); 0 if there is none, and for a notice that describes no changes. The editions of the notices
+    must be loaded. 2 queries; none if there are no notices.
     """
     notices, created_at = list(notices), getattr(user, "date_joined", None)
     histories = History.read({notice.edition.agreement_id for notice in notices}) if notices else {}
@@ -231,9 +233,11 @@ def since_by_notice(user: AbstractBaseUser, notices: Iterable[Notice]) -> dict[i
 def read_told(
     histories: Mapping[int, History], *, users: Collection[UserKey], before: int | None = None
 ) -> Iterable[Told]:
-    """Return the records by which these users know editions of the agreements of these histories. With ``before``,
-    notices about editions with that number or a higher one are left out, but acceptances are not. At most 1 query; none
-    if there are no users.
+    """Return the records by which these users know editions: notices that were sent to them and did not come back,
+    notices that they opened on the site before the edition was cancelled or whose edition is not cancelled, and
+    acceptances by confirmation. ``histories`` maps the primary keys of the agreements in question to their histories.
+    With ``before``, notices about editions with that number or a higher one are left out, but acceptances are not. At
+    most 1 query; none if there are no users.
     """
     if not users:
         return []

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class AcceptanceMoments(Protocol):
-    """The columns of an acceptance that the rule reads."""
+    """The columns of an acceptance that :func:`overtakes` and :class:`Membership` read."""
 
     @property
     def edition_id(self) -> int: ...
@@ -88,7 +88,9 @@ class Binding(Generic[Row]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Membership(Generic[Row]):
-    """The rows of one user in one agreement, to which the rule is applied. 0 queries."""
+    """The acceptances and withdrawals of one user in one agreement, to which the rule of :func:`overtakes` is applied.
+    No property or method makes a query.
+    """
 
     acceptances: Sequence[Row]
     withdrawals: Sequence[Withdrawal]
@@ -132,8 +134,8 @@ class Membership(Generic[Row]):
 
     def binding(self, acceptance: Row, *, until: datetime) -> Binding[Row]:
         """The effect of that acceptance up to its end, or up to ``until`` if it has not ended by then. An edition that
-        takes effect at ``until`` is included, but none that takes effect at the end of the acceptance. ``editions`` of
-        this object must contain the accepted edition.
+        takes effect at ``until`` is included, but none that takes effect when the acceptance ends or later.
+        ``editions`` of this object must contain the accepted edition.
         """
         withdrawal, moments = self.withdrawal_of(acceptance), _moments(acceptance)
         ended_at = max(moments.at, withdrawal.effective_at) if withdrawal and withdrawal.effective_at else None
@@ -146,8 +148,8 @@ class Membership(Generic[Row]):
         return Binding(acceptance=acceptance, editions=editions, ended_at=ended_at, withdrawal=withdrawal)
 
     def bindings(self, *, until: datetime) -> list[Binding[Row]]:
-        """What each acceptance in ``acceptances`` bound the user to, up to that instant, in their order. An acceptance
-        that a withdrawal ended has one too.
+        """The effect of each acceptance in ``acceptances`` up to that instant, as :meth:`binding` returns it, in their
+        order. An acceptance that a withdrawal ended has one too.
         """
         return [self.binding(acceptance, until=until) for acceptance in self.acceptances]
 

@@ -157,7 +157,8 @@ class NoticeQuerySet(models.QuerySet["Notice"]):
     def announce_cancellation(self, edition: Edition, *, at: datetime) -> None:
         """Create the notice that an edition was cancelled at that instant, and call the site's ``ENQUEUE`` after the
         commit. It is for users who were notified of the edition, directly or in the notice of a later edition. If
-        neither this edition nor a later one was announced, nothing is created or called. At most 2 queries.
+        neither this edition nor a later one has a notice of its publication, nothing is created or called. At most 2
+        queries.
         """
         announcing = self.filter(edition__agreement=edition.agreement_id, edition__number__gte=edition.number)
         if announcing.filter(kind=NoticeKind.PUBLISHED).exists():
@@ -174,8 +175,9 @@ class NoticeQuerySet(models.QuerySet["Notice"]):
         Of the publication, the reminder and the cancellation of a cancelled edition, at most one notice is included:
         that of the cancellation or that of the publication. If the site does not display scheduled editions
         (``SHOW_SCHEDULED``), notices about editions that are cancelled or have not taken effect are left out, except
-        those of breaches. If the user model records when the account was created (``date_joined``), so are notices of
-        editions that took effect or were cancelled by then, and of breaches that were announced by then.
+        those of breaches. If the user model records when the account was created (``date_joined``), notices of editions
+        that took effect or were cancelled by that moment, and of breaches that were announced by that moment, are left
+        out too.
         """
         at, never_sent = at or timezone.now(), Q(paused_at__lt=F("due_at"))
         cancellation = Notice.objects.filter(edition=OuterRef("edition"), kind=NoticeKind.CANCELLED, due_at__lte=at)
@@ -280,7 +282,9 @@ class Notice(models.Model):
         return self.kind == NoticeKind.BREACH
 
     def other_notices(self) -> NoticeQuerySet:
-        """The other notices that describe this edition: that of its publication and its reminder."""
+        """The notices that describe this edition, which are that of its publication and its reminder, without this
+        notice itself. The queryset is not evaluated.
+        """
         return Notice.objects.filter(edition=self.edition_id, kind__in=DESCRIBING).exclude(pk=self.pk)
 
     def covering(self) -> NoticeQuerySet:

@@ -190,7 +190,7 @@ class Progress(models.Model):
 
 
 class NoticeState(models.TextChoices):
-    """How far a notice is. Nothing is stored: :func:`notice_state` computes it."""
+    """How far the sending of a notice is. Nothing is stored: :func:`notice_state` computes it."""
 
     DELAY = "delay", _("waits for the notice delay")
     DELAY_PAUSED = "delay_paused", _("paused before the first message")

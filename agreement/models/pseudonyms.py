@@ -1,5 +1,5 @@
 """Keyed digests (HMAC-SHA256): the pseudonym of a user, by which rows are found after the account is deleted, and the
-digest of a mail address.
+digest of an e-mail address.
 
 The keys are in the setting ``PSEUDONYM_KEYS``. New rows use the first key; rows are found under every key. Put a new
 key first, and keep an old key as long as rows under it must be found.
@@ -54,14 +54,14 @@ def rows_of(user_key: object) -> Q:
 
 
 def address_digest(address: str) -> str:
-    """The digest of a mail address that the ledger stores, under the first key of the site; ``""`` if the site has no
-    keys. It ignores the case of letters and white space around the address.
+    """The digest of that e-mail address for a new row of the ledger, under the first key of the site; ``""`` if the
+    site has no keys. It ignores the case of letters and white space around the address.
     """
     return next(iter(address_digests(address)), "")
 
 
 def address_digests(address: str) -> list[str]:
-    """The digests of that mail address that the ledger may contain, one for each key of the site, in the order of the
+    """The digests of that e-mail address that the ledger may contain, one for each key of the site, in the order of the
     keys; empty if it has no keys. They ignore the case of letters and white space around the address.
     """
     message = f"agreement address {address.strip().casefold()}"

@@ -34,8 +34,8 @@ MAX_AHEAD = timedelta(days=3653)
 
 
 def require_draft(stored: Edition | None, key: object) -> Edition:
-    """The draft, if it is stored and not published; else ``no_draft`` or ``already_published``. ``key`` is its primary
-    key, for the message.
+    """The stored draft. Refuse if ``stored`` is ``None`` (``no_draft``) or published (``already_published``). ``key``
+    is the primary key of the draft, for the message.
     """
     if stored is None:
         raise EditionError(
@@ -200,7 +200,7 @@ def require_publishable(texts: Mapping[str, manifest.EditionText]) -> None:
 
 def _in_words(at: datetime, edition: Edition) -> str:
     """The moment in words of the active language, in the zone of the agreement of the edition. 1 query if the agreement
-    is not loaded. A moment in the last hours of the calendar, which the zone may not have, is named in its own zone.
+    is not loaded. A moment in the last hours of the calendar, which the zone may not have, is written in ISO 8601.
     """
     try:
         return dates.instant(at, active_language(), edition.agreement.time_zone)
@@ -251,8 +251,8 @@ def _refuse(found: tuple[Message, ...]) -> None:
 
 
 def _clauses(message: Message) -> str:
-    """The number of the clause of the message; the first and the last number if it is about several in a row, with a
-    dash if there are others between them.
+    """The number of the clause of the message; ``""`` if it is about none. If the message is about several clauses in a
+    row, their first and last numbers, with a dash if there are others between them, otherwise with a comma.
     """
     return (" – " if message.count > 2 else ", ").join(filter(None, (message.clause, message.last_clause)))
 

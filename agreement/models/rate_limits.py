@@ -48,7 +48,8 @@ def parse(written: str) -> RateLimit:
 def parse_all(written: Iterable[str]) -> tuple[RateLimit, ...]:
     """These limits, the shortest window first; empty if there are none. The fastest is the one with the most messages
     per second. If it allows more messages than one small step, there is one more limit, which spreads it over such
-    steps. A step has ``STEP_SECONDS``, or more if the limit is slow.
+    steps. A step has ``STEP_SECONDS``, or more if the limit is slow, and allows a tenth more than its share of the
+    limit.
 
     Raises ``ValueError`` for a text that is not a limit.
     """
@@ -121,8 +122,9 @@ def sending_seconds(count: int, limits: Sequence[RateLimit], speed: float) -> fl
 
 
 def sent_after(seconds: float, limits: Sequence[RateLimit], speed: float) -> int:
-    """How many messages are sent after that many seconds, starting with an empty log, rounded down. It is computed with
-    the same windows as :func:`sending_seconds`. 0 if ``seconds`` is 0 or less. ``speed`` is the speed without limits.
+    """How many messages are sent after that many seconds, starting with an empty log, rounded down; 0 if ``seconds`` is
+    0 or less. It is computed as if each limit allowed its messages at the beginning of fixed windows, one after the
+    other. ``speed`` is the number of messages per second that would be sent without limits.
     """
     if seconds <= 0:
         return 0

@@ -89,11 +89,11 @@ def counting_editions(edition: EditionDates, editions: Sequence[EditionDates]) -
 
 def grace_ends_at(edition: EditionDates, editions: Sequence[EditionDates]) -> datetime | None:
     """The moment until which a user who accepted an earlier edition may go on without accepting this one; ``None`` if
-    there is no such time. ``editions`` are as in :func:`counting_editions`.
+    there is no such time. ``editions`` are all sealed editions of the agreement, in the order of their numbers.
 
-    It is computed from the first edition whose acceptance counts for this one and that was not cancelled: its
-    ``grace_days`` times 24 hours after its effect. A later edition that changes only the wording of that one gives no
-    further time.
+    It is computed from the first edition whose acceptance counts for this one and that was not cancelled, or from this
+    one if there is none: its ``grace_days`` times 24 hours after its effect. A later edition that changes only the
+    wording of that one gives no further time.
     """
     first = next(one for one in counting_editions(edition, editions) if one.cancelled_at is None or one is edition)
     return first.effective_from + timedelta(days=first.grace_days) if first.grace_days else None
@@ -106,8 +106,8 @@ def sufficient_editions(
     of :func:`counting_editions` and, before :func:`grace_ends_at`, also the editions that are sufficient at that
     instant, by the same rule, for the last edition before them that was not cancelled.
 
-    ``edition`` must be in force at that instant, or must have been replaced by then; ``editions`` are as in
-    :func:`counting_editions`.
+    ``edition`` must be in force at that instant, or must have been replaced by then. ``editions`` are all sealed
+    editions of the agreement, in the order of their numbers.
     """
     counting = counting_editions(edition, editions)
     ends_at = grace_ends_at(edition, editions)

@@ -147,7 +147,9 @@ def log_faults(using: str) -> Iterator[tuple[Edition | AuditEntry, str]]:
 
 
 def _edition_log_faults(edition: Edition, entries: list[AuditEntry]) -> Iterator[str]:
-    """Yield the faults of one sealed edition, as sentences. ``entries`` are those about it. 0 queries."""
+    """Yield the faults of one sealed edition, as sentences in the active language. ``entries`` are those of the audit
+    log about its publication, its recording as history and its cancellation. 0 queries.
+    """
     action = AuditAction.RECORDED if edition.imported else AuditAction.PUBLISHED
     published = [entry for entry in entries if entry.action == action and entry.digest == edition.digest]
     cancelled = [entry for entry in entries if entry.action == AuditAction.CANCELLED]

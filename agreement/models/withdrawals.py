@@ -113,7 +113,9 @@ class Consent(Personal):
 
     @property
     def words(self) -> consent.Words:
-        """The words that were displayed, as a page displays them again. The purpose, if no words are stored."""
+        """The words that were displayed, divided into the sentence and the parts that a page displays. If no words are
+        stored, the sentence is ``purpose``.
+        """
         return consent.split(self.text or self.purpose)
 
     def __str__(self) -> str:
@@ -187,8 +189,8 @@ class WithdrawalQuerySet(PersonalQuerySet["Withdrawal"]):
         return self.filter(confirm_due_at__isnull=False).order_by("confirm_due_at", "pk")
 
     def unanswered(self) -> Self:
-        """Withdrawals to which the app has mailed no reply, and no officer has recorded one, the first last day first.
-        Erased ones are left out.
+        """Withdrawals to which the app has mailed no reply, and no officer has recorded one, ordered by the last day
+        for the reply. Erased ones are left out.
         """
         return self.filter(UNANSWERED).order_by("reply_by", "pk")
 
@@ -238,10 +240,11 @@ class WithdrawalQuerySet(PersonalQuerySet["Withdrawal"]):
         It is about a user, or about an ``applicant`` without an account. It was received on the day ``received_on``,
         and takes effect at ``effective_at`` (now). A refused application does not take effect, and must have a
         ``ground``. ``may_accept_again``: may the user accept again without an officer? ``language`` is that of the
-        reply. ``scan`` is possible only if the site has a ``PRIVATE_ROOT``. All consents of the user are withdrawn
-        unless the application is refused, and after the commit the signal ``consent_withdrawn`` is then sent. The reply
-        to a user is mailed later, by ``deliver_notices``; an applicant without an account gets no mail. ``by`` is the
-        name of the officer, or ``""`` if the user filed the application on the site. No audit entry is added.
+        reply. ``scan`` is possible only if the site has a ``PRIVATE_ROOT``. Unless the application is refused, all
+        consents of the user are withdrawn, and the signal ``consent_withdrawn`` is sent after the commit, also for an
+        applicant without an account. The reply to a user is mailed later, by ``deliver_notices``; an applicant without
+        an account gets no mail. ``by`` is the name of the officer, or ``""`` if the user filed the application on the
+        site. No audit entry is added.
 
         Raises ``ValidationError`` if a value is missing or wrong. Nothing is changed then. After an error the file of
         the scan is deleted. If the caller rolls back its own transaction later, the file remains; ``erase_expired``
@@ -415,16 +418,18 @@ class Withdrawal(Personal):
         return bool(self.confirmed_at or self.replied_on)
 
     def is_overdue(self, at: datetime | None = None) -> bool:
-        """Return whether the withdrawal is unanswered, and its last day for the reply is over at that instant (now)."""
+        """Return whether no reply was mailed by the app or recorded by an officer, and the last day for the reply is
+        over at that instant (now), in the time zone of the agreement. An erased withdrawal is not overdue.
+        """
         today = (at or timezone.now()).astimezone(ZoneInfo(self.agreement.time_zone)).date()
         return not (self.is_answered or self.erased_at) and self.reply_by < today
 
     def complete(self, *, using: str) -> None:
         """Set the columns that the register determines: the number (``year`` and ``serial``), the moment of
-        registration, the last day for the reply by ``REPLY_DAYS``, the moment of the effect if none is given and, if
-        there is a user, the pseudonym, the edition that bound them, and the moment from which the reply is due. A
-        refused application gets no moment of effect. The caller must have locked the agreement, so that no other
-        withdrawal gets the same number, and saves the row afterwards. At most 5 queries.
+        registration, the last day for the reply (``REPLY_DAYS`` after the receipt), and the moment of the effect if
+        none is given. A refused application gets no moment of effect. If there is a user, it also sets the pseudonym,
+        the edition that bound them, and the moment from which the reply is due. The caller must have locked the
+        agreement, so that no other withdrawal gets the same number, and saves the row afterwards. At most 5 queries.
         """
         now = database_now(using)
         self.year = now.astimezone(ZoneInfo(self.agreement.time_zone)).year
@@ -445,8 +450,7 @@ class Withdrawal(Personal):
     def take_effect(self, *, using: str) -> None:
         """Unless the application is refused, withdraw the consents of the user, at the later of the registration and
         the effect, and send the signal ``consent_withdrawn`` after the commit. If there is a user, also call the site's
-        ``ENQUEUE`` after the commit, which starts the task engine; it mails the reply. At most 1 query before the
-        commit.
+        ``ENQUEUE`` after the commit, so that a worker mails the reply. At most 1 query before the commit.
         """
         refused = self.outcome == WithdrawalOutcome.REFUSED
         if self.user_id is not None and not refused:

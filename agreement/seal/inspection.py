@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
 def differences(connection: BaseDatabaseWrapper, get_model: GetModel) -> list[str]:
     """Return one sentence, in English, for each difference between the sealed tables with their triggers in the
-    database and what they should be. A trigger, constraint or unique index that was added is a difference; a column
-    that was added is not.
+    database and what they should be. A trigger, constraint or unique index that was added is a difference, and on
+    PostgreSQL also an index with a condition or an expression. A column that was added is not.
 
     Every table of ``SEALS`` should exist. ``get_model(app_label, name)`` returns its model or raises ``LookupError``,
     as ``apps.get_model`` does; a model that it does not know is passed over. 6 queries on PostgreSQL, 1 on SQLite. The
@@ -83,7 +83,7 @@ def _uniqueness(column: str, table: str) -> str:
 
 
 def _unique_columns(model: AnyModel) -> set[str]:
-    """The names of the columns that the model declares unique by themselves, with the primary key."""
+    """The names of the columns that the model declares unique by themselves, the primary key among them."""
     return {str(field.column) for field in model._meta.concrete_fields if field.unique}
 
 
@@ -92,7 +92,9 @@ def _foreign_key(column: str, table: str) -> str:
 
 
 def _foreign_keys(model: AnyModel) -> set[tuple[str, str, str]]:
-    """The foreign keys that the model has in the database: column, and table and column that it names."""
+    """The foreign keys that the model has in the database, each as three names: its column, and the table and the
+    column to which it refers. Those without a constraint (``db_constraint=False``) are left out.
+    """
     return {
         (str(field.column), target.model._meta.db_table, str(target.column))
         for field in model._meta.concrete_fields
@@ -145,8 +147,9 @@ def _sqlite(connection: BaseDatabaseWrapper, cursor: Any, sealed: dict[str, tupl
 
 
 def _definitions(create: str) -> set[str]:
-    """The definitions of the columns and constraints in a ``CREATE TABLE`` of SQLite, each without comments, white
-    space and round brackets outside quotation marks. What follows them, such as ``WITHOUT ROWID``, is one too.
+    """The definitions of the columns and constraints in a ``CREATE TABLE`` of SQLite, each without comments, and
+    without white space and round brackets outside quotation marks. What follows the definitions, such as ``WITHOUT
+    ROWID``, is in the set too.
     """
     quoted = r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|`[^`]*`|\[[^\]]*\]"""
     found, depth = [""], 0
@@ -305,7 +308,9 @@ def _rows(cursor: Any, sql: str, names: list[str]) -> list[tuple[Any, ...]]:
 
 
 def _postgresql_triggers(seal: Seal, table: str, rows: list[tuple[Any, ...]]) -> Iterator[str]:
-    """Yield the differences of the triggers on one table. ``rows`` are those of ``_TRIGGERS`` about this table."""
+    """Yield a sentence for each difference of the triggers on one table. ``rows`` are those of ``_TRIGGERS`` about this
+    table.
+    """
     events = postgresql_events(seal)
     search_path = SEARCH_PATH.replace(" = ", "=")
     wanted = {
@@ -326,9 +331,9 @@ def _postgresql_triggers(seal: Seal, table: str, rows: list[tuple[Any, ...]]) ->
 def _postgresql_columns(
     connection: BaseDatabaseWrapper, model: AnyModel, found: dict[str, tuple[Any, ...]]
 ) -> Iterator[str]:
-    """Yield the differences of the columns of one table. ``found`` maps the name of each of its columns to the type, to
-    whether it is NOT NULL, to its collation (``None``: that of the type), and to whether it has a default. A column
-    that the model does not have is not a difference.
+    """Yield a sentence for each difference of the columns of one table. ``found`` maps the name of each of its columns
+    to the type, to whether it is NOT NULL, to its collation (``None``: that of the type), and to whether it has a
+    default. A column that the model does not have is not a difference.
     """
     for field in model._meta.concrete_fields:
         parameters = field.db_parameters(connection)
@@ -343,10 +348,12 @@ def _postgresql_constraints(
     constraints: dict[str, tuple[Any, ...]],
     indexes: dict[str, tuple[Any, ...]],
 ) -> Iterator[str]:
-    """Yield the differences of the constraints, foreign keys and indexes of one table. Indexes that are neither unique
-    nor conditional nor functional are not compared. Both dictionaries are by name.
+    """Yield a sentence for each difference of the constraints, foreign keys and indexes of one table. ``constraints``
+    and ``indexes`` map the name of each to the other columns of its row of ``_CONSTRAINTS`` and ``_INDEXES``.
 
-    PostgreSQL writes the condition of a check in its own words, so only the columns in it are compared.
+    PostgreSQL writes the condition of a check in its own words, so only the columns in it are compared. An index that
+    is not unique and has no condition and no expression is not compared. Another index that is not unique is a
+    difference unless the model has an index of this name on the same columns, and the condition calls no function.
     """
     table, editor = model._meta.db_table, connection.schema_editor()
     column_of = {field.name: str(field.column) for field in model._meta.concrete_fields}
@@ -397,7 +404,8 @@ def _postgresql_constraints(
 
 
 def _bare(condition: str) -> str:
-    """Return a condition without round brackets, quotation marks, white space and ``::text``, in which a database or a
-    version of Django may write the same condition in another way.
+    """Return the text without round brackets, double quotation marks, white space and ``::text``, so that two forms in
+    which databases or versions of Django write the same condition are equal. ``condition`` is the condition of a unique
+    index on PostgreSQL, and the complete ``CREATE INDEX`` on SQLite.
     """
     return re.sub(r'::text|[()"\s]', "", condition)

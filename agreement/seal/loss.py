@@ -17,8 +17,9 @@ from agreement.seal.triggers import GetModel, present
 
 def refuse_loss(connection: BaseDatabaseWrapper, get_model: GetModel) -> None:
     """Raise ``CommandError`` if this database has a sealed row, with or without triggers, and is not a test database.
-    Tables that do not exist are passed over. ``get_model`` is that of :func:`agreement.seal.triggers.install`. At most
-    1 query for each sealed table, and 1 that lists the tables; none on a test database.
+    Tables that do not exist, and models that ``get_model`` does not know, are passed over. ``get_model(app_label,
+    name)`` returns a model or raises ``LookupError``, as ``apps.get_model`` does. At most 1 query for each sealed
+    table, and 1 that lists the tables; none on a test database.
     """
     if is_test_database(connection):
         return

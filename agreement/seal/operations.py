@@ -14,8 +14,9 @@ from agreement.seal.triggers import VENDORS, GetModel, install, remove
 
 
 class CloseSeal(Operation):
-    """Migration operation that installs the triggers for the models at that point. Its reverse drops them. It does
-    nothing on a database that is not in ``VENDORS``, or if a router keeps the editions out of the database.
+    """Migration operation that installs the triggers of the seal for the models at that point of the migrations. Its
+    reverse drops them. It does nothing on a database that is not in ``VENDORS``, or if a router keeps the editions out
+    of the database.
 
     It is the last operation of a migration that changes a sealed table, and ``OpenSeal`` is the first.
     """
@@ -60,8 +61,9 @@ class CloseSeal(Operation):
 
 
 class OpenSeal(CloseSeal):
-    """Migration operation that drops the triggers, before the changes to a sealed table. Its reverse installs them. It
-    does nothing where ``CloseSeal`` does nothing.
+    """Migration operation that drops the triggers of the seal, before the changes to a sealed table. Its reverse
+    installs them. It does nothing on a database that is not in ``VENDORS``, or if a router keeps the editions out of
+    the database.
     """
 
     def database_forwards(
@@ -87,9 +89,9 @@ class OpenSeal(CloseSeal):
 
 
 class BeginSeal(CloseSeal):
-    """``CloseSeal`` for the migration that installs the triggers for the first time. ``migrate agreement zero`` runs
-    its reverse before it drops the tables. Therefore the reverse raises ``CommandError`` if there is a sealed row,
-    unless the database is a test database.
+    """Migration operation that installs the triggers of the seal for the first time, as ``CloseSeal`` does. ``migrate
+    agreement zero`` runs its reverse before it drops the tables. Therefore the reverse raises ``CommandError`` if there
+    is a sealed row, unless the database is a test database.
     """
 
     def database_backwards(

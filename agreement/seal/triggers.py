@@ -1,5 +1,6 @@
-"""The seal in the database: triggers on SQLite and PostgreSQL that refuse to change or delete what is sealed. ``SEALS``
-says what that is in each table.
+"""The seal in the database: triggers on SQLite and PostgreSQL that refuse to change or delete what is sealed. They also
+refuse to add some rows, such as one whose moment is not the present. ``SEALS`` says what is sealed and refused in each
+table.
 
 They act on SQL statements, so also on ``update()``, bulk calls and a shell. A database role that may drop the triggers
 can still change the rows; ``agreement/docs/evidence.md`` says what finds it. The triggers work on every connection,
@@ -116,8 +117,8 @@ def _not_now(column: str) -> str:
 
 
 def _once_and_now(column: str) -> str:
-    """The condition of a forbidden change to a moment, in SQL. It is forbidden to change it once it is set, and to set
-    it to a moment that differs from now by more than ``CLOCK_TOLERANCE``.
+    """The condition of a forbidden change to the moment in this column, in SQL with names in braces. It is forbidden to
+    change it once it is set, and to set it to a moment that differs from now by more than ``CLOCK_TOLERANCE``.
     """
     return f"(NEW.{column} {{differs}} OLD.{column} AND (OLD.{column} IS NOT NULL OR {_not_now(column)}))"
 
@@ -375,7 +376,10 @@ def install(connection: BaseDatabaseWrapper, get_model: GetModel) -> None:
 def remove(connection: BaseDatabaseWrapper, get_model: GetModel) -> None:
     """Drop the triggers of the seal, in one transaction; on PostgreSQL also their functions. Those of a table that does
     not exist, or of a model that ``get_model`` does not know, are passed over. A trigger that does not exist is
-    ignored. The arguments are those of :func:`install`.
+    ignored.
+
+    ``get_model(app_label, name)`` returns a model or raises ``LookupError``, as ``apps.get_model`` does. The database
+    must be one of ``VENDORS``; this is not checked.
     """
     with transaction.atomic(using=connection.alias), connection.cursor() as cursor:
         for seal, model in present(connection, get_model):
@@ -386,7 +390,7 @@ def remove(connection: BaseDatabaseWrapper, get_model: GetModel) -> None:
 @contextmanager
 def opened(connection: BaseDatabaseWrapper, get_model: GetModel) -> Iterator[None]:
     """Context manager: drop the triggers, and install them again afterwards, also after an error, which is raised
-    again. The arguments are those of :func:`install`.
+    again. ``get_model`` is ``apps.get_model`` or the same for the models of a migration.
 
     Inside a transaction, an error rolls back everything that was done meanwhile. Outside one, nothing is rolled back.
     """
@@ -407,9 +411,10 @@ def opened(connection: BaseDatabaseWrapper, get_model: GetModel) -> Iterator[Non
 
 def removable(connection: BaseDatabaseWrapper, get_model: GetModel) -> bool:
     """Could the current database role remove the triggers or a sealed table? On PostgreSQL: is it, or the role that
-    logged in (to which ``SET ROLE NONE`` returns), a superuser, may it create roles, or is it a member of a role that
-    owns a sealed table or its schema? False if there is no such table. 1 query; it raises ``LookupError`` if
-    ``get_model`` does not know a model. On any other database it is true without a query.
+    logged in (to which ``SET ROLE NONE`` returns), a superuser, may one of them create roles, or is one of them a
+    member of a role that owns a sealed table or its schema? False if there is no such table. 1 query; it raises
+    ``LookupError`` if ``get_model``, such as ``apps.get_model``, does not know a model. On any other database the
+    result is true without a query.
     """
     if connection.vendor != "postgresql":
         return True
@@ -461,7 +466,8 @@ def expected(connection: BaseDatabaseWrapper) -> bool:
 
 def present(connection: BaseDatabaseWrapper, get_model: GetModel) -> Iterator[tuple[Seal, type[models.Model]]]:
     """Yield the seals whose model ``get_model`` knows and whose table exists, with their models, in the order of
-    ``SEALS``. A view is not a table. The arguments are those of :func:`install`.
+    ``SEALS``. A view is not a table. ``get_model(app_label, name)`` returns a model or raises ``LookupError``, as
+    ``apps.get_model`` does.
     """
     with connection.cursor() as cursor:
         tables = {table.name for table in connection.introspection.get_table_list(cursor) if table.type == "t"}
@@ -502,7 +508,9 @@ _ROW_EVENTS = {"UPDATE OR DELETE": 25, "INSERT OR UPDATE OR DELETE": 29, "UPDATE
 
 
 def postgresql_events(seal: Seal) -> dict[str, tuple[str, str, int]]:
-    """Trigger name → event, level, and ``pg_trigger.tgtype``, the bits in which PostgreSQL stores both."""
+    """Name of each trigger of this table → when it fires, in SQL, such as ``BEFORE UPDATE OR DELETE``; its level,
+    ``ROW`` or ``STATEMENT``; and ``pg_trigger.tgtype``, the bits in which PostgreSQL stores both.
+    """
     event = "UPDATE" if seal.deletable else "INSERT OR UPDATE OR DELETE" if seal.forbidden_new else "UPDATE OR DELETE"
     triggers = {
         f"{seal.name}_row": (f"BEFORE {event}", "ROW", _ROW_EVENTS[event] + 2),
@@ -514,7 +522,7 @@ def postgresql_events(seal: Seal) -> dict[str, tuple[str, str, int]]:
 
 
 def postgresql_function(seal: Seal) -> str:
-    """The body of the function that the triggers of this table call."""
+    """The body, in PL/pgSQL, of the function that all triggers of this table call."""
     if seal.frozen:
         changed = " OR ".join(f'NEW."{column}" IS DISTINCT FROM OLD."{column}"' for column in seal.frozen)
     else:
@@ -602,7 +610,9 @@ def _sqlite_unreadable(column: str) -> str:
 
 
 def sqlite_triggers(seal: Seal, model: type[models.Model]) -> dict[str, str]:
-    """Trigger name → the statement that creates it."""
+    """Name of each trigger of this table → the statement that creates it. ``model`` is the model of the seal, perhaps
+    of an earlier migration.
+    """
     table = model._meta.db_table
     # Sorted, because the model of a migration may have its columns in another order.
     columns = sorted(str(field.column) for field in model._meta.concrete_fields)

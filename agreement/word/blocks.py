@@ -76,13 +76,14 @@ class Line:
 
 
 def lines_by_unit(document: Document) -> dict[int, list[Line]]:
-    """The lines of each unit of the document, by ``Clause.start``."""
+    """Start of each unit of the document (``Clause.start``) → the lines of the unit."""
     return {unit.start: unit_lines(unit, html) for unit, html in zip(document.units, document.parts, strict=True)}
 
 
 def unit_lines(unit: Clause, html: str) -> list[Line]:
     """The lines of a unit. ``html`` is its part of ``Document.parts``. Joined with LF, the lines that are no rules have
-    the words of ``unit.text``.
+    the words of ``unit.text``, except that white space may be of another kind. The label of the unit is not among the
+    words, but in ``label`` of the first line.
 
     If the HTML displays other words, the lines are those of ``unit.text``, without formats.
     """

@@ -52,7 +52,7 @@ def language_tables(body: Any) -> dict[Any, LanguageColumns]:
 
 
 def span(cell: Any) -> int:
-    """How many columns of the table the cell has, at most ``MAX_COLUMNS``."""
+    """How many columns of the table the cell spans, from 1 to ``MAX_COLUMNS``."""
     return integer(value(cell, f"{W}tcPr/{W}gridSpan"), MAX_COLUMNS) or 1
 
 

@@ -21,15 +21,15 @@ _DATE = (1980, 1, 1, 0, 0, 0)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sheet:
-    """What a Word file contains besides its body: its title, language and date, the lines in its headers and footers,
-    and whether its pages lie on their side.
+    """What a Word file contains besides its body: the title, the language and the date in its properties, the lines in
+    its headers and footers, and whether its pages lie on their side.
     """
 
     title: str
     language: str
     """The language of the file: ``kk`` or ``ru``."""
     approval: str = ""
-    """Who approved the text, at the top right of the first page."""
+    """The approval of the text, such as by which order, at the top right of the first page; ``""`` for none."""
     first: tuple[str, ...] = ()
     """Lines at the top of the first page."""
     running: str = ""
@@ -37,16 +37,16 @@ class Sheet:
     foot: tuple[str, ...] = ()
     """Lines at the bottom of each page, above the number of the page."""
     written: datetime | None = None
-    """The moment that the properties of the file state; ``None`` leaves it out."""
+    """The moment of creation and of the last change in the properties of the file; ``None`` leaves both out."""
     landscape: bool = False
 
 
 def assemble(sheet: Sheet, body: str, *, relations: dict[str, str] | None = None, markdown: bytes = b"") -> bytes:
     """The bytes of a Word file.
 
-    ``body`` is the XML inside ``w:body``, to which the section properties are added here. ``relations`` maps the
-    addresses of its links to their ids. ``markdown`` is the part that :mod:`agreement.word.original` writes and reads;
-    ``b""`` for none.
+    ``body`` is the XML inside ``w:body``, to which the section properties are added here. ``relations`` maps the URL of
+    each link in ``body`` to the id by which ``body`` refers to it; ``None`` for no links. ``markdown`` is the XML that
+    :func:`agreement.word.original.part` returns, which becomes a part of its own; ``b""`` for none.
     """
     locale = markup.LOCALES[sheet.language]
     links = "".join(markup.relation(address, key) for address, key in (relations or {}).items())

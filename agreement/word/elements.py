@@ -11,14 +11,16 @@ MC = "{http://schemas.openxmlformats.org/markup-compatibility/2006}"
 
 
 def value(element: Any, place: str) -> str:
-    """The attribute ``w:val`` of the element at the path ``place`` below ``element``; ``""`` if there is none."""
+    """The attribute ``w:val`` of the element at the path ``place`` below ``element``; ``""`` if there is none, or if
+    ``element`` is ``None``.
+    """
     found = element.find(place) if element is not None else None
     return (found.get(f"{W}val") or "") if found is not None else ""
 
 
 def is_on(switch: Any) -> bool:
-    """Does this element exist, and does its value switch its property on? ``None`` is an element that does not
-    exist.
+    """Does this element exist, and does its ``w:val`` not switch its property off (``0``, ``false`` or ``off``)? An
+    element without a value switches it on. ``None`` is an element that does not exist.
     """
     return switch is not None and switch.get(f"{W}val") not in {"0", "false", "off"}
 

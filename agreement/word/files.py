@@ -106,9 +106,9 @@ class ReadFile:
         return [sentence % {"count": count} for sentence, count in sentences if count]
 
     def left_out(self) -> list[tuple[str, list[str], int]]:
-        """What was left out and the author must know about, in the active language: one tuple for each kind. A tuple
-        contains the label of the kind, a list of notes, and how many there are. Kinds that are only counted, such as
-        pictures and hidden text, have an empty list.
+        """What was left out and the author must know about, in the active language: one tuple for each kind of which
+        something was left out. A tuple contains the label of the kind, a list of notes, and how many there are. Kinds
+        that are only counted, such as pictures and hidden text, have an empty list.
         """
         document = self.manuscript
         notes = [

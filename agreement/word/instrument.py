@@ -25,8 +25,8 @@ _UNWRITABLE = dict.fromkeys([*range(9), 11, 12, *range(14, 32), *range(0xD800, 0
 
 
 def write_instrument(paragraphs: Sequence[tuple[str, str]], *, language: str, at: datetime | None = None) -> bytes:
-    """The bytes of a Word file on A4 with these paragraphs, each a pair of style and text. The styles are those of
-    ``editions.instruments.Paragraph``.
+    """The bytes of a Word file on A4 with these paragraphs, each a pair of style and text. ``approval`` is in italics
+    at the right, ``title`` bold in the middle, and ``date`` at the right. Text of any other style is justified.
 
     ``language`` is ``kk`` or ``ru``, for the spelling checker of Word. ``at`` is the moment that the file states for
     its creation and its last change; ``None`` stands for the beginning of 2000. A character that XML can't contain

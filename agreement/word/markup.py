@@ -30,7 +30,7 @@ _CELL_ALIGNMENTS = frozenset({"center", "right"})
 
 
 def text(words: str) -> str:
-    """The words as content of an XML element, made :func:`readable`."""
+    """The words as content of an XML element: escaped, and with U+FFFD in place of each character that XML forbids."""
     return escape(readable(words))
 
 
@@ -40,8 +40,8 @@ def readable(words: str) -> str:
 
 
 def run(words: str, properties: str = "", *, tag: str = "t") -> str:
-    """A run with these words. ``properties`` is its ``w:rPr`` or ``""``; ``tag`` is ``t``, or ``delText`` for deleted
-    words. It is ``""`` if there are no words.
+    """The XML of a run with these words. A ``BREAK`` in them becomes a line break. ``properties`` is its ``w:rPr`` or
+    ``""``; ``tag`` is ``t``, or ``delText`` for deleted words. The result is ``""`` if there are no words.
     """
     if not words:
         return ""
@@ -120,12 +120,12 @@ def cell(content: str, width: int, span: int = 1) -> str:
 
 
 def equal_columns(count: int, width: int) -> list[int]:
-    """The widths of ``count`` columns that share ``width``."""
+    """The widths of ``count`` columns that share ``width``, rounded down, but at least 1."""
     return [max(1, width // max(1, count))] * count
 
 
 class Writer:
-    """Writes lines as XML of Word, and collects the addresses of their links.
+    """Writes lines as XML of Word, and collects the addresses of their links in ``relations``.
 
     ``numbers`` are the numbers of the units, to which references may lead. ``language`` is the language that the words
     state; with ``""`` it is that of the file. ``width`` is the space for a table, in twips.
@@ -148,7 +148,8 @@ class Writer:
 
     def lines(self, lines: Sequence[Line], number: str = "") -> str:
         """The XML of paragraphs and tables. The first paragraph outside tables gets a bookmark for the unit with this
-        number, so that references lead to it. A number that had a bookmark before gets none.
+        number, so that references lead to it; with ``""`` there is no bookmark. A number that had a bookmark before
+        gets none.
         """
         written: list[str] = []
         for is_row, group in groupby(lines, key=lambda line: bool(line.cells)):

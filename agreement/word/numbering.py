@@ -41,10 +41,12 @@ _FIELDS = re.compile(r"\b(?:LISTNUM|AUTONUM|AUTONUMLGL|AUTONUMOUT)\b")
 class _Level:
     """One level of a list. ``None`` stands for what the file does not state.
 
+    ``start`` is its first number, and ``form`` is the format of its numbers in the words of Word, such as ``decimal``.
     ``parts`` are what the level displays, in their order: ``%1`` stands for the number of level 0. ``places`` are those
-    of the parts that stand for numbers. ``cut`` means that the text is longer than Word accepts. ``restart`` is how
-    many levels, counted from the uppermost, begin this level again: 0 means that none does, and ``None`` that each
-    upper level does.
+    of the parts that stand for numbers. ``cut`` means that the text is longer than Word accepts. ``legal`` means that
+    the numbers of all levels are displayed in digits. ``restart`` is how many levels, counted from the uppermost, begin
+    this level again: 0 means that none does, and ``None`` that each upper level does. ``capitals`` and ``hidden`` are
+    properties of the displayed number.
     """
 
     start: int | None = None
@@ -220,8 +222,9 @@ class Numbering:
         return written, sure and depth in counts and depth not in self._doubts[found.definition]
 
     def _place(self, paragraph: Any) -> tuple[str, int, bool]:
-        """The key of the list that the paragraph names, ``""`` if none, the depth of its level, and whether this is
-        sure.
+        """The key of the list that the paragraph names, ``""`` if none, the depth of its level from 0, and whether this
+        depth is sure. It is not if the paragraph itself states no level, and the list gives its style another level
+        than the style states.
         """
         properties = paragraph.find(f"{W}pPr")
         own = properties.find(f"{W}numPr") if properties is not None else None
@@ -292,7 +295,10 @@ class Numbering:
         return found
 
     def _definition(self, key: str) -> str:
-        """The key of the definition that has the levels: one may refer to a list style, whose list has them."""
+        """The key of the definition that has the levels, for a list that names the definition ``key``. It is ``key``
+        itself, unless this definition refers to a list style: then it is the definition of the list that this style
+        names. If there is none, it is the definition that says that it has the levels of this style, or else ``key``.
+        """
         link = value(self._definitions.get(key), f"{W}numStyleLink")
         if not link:
             return key

@@ -63,8 +63,8 @@ _MACROS = re.compile(rb"(?:document|template)\.macroenabled", re.IGNORECASE)
 class Package:
     """A Word file with nothing but the parts that the reader uses. ``content`` are its bytes, for python-docx.
 
-    ``outside`` are the addresses of files elsewhere to which these parts link, such as a template or a linked picture,
-    without hyperlinks. An address is in the list once.
+    ``outside`` are the URLs or paths of files elsewhere to which these parts link, such as a template or a linked
+    picture, without hyperlinks. Each is in the list once.
     """
 
     content: bytes
@@ -72,8 +72,9 @@ class Package:
 
 
 def refused(name: str, why: str, hint: str = "") -> source.SourceError:
-    """Return (not raise) the error for a file that is not accepted. ``why`` completes the sentence. Without a ``hint``,
-    the hint says how to save the text.
+    """Return (not raise) the error for a file that is not accepted. ``name`` is the name of the file, and ``why`` is
+    the end of the sentence, without a full stop: "<name> was not accepted: <why>." Without a ``hint``, the hint says
+    how to save the text.
     """
     sentence = _("%(name)s was not accepted: %(why)s.") % {"name": name, "why": why}
     return source.SourceError(
@@ -82,11 +83,12 @@ def refused(name: str, why: str, hint: str = "") -> source.SourceError:
 
 
 def open_package(content: bytes, name: str) -> Package:
-    """Check the bytes of a Word file and return the parts that the reader uses, as a new package. Parts in the form
-    "Strict Open XML" get the names of an ordinary file.
+    """Check the bytes of a Word file and return the parts that the reader uses, as a new package. XML in the form
+    "Strict Open XML" gets the namespaces of an ordinary file.
 
-    Raises ``source.SourceError`` if the file is refused. ``name`` is the name of the file in its message. python-docx
-    must be installed.
+    Raises ``source.SourceError`` if the file is refused: it is not a .docx file, it is damaged, encrypted or too large,
+    it contains macros, or its XML declares entities or an unusual encoding. ``name`` is the name of the file in its
+    message. python-docx must be installed.
     """
     archive = _Archive(content, name)
     if _MACROS.search(archive.xml("[Content_Types].xml")):
@@ -130,8 +132,8 @@ def _macros(name: str) -> source.SourceError:
 
 
 class _Relation(NamedTuple):
-    """A relation of a part. ``kind`` is the last word of its type, ``target`` the name of a part or, if ``external``,
-    an address outside the file, and ``key`` its id in the part.
+    """A relation of a part. ``kind`` is the last word of its type, such as ``styles``, ``target`` the name of a part
+    or, if ``external``, a URL or a path outside the file, and ``key`` its id in the part.
     """
 
     kind: str
@@ -216,7 +218,9 @@ class _Archive:
         return _TAG.sub(_ordinary, content) if b"purl.oclc.org/ooxml/" in content else content
 
     def _without_comments(self, content: bytes) -> bytes:
-        """The XML without comments and processing instructions, which would divide the words in which they stand."""
+        """The XML without comments and processing instructions, which would divide the words in which they stand.
+        Raises ``source.SourceError`` if it is not well-formed.
+        """
         from docx.oxml import parse_xml
         from lxml import etree
 
@@ -228,8 +232,8 @@ class _Archive:
         return bytes(etree.tostring(root, encoding="utf-8"))
 
     def relations(self, part: str, source_part: str) -> list[_Relation]:
-        """The relations of the part ``source_part``. ``part`` is the name of the ``.rels`` part that lists them;
-        without this part there are none.
+        """The relations of the part ``source_part``. ``part`` is the name of the ``.rels`` part that lists them; if it
+        does not exist, the list is empty. Raises ``source.SourceError`` if the ``.rels`` part is refused.
         """
         from docx.oxml import parse_xml
 
@@ -267,7 +271,9 @@ def _ordinary(tag: re.Match[bytes]) -> bytes:
 
 
 def _packed(parts: dict[str, bytes], types: dict[str, str], relations: list[_Relation]) -> bytes:
-    """The bytes of a package with these parts and content types by name, and these relations of its main part."""
+    """The bytes of a package with these parts (name → XML), the content type of each (name → type), and these relations
+    of its main part, ``word/document.xml``.
+    """
     overrides = "".join(
         f'<Override PartName="/{part}" ContentType="{content_type}"/>' for part, content_type in types.items()
     )

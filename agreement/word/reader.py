@@ -55,7 +55,7 @@ _UNKNOWN = "\ufffd"
 
 @dataclass(slots=True)
 class Manuscript:
-    """The content of a Word file: two texts, and what is in neither text.
+    """The content of a Word file: two texts, and counts and lists of what was left out, changed or found in reading.
 
     ``accepted`` is the text with all tracked changes accepted and without the words that are struck out. ``rejected``
     is the text with all changes rejected and with these words. They are equal if no change was tracked and no word is
@@ -118,7 +118,7 @@ class Manuscript:
 
 
 def installed() -> bool:
-    """Is the extra ``docx`` installed?"""
+    """Can python-docx be imported, which the extra ``docx`` installs?"""
     try:
         import docx  # noqa: F401
     except ImportError:
@@ -186,8 +186,8 @@ class _TooLong(Exception):
 
 
 def _displayed(body: str) -> str:
-    """The text that this module reads from the Word file that the app writes for this body, without the body stored in
-    it.
+    """The text that this module reads from the Word file that the app writes for this body, if it reads only what Word
+    displays, and not the body that is stored in the file.
     """
     import docx
 
@@ -198,7 +198,9 @@ def _displayed(body: str) -> str:
 class _Reader:
     """Reads the body once, with all tracked changes accepted or all of them rejected (``accept=False``).
 
-    ``text()`` returns the text. Counts, comments and other notes are added to ``found``.
+    ``text()`` returns the text. Counts, comments and other notes are added to ``found``. ``document`` is that of
+    python-docx. ``language`` is ``kk`` or ``ru`` if only this text of a table of languages is read, and ``""`` if every
+    table is read as any other.
     """
 
     def __init__(self, document: Any, found: Manuscript, *, accept: bool, language: str = "") -> None:
@@ -234,8 +236,9 @@ class _Reader:
         return "\n".join(lines) + "\n"
 
     def _blocks(self, parent: Any, *, table: str = "", cell: bool = False) -> Iterator[str]:
-        """The paragraphs and tables of ``parent`` as Markdown. ``table`` is the style of the table that contains them,
-        and ``cell`` says that they are lines of a cell, where Markdown has no headings, lists and tables.
+        """The paragraphs and tables of ``parent`` as Markdown; some may be empty. ``table`` is the id of the style of
+        the table that contains them, and ``cell`` says that they are lines of a cell, where Markdown has no headings,
+        lists and tables.
         """
         carried: list[str] = []
         for element in self._children(parent):
@@ -263,7 +266,9 @@ class _Reader:
             yield _cell_lines(words) if cell else self._marked(words)
 
     def _boxed(self, boxes: list[Any], *, cell: bool) -> Iterator[str]:
-        """The paragraphs of these text boxes. Their numbers are counted apart from the others."""
+        """The paragraphs and tables of these text boxes as Markdown. Their numbers are counted apart from the others.
+        ``cell`` says that they are lines of a cell.
+        """
         outer, self.numbering = self.numbering, self.apart
         for box in boxes:
             yield from self._blocks(box, cell=cell)
@@ -315,8 +320,8 @@ class _Reader:
         return any(self._is_excluded(mark) for mark in marks)
 
     def _properties(self, element: Any, name: str) -> Any:
-        """The properties of a paragraph (``pPr``) or of words (``rPr``): those before their tracked change if changes
-        are rejected.
+        """The properties of a paragraph (``name`` is ``pPr``) or of words (``rPr``): those before their tracked change
+        if changes are rejected. ``None`` if there are none.
         """
         properties = element.find(f"{W}{name}")
         if self.accept or properties is None:
@@ -372,7 +377,10 @@ class _Reader:
     def _level(self, properties: Any, style: str, name: str, *, numbered: bool) -> int:
         """The level of a heading in Markdown: 1 for a title, 2 to 5 for the first four levels of Word; 0 for any other
         paragraph. The name of the style decides, then the outline level of the paragraph, then that of its style if the
-        paragraph is numbered.
+        paragraph is ``numbered``.
+
+        ``properties`` are those of the paragraph (``w:pPr`` or ``None``), ``style`` is the id of its style, and
+        ``name`` the name of its style in small letters.
         """
         if name == "title":
             return 1
@@ -385,7 +393,8 @@ class _Reader:
 
     def _words(self, paragraph: Any, table: str) -> str:
         """The words of the paragraph as Word displays them. Hidden and struck words are counted; hidden ones are left
-        out, and struck ones if changes are accepted. The text boxes of the paragraph are added to ``boxes``.
+        out, and struck ones if changes are accepted. The text boxes of the paragraph are added to ``boxes``. ``table``
+        is the id of the style of the table that contains the paragraph, or ``""``.
         """
         properties = self._properties(paragraph, "pPr")
         pieces: list[tuple[str, Look]] = []
@@ -522,7 +531,7 @@ class _Reader:
 
     def _column(self, table: Any) -> Iterator[str]:
         """The paragraphs of a table of languages that belong to the language that is read, or to all languages. The
-        other cells are read too, so that their numbers are counted.
+        other cells are read too, so that their numbers are counted, but these numbers are not listed.
         """
         columns = self.tables[table]
         self.found.columns = max(self.found.columns, len(columns.languages) - 1)
@@ -542,7 +551,7 @@ class _Reader:
 
     def _rows(self, table: Any) -> Iterator[tuple[int, Iterator[Any]]]:
         """The rows of the table that are displayed: how many columns the row skips, and an iterator over its cells,
-        which must be read before the next row.
+        which must be read before the next row. A hidden row with words is counted as hidden text.
         """
         for row in self._children(table):
             properties = row.find(f"{W}trPr")
@@ -603,8 +612,9 @@ class _Reader:
 
 
 def _field_codes(body: Any) -> set[Any]:
-    """The elements with words that belong to the code of a field, such as the results of fields in it. A field without
-    an end has no code.
+    """The elements ``w:t`` between the beginning of a field and its separator, or its end if it has no separator, such
+    as the results of fields in it. Word does not display them, because they belong to the code of the field. A field
+    without an end has no code.
     """
     texts: list[Any] = []
     open_fields: list[tuple[int, int | None]] = []
@@ -629,8 +639,8 @@ def _field_codes(body: Any) -> set[Any]:
 
 
 def _form_field(mark: Any) -> str:
-    """What the beginning of a field displays: the box of a form, ticked or not, or the chosen entry of a list; ``""``
-    for other fields.
+    """What the element ``w:fldChar`` displays: the box of a form, ticked or not, or the chosen entry of a list; ``""``
+    for any other field, and for the end of a field.
     """
     box, entries = mark.find(f"{W}ffData/{W}checkBox"), mark.findall(f"{W}ffData/{W}ddList/{W}listEntry")
     if box is not None:
@@ -641,7 +651,9 @@ def _form_field(mark: Any) -> str:
 
 
 def _branch(alternatives: Any) -> Any:
-    """The alternative that is read: the first one that has words, otherwise the first one."""
+    """The alternative that is read: the first one that has words, otherwise the first one. ``alternatives`` itself if
+    it contains none.
+    """
     return next(filter(_has_words, alternatives), alternatives[0] if len(alternatives) else alternatives)
 
 
@@ -663,8 +675,8 @@ def _style_of(table: Any) -> str:
 
 
 def _joined(lines: Iterable[str]) -> str:
-    """The lines as they stand in a cell, without empty ones. A space keeps a mark at the end of a line from emphasising
-    the next one.
+    """The lines as they stand in a cell: joined by ``<br>``, without empty ones. A space keeps a mark at the end of a
+    line from emphasising the next one.
     """
     return "<br>".join(f"{line} " if line[-1] in "*_" else line for line in lines if line).strip()
 

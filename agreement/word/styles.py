@@ -67,7 +67,13 @@ class Styles:
         )
 
     def _inherited(self, character: str, paragraph: str, table: str) -> dict[str, Any]:
-        """The properties of words that these styles, by their ids, and the defaults of the document give together."""
+        """The properties of words that these styles, by their ids, and the defaults of the document give together: name
+        → value. With ``""`` it is the default style of its kind.
+
+        A property is that of the first of these that states it: the character style, the paragraph style, the table
+        style, the defaults. One of ``_TOGGLES`` is on if the defaults switch it on, or if an odd number of the three
+        styles do.
+        """
         key = (character, paragraph, table)
         if key not in self._together:
             levels = [
@@ -88,8 +94,9 @@ class Styles:
         return level
 
     def _of(self, style: str) -> dict[str, Any]:
-        """The properties that the style and the styles that it is based on state; a style replaces what those that it
-        is based on state. Styles that are based on each other in a circle end the search.
+        """The properties of words that the style and the styles that it is based on state, and their outline level:
+        name → value. A style replaces what those that it is based on state. The result is empty for an unknown style.
+        Styles that are based on each other in a circle end the search.
         """
         chain = []
         while style in self.elements and style not in self._known:
@@ -116,7 +123,9 @@ def _odd(name: str, levels: list[dict[str, Any]]) -> bool:
 
 
 def _stated(properties: Any) -> dict[str, Any]:
-    """What these properties of words (``w:rPr``) state themselves."""
+    """What this ``w:rPr`` itself states of the properties that :class:`Look` needs: name of the element → value; empty
+    for ``None``.
+    """
     found: dict[str, Any] = {}
     for element in properties if properties is not None else ():
         name = str(element.tag).removeprefix(W)

@@ -1,7 +1,9 @@
-"""Writes a redline as tracked changes of Word.
+"""Writes a redline as tracked changes of Word, in the XML of paragraphs and tables. The caller puts it into a file.
 
 If Word accepts all changes, the words are those of the new text; if it rejects all, those of the old one. Besides
-words, it tracks paragraph marks, labels, rows of tables, formats, and units that moved to another place.
+words, it tracks paragraph marks, labels, rows of tables, layouts, formats, and units that moved to another place. A
+moved unit that contains a table or a rule is deleted at its old place and inserted at its new one. Links are left out,
+because Word tracks no change of a link.
 """
 
 from __future__ import annotations
@@ -30,6 +32,7 @@ _Pair = tuple[Line | None, Line | None]
 
 def tracked(redline: Redline, old: Document, new: Document, *, author: str, at: datetime) -> str:
     """The XML of the paragraphs and tables with the changes from ``old`` to ``new``. ``redline`` is their comparison.
+    The result is the content of ``w:body`` without its section properties.
 
     ``author`` is the name that Word displays for the changes, and ``at`` their instant.
     """
@@ -39,9 +42,10 @@ def tracked(redline: Redline, old: Document, new: Document, *, author: str, at: 
 
 
 def _placed(changes: Sequence[Change]) -> Iterator[tuple[Change, _Place]]:
-    """Yield the changes in the order of the file. A unit that is at another place in the new text is yielded twice: at
-    its old place and at its new one. The old place of a moved or deleted unit is after the nearest unit before it in
-    the old text that stayed, or at the beginning if none did.
+    """Yield the changes with their places, in the order of the file. A unit at the same place in both texts is yielded
+    with ``both``, a deleted one with ``old``, and an inserted one with ``new``. A unit that is at another place in the
+    new text is yielded twice: with ``old`` and with ``new``. The old place of a moved or deleted unit is after the
+    nearest unit before it in the old text that stayed, or at the beginning if none did.
     """
     kept = longest_increasing([change.old.start for change in changes if change.old and change.new])
     edges = iter(sorted(kept))
@@ -97,7 +101,9 @@ class _Source:
 
     @property
     def layout(self) -> Layout:
-        """The layout of the current line, or of the last line if all were taken."""
+        """The layout of the current line, or of the last line if all were taken; the default layout if there are no
+        lines.
+        """
         return self.lines[min(self.place, len(self.lines) - 1)].layout if self.lines else Layout()
 
     def take(self, count: int) -> Iterator[Span]:
@@ -121,7 +127,10 @@ class _Source:
 
 
 class _Tracker:
-    """Writes units with tracked changes. Each change gets an id, and each move a name."""
+    """Writes units with tracked changes. Each change gets an id, and each move a name. ``old`` and ``new`` are the
+    lines of the two texts: start of a unit → its lines. ``author`` and ``at`` are the name and the instant of all
+    changes.
+    """
 
     def __init__(self, old: dict[int, list[Line]], new: dict[int, list[Line]], author: str, at: datetime) -> None:
         self.old = {start: _labelled(lines) for start, lines in old.items()}
@@ -156,7 +165,9 @@ class _Tracker:
         return f'{begin}{text}<w:{element}RangeEnd w:id="{key}"/>'
 
     def _pairs(self, pairs: Sequence[_Pair]) -> str:
-        """Paragraphs and rows of tables, each with its old and its new line. ``None`` is a line that is not there."""
+        """The XML of paragraphs and rows of tables, each given with its old and its new line. ``None`` is a line that
+        is not there.
+        """
         written: list[str] = []
         rows: list[_Pair] = []
         for pair in pairs:
@@ -224,7 +235,9 @@ class _Tracker:
         return "".join(written)
 
     def _paragraph(self, pieces: Sequence[_Piece], layout: Layout, was: Layout, mark: str, moved: str) -> str:
-        """A paragraph. ``was`` is its old layout, and ``mark`` the element that tracks its mark, ``""`` for none."""
+        """A paragraph with these pieces and this layout. ``was`` is its old layout, ``mark`` is the element that tracks
+        its mark, and ``moved`` is the element around words that are moved; each of the two is ``""`` for none.
+        """
         change = ""
         if was != layout and not mark:
             inside = markup.paragraph_properties(was) or "<w:pPr/>"
@@ -246,7 +259,9 @@ class _Tracker:
         return markup.run_properties(piece.format, change=change)
 
     def _element(self, name: str, more: str = "", content: str = "") -> str:
-        """An element that tracks a change, with an id of its own."""
+        """An element that tracks a change, with an id of its own, the author and the date. ``more`` are further
+        attributes, with a space before them, and ``content`` is the XML in the element; each may be ``""``.
+        """
         self.count += 1
         begin = f'<w:{name} w:id="{self.count}"{more} {self.author}'
         return f"{begin}>{content}</w:{name}>" if content else f"{begin}/>"

@@ -67,8 +67,9 @@ def changes_file(
     author: str,
     at: datetime,
 ) -> bytes:
-    """The Word file with the changes from ``old`` to ``new`` as tracked changes: see
-    :func:`agreement.word.tracked.tracked`.
+    """The Word file with the changes from ``old`` to ``new`` as tracked changes
+    (:func:`agreement.word.tracked.tracked`). ``redline`` is their comparison, ``author`` is the name that Word displays
+    for the changes, and ``at`` is their instant.
     """
     return assemble(sheet, tracked(redline, old, new, author=author, at=at))
 
