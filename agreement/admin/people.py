@@ -104,7 +104,7 @@ def in_words(person: Any) -> str:
 def proposals(people: list[Any]) -> list[dict[str, str]]:
     """Return for each of these users of :func:`with_address`, in their order, two texts. ``value`` is the text by which
     the field names them: the user name or, if the field would not find the user by it, ``key:`` and the key. ``label``
-    says who they are (:func:`in_words`). The queries are those of ``find_user_keys()``.
+    says who they are (:func:`in_words`). Usually at most 7 queries; ``find_user_keys()`` says when there are more.
     """
     found = find_user_keys(person.get_username() for person in people)
     proposed = []

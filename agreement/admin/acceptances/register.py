@@ -97,7 +97,7 @@ class AcceptanceAdmin(
         return request.user.has_perm("agreement.add_acceptance")
 
     def may_pick(self, request: HttpRequest) -> bool:
-        """Return whether this officer may search for users: also to export evidence."""
+        """Return whether this officer may search for users: if they may add acceptances or export evidence."""
         return super().may_pick(request) or request.user.has_perm("agreement.export_evidence")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Acceptance]:
