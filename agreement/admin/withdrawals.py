@@ -106,7 +106,7 @@ class WithdrawalForm(AdminForm):
 
     def _post_clean(self) -> None:
         """Validate the row, as Django does. If the user has an error, an error of the applicant is removed. If any
-        error remains, the scan gets one too: it must be chosen again, because no browser keeps a file.
+        error remains, a chosen scan gets one too: it must be chosen again, because no browser keeps a file.
         """
         super()._post_clean()  # type: ignore[misc]  # The stubs know the public names alone.
         if "user" in self.errors:  # Somebody is named: who that is must only be corrected or confirmed.

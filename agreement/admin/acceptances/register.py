@@ -47,8 +47,9 @@ PAPER_FIELDS = ("user", "edition", "language", "reason")
 
 
 class OnBehalfForm(AdminForm):
-    """The form with which an officer records that a user accepted an edition in force on paper or orally. All its
-    fields are required. On the page of a recorded acceptance the form has no fields, because nothing can be changed.
+    """The form with which an officer records that a user accepted, on paper or orally, an edition that is in force. All
+    its fields are required. On the page of a recorded acceptance the form has no fields, because nothing can be
+    changed.
     """
 
     class Meta:

@@ -386,8 +386,8 @@ class EditionAdmin(SafeFilters[Edition], VersionAdmin, TranslationAdmin):  # typ
         return moment(edition.cancelled_at, edition.agreement.time_zone)
 
     def view_on_site(self, edition: Edition) -> str | None:
-        """Return the path of the public page of a published edition; ``None`` for a draft, or if the site has no such
-        page.
+        """Return the path of the public page of a published edition; ``None`` for a draft, or if the site does not
+        include the app's URLs.
         """
         return public_address(edition)
 
@@ -489,7 +489,7 @@ class EditionAdmin(SafeFilters[Edition], VersionAdmin, TranslationAdmin):  # typ
         return field
 
     def formfield_for_choice_field(self, db_field: AnyField, request: HttpRequest, **kwargs: Any) -> Any:
-        """Label the empty choice "none stated", because it is a valid answer."""
+        """Return the form field. Its empty choice has the label "none stated", because it is a valid answer."""
         kwargs["choices"] = db_field.get_choices(blank_choice=[("", _("none stated"))])
         return super().formfield_for_choice_field(db_field, request, **kwargs)
 
@@ -505,8 +505,8 @@ class EditionAdmin(SafeFilters[Edition], VersionAdmin, TranslationAdmin):  # typ
             self.message_user(request, message, messages.WARNING)
 
     def response_change(self, request: HttpRequest, obj: Edition) -> HttpResponse:
-        """Return the redirect after a save. A restored revision leads to its draft. If ``_next`` is posted, the
-        redirect leads to the page that publishes the draft or hands it over.
+        """Return the redirect after a save. A restored revision leads to its draft. If ``_next`` is posted as
+        ``publish`` or ``hand_over``, the redirect leads to the page that publishes the draft or hands it over.
         """
         if at := revisions.restored_at(request):
             message = comments.restored_in_words(at, obj.agreement.time_zone)

@@ -38,7 +38,7 @@ from agreement.text.redline import words
 
 #: After a conflict, this many revisions are searched for the wording with which the author began.
 REVISIONS_SEARCHED = 50
-#: How many characters of a unit without a number its name on the page has.
+#: How many characters the name of a unit on the page has: the label of the unit and its first words.
 MAX_NAME = 45
 
 Values = Mapping[str, Any]
@@ -46,10 +46,11 @@ Values = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choice:
-    """A question of the page. ``index`` is its number among all questions of the conflict. ``base``, ``theirs`` and
-    ``mine`` are the three wordings as text; a unit that a text does not contain is ``""``. ``code`` is the language of
-    a text, ``""`` for other fields, which can only be chosen and not written. ``answer`` and ``written`` are what was
-    posted.
+    """A question of the page. ``index`` is its number among all questions of the conflict. ``name`` is the field, and
+    ``label`` names the field and the unit. ``base``, ``theirs`` and ``mine`` are the three wordings as text; a unit
+    that a text does not contain is ``""``. ``code`` is the language of a text, ``""`` for other fields, which can only
+    be chosen and not written. ``answer`` is what was posted: ``theirs``, ``mine``, ``both`` or ``hand``, and ``""`` for
+    nothing. ``written`` is the posted text for the answer ``hand``; ``mine`` if none was posted.
     """
 
     index: int
@@ -72,7 +73,9 @@ class Choice:
 
     @property
     def both(self) -> bool:
-        """Whether the author may take both: each wrote a new unit."""
+        """Whether the author may take both wordings: both texts contain the unit, and the text with which the author
+        began does not, or is not known.
+        """
         return bool(self.code and self.theirs and self.mine) and not self.base
 
     @property
@@ -86,7 +89,9 @@ class Choice:
         return offered.get(self.answer)
 
     def _html(self, kind: str) -> SafeString:
-        """The words of one wording. Those that the other one does not have are in ``<mark>``."""
+        """Return the words of ``theirs`` if ``kind`` is ``delete``, or of ``mine`` if it is ``insert``. In a text,
+        those that the other wording does not have are in ``<mark>``.
+        """
         if not self.code:
             return SafeString(escape(self.theirs if kind == "delete" else self.mine))
         runs = words.compare(self.theirs, self.mine)
@@ -101,7 +106,8 @@ class Choice:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MergedChange:
     """A change that was merged without a question: its place, who made it (``theirs``, ``mine`` or ``both``), and its
-    words. ``code`` is the language of a text, ``""`` for other fields.
+    words. ``code`` is the language of a text, ``""`` for other fields. ``moved`` means that the unit was moved.
+    ``disputed`` means that both moved it to different places; it is then where the author's own text has it.
     """
 
     label: str
@@ -117,7 +123,7 @@ class Conflict:
 
     ``base`` are the values with which the author began, ``None`` if they are not known; ``theirs`` are those that were
     saved meanwhile, and ``mine`` those of the author. ``base_token`` and ``token`` are the fingerprints of ``base`` and
-    of ``theirs``. ``posted`` contains the answers. No query.
+    of ``theirs``. ``posted`` contains the answers; ``None`` if the page asks for the first time. It makes no query.
     """
 
     def __init__(
@@ -150,7 +156,7 @@ class Conflict:
 
     @cached_property
     def merged(self) -> list[MergedChange]:
-        """What was merged without a question, in the order of the fields."""
+        """What was merged without a question, in the order of the fields; empty if ``base`` is not known."""
         return [change for name in self.theirs for change in self._merged(name)] if self.base else []
 
     @property
@@ -246,7 +252,7 @@ def _place(name: str, place: str) -> str:
 
 
 def _unit_name(unit: clauses.Clause) -> str:
-    """The label and the first words of a unit."""
+    """Return the label and the first words of a unit, cut after ``MAX_NAME`` characters."""
     line = f"{unit.label} {unit.text.partition(chr(10))[0]}".strip()
     return line if len(line) <= MAX_NAME else f"{line[:MAX_NAME].rstrip()}…"
 

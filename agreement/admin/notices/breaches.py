@@ -228,8 +228,8 @@ def sending_url(breach: Breach, admin_site: AdminSite) -> str:
 class BreachNotifyView(AdminView):
     """``…/<id>/notify/``: whom the notice concerns and the letters, and on POST the announcement.
 
-    Raises ``MissingRight`` for users without the permission ``notify_breach``. If there is no breach with that key,
-    the response is a redirect to the start page of the admin, with a warning. If it is announced already, it is a
+    Raises ``MissingRight`` for users without the permission ``notify_breach``. If there is no breach with that key, the
+    response is a redirect to the start page of the admin, with a warning. If the breach is announced already, it is a
     redirect to the page of the sending. If the breach can't be announced, or was changed since the page was displayed,
     the response to POST is the page with the reasons, with the status 409.
     """
