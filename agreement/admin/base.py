@@ -324,7 +324,9 @@ def parameter_names(model_admin: admin.ModelAdmin[Any], request: HttpRequest) ->
 
 
 class AlreadyRecorded(Exception):
-    """The row that a form would add, ``row``, exists already, for example because the form was sent twice."""
+    """What a form would add is recorded already, for example because the form was sent twice. ``row`` is the existing
+    row.
+    """
 
     def __init__(self, row: Any) -> None:  # Any: a row of the model of the admin that raises it.
         super().__init__(row)

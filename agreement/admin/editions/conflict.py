@@ -80,7 +80,7 @@ class Choice:
 
     @property
     def chosen(self) -> str | None:
-        """The wording that the author chose; ``None`` if they chose none."""
+        """The wording that the author chose; ``None`` if they chose none of those that are offered."""
         offered = {"theirs": self.theirs, "mine": self.mine}
         if self.code:
             offered["hand"] = self.written
@@ -167,7 +167,9 @@ class Conflict:
 
     @property
     def repeated(self) -> list[str]:
-        """Labels of units whose number the merged text has twice, and neither wording had twice."""
+        """Labels of units whose number the merged text has more than once, and neither wording had more than once. A
+        unit whose question is not answered yet is not in the merged text.
+        """
         found: dict[str, None] = {}
         for name, body in self._bodies.items():
             before = _repeated(self.theirs[name]).keys() | _repeated(self.mine[name]).keys()
@@ -177,7 +179,9 @@ class Conflict:
         return list(found)
 
     def values(self) -> dict[str, Any] | None:
-        """The merged values with the answers; ``None`` if an answer is missing. Written answers are not validated."""
+        """Return the merged values with the answers, by the name of the field; ``None`` if an answer is missing.
+        Written answers are not validated.
+        """
         if any(choice.chosen is None for choice in self.choices):
             return None
         return {name: self._value(name) for name in self.theirs}
@@ -196,7 +200,9 @@ class Conflict:
         return self.theirs if self.base and self.mine[name] == self.base[name] else self.mine
 
     def _questions(self, name: str) -> Iterator[tuple[str, str, str, str, str]]:
-        """Yield the field, the place in it, and the three wordings of each question about that field."""
+        """Yield five texts for each question about that field: the name of the field, the place in it (``""`` for the
+        whole field), and the three wordings ``base``, ``theirs`` and ``mine``.
+        """
         if name in self._bodies:
             for question in self._bodies[name].questions:
                 yield name, _unit_name(question.unit), question.base, question.theirs, question.mine
@@ -258,7 +264,9 @@ def _unit_name(unit: clauses.Clause) -> str:
 
 
 def _repeated(body: str) -> dict[str, str]:
-    """The numbers that more than one unit of the text has, each with the label of the last such unit."""
+    """Return the numbers that more than one unit of the text has, each with the label of the last such unit, or with
+    the number itself if that unit has no label.
+    """
     document = clauses.parse(body)
     counts = Counter(document.numbers)
     return {unit.number: unit.label or unit.number for unit in document.clauses if counts[unit.number] > 1}

@@ -126,8 +126,9 @@ class DraftView(EditionView):
     """The base class of the views to which the writing page posts while the draft is written."""
 
     def find_writable(self, object_id: str) -> Edition | HttpResponse:
-        """Return the draft with that key, not locked. If it was published or deleted meanwhile, return the response: a
-        sentence as JSON, with the status 409. Raises ``PermissionDenied`` if the user may not write drafts.
+        """Return the draft whose primary key, quoted by the admin, is ``object_id``, not locked. If it was published or
+        deleted meanwhile, return the response: a sentence as JSON, with the status 409. Raises ``PermissionDenied`` if
+        the user may not write drafts.
         """
         if not self.model_admin.has_change_permission(self.request):
             raise PermissionDenied

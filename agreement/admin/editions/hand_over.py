@@ -179,7 +179,7 @@ class SendBackView(HandOverView):
 
 
 def hand_over_of(edition: Edition) -> HandOver | None:
-    """Return the hand-over of a draft; ``None`` if there is none, or if it is published. At most 1 query."""
+    """Return the hand-over of a draft; ``None`` if there is none, and for a published edition. At most 1 query."""
     return None if edition.published_at else getattr(edition, "hand_over", None)
 
 

@@ -208,7 +208,7 @@ class PublishForm(forms.Form):
 
 
 class PublishQuestion:
-    """The facts that the publication page displays, and its form.
+    """What the page of publication displays about the draft ``edition``, and its form.
 
     ``last`` is the last published edition that was not cancelled, ``binding`` the edition in force, and ``scheduled``
     is ``last`` if it is not in force yet; each is ``None`` if there is none. ``findings`` are those of the lint, and

@@ -142,8 +142,9 @@ class StartForm(forms.Form):
         self._require_both_languages([languages.recognise(body) for body in bodies.values()])
 
     def _require_both_languages(self, found: list[str]) -> None:
-        """Add an error, and drop one of the two files, if both are in the same language. ``found`` contains the
-        recognised language of each file that was read, ``""`` if it is not recognised.
+        """If both files are in the same language, drop the file that was chosen for the other language, and add an
+        error to its field. ``found`` contains the recognised language of each file that was read, ``""`` if it is not
+        recognised.
         """
         if found not in (["kk", "kk"], ["ru", "ru"]):
             return
@@ -381,9 +382,9 @@ class StartView(EditionView):
         return self._show_import(agreement, imported, ImportForm(initial=posted, files=imported))
 
     def _import(self, request: HttpRequest) -> HttpResponse:
-        """Create the draft from the texts that the second page posts, and return a redirect to it. If the form is not
-        valid, or the texts are refused, return the second page with the errors. Raises ``PermissionDenied`` if no
-        existing agreement is posted.
+        """Create the draft from the texts that the second page posts, and return the redirect of :meth:`_begin`. If the
+        form is not valid, or the texts are refused, return the second page with the errors. Raises ``PermissionDenied``
+        if no existing agreement is posted.
         """
         imported = [ImportedFile.from_post(code, request.POST) for code in languages.LANGUAGES]
         form = ImportForm(request.POST, files=imported)
@@ -410,7 +411,7 @@ class StartView(EditionView):
 
 
 def _unsaved(agreement: Agreement, bodies: Mapping[str, str]) -> Edition:
-    """Return a draft with these bodies that is not saved."""
+    """Return a new draft with these bodies, which are given by language. It is not saved."""
     return Edition(agreement=agreement, **{f"body_{code}": body for code, body in bodies.items()})
 
 

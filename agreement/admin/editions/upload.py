@@ -106,7 +106,7 @@ class ImportedFile:
 
     @property
     def title(self) -> str:
-        """The title of the accepted text, cut to the length that an edition can have."""
+        """The title of the accepted text, cut to the length that the title of an edition can have."""
         return clauses.title_line(self.accepted)[: clauses.LONGEST_TITLE]
 
     @property

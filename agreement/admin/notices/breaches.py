@@ -221,7 +221,7 @@ class BreachAdmin(LoggedViews[Breach], SafeFilters[Breach]):
 
 
 def sending_url(breach: Breach, admin_site: AdminSite) -> str:
-    """Return the address of the page with the sending of the notice of an announced breach."""
+    """Return the path of the page that displays the sending of the notice of a breach, which must be announced."""
     return reverse(f"{admin_site.name}:agreement_notice_sending", args=[breach.notice_id])
 
 

@@ -100,8 +100,8 @@ def _require_permission(request: HttpRequest) -> None:
 
 
 def _cause(request: HttpRequest) -> Cause | None:
-    """Return the cause that the URL names; ``None`` if it names none. Raises ``BadRequest`` if the parameter has any
-    other value.
+    """Return the cause that the parameter ``cause`` of the URL names; ``None`` if it is missing or empty. Raises
+    ``BadRequest`` if it has any other value.
     """
     text = request.GET.get("cause", "")
     if text and text not in Cause.values:
