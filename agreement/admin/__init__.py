@@ -1,10 +1,11 @@
 """The admin of agreements, editions, notices, deliveries, acceptances, declines, withdrawals, consents, legal holds,
 breaches of personal data and audit entries. It is called "the desk".
 
-``base`` contains the code that the lists and pages share. ``rights`` finds the people who may do what the user may not.
-``editions``, ``acceptances`` and ``notices`` are packages. Every other module registers one or more models, except
-``kazakh``, which only ``makemessages`` reads. Nothing is registered if modeltranslation or reversion is not installed,
-so that the site starts and a system check can report the missing app.
+``base`` contains the code that the lists and pages share. ``people`` contains the field with which an officer names a
+user. ``rights`` finds the people who may do what the user may not. ``editions``, ``acceptances`` and ``notices`` are
+packages. Every other module registers one or more models, except ``kazakh``, which only ``makemessages`` reads. Nothing
+is registered if modeltranslation or reversion is not installed, so that the site starts and a system check can report
+the missing app.
 """
 
 from django.apps import apps

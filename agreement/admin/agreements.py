@@ -53,8 +53,8 @@ class TimelineEntry:
 
     @classmethod
     def from_edition(cls, edition: Edition) -> TimelineEntry:
-        """Return the entry for an edition, with its state now. No query if the edition was read with its titles, its
-        agreement and ``with_successors()``.
+        """Return the entry for an edition, with its state now. It makes no query if the edition was read with its
+        titles, its agreement and ``with_successors()``.
         """
         zone, state = edition.agreement.time_zone, edition.state()
         code = text_language()
@@ -126,9 +126,10 @@ class AgreementAdmin(SafeFilters[Agreement]):
         css = {"all": ["agreement/admin.css"]}
 
     def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any) -> Any:
-        """Add the timeline to the page of an existing agreement: drafts first, then the editions with the highest
-        numbers, together at most ``TIMELINE_LENGTH``. 1 query for all of them. The page also gets ``may_begin``:
-        whether the user may add editions. The page for a new agreement gets neither.
+        """Return the page of an agreement. For an existing agreement, the context of the template gets two more values.
+        ``timeline`` contains the entries of its drafts and editions: drafts first, then the editions with the highest
+        numbers, together at most ``TIMELINE_LENGTH``. 1 query reads all of them. ``may_begin`` says whether the user
+        may add editions.
         """
         if agreement := context["original"]:
             editions = Edition.objects.filter(agreement=agreement).with_successors().select_related("agreement")

@@ -76,8 +76,9 @@ class SafeChangeList(ChangeList):
 
 
 class TranslatedHistory(admin.ModelAdmin[ModelT]):
-    """An admin whose history names changed fields in the language of the reader. Django stores their labels with a
-    capital letter, with which the catalogues do not contain them. An empty value is a dash.
+    """An admin whose history names changed fields in the language of the reader. Django stores the label of a field
+    with a capital letter. If the catalogues contain the label only with a small letter, it is stored with the small
+    letter instead. The lists and pages display a dash for an empty value.
     """
 
     empty_value_display = "—"
@@ -101,8 +102,9 @@ def _in_catalogue(label: str) -> str:
 
 
 class MissingRight(PermissionDenied):
-    """The user lacks the permission ``codename`` of this app. ``action`` names what it allows, in the language of the
-    page; by default it is to view, to add, to change or to delete records, by the first word of the codename.
+    """The user lacks the permission ``codename`` of this app. ``action`` names what the permission allows, in the
+    language of the page. If it is ``""``, the first word of the codename decides: to view, add, change or delete
+    records. For any other first word, it is to view them.
     """
 
     def __init__(self, codename: str, action: StrOrPromise = "") -> None:
@@ -125,12 +127,13 @@ class OwnName(TranslatedHistory[ModelT]):
     name the person who is signed in. The status is 403. Each refusal adds an audit entry, which names the person who
     acts, if they are known.
 
-    To a user without the permission, the response is a page that says who has it, with the status 403.
+    If a page requires a permission that the user lacks, the response is a page that states what the user may not do,
+    and who may, with the status 403.
     """
 
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
-        """Return Django's field, but for a relation without the buttons that open its model in another window: who uses
-        the form may lack the rights there.
+        """Return Django's form field. That of a foreign key has no buttons that open its model in another window,
+        because the user of the form may lack the rights there.
         """
         if isinstance(db_field, models.ForeignKey):
             return self.formfield_for_foreignkey(db_field, request, **kwargs)
@@ -166,8 +169,9 @@ class OwnName(TranslatedHistory[ModelT]):
         return checked
 
     def _deny(self, request: HttpRequest, error: PermissionDenied) -> HttpResponse:
-        """Return the page that says which permission the user lacks, and who has it. Django's views do not say which:
-        it follows from the name of the page and the method.
+        """Return the page that states what the user may not do, and who may, with the status 403. A
+        :class:`MissingRight` names the permission that is missing. Django's views do not: then it is the one to add,
+        change or delete rows, by the name of the page and the method, and for any other page the one to view them.
         """
         if not isinstance(error, MissingRight):
             page = request.resolver_match.url_name or "" if request.resolver_match else ""
@@ -241,8 +245,8 @@ class UserSearch(admin.ModelAdmin[ModelT]):
 
     @admin.display(description=_("user"))
     def person(self, row: Any) -> str:
-        """Return the user of a row, for its page. Django's own field is a link to the page of the user, which an
-        officer may not view.
+        """Return the user of a row as text; a dash if the row has no user. Django's own field is a link to the page of
+        the user, which an officer may not view.
         """
         return str(row.user or "—")
 
@@ -268,7 +272,7 @@ class UserSearch(admin.ModelAdmin[ModelT]):
 class LoggedViews(admin.ModelAdmin[ModelT]):
     """The admin of rows with personal data, which records views as audit entries: each request for the list, and each
     time that ``get_object()`` finds a row, for example for its page. :meth:`displays_people` says for whom nothing is
-    recorded. The note about a list is the result of :func:`parameter_names`.
+    recorded. The note of an entry about the list is the result of :func:`parameter_names`.
     """
 
     class Media:
@@ -320,7 +324,9 @@ def parameter_names(model_admin: admin.ModelAdmin[Any], request: HttpRequest) ->
 
 
 class AlreadyRecorded(Exception):
-    """The row that a form would add, ``row``, exists already, for example because the form was sent twice."""
+    """What a form would add is recorded already, for example because the form was sent twice. ``row`` is the existing
+    row.
+    """
 
     def __init__(self, row: Any) -> None:  # Any: a row of the model of the admin that raises it.
         super().__init__(row)
@@ -425,7 +431,7 @@ def short_moment(at: datetime | None) -> str:
 
 def moment_column(column: str, label: StrOrPromise, *, field: str) -> Callable[[Any], str]:
     """Return a column for a list, which displays that field of a row by :func:`short_moment` and is sorted by it.
-    ``column`` is the name of the column, in the classes of its cells.
+    ``label`` is the heading of the column. ``column`` is its name, which the CSS classes of its cells contain.
     """
 
     @admin.display(description=label, ordering=field)

@@ -258,7 +258,9 @@ DJANGO_MESSAGES = [
 
 
 def plurals(count: int) -> list[str]:
-    """The messages with a plural. ``makemessages`` only finds them in a call of ``ngettext``. Nothing calls this."""
+    """Return the messages with a plural, in the form for ``count``. ``makemessages`` only finds them in a call of
+    ``ngettext``. Nothing calls this.
+    """
     return [
         ngettext(
             "This password is too short. It must contain at least %d character.",

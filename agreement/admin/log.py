@@ -1,7 +1,7 @@
 """The admin of the audit log. It is read-only.
 
-Who may not view personal data (the permission ``view_acceptance``) sees neither whom an entry is about, nor the note of
-such an entry, and can't search or filter by them.
+A reader without the permission ``view_acceptance``, which is needed to view personal data, sees neither whom an entry
+is about, nor a note that may contain personal data, and can't search or filter by them.
 """
 
 from __future__ import annotations
@@ -61,8 +61,9 @@ NOTE_WORDS = {
 
 
 def _in_words(note: str, model: str) -> str:
-    """Return a note of the app in the language of the page: the words in ``NOTE_WORDS``, and the names and values of
-    fields of that model. Words that have no translation stay as they are stored.
+    """Return a note that the app wrote, in the language of the page. The words in ``NOTE_WORDS``, and the names and
+    values of the fields of the model, are translated. Other words stay as they are stored. ``model`` is the name of a
+    model of the app; if it is empty or unknown, only ``NOTE_WORDS`` are translated.
     """
     try:
         fields = {field.name: field for field in apps.get_model("agreement", model)._meta.fields} if model else {}
@@ -86,7 +87,9 @@ def may_view_people(request: HttpRequest) -> bool:
 
 
 class AuditChangeList(SafeChangeList):
-    """The list of the audit log. It names what the entries of the page are about with 2 queries in all."""
+    """The list of the audit log. To name what the entries of a page are about, it makes at most 2 queries, besides
+    those for the names of the agreements.
+    """
 
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
@@ -113,7 +116,7 @@ class AuditEntryAdmin(ReadOnly, LoggedViews[AuditEntry], UserSearch[AuditEntry],
         return (*self.fields, *(people if may_view_people(request) else ()))
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[AuditEntry]:
-        """Annotate each entry with ``agreement_remark``. It is the note. If the reader lacks the permission
+        """Return the entries, each with ``agreement_remark``. It is the note. If the reader lacks the permission
         ``view_acceptance``, it is ``""`` for each entry about a person and for each entry whose model is not one of
         ``IMPERSONAL``, because the note may contain personal data.
         """
@@ -134,8 +137,10 @@ class AuditEntryAdmin(ReadOnly, LoggedViews[AuditEntry], UserSearch[AuditEntry],
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[AuditEntry], search_term: str
     ) -> tuple[QuerySet[AuditEntry], bool]:
-        """Find entries by a part of the name of an officer or of the slug of an agreement. Who may see personal data
-        also finds the entries about a user, by the complete name or the key of the user.
+        """Return the entries that the search finds, and ``False``, because none is found twice. Entries are found by a
+        part of the name of an officer or of the slug of an agreement. With the permission ``view_acceptance``, the
+        reader also finds the entries about a user, by the complete name or the key of the user. An empty search finds
+        all entries.
         """
         found = Q(by__icontains=search_term) | Q(agreement__icontains=search_term)
         if may_view_people(request):
@@ -152,8 +157,9 @@ class AuditEntryAdmin(ReadOnly, LoggedViews[AuditEntry], UserSearch[AuditEntry],
         return entry
 
     def displays_people(self, request: HttpRequest, row: AuditEntry | None = None) -> bool:
-        """Return whether the list, or the page of that entry, displays personal data to this reader. The page of an
-        entry about no person does not.
+        """Return whether the list, or the page of that entry, displays personal data to this reader. They need the
+        permission ``view_acceptance``, and must be permitted to view the log. The page of an entry about no person
+        displays none.
         """
         about_person = row is None or row.user_id is not None or bool(row.pseudonym)
         return about_person and may_view_people(request) and self.has_view_permission(request, row)

@@ -1,7 +1,8 @@
 """The field with which an officer names a user: by name, e-mail address or key. Scripts propose users while a person
 types. Before something is recorded about a user, the form says who that is, and the officer confirms it.
 
-No right to view users is needed: only the permission for the act. Every answer that names a user is logged.
+An officer needs no permission to view users, only the permission for what they record or export. Every answer that
+names a user is logged.
 """
 
 from __future__ import annotations
@@ -52,8 +53,8 @@ def with_address() -> QuerySet[Any]:
 
 def find_person(written: str) -> Any:
     """Return the user whom this text names: the result of ``find_user_key()`` as a row of :func:`with_address`. Raises
-    ``ValidationError`` if it names nobody, or could name several users, or if the account is deleted. At most 9
-    queries.
+    ``ValidationError`` if it names nobody, if it could name several users, or if no account has the key, for example
+    because the account was deleted. At most 9 queries.
     """
     key = find_user_key(written)
     person = with_address().filter(pk=key).first()
@@ -64,9 +65,10 @@ def find_person(written: str) -> Any:
 
 
 def search_people(text: str) -> list[Any]:
-    """Return the first ``MAX_PROPOSED`` users of :func:`with_address` who have each word of the text in their name or
-    e-mail address. The list is empty for a text shorter than ``MIN_SEARCH``, and for one that no database can contain.
-    1 query.
+    """Return the first ``MAX_PROPOSED`` users of :func:`with_address`, in the order of their keys, for whom each word
+    of the text is a part of the user name, of the e-mail address, or of one of the ``NAME_COLUMNS`` that the user model
+    has. Only the first ``MAX_WORDS`` words count. The list is empty for a text of fewer than ``MIN_SEARCH`` characters,
+    and for one that no database can contain. At most 1 query.
     """
     words = text.split()[:MAX_WORDS]
     if len(text.strip()) < MIN_SEARCH or re.search("[\x00\ud800-\udfff]", text):
@@ -100,8 +102,9 @@ def in_words(person: Any) -> str:
 
 
 def proposals(people: list[Any]) -> list[dict[str, str]]:
-    """Return for each of these users the text by which the field names them, and who they are. The text is the user
-    name, or the key if the field would not find the user by the name. At most 7 queries.
+    """Return for each of these users of :func:`with_address`, in their order, two texts. ``value`` is the text by which
+    the field names them: the user name or, if the field would not find the user by it, ``key:`` and the key. ``label``
+    says who they are (:func:`in_words`). Usually at most 7 queries; ``find_user_keys()`` says when there are more.
     """
     found = find_user_keys(person.get_username() for person in people)
     proposed = []
@@ -113,8 +116,10 @@ def proposals(people: list[Any]) -> list[dict[str, str]]:
 
 
 class PersonInput(forms.TextInput):
-    """The input for the name, e-mail address or key of a user. ``address`` is that of :class:`PeopleView`. With
-    ``confirms`` the value is a pair: the text, and the key of the user whom the officer has confirmed.
+    """The input for the name, e-mail address or key of a user. ``picker`` is the admin that the script of the page asks
+    for proposals (:class:`PeopleView`). With ``confirms`` the input also displays who the user is, which is logged,
+    with a box to confirm it. The value is then a pair: the text, and the key of the user whom the officer has
+    confirmed. Without it, the value is the text.
     """
 
     template_name = "admin/agreement/person.html"
@@ -159,7 +164,8 @@ class PersonInput(forms.TextInput):
 
 class PersonField(forms.CharField):
     """The field for a user, about whom something is recorded. Its value is the account; ``None`` if nothing is entered.
-    The user must be confirmed: without scripts, the form is displayed a second time for that.
+    Raises ``ValidationError`` if the text names no user (:func:`find_person`), or if the officer has not confirmed the
+    user: without scripts, the form is displayed a second time for that.
     """
 
     widget: PersonInput
@@ -180,8 +186,8 @@ class PersonField(forms.CharField):
 
 
 class PersonPicker(admin.ModelAdmin[ModelT]):
-    """An admin whose form for a new row names its ``user`` by a :class:`PersonField`. ``consequence`` is the sentence
-    about what can't be undone.
+    """An admin whose form for a new row names its ``user`` by a :class:`PersonField`. ``consequence`` is a sentence
+    about what can't be undone, which is displayed where the officer confirms the user; ``""`` if there is none.
     """
 
     consequence: str | Promise = ""
@@ -191,7 +197,7 @@ class PersonPicker(admin.ModelAdmin[ModelT]):
         return self.has_add_permission(request)
 
     def people_address(self) -> str:
-        """Return the address of the search for users."""
+        """Return the path of the URL of the search for users (:class:`PeopleView`)."""
         return reverse(f"{self.admin_site.name}:{self.opts.app_label}_{self.opts.model_name}_people")
 
     def get_urls(self) -> list[URLPattern]:
@@ -206,11 +212,13 @@ class PersonPicker(admin.ModelAdmin[ModelT]):
         return PersonField(label=label, required=required, max_length=255, help_text=PERSON_HELP, widget=widget)
 
     def log_person(self, request: HttpRequest, person: models.Model) -> None:
-        """Log that the officer saw who this user is."""
+        """Add an audit entry that the officer of this request saw who this user is. The entry is about the user."""
         self._log(request, person=person)
 
     def log_search(self, request: HttpRequest) -> None:
-        """Log that the officer saw the users whom a search found."""
+        """Add an audit entry that the officer of this request saw users whom a search found. The entry names neither
+        the users nor the words of the search.
+        """
         self._log(request, note="search")
 
     def _log(self, request: HttpRequest, **facts: Any) -> None:
@@ -220,11 +228,12 @@ class PersonPicker(admin.ModelAdmin[ModelT]):
 
 
 class PeopleView(AdminView):
-    """``…/people/?q=…``: as JSON, the ``people`` whom the text may mean, and the ``person`` whom it names, if it names
-    one. Each of the people is the text for the field and the words about them; the person is the key and the words. An
-    answer that names anyone is logged.
+    """``…/people/?q=…``: returns as JSON the ``people`` whom the text may mean (:func:`search_people`), and the
+    ``person`` whom it names (:func:`find_person`). Each of the people has a ``value``, the text for the field, and a
+    ``label``, the words about them. The person has the ``key`` and the words, ``who``; it is ``null`` if the text names
+    nobody. Only the first 255 characters of the text count. An answer that names anyone is logged.
 
-    Raises ``MissingRight`` for a user who may not add rows of this admin.
+    Raises ``MissingRight`` if the user may not search for users (:meth:`PersonPicker.may_pick`).
     """
 
     http_method_names = ["get"]

@@ -1,4 +1,4 @@
-"""Finds out who may do what the user of a page may not do with an edition or a notice. No permission is changed."""
+"""Finds out who may do what the user of a page may not do. No permission is changed."""
 
 from __future__ import annotations
 

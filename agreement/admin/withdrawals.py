@@ -54,7 +54,7 @@ MAX_SCAN_BYTES = 10 * 1024 * 1024
 SCAN_SUFFIXES = {b"%PDF-": ".pdf", b"\xff\xd8\xff": ".jpg", b"\x89PNG": ".png"}
 #: If the same officer registers the same application twice within this time, it is a double click.
 DOUBLE_CLICK = timedelta(minutes=1)
-#: The values of the filter by reply that leave rows without one.
+#: The values of the filter by reply that select withdrawals without a reply.
 UNANSWERED_VALUES = ("none", "overdue")
 #: The fields that an officer fills in. The register fills in the others.
 APPLICATION_FIELDS = (
@@ -69,7 +69,8 @@ class WithdrawalForm(AdminForm):
     If no effective date is entered, an application that is not refused takes effect now. A refused one must have no
     effective date. A scan must be a PDF, JPEG or PNG of at most ``MAX_SCAN_BYTES``; its first bytes decide the type,
     and its name is replaced. On the page of a registered withdrawal the only field is the day of a reply that was not
-    mailed, until a reply was given.
+    mailed, which is required. It is left out if there is a reply, if the row is erased, or if the officer may not
+    record one.
     """
 
     class Meta:
@@ -104,8 +105,8 @@ class WithdrawalForm(AdminForm):
         return cleaned
 
     def _post_clean(self) -> None:
-        """As Django's, which also validates the row. If the form is displayed again, the scan must be chosen again,
-        because no browser keeps a file.
+        """Validate the row, as Django does. If the user has an error, an error of the applicant is removed. If any
+        error remains, a chosen scan gets one too: it must be chosen again, because no browser keeps a file.
         """
         super()._post_clean()  # type: ignore[misc]  # The stubs know the public names alone.
         if "user" in self.errors:  # Somebody is named: who that is must only be corrected or confirmed.
@@ -115,7 +116,10 @@ class WithdrawalForm(AdminForm):
 
 
 class ReplyFilter(admin.SimpleListFilter):
-    """Filters withdrawals by their reply. The list of those without one begins with the first last day."""
+    """Filters withdrawals by their reply: ``none`` selects those without a reply, ``overdue`` those of them whose last
+    day for it is over, and ``given`` all others, also those that were erased without a reply. The admin sorts the first
+    two lists by the last day for the reply, the earliest first.
+    """
 
     title = _("reply")
     parameter_name = "reply"
@@ -186,8 +190,9 @@ class WithdrawalAdmin(
         return tuple(replied if name == "replied_on" else name for name in self.displayed_fields)
 
     def has_change_permission(self, request: HttpRequest, obj: object = None) -> bool:
-        """Return whether the officer may record the day of a reply: until one was given, or the row is erased. The
-        stored row decides, because a form with an error has changed ``obj``. 1 query.
+        """Return whether the officer may record the day of a reply to the withdrawal ``obj``. They need the permission
+        ``add_withdrawal``, and the row must have no reply and must not be erased. The stored row decides, because a
+        form with an error has changed ``obj``. ``False`` if ``obj`` is ``None``, as for the list. At most 1 query.
         """
         if not isinstance(obj, Withdrawal) or not request.user.has_perm("agreement.add_withdrawal"):
             return False
@@ -214,7 +219,8 @@ class WithdrawalAdmin(
         """Register the withdrawal with the next reference number, and log it. This schedules the reply by mail and,
         unless the application is refused, withdraws the consents of the user: now, or at the effective date if that is
         later. For an applicant without an account, it does neither. With ``change``, record the day of the reply to a
-        registered withdrawal instead, and log it, unless a reply was recorded in the meantime.
+        registered withdrawal instead, and log it; if a reply was mailed or recorded in the meantime, or the row was
+        erased, do nothing.
 
         Raises :class:`AlreadyRecorded`, and registers nothing, if this officer registered an application with the same
         values within the last ``DOUBLE_CLICK``. The scan and the effective date are not compared.
@@ -341,7 +347,7 @@ class WithdrawalAdmin(
 
 
 def _day(row: Withdrawal, day: date) -> str:
-    """Return the day in words, in the language of the page."""
+    """Return a date of the withdrawal ``row`` in words, in the language of the page."""
     zone = row.agreement.time_zone
     return dates.day(datetime.combine(day, time(12), ZoneInfo(zone)), active_language(), zone)
 

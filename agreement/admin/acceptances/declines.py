@@ -39,7 +39,9 @@ from agreement.models.audit import AuditAction
 
 
 class EditionFilter(admin.SimpleListFilter):
-    """A filter by the declined edition. The choices are the editions that anyone declined."""
+    """A filter by the declined edition. The choices are the editions that anyone declined. A value that is no number
+    selects all declines.
+    """
 
     title, parameter_name = _("edition"), "edition"
 

@@ -48,7 +48,7 @@ class EvidenceForm(forms.Form):
     )
 
     def __init__(self, *args: Any, person: PersonInput, **kwargs: Any) -> None:
-        """``person`` is the input for the user."""
+        """``person`` is the widget of the field ``user``."""
         super().__init__(*args, **kwargs)
         self.fields["user"].widget = person
         edition = cast("forms.ModelChoiceField[Edition]", self.fields["edition"])

@@ -47,8 +47,9 @@ PAPER_FIELDS = ("user", "edition", "language", "reason")
 
 
 class OnBehalfForm(AdminForm):
-    """The form with which an officer records that a user accepted an edition in force on paper or orally. All its
-    fields are required. On the page of a recorded acceptance the form has no fields, because nothing can be changed.
+    """The form with which an officer records that a user accepted, on paper or orally, an edition that is in force. All
+    its fields are required. On the page of a recorded acceptance the form has no fields, because nothing can be
+    changed.
     """
 
     class Meta:
@@ -97,7 +98,7 @@ class AcceptanceAdmin(
         return request.user.has_perm("agreement.add_acceptance")
 
     def may_pick(self, request: HttpRequest) -> bool:
-        """Return whether this officer may search for users: also to export evidence."""
+        """Return whether this officer may search for users: if they may add acceptances or export evidence."""
         return super().may_pick(request) or request.user.has_perm("agreement.export_evidence")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Acceptance]:

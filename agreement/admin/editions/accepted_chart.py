@@ -64,7 +64,7 @@ class AcceptanceChart:
 def acceptance_chart(edition: Edition) -> AcceptanceChart | None:
     """Return the chart of the acceptances of an edition, by day, week or month in the time zone of the agreement;
     ``None`` if there are none. Each acceptance counts, of every kind, also before a withdrawal and of deleted accounts.
-    It belongs to the day on which its hour in UTC begins.
+    It belongs to the day, in that time zone, on which its hour in UTC begins.
 
     If there are more than ``MAX_ACCEPTANCES``, only so many, the earliest, are counted. 2 queries, if the agreement of
     the edition is loaded.

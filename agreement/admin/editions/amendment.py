@@ -18,8 +18,9 @@ class AmendmentView(EditionView):
     If there is no edition to amend, no instrument is displayed.
 
     With ``?file=kk`` or ``?file=ru`` the response is the instrument as a Word file. Raises ``PermissionDenied`` if the
-    user may not view editions. Raises ``Http404`` if there is no such edition or draft, and for a file that can't be
-    made.
+    user may not view editions. Raises ``Http404`` if there is no such edition or draft. A file also raises it if its
+    language is another one, if there is no edition to amend, if the instrument changes no words, or if python-docx is
+    not installed.
     """
 
     def get(self, request: HttpRequest, object_id: str) -> HttpResponse:
@@ -46,7 +47,9 @@ class AmendmentView(EditionView):
 
 
 def _amended(edition: Edition) -> Edition | None:
-    """Return the edition that the instrument amends; ``None`` if there is none. At most 1 query."""
+    """Return the edition that the instrument of this edition or draft amends: for a draft, the edition in force; for a
+    published edition, the last one before it that was not cancelled. ``None`` if there is none. At most 1 query.
+    """
     editions = Edition.objects.filter(agreement=edition.agreement_id).exclude(pk=edition.pk)
     if not edition.published_at:
         return editions.in_force().first()

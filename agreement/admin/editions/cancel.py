@@ -19,8 +19,9 @@ from agreement.models.succession import State
 
 
 class CancelForm(forms.Form):
-    """The form that asks why an edition is cancelled, with a box to confirm it. Both are required. ``digest`` is the
-    digest of the edition that the page displayed; the view compares it.
+    """The form that asks why an edition is cancelled (``reason``), with a box to confirm it (``confirm``). All fields
+    are required. ``digest`` is hidden: it is the digest of the edition that the page displayed. If the edition has
+    another digest when the form is posted, the view cancels nothing and displays the form again.
     """
 
     reason = forms.CharField(

@@ -106,8 +106,8 @@ class EditionChangeList(SafeChangeList):
 
 
 def _text_column(name: str, code: str) -> Callable[[Edition], SafeString]:
-    """Return a read-only column that displays a text in one language, marked with its ``lang``; a dash for an empty
-    text.
+    """Return a read-only column that displays the text ``name`` (such as ``body``) in the language ``code``, marked
+    with its ``lang``; a dash for an empty text.
     """
 
     @admin.display(description=label(f"{name}_{code}"))
@@ -139,9 +139,9 @@ DISPLAYED_STATED = tuple(_stated_column(name) for name in STATED_FIELDS)
 
 
 def _fieldsets(pairs: Any, stated: Any = STATED_FIELDS, *, editable: bool = False) -> list[tuple[Any, Any]]:
-    """Return the sections of the page. ``pairs`` contains the Kazakh and the Russian column of each text, and
-    ``stated`` the columns of the other fields. ``editable`` means that it is the form of a draft. There the text comes
-    first, and there is no title, because a line of the text is the title.
+    """Return the sections of the page. ``pairs`` maps the name of each text to its Kazakh and its Russian column, and
+    ``stated`` contains the columns of the other fields. ``editable`` means that it is the form of a draft. There the
+    text comes first, and there is no title, because a line of the text is the title.
     """
     pair = {"classes": ["agreement-pair"]}
     texts = [
@@ -275,7 +275,7 @@ class EditionAdmin(SafeFilters[Edition], VersionAdmin, TranslationAdmin):  # typ
         """Context manager: for POST, run the block in a transaction, and store what it saves as a revision of this
         user. Another request stores nothing, so it gets no revision, and no transaction from here.
 
-        django-reversion stores the comment in the words of the writer's language. It is replaced by data here.
+        django-reversion stores the comment in the words of the writer's language. Here data replaces that comment.
         """
         if request.method != "POST":
             yield
@@ -386,8 +386,8 @@ class EditionAdmin(SafeFilters[Edition], VersionAdmin, TranslationAdmin):  # typ
         return moment(edition.cancelled_at, edition.agreement.time_zone)
 
     def view_on_site(self, edition: Edition) -> str | None:
-        """Return the path of the public page of a published edition; ``None`` for a draft, or if the site has no such
-        page.
+        """Return the path of the public page of a published edition; ``None`` for a draft, or if the site does not
+        include the app's URLs.
         """
         return public_address(edition)
 
@@ -489,7 +489,7 @@ class EditionAdmin(SafeFilters[Edition], VersionAdmin, TranslationAdmin):  # typ
         return field
 
     def formfield_for_choice_field(self, db_field: AnyField, request: HttpRequest, **kwargs: Any) -> Any:
-        """Label the empty choice "none stated", because it is a valid answer."""
+        """Return the form field. Its empty choice has the label "none stated", because it is a valid answer."""
         kwargs["choices"] = db_field.get_choices(blank_choice=[("", _("none stated"))])
         return super().formfield_for_choice_field(db_field, request, **kwargs)
 
@@ -505,8 +505,8 @@ class EditionAdmin(SafeFilters[Edition], VersionAdmin, TranslationAdmin):  # typ
             self.message_user(request, message, messages.WARNING)
 
     def response_change(self, request: HttpRequest, obj: Edition) -> HttpResponse:
-        """Return the redirect after a save. A restored revision leads to its draft. If ``_next`` is posted, the
-        redirect leads to the page that publishes the draft or hands it over.
+        """Return the redirect after a save. A restored revision leads to its draft. If ``_next`` is posted as
+        ``publish`` or ``hand_over``, the redirect leads to the page that publishes the draft or hands it over.
         """
         if at := revisions.restored_at(request):
             message = comments.restored_in_words(at, obj.agreement.time_zone)

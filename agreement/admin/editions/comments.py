@@ -19,25 +19,27 @@ TRACKED = {"accepted": _("accept all of them"), "rejected": _("reject all of the
 
 
 def created_from(edition: Edition | None) -> str:
-    """Return the comment of a new draft with the texts of that edition; ``None``: with empty texts."""
+    """Return the comment, as JSON, of the first revision of a new draft with the texts of that edition; with ``None``,
+    of one with empty texts.
+    """
     source = [edition.agreement.slug, edition.number, edition.begun_at.isoformat()] if edition else None
     return json.dumps({"created_from": source})
 
 
 def imported(names: list[str], *, tracked: str) -> str:
-    """Return the comment of a draft from files with these names. ``tracked`` says what was done with the tracked
-    changes in them: ``accepted``, ``rejected``, or ``""`` if there were none.
+    """Return the comment, as JSON, of the first revision of a draft from files with these names. ``tracked`` says what
+    was done with the tracked changes in them: ``accepted``, ``rejected``, or ``""`` if there were none.
     """
     return json.dumps({"imported": names, "tracked": tracked}, ensure_ascii=False)
 
 
 def before_the_first_save() -> str:
-    """Return the comment of the revision with what a command stored, before the first save on the desk."""
+    """Return the comment, as JSON, of the revision with what a command stored, before the first save on the desk."""
     return json.dumps({"before": "the first save"})
 
 
 def restored(at: datetime) -> str:
-    """Return the comment of a revision that restores the one of that moment."""
+    """Return the comment, as JSON, of a revision that restores the one of that moment."""
     return json.dumps({"restored": at.isoformat()})
 
 

@@ -165,8 +165,8 @@ class CompareRevisionsView(EditionView):
 
 
 def _viewable(view: EditionView, object_id: str) -> Edition:
-    """Return the edition or draft with that key. Raises ``PermissionDenied`` if the user may not view editions.
-    Otherwise raises ``Http404`` if there is no such edition.
+    """Return the edition or draft whose primary key, quoted by the admin, is ``object_id``. Raises ``PermissionDenied``
+    if the user may not view editions. Otherwise raises ``Http404`` if there is no such edition.
     """
     edition = view.find(object_id)
     if not view.model_admin.has_view_or_change_permission(view.request, edition):

@@ -38,7 +38,7 @@ from agreement.text.redline import words
 
 #: After a conflict, this many revisions are searched for the wording with which the author began.
 REVISIONS_SEARCHED = 50
-#: How many characters of a unit without a number its name on the page has.
+#: How many characters the name of a unit on the page has: the label of the unit and its first words.
 MAX_NAME = 45
 
 Values = Mapping[str, Any]
@@ -46,10 +46,11 @@ Values = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choice:
-    """A question of the page. ``index`` is its number among all questions of the conflict. ``base``, ``theirs`` and
-    ``mine`` are the three wordings as text; a unit that a text does not contain is ``""``. ``code`` is the language of
-    a text, ``""`` for other fields, which can only be chosen and not written. ``answer`` and ``written`` are what was
-    posted.
+    """A question of the page. ``index`` is its number among all questions of the conflict. ``name`` is the field, and
+    ``label`` names the field and the unit. ``base``, ``theirs`` and ``mine`` are the three wordings as text; a unit
+    that a text does not contain is ``""``. ``code`` is the language of a text, ``""`` for other fields, which can only
+    be chosen and not written. ``answer`` is what was posted: ``theirs``, ``mine``, ``both`` or ``hand``, and ``""`` for
+    nothing. ``written`` is the posted text for the answer ``hand``; ``mine`` if none was posted.
     """
 
     index: int
@@ -72,12 +73,14 @@ class Choice:
 
     @property
     def both(self) -> bool:
-        """Whether the author may take both: each wrote a new unit."""
+        """Whether the author may take both wordings: both texts contain the unit, and the text with which the author
+        began does not, or is not known.
+        """
         return bool(self.code and self.theirs and self.mine) and not self.base
 
     @property
     def chosen(self) -> str | None:
-        """The wording that the author chose; ``None`` if they chose none."""
+        """The wording that the author chose; ``None`` if they chose none of those that are offered."""
         offered = {"theirs": self.theirs, "mine": self.mine}
         if self.code:
             offered["hand"] = self.written
@@ -86,7 +89,9 @@ class Choice:
         return offered.get(self.answer)
 
     def _html(self, kind: str) -> SafeString:
-        """The words of one wording. Those that the other one does not have are in ``<mark>``."""
+        """Return the words of ``theirs`` if ``kind`` is ``delete``, or of ``mine`` if it is ``insert``. In a text,
+        those that the other wording does not have are in ``<mark>``.
+        """
         if not self.code:
             return SafeString(escape(self.theirs if kind == "delete" else self.mine))
         runs = words.compare(self.theirs, self.mine)
@@ -101,7 +106,8 @@ class Choice:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MergedChange:
     """A change that was merged without a question: its place, who made it (``theirs``, ``mine`` or ``both``), and its
-    words. ``code`` is the language of a text, ``""`` for other fields.
+    words. ``code`` is the language of a text, ``""`` for other fields. ``moved`` means that the unit was moved.
+    ``disputed`` means that both moved it to different places; it is then where the author's own text has it.
     """
 
     label: str
@@ -117,7 +123,7 @@ class Conflict:
 
     ``base`` are the values with which the author began, ``None`` if they are not known; ``theirs`` are those that were
     saved meanwhile, and ``mine`` those of the author. ``base_token`` and ``token`` are the fingerprints of ``base`` and
-    of ``theirs``. ``posted`` contains the answers. No query.
+    of ``theirs``. ``posted`` contains the answers; ``None`` if the page asks for the first time. It makes no query.
     """
 
     def __init__(
@@ -150,7 +156,7 @@ class Conflict:
 
     @cached_property
     def merged(self) -> list[MergedChange]:
-        """What was merged without a question, in the order of the fields."""
+        """What was merged without a question, in the order of the fields; empty if ``base`` is not known."""
         return [change for name in self.theirs for change in self._merged(name)] if self.base else []
 
     @property
@@ -161,7 +167,9 @@ class Conflict:
 
     @property
     def repeated(self) -> list[str]:
-        """Labels of units whose number the merged text has twice, and neither wording had twice."""
+        """Labels of units whose number the merged text has more than once, and neither wording had more than once. A
+        unit whose question is not answered yet is not in the merged text.
+        """
         found: dict[str, None] = {}
         for name, body in self._bodies.items():
             before = _repeated(self.theirs[name]).keys() | _repeated(self.mine[name]).keys()
@@ -171,7 +179,9 @@ class Conflict:
         return list(found)
 
     def values(self) -> dict[str, Any] | None:
-        """The merged values with the answers; ``None`` if an answer is missing. Written answers are not validated."""
+        """Return the merged values with the answers, by the name of the field; ``None`` if an answer is missing.
+        Written answers are not validated.
+        """
         if any(choice.chosen is None for choice in self.choices):
             return None
         return {name: self._value(name) for name in self.theirs}
@@ -190,7 +200,9 @@ class Conflict:
         return self.theirs if self.base and self.mine[name] == self.base[name] else self.mine
 
     def _questions(self, name: str) -> Iterator[tuple[str, str, str, str, str]]:
-        """Yield the field, the place in it, and the three wordings of each question about that field."""
+        """Yield five texts for each question about that field: the name of the field, the place in it (``""`` for the
+        whole field), and the three wordings ``base``, ``theirs`` and ``mine``.
+        """
         if name in self._bodies:
             for question in self._bodies[name].questions:
                 yield name, _unit_name(question.unit), question.base, question.theirs, question.mine
@@ -246,13 +258,15 @@ def _place(name: str, place: str) -> str:
 
 
 def _unit_name(unit: clauses.Clause) -> str:
-    """The label and the first words of a unit."""
+    """Return the label and the first words of a unit, cut after ``MAX_NAME`` characters."""
     line = f"{unit.label} {unit.text.partition(chr(10))[0]}".strip()
     return line if len(line) <= MAX_NAME else f"{line[:MAX_NAME].rstrip()}…"
 
 
 def _repeated(body: str) -> dict[str, str]:
-    """The numbers that more than one unit of the text has, each with the label of the last such unit."""
+    """Return the numbers that more than one unit of the text has, each with the label of the last such unit, or with
+    the number itself if that unit has no label.
+    """
     document = clauses.parse(body)
     counts = Counter(document.numbers)
     return {unit.number: unit.label or unit.number for unit in document.clauses if counts[unit.number] > 1}

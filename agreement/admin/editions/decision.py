@@ -119,7 +119,7 @@ class DecisionView(EditionView, ABC):
     @abstractmethod
     def test(self, edition: Edition) -> HttpResponse:
         """Send the test mails that the posted form asks for, and return the question again, with the answers and a
-        message about the outcome.
+        message about the outcome; or send nothing, and return a page that refuses.
         """
 
     def send_tests(self, edition: Edition) -> TestMailForm:

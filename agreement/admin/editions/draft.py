@@ -75,8 +75,9 @@ class EditionForm(AdminForm):
         what they post. ``conflict`` is then what the page asks.
 
         If the answers of that page are posted, the cleaned values are first merged with the wording that the page
-        displayed as the saved one. Then the rule above applies to the result, because somebody may have saved the draft
-        a third time. If the author asks for the merged text, the error is ``merged``, and the form contains that text.
+        displayed as the saved one; the error is also ``conflict`` if an answer is missing or not valid. Then the rule
+        above applies to the result, because somebody may have saved the draft a third time. If the author asks for the
+        merged text, the error is ``merged``, and the form contains that text.
         """
         stored = values(self.stored_draft or self.instance)
         posted = {name: cleaned.get(name, stored[name]) for name in stored}
@@ -125,8 +126,9 @@ class DraftView(EditionView):
     """The base class of the views to which the writing page posts while the draft is written."""
 
     def find_writable(self, object_id: str) -> Edition | HttpResponse:
-        """Return the draft with that key, not locked. If it was published or deleted meanwhile, return the response: a
-        sentence as JSON, with the status 409. Raises ``PermissionDenied`` if the user may not write drafts.
+        """Return the draft whose primary key, quoted by the admin, is ``object_id``, not locked. If it was published or
+        deleted meanwhile, return the response: a sentence as JSON, with the status 409. Raises ``PermissionDenied`` if
+        the user may not write drafts.
         """
         if not self.model_admin.has_change_permission(self.request):
             raise PermissionDenied

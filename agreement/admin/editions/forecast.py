@@ -116,7 +116,7 @@ class ChannelCancellation:
     channel: str
     notified: int
     """How many users get the notice of the cancellation in this channel: those who were notified of the edition so far,
-    opened a notice about it on the site, or accepted it.
+    directly or by a notice about a later edition, opened such a notice on the site, or accepted it by confirmation.
     """
     waiting: int
     """How many deliveries about the edition wait. The cancellation stops them, except those that are being sent."""
@@ -147,8 +147,9 @@ class CancellationForecast:
 
 def cancellation_forecast(edition: Edition) -> CancellationForecast:
     """Return the forecast of the notice of cancellation. ``edition`` is a scheduled one as it would be if it were
-    cancelled now. The numbers are the present ones: messages that are being sent now are added later. If more than
-    ``COUNTED_UP_TO`` users were notified in a channel, their number is that of the sent messages.
+    cancelled now. The numbers are the present ones: messages that are being sent now are added later. If a channel has
+    more than ``COUNTED_UP_TO`` such users, their number is that of the sent messages of the publication or of the
+    reminder, whichever is larger.
     """
     now, zone = timezone.now(), edition.agreement.time_zone
     of_agreement = Progress.objects.filter(notice__edition__agreement=edition.agreement_id)

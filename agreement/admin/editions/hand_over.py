@@ -28,7 +28,9 @@ from agreement.text import languages
 
 
 class HandOverForm(forms.Form):
-    """The note of a hand-over. ``draft`` is the fingerprint of the draft that the page displayed."""
+    """The form that asks for a note to the publishers, which may be empty. ``draft`` is hidden: it is the fingerprint
+    of the draft that the page displayed. If the draft has another one when the form is posted, the view refuses.
+    """
 
     note = forms.CharField(
         label=_("Note to the publishers"),
@@ -40,17 +42,19 @@ class HandOverForm(forms.Form):
 
 
 class RemarkForm(HandOverForm):
-    """The remark with which a draft is sent back."""
+    """The form that asks for the remark with which a draft is sent back. The remark is required."""
 
     note = forms.CharField(label=_("Remark to the author"), max_length=2000, widget=forms.Textarea(attrs={"rows": 4}))
 
 
 class HandOverView(EditionView):
-    """``…/<id>/hand-over/``: the page on which an author marks a draft as ready to publish. The publishers get a mail.
+    """``…/<id>/hand-over/``: the page on which an author marks a draft as ready to publish. On POST the publishers get
+    a mail, and the response is a redirect to the draft.
 
-    A draft with errors of the lint is refused, because it can't be published. The page refuses with the status 409 if
-    the draft is published, or was changed after the page was made. If the draft is marked already, nothing is done.
-    Raises ``MissingRight`` if the user may not do this.
+    The page refuses with the status 409 if the draft is published, if it was changed after the page was made, or if the
+    lint finds errors, with which it can't be published. If the draft is marked already, nothing is done, and the
+    response is a redirect to the draft. If there is no such draft, it is a redirect to the start page of the admin.
+    Raises ``MissingRight`` if the user may not change drafts.
     """
 
     state = HandOverState.READY
@@ -101,7 +105,10 @@ class HandOverView(EditionView):
             raise MissingRight("change_edition", _("edit this draft"))
 
     def _recipients(self, edition: Edition) -> QuerySet[Any]:
-        """The publishers, except this user; if nobody but superusers may publish, the superusers."""
+        """Return the users who get the mail: the active staff who may publish, except superusers and this user; if
+        there are none, the active staff who are superusers, except this user. The queryset is empty if there are none
+        either, or if the site's users can't be asked for their permissions (``staff_able()``).
+        """
         own = self.request.user.pk
         for superusers in (False, True):
             able = staff_able("publish_edition", superusers=superusers)
@@ -110,7 +117,9 @@ class HandOverView(EditionView):
         return get_user_model()._default_manager.none()
 
     def _refusal(self, edition: Edition) -> HttpResponse | None:
-        """The response that refuses in the present state of the draft; ``None`` if it does not refuse."""
+        """Return the response if the action is not possible in the present state of the draft: a page that refuses or,
+        if it is already done, a redirect to the draft. ``None`` if it is possible.
+        """
         row = hand_over_of(edition)
         if edition.published_at:
             hint = gettext("A published edition never changes. Copy your text into a new draft.")
@@ -146,7 +155,9 @@ class HandOverView(EditionView):
 
 class SendBackView(HandOverView):
     """``…/<id>/send-back/``: the page on which a publisher sends a draft back that is marked as ready, with a remark.
-    Who marked it gets a mail. Otherwise as :class:`HandOverView`.
+    The user who marked it gets a mail. A draft that is not marked is refused with the status 409; errors of the lint
+    are not. Raises ``MissingRight`` if the user may not publish editions or may not view them. All else is as in
+    :class:`HandOverView`.
     """
 
     state = HandOverState.RETURNED
@@ -168,12 +179,15 @@ class SendBackView(HandOverView):
 
 
 def hand_over_of(edition: Edition) -> HandOver | None:
-    """Return the hand-over of a draft; ``None`` if there is none, or if it is published. At most 1 query."""
+    """Return the hand-over of a draft; ``None`` if there is none, and for a published edition. At most 1 query."""
     return None if edition.published_at else getattr(edition, "hand_over", None)
 
 
 def hand_over_context(edition: Edition) -> dict[str, Any]:
-    """Return the template context about the hand-over of the edition. At most 2 queries."""
+    """Return the template context about the hand-over of the edition: the row as ``hand_over`` and, in words, who made
+    it and when; only ``hand_over``, which is ``None``, if there is none. At most 2 queries, if the agreement of the
+    edition is loaded.
+    """
     row = hand_over_of(edition)
     if row is None:
         return {"hand_over": None}

@@ -113,10 +113,10 @@ class PreviewView(EditionView):
     edition in force: as tracked changes, and as a comparative table. The kind ``cancellation`` is the mail that a
     cancellation of a scheduled edition would send.
 
-    Raises ``PermissionDenied`` if the user may not view editions. Raises ``Http404`` if there is no such edition, or
-    for one in another state, another kind or language, or an invalid instant, and for changes if no edition is in
-    force. If the site lacks a setting or a URL that the preview needs, the response is the error as plain text, with
-    the status 409.
+    Raises ``PermissionDenied`` if the user may not view editions. Raises ``Http404`` if there is no such edition, if it
+    is not a draft (for ``cancellation``: if it is not scheduled), for another kind or language, for an invalid instant,
+    and for changes if no edition is in force. If the site lacks a setting or a URL that the preview of a mail or a page
+    needs, the response is the error as plain text, with the status 409.
     """
 
     def get(self, request: HttpRequest, object_id: str, kind: str, code: str) -> HttpResponse:
@@ -204,7 +204,8 @@ def send_test_mails(
     in Kazakh, and one in Russian. The edition is as for :func:`notice_content`. Nothing is recorded in the ledger.
 
     Return the level and the text of a message about the outcome. It is an error if one of the mails can't be sent; the
-    mails before it were sent then, and those after it were not.
+    mails before it were sent then, and those after it were not. It is also an error if the site lacks a setting that
+    the mails need.
     """
     mark, sent = gettext("test"), list[str]()
     try:
@@ -234,8 +235,8 @@ def send_test_mails(
 
 
 def _outcome(sent: list[str], address: str = "", fault: object = "") -> str:
-    """Return the message about test mails. ``address`` is the first one to which no mail could be sent, and ``fault``
-    the reason.
+    """Return the message about test mails. ``sent`` are the addresses to which both mails were sent. ``address`` is the
+    first one to which a mail could not be sent, and ``fault`` the reason; ``""`` if all mails were sent.
     """
     sentences = []
     if sent:

@@ -65,7 +65,9 @@ def _iso(at: datetime | None) -> str:
 
 
 def _changed(changes: list[LanguageRedline]) -> str:
-    """Return how much changed in a sentence; in one for each language, with its name, if they differ."""
+    """Return a sentence about how much changed. ``changes`` has one item for each language. If their sentences differ,
+    return all of them, each after the name of its language.
+    """
     names = {"kk": gettext("Kazakh"), "ru": gettext("Russian")}
     sentences = {change.summary for change in changes}
     return sentences.pop() if len(sentences) == 1 else " ".join(f"{names[one.code]}: {one.summary}" for one in changes)
@@ -73,8 +75,7 @@ def _changed(changes: list[LanguageRedline]) -> str:
 
 class PublishForm(forms.Form):
     """The form that asks when a draft is to take effect. After validation, ``effective_from`` is the chosen moment;
-    ``None`` if the answer is "now", or if there is no valid moment. The form accepts a moment in the past, which the
-    publication then refuses.
+    ``None`` if the answer is "now", or if there is no valid moment. A moment in the past is not valid.
 
     Every warning must be ticked. A reason is required if the draft takes effect earlier than the edition in force
     promises. ``phrase`` is a word in the language of the page. It must be typed as the confirmation if the draft has
@@ -207,7 +208,7 @@ class PublishForm(forms.Form):
 
 
 class PublishQuestion:
-    """The facts that the publication page displays, and its form.
+    """What the page of publication displays about the draft ``edition``, and its form.
 
     ``last`` is the last published edition that was not cancelled, ``binding`` the edition in force, and ``scheduled``
     is ``last`` if it is not in force yet; each is ``None`` if there is none. ``findings`` are those of the lint, and

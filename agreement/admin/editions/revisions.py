@@ -36,8 +36,8 @@ RevisionPage = Callable[[dict[str, Any]], HttpResponse]
 
 
 def store_first(edition: Edition) -> None:
-    """Store the draft as a revision if it has none, because a command created it. Otherwise the text with which two
-    authors began would be unknown when both save. 1 query, if it has one.
+    """Store the draft as a revision if it has none, because a command created it. Without this revision, the text with
+    which two authors began would be unknown when both save. 1 query, if it has one.
     """
     if not Version.objects.get_for_object_reference(Edition, edition.pk).exists():
         with reversion.create_revision():
@@ -78,14 +78,14 @@ def deleted_rows() -> list[tuple[int, str, str]]:
 
 def stored_draft(request: HttpRequest) -> Edition | None:
     """Return the draft as it is stored, if this request displays or restores an older revision of it; otherwise
-    ``None``. :func:`show_revision` remembers the draft in the request. No query.
+    ``None``. :func:`show_revision` remembers the draft in the request. It makes no query.
     """
     return getattr(request, "agreement_stored_draft", None)
 
 
 def restored_at(request: HttpRequest) -> datetime | None:
-    """Return the moment of the revision that this request restores or recovers; ``None`` if it does neither. No
-    query.
+    """Return the moment of the revision that this request displays, restores or recovers; ``None`` if it does none of
+    these. It makes no query.
     """
     return getattr(request, "agreement_restored_at", None)
 
@@ -94,7 +94,7 @@ def show_revision(
     model_admin: EditionModelAdmin, request: HttpRequest, object_id: str, version_id: str, page: RevisionPage
 ) -> HttpResponse:
     """Return the page with the form of a draft, filled in with an older revision. If the form is posted and valid, its
-    contents replace the stored draft. ``page`` calls the page of django-reversion.
+    contents replace the stored draft. ``page`` calls the page of django-reversion with an additional template context.
 
     If the draft is published or its agreement was deleted, the response is a page that refuses. If the draft was
     deleted, it is that of :func:`missing_draft`. If the form is posted by a user who may not edit drafts, it is that of
@@ -124,12 +124,12 @@ def show_revision(
 
 def recover(model_admin: EditionModelAdmin, request: HttpRequest, version_id: str, page: RevisionPage) -> HttpResponse:
     """Return the page with the form of a deleted draft. If the form is posted and valid, the draft exists again.
-    ``page`` calls the page of django-reversion.
+    ``page`` calls the page of django-reversion with an additional template context.
 
     If the draft exists or is published, or its agreement was deleted, the response is a page that refuses. If the form
     is posted by a user who may not add and edit drafts, it is that of :func:`refuse_edit`. If django-reversion can't
     read the revision, it is a redirect to the list, with an error. Raises ``Http404`` if there is no such revision, and
-    ``PermissionDenied`` if the user may not view editions, or may not add any and posts nothing.
+    ``PermissionDenied`` if the user may not view editions, or if they may not add any and the form is not posted.
     """
     with transaction.atomic():
         if refusal := _refuse_revision(model_admin, request, version_id):
@@ -156,8 +156,8 @@ def _refuse_revision(model_admin: EditionModelAdmin, request: HttpRequest, versi
     the revision is published, now or in the revision itself, and 409 if the agreement of one was deleted.
 
     The agreements of the editions in the revision are locked until the transaction of the caller ends. The moment of
-    the revision is remembered in the request (:func:`restored_at`). Raises
-    ``Http404`` if there is no such revision, and ``PermissionDenied`` if the user may not view editions.
+    the revision is remembered in the request (:func:`restored_at`). Raises ``Http404`` if there is no such revision,
+    and ``PermissionDenied`` if the user may not view editions.
     """
     every = Version.objects.get_for_model(Edition)
     try:
@@ -187,9 +187,9 @@ def _refuse_revision(model_admin: EditionModelAdmin, request: HttpRequest, versi
 
 
 def _name(version: Version, agreements: dict[int, Agreement]) -> str:
-    """Return the name of the draft in the language of the page. If its agreement is not in ``agreements``, or the
-    version can't be read, return the stored name, which is in the language of its author. ``agreements`` are found by
-    their keys.
+    """Return the name of the draft of that version, in the language of the page. ``agreements`` maps primary keys to
+    agreements. If the agreement of the draft is not among them, or the version can't be read, return the stored name,
+    which is in the language of its author.
     """
     fields = _fields(version)
     agreement = agreements.get(fields.get("agreement_id", 0))

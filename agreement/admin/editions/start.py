@@ -86,7 +86,7 @@ class StartForm(forms.Form):
 
     @property
     def uploads(self) -> list[tuple[forms.BoundField, ImportedFile | None]]:
-        """The field of each file, with the file that was read and is posted back."""
+        """The field of each file, with the file that was read and is posted back; ``None`` if there is none."""
         return [(self[code], self.imported.get(code)) for code in languages.LANGUAGES]
 
     def clean(self) -> None:
@@ -119,8 +119,9 @@ class StartForm(forms.Form):
 
     def _read_files(self) -> None:
         """Read the chosen files into ``imported``. A language for which none is chosen gets the file that is posted
-        back. The field of a file that can't be used gets an error. If both are in one language, the field of the other
-        language gets it.
+        back. If ``by_language`` is posted, and the text of each of the two files is in the language of the other field,
+        the files are exchanged. The field of a file that can't be used gets an error. If both are in one language, the
+        field of the other language gets it, and its file is dropped.
         """
         for code in languages.LANGUAGES:
             file: File[bytes] | None = self.cleaned_data.get(code)
@@ -141,7 +142,10 @@ class StartForm(forms.Form):
         self._require_both_languages([languages.recognise(body) for body in bodies.values()])
 
     def _require_both_languages(self, found: list[str]) -> None:
-        """Add an error, and drop one of the two files, if both are in the same language."""
+        """If both files are in the same language, drop the file that was chosen for the other language, and add an
+        error to its field. ``found`` contains the recognised language of each file that was read, ``""`` if it is not
+        recognised.
+        """
         if found not in (["kk", "kk"], ["ru", "ru"]):
             return
         names = {"first": self.imported["kk"].name, "second": self.imported["ru"].name}
@@ -182,7 +186,8 @@ class StartForm(forms.Form):
 class ImportForm(forms.Form):
     """The form on which the author confirms an import: the titles, what the edition states, its approvals, the
     summaries, whether tracked changes are accepted (required if the text depends on it), and that they know what was
-    left out (required if something was). The keyword argument ``files``, the imported files, is required.
+    left out (required if something was). The keyword argument ``files``, the imported files in the order of
+    ``LANGUAGES``, is required.
     """
 
     agreement = forms.ModelChoiceField(Agreement.objects.all(), widget=forms.HiddenInput)
@@ -212,8 +217,9 @@ class ImportForm(forms.Form):
         self.fields["seen"].required = any(file.left_out for file in files)
 
     def clean(self) -> dict[str, Any]:
-        """Make each approval one line, and put a corrected title into the text. The cleaned ``kk`` and ``ru`` are the
-        chosen texts.
+        """Make each approval and each title one line, and put a corrected title into the text. Add an error if the text
+        would then have another title line. Return the cleaned values, in which ``kk`` and ``ru`` are the texts with the
+        tracked changes rejected, if the author chose so, otherwise accepted.
         """
         for name in (*APPROVAL_FIELDS, *TITLE_FIELDS):
             if words := self.cleaned_data.get(name):
@@ -245,10 +251,10 @@ class ImportForm(forms.Form):
 
 class StartView(EditionView):
     """``…/add/``: the form that asks how a draft begins. For files, a second page displays what was read and asks for
-    the ``CARRIED_FIELDS`` and the approvals, and the draft is created when that page is posted. From an edition, the
-    bodies and the ``CARRIED_FIELDS`` are copied, but not the summaries and approvals. A draft with empty texts gets the
-    ``CARRIED_FIELDS`` of the edition in force, if there is one. Raises ``PermissionDenied`` if the user may not add
-    editions.
+    the titles, the approvals, the summaries and the ``CARRIED_FIELDS``, and the draft is created when that page is
+    posted. From an edition, the bodies and the ``CARRIED_FIELDS`` are copied, but not the summaries and approvals. A
+    draft with empty texts gets the ``CARRIED_FIELDS`` of the edition in force, if there is one. Raises
+    ``PermissionDenied`` if the user may not add editions.
     """
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
@@ -376,9 +382,9 @@ class StartView(EditionView):
         return self._show_import(agreement, imported, ImportForm(initial=posted, files=imported))
 
     def _import(self, request: HttpRequest) -> HttpResponse:
-        """Create the draft from the texts that the second page posts, and return a redirect to it. If the form is not
-        valid, or the texts are refused, return the second page with the errors. Raises ``PermissionDenied`` if no
-        existing agreement is posted.
+        """Create the draft from the texts that the second page posts, and return the redirect of :meth:`_begin`. If the
+        form is not valid, or the texts are refused, return the second page with the errors. Raises ``PermissionDenied``
+        if no existing agreement is posted.
         """
         imported = [ImportedFile.from_post(code, request.POST) for code in languages.LANGUAGES]
         form = ImportForm(request.POST, files=imported)
@@ -405,7 +411,7 @@ class StartView(EditionView):
 
 
 def _unsaved(agreement: Agreement, bodies: Mapping[str, str]) -> Edition:
-    """Return a draft with these bodies that is not saved."""
+    """Return a new draft with these bodies, which are given by language. It is not saved."""
     return Edition(agreement=agreement, **{f"body_{code}": body for code, body in bodies.items()})
 
 

@@ -44,7 +44,9 @@ class ImportedFile:
 
     @classmethod
     def from_read(cls, code: str, read: files.ReadFile) -> ImportedFile:
-        """Return the file from what was read, with notes that are not too many and not too long for the page."""
+        """Return the file in the language ``code`` from what was read of it. For the page, at most ``MAX_NOTES`` notes
+        of each kind are taken, each cut to ``MAX_NOTE_LENGTH`` characters, and at most ``MAX_NOTES`` uncertain numbers.
+        """
         document = read.manuscript
         return cls(
             code=code,
@@ -104,7 +106,7 @@ class ImportedFile:
 
     @property
     def title(self) -> str:
-        """The title of the accepted text, cut to the length that an edition can have."""
+        """The title of the accepted text, cut to the length that the title of an edition can have."""
         return clauses.title_line(self.accepted)[: clauses.LONGEST_TITLE]
 
     @property

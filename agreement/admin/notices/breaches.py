@@ -221,15 +221,15 @@ class BreachAdmin(LoggedViews[Breach], SafeFilters[Breach]):
 
 
 def sending_url(breach: Breach, admin_site: AdminSite) -> str:
-    """Return the address of the page with the sending of the notice of an announced breach."""
+    """Return the path of the page that displays the sending of the notice of a breach, which must be announced."""
     return reverse(f"{admin_site.name}:agreement_notice_sending", args=[breach.notice_id])
 
 
 class BreachNotifyView(AdminView):
     """``…/<id>/notify/``: whom the notice concerns and the letters, and on POST the announcement.
 
-    Raises ``MissingRight`` for users without the permission ``notify_breach``. If there is no breach with that key,
-    the response is a redirect to the start page of the admin, with a warning. If it is announced already, it is a
+    Raises ``MissingRight`` for users without the permission ``notify_breach``. If there is no breach with that key, the
+    response is a redirect to the start page of the admin, with a warning. If the breach is announced already, it is a
     redirect to the page of the sending. If the breach can't be announced, or was changed since the page was displayed,
     the response to POST is the page with the reasons, with the status 409.
     """

@@ -220,13 +220,14 @@ class ProgressView(NoticeView):
 
 
 class NoticeActionView(NoticeView):
-    """``…/<id>/pause/``, ``resume/``, ``resend/`` and ``resend-reachable/``: perform the action on POST, then redirect
-    to the progress, with a message that states what was done or, as a warning, why nothing was changed. GET is not
-    allowed (status 405).
+    """``…/<id>/pause/``, ``resume/``, ``resend/`` and ``resend-reachable/``: perform the ``action`` on POST, then
+    redirect to the progress, with a message that states what was done or, as a warning, why nothing was changed.
+    ``resend`` sends the failed deliveries again, and ``resend_reachable`` the deliveries to users who were not reached
+    and have another address now. GET is not allowed (status 405).
 
-    Raises ``MissingRight`` for users who lack the permission for the action (``pause_notice``, ``resume_notice``,
-    or ``resend_notice`` for the last two) or may not view notices. If there is no notice with that key, the response is
-    a redirect to the start page of the admin, with a warning.
+    Raises ``MissingRight`` for users who lack the permission for the action (``pause_notice``, ``resume_notice``, or
+    ``resend_notice`` for the last two); otherwise ``PermissionDenied`` for users who may not view notices. If there is
+    no notice with that key, the response is a redirect to the start page of the admin, with a warning.
     """
 
     action: str = ""

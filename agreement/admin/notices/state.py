@@ -29,12 +29,14 @@ def notices_with_state() -> NoticeQuerySet:
 
 
 def state_of(notice: Notice) -> NoticeState:
-    """Return the present state of a notice. No query for a result of :func:`notices_with_state`."""
+    """Return the present state of a notice. It makes no query for a result of :func:`notices_with_state`."""
     return notice_state(notice, notice.progress.all())
 
 
 def state_badge(notice: Notice) -> SafeString:
-    """Return the state of a notice as HTML, for one that is no longer needed with the reason."""
+    """Return the state of a notice as HTML. For a notice that is no longer needed, the reason follows, unless it does
+    not exist any more. If no message of such a notice was sent, its state is displayed as "not sent".
+    """
     state, reason = state_of(notice), ""
     label = str(state.label)
     if state == NoticeState.OVERTAKEN:
@@ -53,13 +55,16 @@ def needs_look(notice: Notice) -> bool:
 
 
 def with_notices(editions: QuerySet[Edition]) -> QuerySet[Edition]:
-    """Return the editions with their notices, for :func:`edition_notices`. 2 queries more, however many there are."""
+    """Return the editions with their notices, for :func:`edition_notices`. The queryset is not evaluated. The notices
+    make 2 more queries, however many editions and notices there are.
+    """
     return editions.prefetch_related(Prefetch("notices", notices_with_state().order_by("pk")))
 
 
 def edition_notices(edition: Edition, admin_name: str) -> SafeString:
     """Return links to the notices of an edition whose state the list of editions displays (:func:`needs_look`), each
-    with its state, as HTML. ``admin_name`` is the name of the admin site.
+    with its state, as HTML; ``""`` if there are none. ``admin_name`` is the name of the admin site. It makes no query
+    for an edition of :func:`with_notices`.
     """
     links = [
         (reverse(f"{admin_name}:agreement_notice_sending", args=[notice.pk]), state_badge(notice))
@@ -90,7 +95,9 @@ class StateFilter(admin.SimpleListFilter):
 
 
 class EditionStateFilter(StateFilter):
-    """Selects the editions with a notice in one state. It is offered to readers who may view notices."""
+    """Selects the editions with a notice in one state. For readers who may not view notices, the filter is not
+    displayed, and its parameter in the URL has no effect.
+    """
 
     notice = "notices"
 

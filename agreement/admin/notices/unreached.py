@@ -32,9 +32,10 @@ class UnreachedView(NoticeView):
     deliveries of one cause with their users.
 
     ``?cause=`` selects the cause; without it, it is the first one in the order of ``Cause`` that occurs. ``?after=`` is
-    the primary key of a delivery: the list begins after it. Raises ``MissingRight`` for users without the
-    permission ``view_unreached``, and ``BadRequest`` for another cause or something that is no key. If there is no
-    notice with that key, the response is a redirect to the start page of the admin, with a warning.
+    the primary key of a delivery: the list begins after it. Raises ``MissingRight`` for users without the permission
+    ``view_unreached``, and ``BadRequest`` if ``cause`` is not a value of ``Cause``, or ``after`` is not a number of at
+    most 18 digits. If there is no notice with that key, the response is a redirect to the start page of the admin, with
+    a warning.
     """
 
     def get(self, request: HttpRequest, object_id: str) -> HttpResponse:
@@ -99,8 +100,8 @@ def _require_permission(request: HttpRequest) -> None:
 
 
 def _cause(request: HttpRequest) -> Cause | None:
-    """Return the cause that the URL names; ``None`` if it names none. Raises ``BadRequest`` if the parameter has any
-    other value.
+    """Return the cause that the parameter ``cause`` of the URL names; ``None`` if it is missing or empty. Raises
+    ``BadRequest`` if it has any other value.
     """
     text = request.GET.get("cause", "")
     if text and text not in Cause.values:
