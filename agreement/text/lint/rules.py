@@ -370,8 +370,9 @@ def _parts(of: re.Match[str]) -> set[str]:
 
 
 def _own_names(document: Document) -> set[str]:
-    """The first four letters, in small letters, of each word of the title and of each name that the text gives itself,
-    and ``""``. Shorter words are left out.
+    """The first four letters, in small letters, of the words by which this document may be named: of each word of the
+    title, and of the name after each «далее», «бұдан әрі», «настоящий», «данный» or «осы» in the text. Words with fewer
+    letters are left out. ``""`` is in the set too, so that the set is never empty.
     """
     found = {word.lower() for word in _FIRST_LETTERS.findall(document.title)} | {""}
     return found | {match[1].lower() for unit in document.units for match in _OWN_NAME.finditer(unit.text)}
@@ -551,10 +552,12 @@ _OF_KK = re.compile(
     r"(?<!осы\s)(?<!\w)(келі|шарт|офер|саяс|ереж|қағи|тәрт)\w*?(?:[гқкғн][еа]|[дтн][ыі]ң)\s+(?:№\s*)?\Z", re.IGNORECASE
 )
 _FIRST_LETTERS = re.compile(r"\b[^\W\d_]{4}")
-#: The name by which a text calls itself: «далее – Договор», «осы Шарт».
+#: The name by which a text calls itself: «далее – Договор», «далее именуется Договор», «осы Шарт», «бұдан әрі Шарт деп
+#: аталады». The forms of «данный» that the noun «данные» has too are left out, because of «персональных данных
+#: пользователя».
 _OWN_NAME = re.compile(
-    r"(?:(?:далее|бұдан\s(?:әрі|былай))(?:\s[^\W\d_]+){0,3}[\s–—:-]*[«\"“]?|настоящ\w+\s+|данн\w+\s+|осы\s+)([^\W\d_]{4})",
-    re.IGNORECASE,
+    r"(?<!\w)(?:(?i:далее|бұдан\s(?:әрі|былай))(?:\s(?!деп\s)[а-яёәғқңөұүһі]+){0,3}[\s–—:-]*[«\"“]?"
+    r"|(?i:настоящ\w+|данн(?:ый|ого|ому|ом|ое|ая|ой|ую)|осы)\s+)\b([^\W\d_]{4})"
 )
 
 
