@@ -172,7 +172,7 @@ class Reference:
             else:
                 yield f"{scope}.{self.number}" if scope else self.number
                 if self.number.startswith("0."):
-                    yield f"0{self.number}"  # A clause of the section 0, whose address is 00.
+                    yield f"0{self.number}"  # A clause of the section 0, whose number is 00.
 
     def _within(self, scope: str, here: str, labels: Mapping[tuple[str, str], str]) -> Iterator[str]:
         owner = labels.get((scope, self.within), "")
