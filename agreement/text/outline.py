@@ -90,8 +90,8 @@ def outline(lines: list[str]) -> Iterator[Start]:
     empty begins a unit.
     """
     reading = _Reading(lines)
-    for index, line in enumerate(lines):
-        if start := reading.line(index, line):
+    for index in range(len(lines)):
+        if start := reading.line(index):
             yield start
 
 
@@ -136,8 +136,9 @@ class _Reading:
         self.anchors[index] = match["open"] + (match["close"] or ""), "" if match["close"] else "</a>"
         return match["hashes"] + (match["behind"] or match["inside"] + match["end"])
 
-    def line(self, index: int, line: str) -> Start | None:
-        """The unit that begins at this line; ``None`` if none does. Call it once for each line, in order."""
+    def line(self, index: int) -> Start | None:
+        """The unit that begins at the line with this index; ``None`` if none does. Call it once for each line, in
+        order."""
         line = self.lines[index]
         bare, current = line.strip(), self.current
         if current and index <= current.last:
