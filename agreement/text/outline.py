@@ -137,8 +137,7 @@ class _Reading:
         return match["hashes"] + (match["behind"] or match["inside"] + match["end"])
 
     def line(self, index: int) -> Start | None:
-        """The unit that begins at the line with this index; ``None`` if none does. Call it once for each line, in
-        order."""
+        """The unit that begins at the line with this index; ``None`` if none does. Call it for each line, in order."""
         line = self.lines[index]
         bare, current = line.strip(), self.current
         if current and index <= current.last:

@@ -690,7 +690,7 @@ def collected(
 ) -> Iterator[Message]:
     """Yield one message about all places, if there are any. Each place is a unit, a line and what is wrong there, in
     the order of the lines. The sentence names the first few different words as ``{name}``. If the places are in several
-    lines, it counts these.
+    lines, it counts these. ``id``, ``language`` and the further ``values`` are those of :func:`make_message`.
     """
     first: Clause | None = None
     lines, written = list[int](), dict[str, None]()

@@ -70,15 +70,15 @@ def lint(
 ) -> tuple[Message, ...]:
     """The messages about an edition, errors first, then by language, line and id.
 
-    The languages are in the order of ``bodies``, after the messages about both texts. The keys of ``bodies``,
-    ``titles``, ``summaries`` and ``previous`` are the codes of the languages; a language that is not in ``bodies`` is
-    not checked. ``bodies`` has at most two languages. ``previous`` are the bodies of the previous edition; ``None`` or
-    an empty mapping if there is none. Then no text is compared with it, and summaries are not checked. Titles or
-    summaries that are ``None`` are not checked. ``stated`` is what the edition states about itself, by the names of its
-    fields: ``notice_days``, ``retention_years`` and ``prevailing_language``, and ``previous_stated`` what the previous
-    edition states; what is left out is not checked. ``cited`` are the numbers of the clauses that pages of the site
-    quote, each with the names of these pages. ``rules`` are the site's own rules. ``silenced`` are ids of
-    warnings; errors can't be silenced.
+    ``bodies`` are the texts to check. The languages are in their order, after the messages about both texts. The keys
+    of ``bodies``, ``titles``, ``summaries`` and ``previous`` are the codes of the languages; a language that is not in
+    ``bodies`` is not checked. ``bodies`` has at most two languages. ``previous`` are the bodies of the previous
+    edition; ``None`` or an empty mapping if there is none. Then no text is compared with it, and summaries are not
+    checked. Titles or summaries that are ``None`` are not checked. ``stated`` is what the edition states about itself,
+    by the names of its fields: ``notice_days``, ``retention_years`` and ``prevailing_language``, and
+    ``previous_stated`` what the previous edition states; what is left out is not checked. ``cited`` are the numbers of
+    the clauses that pages of the site quote, each with the names of these pages. ``rules`` are the site's own rules.
+    ``silenced`` are ids of warnings; errors can't be silenced.
 
     L011 is left out if there is an L006, and L017 if there is an L038, because the one causes the other.
     """
@@ -264,8 +264,8 @@ def unrecognised_numbers(texts: Texts) -> Iterator[Message]:
 
 
 def _unusual_lines(body: str, begun: Mapping[int, Clause], unread: Container[int]) -> Iterator[tuple[Clause, int, str]]:
-    """Yield the unit, the line and the words of each line that ``unrecognised_numbers`` reports. ``begun`` are the
-    units by the lines at which they begin, and ``unread`` the lines that begin with a missing number.
+    """Yield the unit, the line and the words of each line that ``unrecognised_numbers`` reports. ``begun`` maps a line,
+    counted from 1, to the unit that begins there, and ``unread`` contains the lines that begin with a missing number.
     """
     unit, previous, again = None, "", False
     for number, line in enumerate(clauses.LINE_END.split(body), start=1):
@@ -357,7 +357,7 @@ def _owner(text: str, start: int, end: int) -> set[str]:
     """The first four letters, in small letters, of the name of the document that an appendix belongs to, and of the
     word that tells it from others: «к Договору поставки» gives ``дого`` and ``пост``. The name stands after a reference
     in Russian, and before one in Kazakh; ``start`` and ``end`` are the offsets of the reference in ``text``. Empty if
-    the document is not named, or is «настоящий» or «данный».
+    the document is not named, or is «настоящий», «данный» or «осы».
     """
     if of := _OF.match(text, end):
         return set() if of["this"] else _parts(of)

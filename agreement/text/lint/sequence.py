@@ -111,8 +111,9 @@ class Sequence:
             runs[-1].append((number, unit, template))
 
     def _check(self, run: list[tuple[int, Clause, str]], wrong: list[int]) -> None:
-        """Find the gaps in one count without the units that are out of order. ``wrong`` are the offsets of the units
-        with a wrong number, in order: each of them may be a missing one.
+        """Find the gaps in one count and add them to ``gaps``. ``run`` are the units that count together, without those
+        that are out of order, each with two results of :func:`_position`: the last part of its number, and the format.
+        ``wrong`` are the offsets of the units with a wrong number, in order: each of them may be a missing one.
         """
         expected, last = 1, -1
         for number, unit, template in run:

@@ -120,7 +120,7 @@ def printed(unit: Clause) -> str:
 
 
 def _appendix(unit: Clause) -> str:
-    """The address of the appendix with which the number of the unit begins; ``""`` if it begins with none."""
+    """The number of the appendix, such as ``a1``, with which that of the unit begins; ``""`` if it begins with none."""
     return re.split(r"[.-]", unit.number)[0] if unit.number.startswith("a") else ""
 
 

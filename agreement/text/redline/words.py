@@ -219,7 +219,8 @@ def _trimmed(blocks: list[_Block]) -> Iterator[_Block]:
 
 def merged_runs(blocks: Iterable[_Block]) -> tuple[Run, ...]:
     """The runs of these blocks. Neighbouring equal blocks become one run. Neighbouring changed blocks become one
-    deletion and then one insertion. Empty blocks and empty runs are left out.
+    deletion and then one insertion. Empty blocks and empty runs are left out. A block is ``(True, text, "")`` or
+    ``(False, deleted text, inserted text)``.
     """
     merged: list[list[str]] = []  # [equal, ""] or [deleted, inserted], in turn
     kinds: list[bool] = []
