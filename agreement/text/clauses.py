@@ -186,7 +186,7 @@ class Document:
 
     @property
     def source(self) -> str:
-        """The body, character for character."""
+        """The text that was parsed, character for character."""
         return "".join(unit.source for unit in self.units)
 
 
@@ -303,7 +303,7 @@ def _attribute(tag: str, name: str, value: str) -> str | None:
 
 
 class Numbering(Extension):
-    """Extension of Python-Markdown: numbers begin blocks. HTML other than ``<br>``, images and link definitions are
+    """Extension of Python-Markdown: numbers begin blocks. Images, link definitions and all HTML but ``<br>`` are
     switched off, and the changes of ``agreement.text.markdown`` are installed. One instance is for one text. After the
     conversion ``lines.starts`` are the units of the text.
     """
@@ -458,7 +458,9 @@ def _is_table(block: list[str]) -> bool:
 
 
 def _inexpensive(block: list[str]) -> list[str]:
-    """The lines, with an escape for each mark of a kind that is so frequent that it would cost quadratic time."""
+    """The lines of a block. If the brackets ``[`` and ``<``, or the marks of emphasis and code, are so frequent that
+    Python-Markdown would need quadratic time, each of them is escaped.
+    """
     size = sum(map(len, block))
     if size <= 1000:
         return block
@@ -478,7 +480,7 @@ def _escape(text: str, characters: str) -> str:
 
 
 class _Blocks(BlockProcessor):
-    """Turns a marked block into the paragraph or heading of its unit."""
+    """Turns a block that begins with a mark of ``_Lines`` into the paragraph or heading of its unit."""
 
     def __init__(self, parser: BlockParser, lines: _Lines) -> None:
         super().__init__(parser)

@@ -95,7 +95,7 @@ class Fault(NamedTuple):
 
 
 def has_parts(stated: Mapping[str, Any]) -> bool:
-    """Return whether a consent consists of parts, and not of one text for each language. False for an empty one."""
+    """Return whether a consent consists of parts, and not of one text for each language. False for an empty mapping."""
     return bool(stated) and not set(stated) & set(LANGUAGES)
 
 

@@ -1,4 +1,5 @@
-"""Merges the texts of two authors who began with the same text, clause by clause. Pure functions, one language a call.
+"""Merges the texts of two authors who began with the same text, clause by clause. The functions are pure, and each
+call is for one language.
 
 The units of the common text are paired with those of each author (:func:`redline.changes.align`). A unit that only one
 author changed, inserted, deleted, moved or renumbered becomes as that author wrote it. A new number and new words of
@@ -25,7 +26,8 @@ APART = "\n\n"
 @dataclass(frozen=True, slots=True)
 class Question:
     """A unit that both authors changed in different ways: its sources without the white space at their ends. A source
-    is ``""`` if that text does not contain the unit. ``base`` is also ``""`` if the common text is not known.
+    is ``""`` if that text does not contain the unit. ``base`` is also ``""`` if the common text is not known. ``unit``
+    is that of ``mine``, or of another text if ``mine`` does not contain it.
     """
 
     unit: Clause
@@ -38,7 +40,8 @@ class Question:
 class Taken:
     """A unit that was merged without a question: who changed it, its source ``old`` in the common text, and its source
     ``new`` in the merged text. A source is ``""`` if that text does not contain the unit. The sources are equal if the
-    unit was only moved.
+    unit was only moved. ``unit`` is from the text of the author, of ``mine`` for both, or from another text if they
+    deleted it.
     """
 
     unit: Clause

@@ -254,7 +254,9 @@ def _numbers(written: str, unit: str) -> Iterator[tuple[int, str]]:
 
 
 def _inserted(written: str) -> str:
-    """``12.1`` for 12.1 and 12-1; ``""`` for anything else, such as one number or a range 4-8."""
+    """``12.1`` for 12.1 and 12-1; ``""`` for anything else, such as one number or the range 4-8. After a hyphen, the
+    second number must be less than the first.
+    """
     match = re.fullmatch(r"(\d{1,3})(?:\.|([‑-]))(\d{1,2})", written)
     return f"{match[1]}.{match[3]}" if match and not (match[2] and int(match[3]) >= int(match[1])) else ""
 

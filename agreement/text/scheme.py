@@ -671,7 +671,10 @@ class Scheme:
         return line.startswith(f"{head.number - 1}. ")
 
     def _sections(self, bare: list[_Head], end: int) -> list[_Head]:
-        """Take the sections that a heading, capitals or their first clause show. Return the sections that are taken."""
+        """Take the sections among ``bare``, the lines with a plain number, that a heading, capitals or their first
+        clause show. Return the sections that are taken. ``end`` is the index of the line after the agreement or the
+        appendix.
+        """
         last, before = 0, None
         for head in bare:
             if self._is_section(head, last, before, end):
@@ -709,7 +712,8 @@ class Scheme:
 
     def _fill(self, bare: list[_Head], end: int) -> None:
         """Take lines that may be sections without clauses: those whose numbers are missing among the sections that are
-        taken, and the last one of ``bare``, if it may be a section after them.
+        taken, and the last one of ``bare``, if it may be a section after them. ``bare`` and ``end`` are those of
+        ``_sections``.
         """
         self._fill_before(bare)
         following: list[_Head | None] = []
@@ -763,7 +767,9 @@ class Scheme:
                     run = []
 
     def _points(self, heads: list[_Head], bare: list[_Head]) -> None:
-        """Decide whether the numbers under the headings are clauses, numbered on or numbered anew, or lists."""
+        """Decide whether the numbers of ``bare`` under the headings are clauses, numbered on or numbered anew, or
+        lists, and store the roles of the headings and clauses.
+        """
         if points := self._run_on(heads, bare):
             self._assign(heads, points, anew=False)
             return
@@ -787,7 +793,9 @@ class Scheme:
         return points if sum(map(bool, found)) > 1 and len(points) > anew else []
 
     def _free(self, bare: list[_Head], breaks: list[int], start: int, end: int) -> None:
-        """Decide what numbers of one part begin in a text in which nothing else shows sections or clauses."""
+        """Decide what numbers of one part begin in a text in which nothing else shows sections or clauses. The
+        arguments are those of ``_decide``, and ``bare`` are the lines with a plain number.
+        """
         outer, inner = _nested(bare)
         count, first = len(outer), outer[0] if outer else None
         if first is None or count < 2 or _restarts(bare, breaks):

@@ -62,7 +62,9 @@ class Message:
         return self._words(language)[1]
 
     def place(self, language: str) -> str:
-        """Where the place is, in words of that language; else in English, or else the number."""
+        """Where in the text the finding is, in words of that language; else in English, or else ``clause``. ``""`` if
+        the message has no ``clause``.
+        """
         return self.places.get(language) or self.places.get("en") or self.clause
 
     def _words(self, language: str) -> tuple[str, str]:

@@ -283,7 +283,9 @@ def _unusual_lines(body: str, begun: Mapping[int, Clause], unread: Container[int
 
 
 def doubtful_numbers(texts: Texts) -> Iterator[Message]:
-    """L050: numbers such as ``1.`` that were read as clauses and might be a list, or the other way round."""
+    """L050: numbers such as ``1.`` that were read as clauses and might be a list, or the other way round. One message
+    for each list.
+    """
     readings = {
         "clauses": {"kk": "тармақтар", "ru": "пункты", "en": "clauses"},
         "list": {"kk": "тізім", "ru": "список", "en": "a list"},
@@ -473,8 +475,8 @@ def one_sided_changes(texts: Texts) -> Iterator[Message]:
 
 
 def structure(texts: Texts) -> Iterator[Message]:
-    """L015–L019, L037: empty clauses, headings without numbers, no summary, no section and no clause at all, no title,
-    and a first line that is no title.
+    """L015–L019, L037: empty clauses, headings without numbers, no summary, no section, clause or number with a dot at
+    all, no title, and a title line that looks like something else.
 
     An empty clause is a unit with a number and without words. If units with numbers are in it, only a section is
     reported. In an empty text, only the summary is checked. The summary is checked if summaries are known and there is

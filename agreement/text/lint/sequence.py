@@ -70,8 +70,8 @@ class Sequence:
         return self.units[place - 1] if place else None
 
     def _collect(self) -> None:
-        """Sort the units into the groups that count together, and find those that are in a section with another
-        number.
+        """Sort the units into the ``groups`` that count together. Add those that are in a section or clause with
+        another number to ``misplaced``, and a section whose heading is missing to ``gaps``.
         """
         owners = set[str]()  # The numbers of the units that the next clause may belong to.
         clause = ""  # The last clause of two numbers, which the next sub-clause such as 1.1.1 belongs to.
@@ -130,8 +130,9 @@ class Sequence:
             expected, last = number + 1, place
 
     def _truly_missing(self, missing: list[str], last: int, unit: Clause) -> list[str]:
-        """The missing numbers, without those with which a line begins between the unit at the place ``last`` and this
-        one. Such lines are added to ``unread``. Many numbers, or many lines, are not examined.
+        """The missing numbers, without those with which a line begins between this unit and the one at the index
+        ``last`` of ``units``; -1 means the unit before this one. Such lines are added to ``unread``. If more than 20
+        numbers are missing, or more than 200 lines are between the units, all numbers are returned.
         """
         place = self.place[unit.start]
         before = self.units[last if last >= 0 else max(place - 1, 0)]

@@ -69,7 +69,9 @@ class Names:
         return next((parent.number for parent in self.parents(unit)), "")
 
     def path(self, unit: Clause) -> Path:
-        """The name of the unit, as the operations contain it."""
+        """The name of the unit, as the operations contain it: its own step, and the steps of the units that contain it,
+        as far as a lawyer names them.
+        """
         name, parents = noun(unit), self.parents(unit)
         if name in {"title", "heading"}:
             return (Step(name, _shortened(unit.text) if name == "heading" else ""),)

@@ -229,7 +229,7 @@ def shortened(runs: Sequence[Run]) -> tuple[Run, ...]:
 
 def _without_middle(text: str, *, head: bool, tail: bool) -> str:
     """A long text cut at words: its beginning (``head``), its end (``tail``), or both, with ``…`` for the rest. A text
-    of at most three times ``CONTEXT_CHARACTERS`` is returned whole.
+    of at most three times ``CONTEXT_CHARACTERS`` is returned unchanged.
     """
     if len(text) <= 3 * CONTEXT_CHARACTERS:
         return text

@@ -470,7 +470,9 @@ def _kazakh_phrase(phrase: Phrase) -> str:
 
 
 def _only_adds(one: Operation) -> bool:
-    """Are words only added? Then their unit is what the sentence supplements: «тармақ … толықтырылсын»."""
+    """Do all phrases insert words, and none replace or delete any? Then their unit is what the sentence supplements:
+    «тармақ … толықтырылсын».
+    """
     return all(phrase.after for phrase in one.phrases)
 
 

@@ -68,8 +68,8 @@ def compare(old: str, new: str) -> tuple[Run, ...]:
 
 
 def longest_increasing(places: list[int]) -> set[int]:
-    """The set of the places that keep their order: a longest strictly increasing subsequence (Fredman 1975), in time
-    n log n.
+    """The numbers in ``places`` that keep their order: those of a longest strictly increasing subsequence (Fredman
+    1975). No number occurs twice in ``places``. The time is n log n.
     """
     ends: list[int] = []
     tails: list[int] = []
