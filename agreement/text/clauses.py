@@ -174,9 +174,9 @@ class Document:
     @cached_property
     def labels(self) -> dict[tuple[str, str], str]:
         """Two kinds of entries, for references. (Number of a clause, label of an item in it) → number of the item:
-        ``("1.1", "2)")`` → ``"1.1-2"``. And (address of an appendix, or ``""``; name) → number of the section, the
-        appendix or the clause (if its number has one part) with that name: ``("", "article 5")`` → ``"5"``.
-        ``references.name`` describes the names.
+        ``("1.1", "2)")`` → ``"1.1-2"``. And (number of an appendix such as ``a1``, or ``""``; name) → number of the
+        section, the appendix or the clause (if its number has one part) with that name: ``("", "article 5")`` →
+        ``"5"``. ``references.name`` describes the names.
 
         Items are the units whose numbers contain a dash. Their labels ``(2)`` and ``2.`` are found as ``2)``. An item
         ``ә)`` in ``1.1-2`` is found under ``1.1-2`` and under ``1.1``. If a clause has a label twice, its first item is
@@ -186,7 +186,7 @@ class Document:
 
     @property
     def source(self) -> str:
-        """The body, character for character."""
+        """The text that was parsed, character for character."""
         return "".join(unit.source for unit in self.units)
 
 
@@ -203,7 +203,7 @@ _UNDERLINE = re.compile(r"(?:=+|-+)\s*")
 
 def title_line(body: str) -> str:
     """The words of the title line: the first line of the text that is not empty, or the one below an approval, a place
-    or the like (:func:`front_matter`). ``""`` if every line is empty. Lines end with LF.
+    or the like (:func:`front_matter`). ``""`` if no line has more than white space and marks ``#``. Lines end with LF.
 
     The words are those that a page displays, without Markdown. A line that is no title, because it begins a clause, a
     list or the like, is returned as it is written, without the marks of a heading. The text is parsed, as by
@@ -213,9 +213,9 @@ def title_line(body: str) -> str:
 
 
 def replace_title(body: str, title: str) -> str:
-    """The text with other words in its title line, or with a title above it if it has none. The line becomes a heading
-    that displays these words, unless the line would then be no title: compare them with :func:`title_line`. A line that
-    underlines the title is removed. Lines end with LF.
+    """The text with the words ``title`` in its title line, or with a title above it if it has none. The line becomes a
+    heading of Markdown. It can still be no title, for example if the words begin with a number: to find out, compare
+    :func:`title_line` of the result with ``title``. A line that underlines the title is removed. Lines end with LF.
     """
     lines, line = body.split("\n"), front_matter(body).line
     heading = f"# {escaped(' '.join(title.split()), start=False)}"
@@ -278,8 +278,8 @@ def clean(html: str) -> str:
     """The HTML with only the tags in ``TAGS`` and the attributes in ``ATTRIBUTES``, ``lang`` and ``title``: a second
     safeguard on the output of :func:`parse`.
 
-    An ``id`` must be an anchor, a class one of ``CLASSES``, and ``value`` a number. An address must be relative or have
-    the scheme http, https, mailto or tel. Any other value is removed with its attribute. Links get
+    An ``id`` must match ``ANCHOR``, a class must be one of ``CLASSES``, and ``value`` a number. The URL of a link must
+    be relative or have the scheme http, https, mailto or tel. Any other value is removed with its attribute. Links get
     ``rel="noopener noreferrer"``. The words inside a removed tag remain, except those of ``script`` and ``style``.
     """
     return nh3.clean(
@@ -303,7 +303,7 @@ def _attribute(tag: str, name: str, value: str) -> str | None:
 
 
 class Numbering(Extension):
-    """Extension of Python-Markdown: numbers begin blocks. HTML other than ``<br>``, images and link definitions are
+    """Extension of Python-Markdown: numbers begin blocks. Images, link definitions and all HTML but ``<br>`` are
     switched off, and the changes of ``agreement.text.markdown`` are installed. One instance is for one text. After the
     conversion ``lines.starts`` are the units of the text.
     """
@@ -384,8 +384,8 @@ def _apart(lines: list[str], number: int) -> bool:
 
     This is true directly under a line that is not empty, for four kinds of lines: one that begins with a dot such as
     ``•``; an item of a list, if the line above ends with a colon; one that begins with a dash, if the line above ends
-    with a colon, a semicolon or a full stop, or is such an item and ends with a comma; and the head of a table, if the
-    line above contains no ``|``. It is false for a line that is indented by four characters or more.
+    with a colon, a semicolon or a full stop, or begins with a dash too and ends with a comma; and the head of a table,
+    if the line above contains no ``|``. It is false for a line that is indented by four characters or more.
     """
     line, before = lines[number], lines[number - 1].rstrip() if number else ""
     if not before or line[:4].isspace():
@@ -458,7 +458,9 @@ def _is_table(block: list[str]) -> bool:
 
 
 def _inexpensive(block: list[str]) -> list[str]:
-    """The lines, with an escape for each mark of a kind that is so frequent that it would cost quadratic time."""
+    """The lines of a block. If the brackets ``[`` and ``<``, or the marks of emphasis and code, are so frequent that
+    Python-Markdown would need quadratic time, each of them is escaped.
+    """
     size = sum(map(len, block))
     if size <= 1000:
         return block
@@ -478,7 +480,7 @@ def _escape(text: str, characters: str) -> str:
 
 
 class _Blocks(BlockProcessor):
-    """Turns a marked block into the paragraph or heading of its unit."""
+    """Turns a block that begins with a mark of ``_Lines`` into the paragraph or heading of its unit."""
 
     def __init__(self, parser: BlockParser, lines: _Lines) -> None:
         super().__init__(parser)
@@ -496,8 +498,8 @@ class _Blocks(BlockProcessor):
 
 
 class _Units(Treeprocessor):
-    """Adds anchors and labels to the blocks and links to references, removes the block of the title, and stores the
-    words of each unit in its ``Start``. Lists display their numbers as written (:func:`print_numbers`).
+    """Adds anchors and labels to the blocks, makes links of the references, removes the block of the title, and stores
+    the words of each unit in its ``Start``. Lists display their numbers as written (:func:`print_numbers`).
 
     It also writes a mark between the blocks wherever a unit begins. :func:`_parts` cuts the HTML there and removes the
     marks.

@@ -95,7 +95,7 @@ class Fault(NamedTuple):
 
 
 def has_parts(stated: Mapping[str, Any]) -> bool:
-    """Return whether a consent consists of parts, and not of one text for each language."""
+    """Return whether a consent consists of parts, and not of one text for each language. False for an empty mapping."""
     return bool(stated) and not set(stated) & set(LANGUAGES)
 
 
@@ -200,8 +200,8 @@ def _operator_faults(value: object) -> Iterator[Fault]:
 
 
 def number_fault(number: object) -> str:
-    """Return what is wrong with a BIN or IIN, or ``""``. It has 12 digits, and the last one is computed from the
-    others.
+    """Return what is wrong with a BIN or IIN; ``""`` if it is right. It is a string of 12 digits, and the last one is
+    computed from the others.
     """
     if not isinstance(number, str) or len(number) != 12 or not (number.isascii() and number.isdigit()):
         return f"is {number!r}, and not a text of 12 digits"

@@ -128,8 +128,8 @@ def first_instant(day: date, name: str) -> datetime:
 
 
 def zone(at: datetime, language: str, name: str) -> str:
-    """The zone in words, with its offset at that instant: «Астана уақыты, UTC+5», "Astana time, UTC+5". A zone outside
-    Kazakhstan gives its offset alone.
+    """The time zone ``name`` in words, with its offset at the instant ``at``: «Астана уақыты, UTC+5», "Astana time,
+    UTC+5". A zone outside Kazakhstan gives its offset alone. A language other than ``kk`` and ``ru`` gives English.
     """
     local = offset(at.astimezone(ZoneInfo(name)))
     if name not in _KAZAKHSTAN:
@@ -139,8 +139,8 @@ def zone(at: datetime, language: str, name: str) -> str:
 
 
 def day(at: datetime, language: str, name: str, case: Case = "nominative", *, year: bool = True) -> str:
-    """The date in the zone ``name``: «2026 жылғы 1 наурыз», «1 марта 2026 г.», "1 March 2026"; ``year=False`` leaves
-    the year out.
+    """The date in the time zone ``name``: «2026 жылғы 1 наурыз», «1 марта 2026 г.», "1 March 2026"; ``year=False``
+    leaves the year out. A language other than ``kk`` and ``ru`` gives English.
 
     ``case`` is the case of the Kazakh month: ``"from"`` gives «2026 жылғы 1 наурыздан», ``"until"`` «…наурызға» and
     ``"on"`` «…наурызда». Russian and English dates do not depend on it.
@@ -164,8 +164,8 @@ def clock(at: datetime, name: str, *, seconds: bool = True) -> str:
 
 
 def short(at: datetime, language: str, name: str) -> str:
-    """The date and time in digits, for tables: «29.11.2026, 03:41», "29 Nov 2026, 03:41". The zone is left out, and so
-    are the seconds.
+    """The date and time in the time zone ``name``, for tables: «29.11.2026, 03:41» in Kazakh and Russian, "29 Nov 2026,
+    03:41" in any other language. The zone is left out, and so are the seconds.
     """
     local = at.astimezone(ZoneInfo(name))
     written = (
@@ -175,7 +175,8 @@ def short(at: datetime, language: str, name: str) -> str:
 
 
 def instant(at: datetime, language: str, name: str, *, seconds: bool = True) -> str:
-    """The date, time and zone, in the nominative: «2026 жылғы 1 наурыз, сағат 09:00 (Астана уақыты, UTC+5)».
+    """The date and time in the time zone ``name``, and the zone: «2026 жылғы 1 наурыз, сағат 09:00 (Астана уақыты,
+    UTC+5)». The date is in the nominative. A language other than ``kk`` and ``ru`` gives English.
 
     It follows a colon or stands alone, because only :func:`placeholders` give a sentence its cases. ``seconds=False``
     leaves the seconds out, as sentences do; the details of an edition and the records contain them.
@@ -185,8 +186,9 @@ def instant(at: datetime, language: str, name: str, *, seconds: bool = True) -> 
 
 
 def placeholders(at: datetime, language: str, name: str, case: Case) -> dict[str, str]:
-    """The date, the time without seconds, and the zone, as the placeholders ``day``, ``clock`` and ``zone`` of a
-    sentence, because each language has its own order of words. ``case`` is the case of the Kazakh month.
+    """The date, the time without seconds, and the zone, as values of the placeholders ``day``, ``clock`` and ``zone``
+    of a sentence, because each language has its own order of words. ``name`` is the name of the time zone, and ``case``
+    the case of the Kazakh month.
     """
     return {
         "day": day(at, language, name, case),

@@ -52,7 +52,7 @@ def escaped(words: str, *, start: bool = True) -> str:
 
 def _opening(words: str) -> str:
     """The words with a backslash before each ``<`` at which a link or a line break would begin if ``>`` followed the
-    words. A ``<`` with a backslash is no bracket to the parser, so that the one before it may begin a link then.
+    words. A ``<`` with a backslash is no bracket to the parser, so that the ``<`` before it may then begin a link.
     """
     first, *parts = words.split("<")
     marks, mail, spaced = len(parts), False, False
@@ -66,8 +66,8 @@ def _opening(words: str) -> str:
 
 
 def _emphasis(run: re.Match[str]) -> str:
-    """The marks of this run. Each gets a backslash if they could emphasise the words after them, or if the run has both
-    ``*`` and ``_``; otherwise none does.
+    """The marks ``*`` and ``_`` that ``run``, a match of ``_EMPHASIS``, found. Each gets a backslash if they could
+    emphasise the words after them, or if the run has both kinds; otherwise none does.
     """
     marks, text = run[0], run.string
     before, after = text[max(0, run.start() - 1) : run.start()], text[run.end() : run.end() + 1]

@@ -22,8 +22,9 @@ _NAMES = dict.fromkeys(
 
 
 def recognise(text: str) -> str:
-    """The language of a text, by the share of the Kazakh letters that Russian lacks: ``kk`` or ``ru``. ``""`` for a
-    text with fewer than 40 Kazakh and Russian letters, and for a mixture of both languages.
+    """The language of a text: ``kk`` or ``ru``. ``""`` for a text with fewer than 40 Kazakh and Russian letters, and
+    for a mixture of both languages. What decides is the share of the letters that Kazakh has and Russian lacks among
+    all Kazakh and Russian letters of the text.
 
     In Kazakh texts the share is about 0.25. A Russian text has few of these letters, for example in names and
     quotations.

@@ -1,4 +1,5 @@
-"""Merges the texts of two authors who began with the same text, clause by clause. Pure functions, one language a call.
+"""Merges the texts of two authors who began with the same text, clause by clause. The functions are pure, and each
+call is for one language.
 
 The units of the common text are paired with those of each author (:func:`redline.changes.align`). A unit that only one
 author changed, inserted, deleted, moved or renumbered becomes as that author wrote it. A new number and new words of
@@ -25,7 +26,8 @@ APART = "\n\n"
 @dataclass(frozen=True, slots=True)
 class Question:
     """A unit that both authors changed in different ways: its sources without the white space at their ends. A source
-    is ``""`` if that text does not contain the unit. ``base`` is also ``""`` if the common text is not known.
+    is ``""`` if that text does not contain the unit. ``base`` is also ``""`` if the common text is not known. ``unit``
+    is that of ``mine``, or of another text if ``mine`` does not contain it.
     """
 
     unit: Clause
@@ -36,8 +38,10 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """A unit that was merged without a question: who changed it, and its sources before and after, ``""`` for none.
-    The sources are equal if the unit was only moved.
+    """A unit that was merged without a question: who changed it, its source ``old`` in the common text, and its source
+    ``new`` in the merged text. A source is ``""`` if that text does not contain the unit. The sources are equal if the
+    unit was only moved. ``unit`` is from the text of the author, of ``mine`` for both, or from another text if they
+    deleted it.
     """
 
     unit: Clause
@@ -163,7 +167,10 @@ def _pair_insertions(
     places: Sequence[dict[int, int]],
 ) -> None:
     """Give one item to two units that both authors inserted, if their sources are equal and their place or their number
-    is the same, or if only their number is the same. ``ours`` is changed. A heading is not paired with another kind.
+    is the same, or if only their number is the same. A heading is not paired with another kind by its number.
+
+    ``old`` are the units of the common text, and ``blocks`` those of the two authors. ``ours`` are the items of
+    the latter, and is changed. ``places`` maps, for each author, the index of a unit in ``old`` to that in their text.
     """
     added: list[list[tuple[int, _Block, int]]] = []  # Of each author: index, unit, and the unit of ``old`` before it.
     for own, paired in zip(blocks, places, strict=True):
@@ -202,6 +209,8 @@ def _ordered(
 ) -> list[_Item]:
     """All items in the order of the result. They begin in the order of the common text. Then each unit that an author
     moved or inserted is put after the unit before it in the text of that author. If both moved a unit, ``mine`` counts.
+    ``items`` are those of the common text; ``ours`` and ``places`` are those of :func:`_pair_insertions`. It also sets
+    ``moved_by`` and ``disputed`` of the items.
     """
     start = _Item()
     chain = [start, *items]
@@ -252,7 +261,8 @@ def _ordered(
 
 def _source(item: _Item, *, known: bool) -> str | Question | None:
     """The merged source of a unit, a question, or ``None`` if the unit is deleted. If both authors changed the unit,
-    its label and the rest are merged each on its own.
+    its label and the rest are merged each on its own. ``known``: is the common text known? If not, every difference is
+    a question.
     """
     base, theirs, mine = (block.source if block else None for block in (item.base, item.theirs, item.mine))
     if theirs == mine:
@@ -297,7 +307,9 @@ def _gap(item: _Item) -> str:
 
 
 def _taken(item: _Item, source: str) -> list[Taken]:
-    """What was done with the unit: nothing, if neither author changed or moved it."""
+    """What was done with the unit, as a list of one; empty if neither author changed or moved it. ``source`` is the
+    merged source, ``""`` if the unit is deleted.
+    """
     old = item.base.source if item.base else ""
     changed = [(block.source if block else "") != old for block in (item.theirs, item.mine)]
     if not any(changed) and not item.moved_by:

@@ -29,7 +29,7 @@ from agreement.text.scheme import (
 Kind = Literal["title", "section", "clause", "subclause", "item", "note", "heading", "text"]
 
 _NOTE = re.compile(r"(?P<label>(?:Ескерту|Ескертпе|Примечани[ея]|Сноска)\s?[.:])\s*(?P<rest>.*)")
-#: A section before the first one, and its clauses. The address of the section is 00, because items before the first
+#: A section before the first one, and its clauses. The section has the number 00, because items before the first
 #: number have the parent 0.
 _ZERO = re.compile(r"\#{1,6}\s+0\.\s+(?P<rest>.*\w.*)")
 _ZERO_CLAUSE = re.compile(r"(?P<label>0\.[1-9]\d?\.?)\s+(?P<rest>.+)")
@@ -90,8 +90,8 @@ def outline(lines: list[str]) -> Iterator[Start]:
     empty begins a unit.
     """
     reading = _Reading(lines)
-    for index, line in enumerate(lines):
-        if start := reading.line(index, line):
+    for index in range(len(lines)):
+        if start := reading.line(index):
             yield start
 
 
@@ -122,8 +122,8 @@ class _Reading:
 
     def _without_tags(self, index: int, line: str) -> str:
         """The line without an anchor of HTML around or before the words of its heading, and without tags that make the
-        whole line bold. The tags are stored in ``anchors``. In a heading in a list, such as ``1. ## Words``, the marks
-        are put before the number.
+        whole line bold. The tags are stored in ``anchors`` under ``index``, the index of the line. In a heading in a
+        list, such as ``1. ## Words``, the marks are put before the number.
         """
         if "#" in line[2:16] and (match := _LISTED.match(line)):
             return f"{match['hashes']} {match['number']} {match['rest']}"
@@ -136,8 +136,8 @@ class _Reading:
         self.anchors[index] = match["open"] + (match["close"] or ""), "" if match["close"] else "</a>"
         return match["hashes"] + (match["behind"] or match["inside"] + match["end"])
 
-    def line(self, index: int, line: str) -> Start | None:
-        """The unit that begins at this line; ``None`` if none does. Call it once for each line, in order."""
+    def line(self, index: int) -> Start | None:
+        """The unit that begins at the line with this index; ``None`` if none does. Call it for each line, in order."""
         line = self.lines[index]
         bare, current = line.strip(), self.current
         if current and index <= current.last:
@@ -214,8 +214,9 @@ class _Reading:
             start.parent = self.sub or here
 
     def _number_item(self, start: Start, owner: str) -> None:
-        """Set the number and the parent of an item in the sub-clause or clause ``owner``. Roman numerals from ``i`` on
-        that follow a letter, and letters from ``a`` on that follow a numeral, are items of that item.
+        """Set the number and the parent of an item. ``owner`` is the number of the unit that contains the list, such as
+        a clause or a sub-clause; ``0`` before the first one. Roman numerals from ``i`` on that follow a letter, and
+        letters from ``a`` on that follow a numeral, are items of that item.
         """
         roman, value = self._item(start.line, start.label.strip("()"))
         kinds = [kind for kind, _, _ in self.lists]
@@ -237,9 +238,10 @@ class _Reading:
     def _item(self, index: int, label: str) -> tuple[bool, int]:
         """Is the label of an item read as a Roman numeral, and what is its value?
 
-        The value of a letter is 1 for the first one of an alphabet, and 8 for the one before ``i`` or ``і``; most
-        Cyrillic letters have 0. What one letter such as ``i`` is depends on the lists that are open, and after ``h`` on
-        the next labels. ``index`` is the index of the line.
+        The value of a Latin letter is its place in the alphabet. Of the Cyrillic letters, ``а`` has 1, ``б`` and ``ә``
+        have 2, ``ы``, which precedes ``і``, has 8, and all others have 0. What one letter such as ``i`` is depends on
+        the lists that are open, and after ``h`` on the next labels. ``index`` is the index of the line, and ``label``
+        has no brackets.
         """
         value = numeral(label.upper())
         letter = _LETTERS.get(label, 0)
@@ -268,8 +270,8 @@ class _Reading:
         """The unit that begins at this line, before ``_number`` completes its number; ``None`` if none begins. A title
         without a heading mark and a text are not found here: ``line`` begins them.
 
-        ``bare`` is the line without white space at its ends. ``separate``: is the line the first one, or does it follow
-        an empty line, a title, a section or a heading?
+        ``index`` is the index of the line, and ``bare`` the line without white space at its ends. ``separate``: is the
+        line the first one, or does it follow an empty line, a title, a section or a heading?
         """
         lines, first = self.lines, bare[0]
         start: Start | None = None
@@ -342,22 +344,26 @@ class _Reading:
         return Start(index, kind, number, number + dot, parent, rest, tag, doubt=doubt)
 
     def _is_in_row(self, index: int, number: str) -> bool:
-        """Does this number of three or more parts follow the sub-clause before it, or stand before the next one?"""
+        """Is this number, such as 1.1.2, in a row of numbers: has the last clause or sub-clause the number before it
+        (1.1.1), or does a later line that may begin a unit begin with the one after it (1.1.3)? False for a number of
+        fewer than three parts. ``index`` is the index of the line.
+        """
         parent, _, last = number.rpartition(".")
         before, after = f"{parent}.{int(last) - 1}", f"{parent}.{int(last) + 1}"
         return "." in parent and (self.clause == before or self.scheme.ahead.stands(after, index))
 
     def _is_next_item(self, label: str, rest: str, previous: str) -> bool:
-        """Does a label without a space after it, such as ``2)`` in «2)текст», begin the next sub-clause? ``rest`` and
-        ``previous`` are those of ``_begins``.
+        """Does a label without a space after it, such as ``2)`` in «2)текст», begin the next sub-clause? ``label`` has
+        no bracket, ``rest`` is the text after it, and ``previous`` the end of the line before, as in ``_begins``.
         """
         ended = not previous or ENDED.search(previous) is not None
         begins = rest.lstrip('«"“„')[:1].isupper() or ended
         return begins and label.isdigit() and self.sub == f"{self._here() or '0'}-{int(label) - 1}"
 
     def _opens(self, index: int, label: str, rest: str, previous: str) -> bool:
-        """Does a label in brackets, such as ``(2)`` or ``(a)``, begin a sub-clause or item? ``rest`` and ``previous``
-        are those of ``_begins``. Some cannot: ``(c)`` is also the sign of copyright.
+        """Does a label in brackets, such as ``(2)`` or ``(a)``, begin a sub-clause or item? ``(c)`` before a year does
+        not: it is the sign of copyright. ``index`` is the index of the line, ``label`` has no brackets, ``rest`` is the
+        text after it, and ``previous`` the end of the line before, as in ``_begins``.
         """
         if not rest or (label in "cс" and rest[:4].isdigit()):
             return False
@@ -378,14 +384,15 @@ class _Reading:
 
     def _begins(self, index: int, number: str, dot: str, rest: str, previous: str) -> bool:
         """Does the number, of two or more parts, begin a clause or sub-clause? Otherwise it is a quantity, a date or an
-        address, or it belongs to a sentence that was wrapped before it. Headings are not asked about.
+        IP address, or it belongs to a sentence that was wrapped before it. Headings are not asked about.
 
-        ``dot`` is the dot after the number or ``""``, and ``rest`` the text after it. ``previous`` is the end of the
-        line before, ``""`` if that line does not belong to the same paragraph.
+        ``index`` is the index of the line that begins with the number. ``dot`` is the dot after the number or ``""``,
+        and ``rest`` the text after both. ``previous`` is the end of the line before, ``""`` if that line does not
+        belong to the same paragraph.
         """
         ended = not previous or (ENDED.search(previous) is not None and not ABBREVIATED.search(previous))
         if number.count(".") > 2 and number.split(".")[:3] != self.clause.split(".")[:3]:
-            return False  # 192.168.1.1 is an address. Only 3.3.14.1 below 3.3.14 is a number.
+            return False  # 192.168.1.1 is an IP address. Only 3.3.14.1 below 3.3.14 is a number.
         if dot and ended:
             return True
         head, section = number.partition(".")[0], self._section()
@@ -424,7 +431,7 @@ class _Reading:
         return number in following
 
     def _section(self) -> str:
-        """The number of the section; ``""`` if there is none, or if its address is not a plain number (``ch1``)."""
+        """The number of the section; ``""`` if there is none, or if it does not consist of digits alone (``ch1``)."""
         return self.section if self.section.isdigit() else ""
 
 
@@ -464,7 +471,7 @@ def resembles_number(line: str, previous: str, clause: str) -> bool:
     """
     if not (match := _ALMOST.match(line)) or (previous.strip() and not ENDED.search(previous[-60:])):
         return False
-    # 192.168.0.1 is an address, but 1.1.1.1 inside clause 1.1.1 is not.
+    # 192.168.0.1 is an IP address, but 1.1.1.1 inside clause 1.1.1 is not.
     return not match["deep"] or bool(match["dot"]) or match["deep"].startswith(f"{clause}.")
 
 

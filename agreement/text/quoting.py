@@ -26,8 +26,8 @@ def quote(document: Document, number: str, page: str) -> Quote | None:
     """The unit with that number, as another page quotes it; ``None`` if the number is ``""`` or the document does not
     have it. If several units have the number, it is the first one.
 
-    The quote consists of the units that :func:`contents` returns. ``page`` is the address of the page that contains the
-    clauses, such as that of the edition.
+    The quote consists of the units that :func:`contents` returns. ``page`` is the URL of the page that contains the
+    clauses, such as that of the edition, without a fragment.
     """
     units = document.units
     place = next((place for place, unit in enumerate(units) if number and unit.number == number), None)
@@ -40,10 +40,10 @@ def quote(document: Document, number: str, page: str) -> Quote | None:
 
 
 def contents(document: Document, place: int) -> tuple[Clause, ...]:
-    """The unit at this index of ``document.units``, and the units after it that belong to it. These are the numbered
-    units that it contains, and the text and notes without a number between and after them. They end before the first
-    numbered unit that it does not contain or the first heading without a number. For a unit without a number, only this
-    unit is returned.
+    """The unit at the index ``place`` of ``document.units``, and the units after it that belong to it. These are the
+    numbered units that it contains, and the text and notes without a number between and after them. They end before the
+    first numbered unit that it does not contain or the first heading without a number. For a unit without a number,
+    only this unit is returned.
     """
     unit = document.units[place]
     if not unit.number:

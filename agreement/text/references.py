@@ -149,7 +149,8 @@ class Reference:
 
     def is_expected(self, here: str, labels: Mapping[tuple[str, str], str], names: AbstractSet[str]) -> bool:
         """Should the document contain what the reference names? A document without any ``Статья``, for example, need
-        not contain the article 5: another document does. ``names`` are the results of :func:`names` for the document.
+        not contain the article 5: another document does. ``here`` and ``labels`` are those of :meth:`target`, and
+        ``names`` is the result of :func:`names` for the document.
         """
         if self.within and not self.within.startswith("this "):
             return any((scope, self.within) in labels for scope in self._scopes(here))
@@ -172,7 +173,7 @@ class Reference:
             else:
                 yield f"{scope}.{self.number}" if scope else self.number
                 if self.number.startswith("0."):
-                    yield f"0{self.number}"  # A clause of the section 0, whose address is 00.
+                    yield f"0{self.number}"  # A clause of the section 0, whose number is 00.
 
     def _within(self, scope: str, here: str, labels: Mapping[tuple[str, str], str]) -> Iterator[str]:
         owner = labels.get((scope, self.within), "")
@@ -195,8 +196,8 @@ class Reference:
 
 
 def names(labels: Mapping[tuple[str, str], str]) -> frozenset[str]:
-    """The kinds of units that the document names by a word or by a number of one part. ``labels`` is
-    ``Document.labels``.
+    """The kinds of units that the document names by a word or by a number of one part, such as ``article`` and
+    ``section``. ``labels`` is ``Document.labels``.
     """
     return frozenset(label.partition(" ")[0] for _, label in labels if " " in label)
 
@@ -240,8 +241,8 @@ def _unit(word: str) -> str:
 
 
 def _numbers(written: str, unit: str) -> Iterator[tuple[int, str]]:
-    """Yield the places and the numbers of a list. ``12-1`` may be one number of an article or a chapter; otherwise it
-    is two, the ends of a range.
+    """Yield the numbers in ``written``, such as ``2.1 и 2.2``, each with its offset there. ``unit`` is what they are
+    the numbers of. ``12-1`` may be one number of an article or a chapter; otherwise it is two, the ends of a range.
     """
     end = 0
     for each in _EACH_NUMBER.finditer(written):
@@ -253,7 +254,9 @@ def _numbers(written: str, unit: str) -> Iterator[tuple[int, str]]:
 
 
 def _inserted(written: str) -> str:
-    """``12.1`` for 12.1 and 12-1; ``""`` for anything else, such as one number or a range 4-8."""
+    """``12.1`` for 12.1 and 12-1; ``""`` for anything else, such as one number or the range 4-8. After a hyphen, the
+    second number must be less than the first.
+    """
     match = re.fullmatch(r"(\d{1,3})(?:\.|([‑-]))(\d{1,2})", written)
     return f"{match[1]}.{match[3]}" if match and not (match[2] and int(match[3]) >= int(match[1])) else ""
 
@@ -318,7 +321,9 @@ def find(text: str) -> Iterator[Reference]:
 
 
 def _is_in_brackets(word: str, before: str, text: str, end: int) -> bool:
-    """Is the parenthesis at the end of the number that of «(см. п. 8)», and not that of an item «п. 2) пункта 8»?"""
+    """Is the parenthesis after a number that of «(см. п. 8)», and not that of an item «п. 2) пункта 8»? ``word`` is the
+    word before the number, ``before`` the text before the number, and ``end`` the offset after the parenthesis.
+    """
     item = word.lower().startswith("под") or _RU_OF.match(text, end)
     return not item and before.rfind("(") > before.rfind(")")
 
@@ -388,9 +393,9 @@ def _russian(unit: str, text: str, end: int) -> _Named | None:
 def _is_here(text: str, start: int, *, owned: bool = True, of_law: bool = False) -> bool:
     """Does a Kazakh reference mean this agreement, because no other document precedes it (``Заңның 8-бабының``)?
 
-    ``owned``: does the reference belong to the word before it (``Қағиданың 3.1-тармағы``)? If not, that word may belong
-    to a later word (``деректердің 3.1-тармақта көрсетілген түрлері``). ``of_law``: is it an article with such an
-    ending, which usually belongs to a law?
+    ``start`` is the offset in ``text`` at which the reference begins. ``owned``: does the reference belong to the word
+    before it (``Қағиданың 3.1-тармағы``)? If not, that word may belong to a later word (``деректердің 3.1-тармақта
+    көрсетілген түрлері``). ``of_law``: is it an article with such an ending, which usually belongs to a law?
     """
     before = text[max(0, start - 120) : start]
     while previous := _KK_PREVIOUS.search(before):
@@ -458,7 +463,9 @@ def link(block: ET.Element, here: str, numbers: AbstractSet[str], labels: Mappin
 
 
 class _Piece(NamedTuple):
-    """A text in a block: that of the element before its first child, or after the child at ``place``."""
+    """A text in a block: that of ``element`` before its first child, or, if ``place`` is not -1, after the child at
+    ``place``. ``linkable``: may a reference in it become a link?
+    """
 
     text: str
     element: ET.Element

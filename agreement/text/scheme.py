@@ -4,10 +4,10 @@
 list. One line does not show which. Therefore :class:`Scheme` collects the lines that begin so, and decides by their
 order, by their form and by what follows them. Numbers of two and more parts (``1.1``) are read by ``outline``.
 
-Addresses of the units found here:
+The units found here get these numbers (``clauses.Clause.number``):
 
 - The innermost headings have their number: ``5`` for ``5. Оплата``, ``Статья 5`` and ``5-бап``. Headings around them
-  have the address ``ch2`` (one level up), ``pt1`` (two levels up), ``bk1`` (three) or ``vo1`` (more). The word does not
+  have the number ``ch2`` (one level up), ``pt1`` (two levels up), ``bk1`` (three) or ``vo1`` (more). The word does not
   matter, because a translation may use another one.
 - Clauses that are numbered on through all headings have their number: ``15``. The innermost headings then are ``ch2``.
 - Clauses that are numbered anew in each heading have the number of the heading before their own: ``5.2``.
@@ -118,7 +118,7 @@ _LOWER_OF = re.compile(r"ко?\s", re.IGNORECASE)
 class Role:
     """What a line begins: a section or a clause.
 
-    ``number`` and ``parent`` are those of the text or of its appendix, without the address of the appendix. ``label``
+    ``number`` and ``parent`` are those of ``clauses.Clause``, without the prefix of an appendix (``a1.``). ``label``
     is the number as it is printed, with its word (``Глава 2.``); ``""`` for a heading without a number. ``rest`` are
     the other words of the line or of the heading. ``tag`` is the HTML element. ``last`` is the index of the last line
     of the heading. ``doubt`` is that of ``outline.Start``.
@@ -162,6 +162,7 @@ class _Head:
     bold: bool = False
     """Is its number emphasised, and are its words not emphasised with it?"""
     dot: bool = True
+    """Does a dot follow its plain number? True if it has no plain number."""
     source: str = "word"
     inserted: str = ""
     """``_1`` for the chapter or article 12.1, which was inserted after the one with the number 12."""
@@ -179,6 +180,7 @@ class _Head:
     counted: bool = False
     """Is its number its place among headings, of which the title may be the first?"""
     taken: bool = False
+    """Did ``Scheme._sections`` or ``Scheme._fill`` find that it begins a section?"""
 
     @property
     def words(self) -> str:
@@ -198,7 +200,10 @@ class _Head:
 
     @property
     def short(self) -> bool:
-        """Do the words look like a heading, or like one short sentence?"""
+        """Do the words look like a heading, or like one short sentence? They have at most 110 characters and do not end
+        with a comma, a colon or a semicolon. If they end with a full stop, they are one sentence of at most 60
+        characters.
+        """
         words = self.words
         if len(words) > 110 or words[-1:] in tuple(",;:"):
             return False
@@ -211,12 +216,16 @@ class _Head:
 
     @property
     def may_fill(self) -> bool:
-        """May the line be a section without clauses among sections with clauses?"""
+        """May the line be a section without clauses among sections with clauses? It has a dot and a capital letter, is
+        ``short`` and ``ended``, and no colon precedes it.
+        """
         return self.dot and self.upper and self.short and self.ended and not self.colon
 
     @property
     def opens(self) -> bool:
-        """May the line be the first section, even if a colon precedes it?"""
+        """May the line be the first section, even if a colon precedes it? It has a dot and a capital letter, is
+        ``titled`` and ``separate``, and lines follow below it.
+        """
         return self.dot and self.upper and self.titled and self.separate and self.below
 
     @property
@@ -425,7 +434,8 @@ class Scheme:
 
     def _appendix(self, index: int, bare: str, *, separate: bool) -> int:
         """Store the appendix that begins at this line, or at a line above that names its document («Келісімге»). Return
-        the index of the last line of its heading; -1 if no appendix begins here.
+        the index of the last line of its heading; -1 if no appendix begins here. ``bare`` is the line without white
+        space at its ends. ``separate``: does it begin a paragraph, or does the line before it end a sentence?
         """
         words = _GLUED.sub(" ", bare.strip("#*_ "))
         heads = bare[0] == "#" or words.isupper() or (separate and underlined(self.lines, index))
@@ -460,7 +470,9 @@ class Scheme:
         return last
 
     def _is_in_list(self, index: int, words: str) -> bool:
-        """Is this line, which names an appendix, in a list of appendices whose lines are separate paragraphs?"""
+        """Is this line, which names an appendix, in a list of appendices whose lines are separate paragraphs? ``words``
+        are those of the line. If it is, the line is remembered for the next call.
+        """
         number = _first_number(words)
         before = next((at for at in range(index - 1, max(index - 4, -1), -1) if self.lines[at].strip()), -1)
         last, its = self._list
@@ -587,7 +599,8 @@ class Scheme:
         """Take the headings without a number and what is numbered in them, if the numbers begin at 1 in at least two of
         them and wherever they occur. The number of such a heading is its place. The title is one of these headings if
         it has as many marks ``#`` as the first of them, and a list from 1 on follows directly. Return whether they were
-        taken.
+        taken. ``bare`` are the lines with a plain number, ``breaks`` the lines of the headings without a number, and
+        ``start`` is the index of the first line of the agreement or of the appendix.
         """
         first = self.lines[self._title] if bare and self._title >= 0 and not start else ""
         title = _depth(first) if HEADING.match(first) else 0
@@ -621,7 +634,10 @@ class Scheme:
         return True
 
     def _are_clauses(self, bare: list[_Head], start: int, end: int) -> bool:
-        """Are the lines clauses that are numbered from 1 on, at most half of which contain clauses such as 5.1?"""
+        """Are the lines ``bare`` clauses that are numbered from 1 on? There must be at least four. At most half of them
+        may look like headings, at most half may contain clauses such as 5.1, and each of these must stand under line 5.
+        ``start`` and ``end`` limit the lines in which such clauses are looked for.
+        """
         outer, _ = _nested(bare)
         if len(outer) < 4 or sum(head.titled for head in outer) * 2 > len(outer):
             return False
@@ -655,7 +671,10 @@ class Scheme:
         return line.startswith(f"{head.number - 1}. ")
 
     def _sections(self, bare: list[_Head], end: int) -> list[_Head]:
-        """Take the sections that a heading, capitals or their first clause show. Return the sections that are taken."""
+        """Take the sections among ``bare``, the lines with a plain number, that a heading, capitals or their first
+        clause show. Return the sections that are taken. ``end`` is the index of the line after the agreement or the
+        appendix.
+        """
         last, before = 0, None
         for head in bare:
             if self._is_section(head, last, before, end):
@@ -693,7 +712,8 @@ class Scheme:
 
     def _fill(self, bare: list[_Head], end: int) -> None:
         """Take lines that may be sections without clauses: those whose numbers are missing among the sections that are
-        taken, and the last one of ``bare``, if it may be a section after them.
+        taken, and the last one of ``bare``, if it may be a section after them. ``bare`` and ``end`` are those of
+        ``_sections``.
         """
         self._fill_before(bare)
         following: list[_Head | None] = []
@@ -747,7 +767,9 @@ class Scheme:
                     run = []
 
     def _points(self, heads: list[_Head], bare: list[_Head]) -> None:
-        """Decide whether the numbers under the headings are clauses, numbered on or numbered anew, or lists."""
+        """Decide whether the numbers of ``bare`` under the headings are clauses, numbered on or numbered anew, or
+        lists, and store the roles of the headings and clauses.
+        """
         if points := self._run_on(heads, bare):
             self._assign(heads, points, anew=False)
             return
@@ -761,7 +783,9 @@ class Scheme:
             self._doubt(bare)
 
     def _run_on(self, heads: list[_Head], bare: list[_Head]) -> list[_Head]:
-        """The lines whose numbers run on under several of the headings; empty if they do not."""
+        """The lines of ``bare`` whose numbers run on through several of the headings. Empty if they do not, or if at
+        least as many lines count from 1 anew under each heading.
+        """
         bare = [head for head in bare if not head.taken]
         found = _runs(heads, bare, anew=False)
         points = [head for group in found for head in group]
@@ -769,7 +793,9 @@ class Scheme:
         return points if sum(map(bool, found)) > 1 and len(points) > anew else []
 
     def _free(self, bare: list[_Head], breaks: list[int], start: int, end: int) -> None:
-        """Decide what numbers of one part begin in a text in which nothing else shows sections or clauses."""
+        """Decide what numbers of one part begin in a text in which nothing else shows sections or clauses. The
+        arguments are those of ``_decide``, and ``bare`` are the lines with a plain number.
+        """
         outer, inner = _nested(bare)
         count, first = len(outer), outer[0] if outer else None
         if first is None or count < 2 or _restarts(bare, breaks):
@@ -812,7 +838,7 @@ class Scheme:
     def _find_points(self, heads: list[_Head]) -> None:
         """Find the lists ``1.``, ``2.``: at least two lines in one unit, or before the first unit, that begin no
         section and no clause. A list is left out if an item such as ``1)`` stands in its unit, because both would have
-        the same addresses.
+        the same numbers.
         """
         edges = sorted({*self.roles, *self.appendices, *self._written, *self._breaks})
         units: dict[int, list[_Head]] = defaultdict(list)

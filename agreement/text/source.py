@@ -62,9 +62,11 @@ def recognise(content: bytes) -> str:
     ``UTF-16BE``, or one of ``ENCODINGS``; ``""`` if none is likely. Python has a codec of each name.
 
     Bytes that begin with the byte order mark of UTF-16 give ``UTF-16`` without further checks. Bytes without NUL that
-    can be decoded as UTF-8 are UTF-8. Each of ``ENCODINGS`` is judged by the letters: nearly all that are not ASCII
-    must be Kazakh or Russian, with as many vowels as these languages have. If encodings fit equally, such as
-    windows-1251 and KZ-1048 for a Russian text, the first one is given.
+    can be decoded as UTF-8 are UTF-8, and so are no bytes at all. Other bytes are UTF-16LE or UTF-16BE if 98 % of the
+    characters that they give are letters of Kazakh or Russian, common signs or in ASCII. Each of ``ENCODINGS`` is
+    judged by the letters: nearly all that are not ASCII must be Kazakh or Russian, with as many vowels as these
+    languages have. If encodings fit equally, such as windows-1251 and KZ-1048 for a Russian text, the first one is
+    given.
     """
     if content[:2] in {b"\xff\xfe", b"\xfe\xff"}:
         return "UTF-16"
@@ -91,8 +93,9 @@ def _decodes(content: bytes, name: str) -> bool:
 
 
 def _fit(counts: Counter[int], name: str) -> float:
-    """How well a text fits the encoding, from the counts of its bytes; 0 if it does not. It does not fit, for example,
-    if more than two thirds of its letters are those of ASCII.
+    """How well a text fits the encoding ``name``: a greater number for a better fit, 0 if it does not fit. It does not
+    fit, for example, if more than two thirds of its letters are those of ASCII. ``counts`` says how often each byte
+    occurs in the text.
     """
     characters = {bytes([byte]).decode(name, "replace"): counts[byte] for byte in range(128, 256) if counts[byte]}
     letters = sum(count for character, count in characters.items() if character in _LETTERS)

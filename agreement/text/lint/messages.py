@@ -62,7 +62,9 @@ class Message:
         return self._words(language)[1]
 
     def place(self, language: str) -> str:
-        """Where the place is, in words of that language; else in English, or else the number."""
+        """Where in the text the finding is, in words of that language; else in English, or else ``clause``. ``""`` if
+        the message has no ``clause``.
+        """
         return self.places.get(language) or self.places.get("en") or self.clause
 
     def _words(self, language: str) -> tuple[str, str]:
@@ -690,7 +692,7 @@ def collected(
 ) -> Iterator[Message]:
     """Yield one message about all places, if there are any. Each place is a unit, a line and what is wrong there, in
     the order of the lines. The sentence names the first few different words as ``{name}``. If the places are in several
-    lines, it counts these.
+    lines, it counts these. ``id``, ``language`` and the further ``values`` are those of :func:`make_message`.
     """
     first: Clause | None = None
     lines, written = list[int](), dict[str, None]()

@@ -43,8 +43,9 @@ def foreign_passages(texts: Texts) -> Iterator[Message]:
     other language.
 
     Kazakh is recognised by its own letters and frequent words, Russian in a Kazakh text by short words and endings, and
-    English by frequent words. Quotations, words in round brackets and addresses are ignored, and so is a sentence of
-    one or two words that is no heading. Nothing is reported from the line on at which a second document begins.
+    English by frequent words. Quotations, words in round brackets, URLs and e-mail addresses are ignored, and so is a
+    sentence of one or two words that is no heading. Nothing is reported from the line on at which a second document
+    begins.
     """
     for language, document in texts.documents.items():
         foreign: dict[str, list[tuple[Clause, int, str]]] = {}

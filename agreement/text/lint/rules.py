@@ -70,15 +70,15 @@ def lint(
 ) -> tuple[Message, ...]:
     """The messages about an edition, errors first, then by language, line and id.
 
-    The languages are in the order of ``bodies``, after the messages about both texts. The keys of ``bodies``,
-    ``titles``, ``summaries`` and ``previous`` are the codes of the languages; a language that is not in ``bodies`` is
-    not checked. ``bodies`` has at most two languages. ``previous`` are the bodies of the previous edition; ``None`` or
-    an empty mapping if there is none. Then no text is compared with it, and summaries are not checked. Titles or
-    summaries that are ``None`` are not checked. ``stated`` is what the edition states about itself, by the names of its
-    fields: ``notice_days``, ``retention_years`` and ``prevailing_language``, and ``previous_stated`` what the previous
-    edition states; what is left out is not checked. ``cited`` are the numbers of the clauses that pages of the site
-    quote, each with the names of these pages. ``rules`` are the site's own rules. ``silenced`` are ids of
-    warnings; errors can't be silenced.
+    ``bodies`` are the texts to check. The languages are in their order, after the messages about both texts. The keys
+    of ``bodies``, ``titles``, ``summaries`` and ``previous`` are the codes of the languages; a language that is not in
+    ``bodies`` is not checked. ``bodies`` has at most two languages. ``previous`` are the bodies of the previous
+    edition; ``None`` or an empty mapping if there is none. Then no text is compared with it, and summaries are not
+    checked. Titles or summaries that are ``None`` are not checked. ``stated`` is what the edition states about itself,
+    by the names of its fields: ``notice_days``, ``retention_years`` and ``prevailing_language``, and
+    ``previous_stated`` what the previous edition states; what is left out is not checked. ``cited`` are the numbers of
+    the clauses that pages of the site quote, each with the names of these pages. ``rules`` are the site's own rules.
+    ``silenced`` are ids of warnings; errors can't be silenced.
 
     L011 is left out if there is an L006, and L017 if there is an L038, because the one causes the other.
     """
@@ -264,8 +264,8 @@ def unrecognised_numbers(texts: Texts) -> Iterator[Message]:
 
 
 def _unusual_lines(body: str, begun: Mapping[int, Clause], unread: Container[int]) -> Iterator[tuple[Clause, int, str]]:
-    """Yield the unit, the line and the words of each line that ``unrecognised_numbers`` reports. ``begun`` are the
-    units by the lines at which they begin, and ``unread`` the lines that begin with a missing number.
+    """Yield the unit, the line and the words of each line that ``unrecognised_numbers`` reports. ``begun`` maps a line,
+    counted from 1, to the unit that begins there, and ``unread`` contains the lines that begin with a missing number.
     """
     unit, previous, again = None, "", False
     for number, line in enumerate(clauses.LINE_END.split(body), start=1):
@@ -283,7 +283,9 @@ def _unusual_lines(body: str, begun: Mapping[int, Clause], unread: Container[int
 
 
 def doubtful_numbers(texts: Texts) -> Iterator[Message]:
-    """L050: numbers such as ``1.`` that were read as clauses and might be a list, or the other way round."""
+    """L050: numbers such as ``1.`` that were read as clauses and might be a list, or the other way round. One message
+    for each list.
+    """
     readings = {
         "clauses": {"kk": "тармақтар", "ru": "пункты", "en": "clauses"},
         "list": {"kk": "тізім", "ru": "список", "en": "a list"},
@@ -357,7 +359,7 @@ def _owner(text: str, start: int, end: int) -> set[str]:
     """The first four letters, in small letters, of the name of the document that an appendix belongs to, and of the
     word that tells it from others: «к Договору поставки» gives ``дого`` and ``пост``. The name stands after a reference
     in Russian, and before one in Kazakh; ``start`` and ``end`` are the offsets of the reference in ``text``. Empty if
-    the document is not named, or is «настоящий» or «данный».
+    the document is not named, or is «настоящий», «данный» or «осы».
     """
     if of := _OF.match(text, end):
         return set() if of["this"] else _parts(of)
@@ -370,8 +372,9 @@ def _parts(of: re.Match[str]) -> set[str]:
 
 
 def _own_names(document: Document) -> set[str]:
-    """The first four letters, in small letters, of each word of the title and of each name that the text gives itself,
-    and ``""``. Shorter words are left out.
+    """The first four letters, in small letters, of the words by which this document may be named: of each word of the
+    title, and of the name after each «далее», «бұдан әрі», «настоящий», «данный» or «осы» in the text. Words with fewer
+    letters are left out. ``""`` is in the set too, so that the set is never empty.
     """
     found = {word.lower() for word in _FIRST_LETTERS.findall(document.title)} | {""}
     return found | {match[1].lower() for unit in document.units for match in _OWN_NAME.finditer(unit.text)}
@@ -472,8 +475,8 @@ def one_sided_changes(texts: Texts) -> Iterator[Message]:
 
 
 def structure(texts: Texts) -> Iterator[Message]:
-    """L015–L019, L037: empty clauses, headings without numbers, no summary, no section and no clause at all, no title,
-    and a first line that is no title.
+    """L015–L019, L037: empty clauses, headings without numbers, no summary, no section, clause or number with a dot at
+    all, no title, and a title line that looks like something else.
 
     An empty clause is a unit with a number and without words. If units with numbers are in it, only a section is
     reported. In an empty text, only the summary is checked. The summary is checked if summaries are known and there is
@@ -551,10 +554,12 @@ _OF_KK = re.compile(
     r"(?<!осы\s)(?<!\w)(келі|шарт|офер|саяс|ереж|қағи|тәрт)\w*?(?:[гқкғн][еа]|[дтн][ыі]ң)\s+(?:№\s*)?\Z", re.IGNORECASE
 )
 _FIRST_LETTERS = re.compile(r"\b[^\W\d_]{4}")
-#: The name by which a text calls itself: «далее – Договор», «осы Шарт».
+#: The name by which a text calls itself: «далее – Договор», «далее именуется Договор», «осы Шарт», «бұдан әрі Шарт деп
+#: аталады». The forms of «данный» that the noun «данные» has too are left out, because of «персональных данных
+#: пользователя».
 _OWN_NAME = re.compile(
-    r"(?:(?:далее|бұдан\s(?:әрі|былай))(?:\s[^\W\d_]+){0,3}[\s–—:-]*[«\"“]?|настоящ\w+\s+|данн\w+\s+|осы\s+)([^\W\d_]{4})",
-    re.IGNORECASE,
+    r"(?<!\w)(?:(?i:далее|бұдан\s(?:әрі|былай))(?:\s(?!деп\s)[а-яёәғқңөұүһі]+){0,3}[\s–—:-]*[«\"“]?"
+    r"|(?i:настоящ\w+|данн(?:ый|ого|ому|ом|ое|ая|ой|ую)|осы)\s+)\b([^\W\d_]{4})"
 )
 
 

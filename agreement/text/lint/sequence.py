@@ -70,8 +70,8 @@ class Sequence:
         return self.units[place - 1] if place else None
 
     def _collect(self) -> None:
-        """Sort the units into the groups that count together, and find those that are in a section with another
-        number.
+        """Sort the units into the ``groups`` that count together. Add those that are in a section or clause with
+        another number to ``misplaced``, and a section whose heading is missing to ``gaps``.
         """
         owners = set[str]()  # The numbers of the units that the next clause may belong to.
         clause = ""  # The last clause of two numbers, which the next sub-clause such as 1.1.1 belongs to.
@@ -111,8 +111,9 @@ class Sequence:
             runs[-1].append((number, unit, template))
 
     def _check(self, run: list[tuple[int, Clause, str]], wrong: list[int]) -> None:
-        """Find the gaps in one count without the units that are out of order. ``wrong`` are the offsets of the units
-        with a wrong number, in order: each of them may be a missing one.
+        """Find the gaps in one count and add them to ``gaps``. ``run`` are the units that count together, without those
+        that are out of order, each with two results of :func:`_position`: the last part of its number, and the format.
+        ``wrong`` are the offsets of the units with a wrong number, in order: each of them may be a missing one.
         """
         expected, last = 1, -1
         for number, unit, template in run:
@@ -129,8 +130,9 @@ class Sequence:
             expected, last = number + 1, place
 
     def _truly_missing(self, missing: list[str], last: int, unit: Clause) -> list[str]:
-        """The missing numbers, without those with which a line begins between the unit at the place ``last`` and this
-        one. Such lines are added to ``unread``. Many numbers, or many lines, are not examined.
+        """The missing numbers, without those with which a line begins between this unit and the one at the index
+        ``last`` of ``units``; -1 means the unit before this one. Such lines are added to ``unread``. If more than 20
+        numbers are missing, or more than 200 lines are between the units, all numbers are returned.
         """
         place = self.place[unit.start]
         before = self.units[last if last >= 0 else max(place - 1, 0)]

@@ -49,7 +49,9 @@ _KK_WORDS = {
 
 
 def _number(words: dict[str, int], unit: str) -> re.Pattern[str]:
-    """A pattern for a number in digits or words before a unit of time."""
+    """A pattern for a number in digits or words before a unit of time. ``words`` maps the words for numbers to the
+    numbers, and ``unit`` is the pattern for the unit of time.
+    """
     one = "|".join(sorted(words, key=len, reverse=True))
     return re.compile(
         rf"(?<![\w.,])(?P<number>\d{{1,3}}|(?:{one})(?:\s+(?:{one}))?)(?:\s*\([^()\n]{{1,30}}\))?\s+{unit}",
@@ -141,7 +143,7 @@ def _written(unit: Clause, period: _Period) -> Iterator[tuple[Clause, int]]:
 
 def unchanged(texts: Texts) -> Iterator[Message]:
     """L038: in each language, the body has the same words in the same order as that of the previous edition. Marks of
-    Markdown count as parts of words; white space does not.
+    Markdown count as parts of words; white space does not. Nothing is reported without a previous edition.
     """
     previous = texts.previous or {}
     if previous and all(body.split() == previous.get(language, "").split() for language, body in texts.bodies.items()):
@@ -150,7 +152,8 @@ def unchanged(texts: Texts) -> Iterator[Message]:
 
 def changed_statements(texts: Texts) -> Iterator[Message]:
     """L039: the edition states another notice period, retention period or prevailing language than the previous one.
-    One message for each of the three that differs. A field that one of the editions leaves out is not compared.
+    One message for each of the three that differs. ``None``, 0 and ``""`` count as equal. A field that is missing in
+    ``stated`` or in ``previous_stated`` is not compared.
     """
     for name, words in NAMES.items():
         if name not in texts.stated or name not in texts.previous_stated:
@@ -161,8 +164,8 @@ def changed_statements(texts: Texts) -> Iterator[Message]:
 
 
 def missing_citations(texts: Texts) -> Iterator[Message]:
-    """L052: pages of the site quote a clause whose number no text has, or the text in one language only. One message
-    for each number.
+    """L052: pages of the site quote a clause whose number is missing in at least one of the texts. One message for each
+    number.
     """
     for number, pages in texts.cited.items():
         lacking = [language for language, document in texts.documents.items() if number not in document.numbers]

@@ -204,7 +204,9 @@ def swallowed(document: Document, body: str) -> dict[str, tuple[Clause, int, str
 
 
 def _counts_in(unit: Clause, number: str) -> bool:
-    """Does the clause contain its own number again, as a list in it does that counts up to the next number?"""
+    """Does the text of the clause contain its own number again, such as ``15.``? Then a list in it counts past this
+    number, and ``16.`` may be the next item of the list. ``number`` is the number without the dot.
+    """
     return re.search(rf"\s{number}\.\s", unit.text) is not None
 
 
@@ -254,7 +256,7 @@ _SENTENCE = re.compile(
 
 
 def unlike_a_title(line: str) -> bool:
-    """Does the line look like something other than a title, such as an approval («УТВЕРЖДЕНО»), a place, a date, a
-    party, a row or a sentence?
+    """Does the line look like something other than a title, such as an approval («УТВЕРЖДЕНО»), a place, a date, the
+    name of a party, a row of a table or a sentence?
     """
     return _NO_TITLE.match(line.strip("*_ ")) is not None or _SENTENCE.match(line) is not None

@@ -33,8 +33,8 @@ def amend(redline: Redline) -> tuple[Operation, ...]:
 
 @dataclass(slots=True)
 class _Draft:
-    """An operation that may still grow. ``old`` and ``new`` are put into it at the end; until then its own are empty.
-    ``changes`` are the indexes of the changes that it consists of."""
+    """An operation that may still grow. ``old`` and ``new`` are put into ``operation`` at the end; until then its
+    fields of these names are empty. ``changes`` are the indexes of the changes that it consists of."""
 
     operation: Operation
     changes: list[int]
@@ -214,7 +214,7 @@ class _Drafting:
 
     def _kept(self, index: int, old: Clause, new: Clause) -> bool:
         """Add the operation of a unit that is in both editions, or add the unit to an operation before it, and return
-        True. If there is nothing to say about it, return False.
+        True. If there is nothing to say about it, return False. ``index`` is the index of its change.
         """
         reworded = _words(old) != _words(new)
         numbered = bool(printed(old)), bool(printed(new))
@@ -284,7 +284,9 @@ class _Drafting:
         self._add(operation, index, old=[path], new=[as_new])
 
     def _reword(self, index: int, old: Clause, new: Clause, draft: _Draft) -> None:
-        """Add the operations that reword a unit: as a whole, or by the lines that differ. ``draft`` names the unit."""
+        """Add the operations that reword a unit: as a whole, or by the lines that differ. ``index`` is the index of its
+        change. ``draft`` names the unit, with its new number and its new place if it has these.
+        """
         before, after = old.text.split("\n"), new.text.split("\n")
         alike = noun(old) == noun(new) and bool(printed(old)) == bool(printed(new))
         if alike and (hunks := _hunks(before, after)):
@@ -307,7 +309,10 @@ class _Drafting:
         self._add(operation, index, old=draft.old, new=draft.new, text=old.text)
 
     def _reword_lines(self, index: int, old: Clause, new: Clause, draft: _Draft, gone: range, added: range) -> None:
-        """Add the operations on some lines of a unit. Its edits, its new number and its new place are in the first."""
+        """Add the operations that replace the lines ``gone`` of the old unit by the lines ``added`` of the new one; one
+        of the two ranges may be empty. The first operation on the unit contains all its edits, its new number and its
+        new place. ``index`` and ``draft`` are those of ``_reword``.
+        """
         before, after = old.text.split("\n"), new.text.split("\n")
         pairs = [(before[a], after[b]) for a, b in zip(gone, added, strict=False)] if len(gone) == len(added) else []
         replaced = [phrases(*pair) for pair in pairs]
@@ -423,7 +428,7 @@ class _Drafting:
     def _restate(self, index: int) -> bool:
         """Add the operation that restates a whole section, appendix or the like, and return True, if its heading and
         everything in it are rewritten or new, and nothing that was in it stays elsewhere. Otherwise return False;
-        nothing is added.
+        nothing is added. ``index`` is the index of the change of its heading.
         """
         head, old = self.changes[index].new, self.changes[index].old
         if not head or not old or head.start not in self.rewritten or noun(head) not in HEADED:

@@ -42,10 +42,10 @@ Correction = tuple[str | None, str | None]
 class Change:
     """One unit of the old edition, of the new one or of both, and the facts about it. Several facts may be true.
 
-    ``moved``: is the unit in another order among the units of both editions, or in another section or appendix? One
-    that was renumbered is not another one. For a sub-clause or an item of a clause whose number has one part (``15``),
-    the clause counts as the section. The sections within an appendix with its own numbering are not told apart. An
-    inserted or deleted unit is not moved.
+    ``moved``: is the unit in another order among the units of both editions, or in another section or appendix? A
+    section or appendix with a new number is still the same one. For a sub-clause or an item of a clause whose number
+    has one part (``15``), the clause counts as the section. The sections within an appendix with its own numbering are
+    not told apart. An inserted or deleted unit is not moved.
     """
 
     old: Clause | None
@@ -193,8 +193,8 @@ def align(
     edition.
 
     Each index occurs at most once. A unit in no pair was deleted or inserted. Units with equal text are paired first.
-    Then follow those with a score of at least ``THRESHOLD``, short units with the same number, and titles, in the order
-    of their scores. A title, section or heading is paired only with one of these three kinds, except by a correction.
+    Then follow those with a score of at least ``THRESHOLD``, short units with the same number, and titles, the highest
+    score first. A title, section or heading is paired only with one of these three kinds, except by a correction.
 
     ``corrections`` are applied before that, so they also override equal text. ``("3.1", "3.2")`` means that clause 3.1
     of the old edition and clause 3.2 of the new one are the same clause. ``("3.1", None)`` means that clause 3.1 was
@@ -309,9 +309,9 @@ def _same_place(old: Clause, new: Clause) -> bool:
 
 
 def _section_changed(old: Clause, new: Clause, numbers: dict[str, str]) -> bool:
-    """Does the parent of the new unit begin with another number than the old one became? False if either unit has no
-    parent. Only the first part of the numbers is compared: the section, the appendix if it starts its own numbering, or
-    a clause whose number has one part.
+    """Is the new unit in another section than the old one? Only the first part of the number of each parent is
+    compared: the section, the appendix if it starts its own numbering, or a clause whose number has one part. A section
+    that was only renumbered is the same. False if either unit has no parent.
 
     ``numbers`` maps the number of each old unit that was not deleted to its number in the new edition.
     """

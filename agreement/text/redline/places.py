@@ -69,7 +69,9 @@ class Names:
         return next((parent.number for parent in self.parents(unit)), "")
 
     def path(self, unit: Clause) -> Path:
-        """The name of the unit, as the operations contain it."""
+        """The name of the unit, as the operations contain it: its own step, and the steps of the units that contain it,
+        as far as a lawyer names them.
+        """
         name, parents = noun(unit), self.parents(unit)
         if name in {"title", "heading"}:
             return (Step(name, _shortened(unit.text) if name == "heading" else ""),)
@@ -120,7 +122,7 @@ def printed(unit: Clause) -> str:
 
 
 def _appendix(unit: Clause) -> str:
-    """The address of the appendix with which the number of the unit begins; ``""`` if it begins with none."""
+    """The number of the appendix, such as ``a1``, with which that of the unit begins; ``""`` if it begins with none."""
     return re.split(r"[.-]", unit.number)[0] if unit.number.startswith("a") else ""
 
 

@@ -229,7 +229,7 @@ def shortened(runs: Sequence[Run]) -> tuple[Run, ...]:
 
 def _without_middle(text: str, *, head: bool, tail: bool) -> str:
     """A long text cut at words: its beginning (``head``), its end (``tail``), or both, with ``…`` for the rest. A text
-    of at most three times ``CONTEXT_CHARACTERS`` is returned whole.
+    of at most three times ``CONTEXT_CHARACTERS`` is returned unchanged.
     """
     if len(text) <= 3 * CONTEXT_CHARACTERS:
         return text
@@ -241,9 +241,10 @@ def _without_middle(text: str, *, head: bool, tail: bool) -> str:
 def plain_text(redline: Redline, language: str, *, whole: bool = False, brief: bool = False) -> str:
     """The redline as plain text for mail: ``[-deleted-] {+inserted+}``, one paragraph for each unit that changed.
 
-    The first line of a paragraph is the label of the unit, and the facts in brackets. A title, text, note or heading
-    without a label has the name of its kind in place of it. The words follow in the next lines. The text ends with a
-    line end. If there is no paragraph, it says that nothing changed. ``language`` is kk, ru or en.
+    The first line of a paragraph is the label of the unit and, in brackets, the :func:`facts` about it in words. A
+    title, text, note or heading without a label has the name of its kind in place of it. The words of the unit follow
+    in the next lines. The text ends with a line end. If there is no paragraph, it says that nothing changed.
+    ``language``, kk, ru or en, is that of the facts and of the names of kinds.
 
     ``whole`` includes the unchanged units. ``brief`` shortens each paragraph (:func:`shortened`). White space alone
     gets no marks. If a text contains such a mark itself, a backslash separates its two characters (``[\\-``), so that

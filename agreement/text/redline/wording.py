@@ -106,13 +106,15 @@ class Point:
 
 
 def points(operations: Iterable[Operation], language: str) -> tuple[Point, ...]:
-    """The points of the instrument, in the order of the operations. ``formatting`` gives none."""
+    """The points of the instrument in ``kk`` or ``ru``, in the order of the operations. ``formatting`` gives none."""
     say = _say_kazakh if language == "kk" else _say_russian
     return tuple(Point(say(one), one.quote) for one in operations if one.kind != "formatting")
 
 
 def title(operations: Sequence[Operation], language: str, name: str) -> str:
-    """The title of the instrument that amends the document ``name``: «О внесении изменения в …»."""
+    """The title, in ``kk`` or ``ru``, of the instrument that amends the document with the title ``name``: «О внесении
+    изменения в …».
+    """
     changes, additions = _counts(operations)
     if language == "kk":
         return f"«{inner_quotes(name)}» құжатына {_kazakh_subject(changes, additions)} енгізу туралы"
@@ -123,8 +125,8 @@ def title(operations: Sequence[Operation], language: str, name: str) -> str:
 
 
 def enacting(operations: Sequence[Operation], language: str, name: str, edition: str) -> str:
-    """The sentence before the points, without a number: «Внести в документ … следующие изменения:». ``edition`` names
-    the edition that is amended: «редакция № 1».
+    """The sentence before the points, in ``kk`` or ``ru`` and without a number: «Внести в документ … следующие
+    изменения:». ``name`` is the title of the document. ``edition`` names the edition that is amended: «редакция № 1».
     """
     changes, additions = _counts(operations)
     if language == "kk":
@@ -138,8 +140,8 @@ def enacting(operations: Sequence[Operation], language: str, name: str, edition:
 
 def edition_name(number: int | None, at: datetime | None, language: str, zone: str) -> str:
     """The amended edition as the sentence before the points names it: «редакция № 1 от 1 марта 2026 года». Without
-    ``number`` it is a draft. ``at`` is the moment of its effect, and ``zone`` the time zone of the date. If ``at`` is
-    ``None``, the date is left out.
+    ``number`` it is a draft. ``at`` is the moment of its effect, and ``zone`` the name of the time zone of the date. If
+    ``at`` is ``None``, the date is left out. ``language`` is ``kk`` or ``ru``.
     """
     if number is None:
         return "жоба" if language == "kk" else "проект"
@@ -151,9 +153,9 @@ def edition_name(number: int | None, at: datetime | None, language: str, zone: s
 
 def effect(number: int | None, at: datetime | None, language: str, zone: str, *, cancelled: bool = False) -> str:
     """The sentence after the points: when the new edition takes effect, or, if ``cancelled`` is true, that it does not.
-    ``number`` is the number of the new edition, and ``at`` the moment of its effect in the time zone ``zone``. Without
-    ``number`` the sentence speaks of «Новая редакция» or «Жаңа редакция». Without ``at`` it says that the edition takes
-    effect when it is published.
+    ``language`` is ``kk`` or ``ru``. ``number`` is the number of the new edition, ``at`` the moment of its effect, and
+    ``zone`` the name of the time zone in which it is written. Without ``number`` the sentence speaks of «Новая
+    редакция» or «Жаңа редакция». Without ``at`` it says that the edition takes effect when it is published.
     """
     if language == "kk":
         name = f"{number}-редакция" if number else "Жаңа редакция"
@@ -173,7 +175,9 @@ def effect(number: int | None, at: datetime | None, language: str, zone: str, *,
 
 
 def day(at: datetime, language: str, zone: str) -> str:
-    """The date as acts write it: «2026 жылғы 1 наурыз», «1 марта 2026 года»."""
+    """The date in the time zone with the name ``zone``, as acts write it: «2026 жылғы 1 наурыз» in ``kk``, «1 марта
+    2026 года» in ``ru``.
+    """
     return dates.day(at, language, zone).removesuffix("г.") + ("года" if language == "ru" else "")
 
 
@@ -466,7 +470,9 @@ def _kazakh_phrase(phrase: Phrase) -> str:
 
 
 def _only_adds(one: Operation) -> bool:
-    """Are words only added? Then their unit is what the sentence supplements: «тармақ … толықтырылсын»."""
+    """Do all phrases insert words, and none replace or delete any? Then their unit is what the sentence supplements:
+    «тармақ … толықтырылсын».
+    """
     return all(phrase.after for phrase in one.phrases)
 
 

@@ -68,8 +68,8 @@ def compare(old: str, new: str) -> tuple[Run, ...]:
 
 
 def longest_increasing(places: list[int]) -> set[int]:
-    """The set of the places that keep their order: a longest strictly increasing subsequence (Fredman 1975), in time
-    n log n.
+    """The numbers in ``places`` that keep their order: those of a longest strictly increasing subsequence (Fredman
+    1975). No number occurs twice in ``places``. The time is n log n.
     """
     ends: list[int] = []
     tails: list[int] = []
@@ -219,7 +219,8 @@ def _trimmed(blocks: list[_Block]) -> Iterator[_Block]:
 
 def merged_runs(blocks: Iterable[_Block]) -> tuple[Run, ...]:
     """The runs of these blocks. Neighbouring equal blocks become one run. Neighbouring changed blocks become one
-    deletion and then one insertion. Empty blocks and empty runs are left out.
+    deletion and then one insertion. Empty blocks and empty runs are left out. A block is ``(True, text, "")`` or
+    ``(False, deleted text, inserted text)``.
     """
     merged: list[list[str]] = []  # [equal, ""] or [deleted, inserted], in turn
     kinds: list[bool] = []
