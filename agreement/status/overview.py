@@ -163,9 +163,10 @@ def _day(agreement: Agreement, at: datetime) -> date:
 
 
 def _editions(at: datetime, *, drafts: bool) -> QuerySet[Edition]:
-    """Return the editions in force and scheduled, and the ``drafts``, the newest first, without texts. Each has
-    ``saved_at``, ``saved_by`` and ``saved``: the moment, the author and the key of the last audit entry about saving
-    it.
+    """Return the editions that are in force or scheduled at that instant and, if ``drafts`` is true, all drafts,
+    without bodies and summaries. They are in the order of the model: of each agreement the drafts first, the newest
+    first, and then the editions by number, the highest first. Each has ``saved_at``, ``saved_by`` and ``saved``: the
+    moment, the author and the primary key of the last audit entry about saving it, ``None`` if there is none.
     """
     relevant = Q(effective_from__binds_at=at) | Q(effective_from__gt=at, cancelled_at__isnull=True)
     if drafts:
@@ -173,7 +174,7 @@ def _editions(at: datetime, *, drafts: bool) -> QuerySet[Edition]:
     key = Cast(OuterRef("pk"), CharField())
     entries = AuditEntry.objects.filter(model="edition", key=key, action=AuditAction.WRITTEN).order_by("-pk")
     columns = {f"saved{end}": Subquery(entries.values(name)[:1]) for end, name in (("", "pk"), ("_at", "at"))}
-    found: QuerySet[Edition] = Edition.objects.filter(relevant).without_texts("body", "summary").order_by("-pk")
+    found: QuerySet[Edition] = Edition.objects.filter(relevant).without_texts("body", "summary")
     return found.annotate(**columns, saved_by=Subquery(entries.values("by")[:1]))
 
 
