@@ -107,8 +107,8 @@ def clause_history(editions: Sequence[DisplayedEdition], place: int, number: str
     ``editions`` are sealed editions of one agreement, in the order of their numbers and with their texts in one
     language. Do not give cancelled editions, which changed nothing. The clause is followed from each edition to the
     next one, and back: until an edition deleted it, and back to the edition that added it. A unit with the same number
-    and the same words is the same clause; otherwise the redline of the two editions decides. No query if the editions
-    were read with their texts.
+    and the same words is the same clause; otherwise the redline of the two editions decides. No query is made if the
+    editions were read with their texts.
     """
     start = editions[place]
     unit = next((unit for unit in start.document.units if number and unit.number == number), None)
@@ -189,8 +189,8 @@ def _wording(group: list[_Step], redline: Redline | None) -> Wording:
 
 
 def _changes(old: _Step, new: _Step) -> tuple[Change, ...]:
-    """The changes of the units of this clause; empty if all of them are unchanged. A unit that was moved into the
-    clause or out of it is among them.
+    """The changes from ``old`` to ``new`` of all units of this clause, unchanged units included; empty if all of them
+    are unchanged. A unit that was moved into the clause or out of it is among them.
     """
     redline = redlines.sealed_redline(old.edition.edition, new.edition.edition, new.edition.language)
     olds, news = ({unit.start for unit in step.units} for step in (old, new))
