@@ -60,7 +60,8 @@ def current_impersonation(request: HttpRequest) -> Impersonation | None:
     signed in.
 
     The setting ``ACTING_AS`` is asked first. Then django-impersonate, django-hijack and django-loginas are recognised
-    by what they store in the session. At most 1 query of the app's own, for the account of the officer.
+    by what they store in the session. The result is also stored in the request, for :func:`carry_officer`. At most 1
+    query of the app's own, for the account of the officer.
     """
     user: SiteUser = getattr(request, "user", None)
     if user is None or not user.is_authenticated:
@@ -138,8 +139,9 @@ def carry_officer(sender: object, request: HttpRequest | None, user: SiteUser, *
 
 
 def note_officer(sender: object, request: HttpRequest | None, **kwargs: object) -> None:
-    """Receiver of ``user_logged_out``, which Django sends before it empties the session: look who acts, so that
-    :func:`carry_officer` knows it if another user is logged in by the same request.
+    """Receiver of ``user_logged_out``, which Django sends before it empties the session. It lets
+    :func:`current_impersonation` store in the request who acts, so that :func:`carry_officer` knows it if another user
+    is logged in by the same request.
     """
     if request is not None:
         current_impersonation(request)
