@@ -111,9 +111,10 @@ def record_path(*, app: str | None = None) -> str:
 
 
 def validity_sentence(slug: str = "", *, report: Callable[[str], None] | None = None) -> str:
-    """Sentences in the active language: the number of an edition, and its
-    :attr:`~agreement.editions.display.DisplayedEdition.validity`. The edition is the one in force. If none is in force
-    and the site displays scheduled editions, it is the announced edition; ``""`` if there is none either.
+    """Sentences in the active language: the number of an edition, when it is in force or takes effect, and which
+    edition it replaced or will replace (:attr:`~agreement.editions.display.DisplayedEdition.validity`). The edition is
+    the one in force. If none is in force and the site displays scheduled editions, it is the announced edition; ``""``
+    if there is none either.
 
     Without a slug, ``DEFAULT_AGREEMENT`` is meant or, if this setting is empty, the site's only agreement. Agreements
     without a public edition are not considered. While ``DEBUG`` is on, an unknown slug, and a missing slug on a site

@@ -31,8 +31,8 @@ def cited_clauses(agreement: Agreement, *, alone: bool | None = None) -> dict[st
     templates, in the order of the numbers as text.
 
     A tag that names no agreement counts if ``DEFAULT_AGREEMENT`` is this one or, while that setting is empty, if no
-    other agreement has a published edition. ``alone`` says whether that is so; ``None``: 1 query finds it out. A tag
-    whose number or agreement is a variable does not count.
+    other agreement has a published edition. While the setting is empty, ``alone`` states whether no other agreement has
+    one; with ``None``, 1 query finds it out. A tag whose number or agreement is a variable does not count.
     """
     slug, default = agreement.slug, conf.get().DEFAULT_AGREEMENT
     if default:

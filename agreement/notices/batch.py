@@ -317,7 +317,7 @@ class Batch:
         channel prepares the ``following`` one (``None``: this is the last one) before the outcome is recorded. Then the
         doubtful refusals before it become final.
 
-        If the channel refuses the message, the delivery fails; a doubtful refusal is kept in :attr:`doubtful`. After
+        If the channel refuses the message, the delivery fails; a doubtful refusal is stored in :attr:`doubtful`. After
         any other exception, :meth:`postpone` is called, except after ``Unavailable`` without ``tried``: then nothing is
         recorded. Raises ``Unavailable`` if the channel raises it, or if :meth:`count_deferral` does.
         """

@@ -154,8 +154,8 @@ def erase(
     Return how many people and rows were erased. With ``dry_run=True`` nothing is erased, and no scan is deleted; the
     counts are those of an erasure that can delete every scan.
 
-    The rows of each batch of at most ``BATCH`` people are erased in one transaction, and other rows whose term is over
-    after that. If the process is killed, the next call erases the rest.
+    The rows of each batch of at most ``BATCH`` people are erased in one transaction. After all batches, the other rows
+    whose term is over are erased. If the process is killed, the next call erases the rest.
 
     Scans that no withdrawal names and that are at least a day old are counted. With ``delete_unregistered_scans=True``
     they are deleted, except in a dry run. After a restore of the database they may belong to withdrawals that must be

@@ -59,8 +59,9 @@ class Draft:
 class Sending:
     """A notice that is under way (``UNDER_WAY``: it is being sent, or was paused, suspended or not yet due) or did not
     reach everybody, with the numbers of its deliveries in all channels together. ``audience`` is the number of written
-    deliveries. ``delayed`` means that it is being sent, but that in one of its channels deliveries have waited for
-    longer than ``UNSENT_LOOK`` without a batch, although the rate limits allow a message.
+    deliveries, and ``unreached`` that of the deliveries that should have reached a user and did not
+    (:attr:`Progress.unreached`). ``delayed`` means that it is being sent, but that in one of its channels deliveries
+    have waited for longer than ``UNSENT_LOOK`` without a batch, although the rate limits allow a message.
     """
 
     notice: Notice
