@@ -28,7 +28,9 @@ class Grace:
 
     @property
     def sentence(self) -> str:
-        """Sentences in the active language: the last day on which the user may accept, and what counts until then."""
+        """Sentences in the active language: the last day on which the user may accept, and that their earlier
+        acceptance counts until then.
+        """
         return sentence(self.until, self.displayed.edition.agreement.time_zone)
 
 

@@ -44,8 +44,9 @@ class Impersonation:
         return str(getattr(self.officer, "pk", self.officer or ""))
 
     def log(self, request: HttpRequest, refused: str = "") -> None:
-        """Add an entry to the audit log. ``refused`` is the name of the page that was refused; ``""`` if none was. If
-        none was, and the last entry of this session is about the same user and officer, no entry is added.
+        """Add an entry to the audit log, which states that the officer acted in the name of the user. ``refused`` is
+        the name of the page that was refused to them; ``""`` if none was. If none was, and the last entry of this
+        session is about the same user and officer, no entry is added.
         """
         session, pair = getattr(request, "session", None), [str(self.user.pk), self.officer_key]
         if session is not None and not refused and session.get(LOGGED) == pair:

@@ -57,8 +57,8 @@ class Comparison:
     @property
     def summary(self) -> str:
         """The changes in words, in the language of the page, such as "4 clauses changed, 2 added."; "Nothing changed."
-        if there are none. If only the text in the other language changed, two sentences say so, and what changed there.
-        The words are in English if the page is not in Kazakh, Russian or English.
+        if there are none. If only the text in the other language changed, two sentences state that, and what changed in
+        it. The words are in English if the page is not in Kazakh, Russian or English.
         """
         old, new = self.old.edition, self.new.edition
         return redlines.sealed_summary(old, new, self.new.language, language=message_language())
@@ -106,8 +106,8 @@ class Comparison:
 
 @dataclass(frozen=True)
 class ComparisonRow:
-    """A row of the comparative table, with an id and with words for the page. :class:`agreement.text.redline.table.Row`
-    describes the kinds of rows.
+    """A row of the comparative table, with an id and with words for the page. It is about one changed unit (the kind
+    ``change``), one unchanged heading (``heading``) or one or more other unchanged units (``same``).
     """
 
     source: table.Row
@@ -137,7 +137,9 @@ class ComparisonRow:
 
     @property
     def place_id(self) -> str:
-        """The id of the place of a change in the page: "change-3" for the third. Every change has one."""
+        """The id of the place of a change in the page: "change-3" for the third. Every change has one; any other row
+        has "change-0", which the page does not use.
+        """
         return f"change-{self.source.place}"
 
     @property

@@ -312,7 +312,8 @@ def _display(timeline: Timeline, dated: EditionDates, at: datetime) -> Displayed
 @lru_cache(maxsize=16)
 def _sealed(dated: EditionDates, time_zone: str) -> Edition:
     """The edition with these dates, with its agreement. 1 query if it is not remembered; the 16 that were used last are
-    remembered. ``time_zone`` is only a part of the key, so that a remembered agreement has the present one.
+    remembered. ``time_zone`` is only a part of the key of the cache, so that a remembered agreement has its present
+    time zone.
     """
     found: Edition = Edition.objects.select_related("agreement").get(pk=dated.pk)
     return found

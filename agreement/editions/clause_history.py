@@ -74,8 +74,8 @@ class ClauseHistory:
 
     @property
     def wording(self) -> Wording:
-        """The wording of the edition that the history was asked for, in which the clause has the number that
-        was given.
+        """The wording of the edition for which :func:`clause_history` was called. In that edition the clause has the
+        number with which the function was called.
         """
         return self.wordings[self.present]
 
@@ -131,8 +131,9 @@ def clause_history(editions: Sequence[DisplayedEdition], place: int, number: str
 
 
 def other_holders(editions: Sequence[DisplayedEdition], history: ClauseHistory) -> list[DisplayedEdition]:
-    """The editions in which another clause has the number that the history was asked for. Of several such editions in a
-    row, the result has the last one. ``editions`` are those that the history was made from.
+    """The editions in which another clause has the number with which :func:`clause_history` was called for this
+    history. Of several such editions in a row, the result has the last one. ``editions`` are those with which it was
+    called.
     """
     number = history.wording.number
     numbers = {edition.edition.number: wording.number for wording in history.wordings for edition in wording.editions}
@@ -167,8 +168,9 @@ def _counterpart(known: _Step, other: _Step, *, forwards: bool) -> Clause | None
 
 
 def _wordings(steps: Iterable[_Step]) -> Iterator[Wording]:
-    """Yield the wordings. Neighbouring steps become one wording if their units have the same words, labels and numbers,
-    or if the redline of the two editions has no change of them.
+    """Yield the wordings of one clause, whose steps are given in the order of the editions. Neighbouring steps become
+    one wording if their units have the same words, labels and numbers, or if the redline of the two editions has no
+    change of them.
     """
     steps = list(steps)
     redline: Redline | None = None

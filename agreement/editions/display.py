@@ -205,7 +205,9 @@ class DisplayedEdition:
 
     @property
     def prevails(self) -> str:
-        """The sentence in the active language that names the prevailing one; ``""`` if the edition states none."""
+        """The sentence in the active language that names the prevailing language of the edition; ``""`` if the edition
+        states none.
+        """
         return {
             "kk": _("Where the texts differ, the Kazakh text prevails."),
             "ru": _("Where the texts differ, the Russian text prevails."),

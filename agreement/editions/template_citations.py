@@ -72,7 +72,9 @@ def _folders() -> Iterator[Path]:
 
 
 def _loaders(loaders: Iterable[Any]) -> Iterator[Iterable[str]]:
-    """Yield the folders of each loader, also of those in a loader that caches. A loader without folders is left out."""
+    """Yield the folders of each template loader, also of those in a loader that caches. A loader without folders is
+    left out.
+    """
     for loader in loaders:
         if inner := getattr(loader, "loaders", None):
             yield from _loaders(inner)

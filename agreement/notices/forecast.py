@@ -87,8 +87,8 @@ def forecast(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipients:
-    """The number of users to whom a channel would send a notice now. For a large audience the numbers may be those of
-    an earlier notice. "The audience" below may also be the users that :func:`recipients` was given.
+    """The number of users to whom a channel would send a notice now (``total``). For a large audience the numbers may
+    be those of an earlier notice. "The audience" below may also be the users that :func:`recipients` was given.
     """
 
     total: int

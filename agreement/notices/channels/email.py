@@ -55,7 +55,7 @@ REPLY_TIMEOUT = 10
 class Letter(mail.EmailMultiAlternatives):
     """A message whose text is encoded in base64, and whose subject and sender begin on the first line of their headers
     (:func:`begin_headers`). Every mail server may transmit base64, also one that takes no 8-bit text (RFC 6152), and no
-    server on the way needs to encode it anew, which would break a signature (DKIM).
+    server on the way needs to change the encoding, which would break a signature (DKIM).
     """
 
     def message(self, **options: Any) -> Any:
