@@ -37,8 +37,9 @@ def acceptance_needed(request: HttpRequest, to_accept: Sequence[Requirement]) ->
     page makes Turbo load it in the whole window. ``next`` is then the page in the window.
 
     Every other request gets problem details with the status 403. Their type is ``WITHDRAWN`` if the user withdrew from
-    any of the agreements, else ``NOT_ACCEPTED``. They contain, for each of the editions, its address and that of the
-    page on which the user can accept it. For a request of htmx, the header ``HX-Redirect`` leads the window there.
+    any of the agreements, else ``NOT_ACCEPTED``. They contain, for each of the editions, its slug, number, digest and
+    URL, and the URL of the page on which the user can accept it. For a request of htmx, the header ``HX-Redirect``
+    leads the window to the same page as a redirect would.
     """
     withdrawn = any(one.withdrawn for one in to_accept)
     path = reverse("agreement:withdraw") if withdrawn else reverse("agreement:accept", args=[to_accept[0].slug])

@@ -47,7 +47,7 @@ class Purpose:
 
 def purposes(language: str) -> list[Purpose]:
     """Return all purposes for which the site asks for consent, with their words in ``language`` (``kk`` or ``ru``), in
-    the order of the setting ``CONSENTS``. No query.
+    the order of the setting ``CONSENTS``. It makes no query.
     """
     stated = conf.get().CONSENTS.items()
     return [Purpose(name, language, consent.render(words, language)) for name, words in stated]
@@ -84,7 +84,7 @@ def give(user: SiteUser, answers: Iterable[tuple[str, str]]) -> None:
 
 def purpose_with_digest(name: str, digest: str) -> Purpose | None:
     """Return the purpose with that name, in the language whose current words have that digest; ``None`` if the site has
-    no such purpose, or if the digest is of other words. No query.
+    no such purpose, or if the digest is of other words. It makes no query.
     """
     return next((one for one in _wordings(name) if one.digest == digest), None)
 

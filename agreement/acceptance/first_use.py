@@ -31,7 +31,7 @@ def of_request(request: HttpRequest, *, days: int) -> list[FirstUse]:
     in force and no withdrawal has overtaken them, in the order in which they were recorded. The list is empty if nobody
     is signed in, or if another person acts in the name of the user.
 
-    No query of its own if nobody is signed in, else 1.
+    At most 1 query of its own, and none if nobody is signed in.
     """
     user: SiteUser = getattr(request, "user", None)
     if user is None or not user.is_authenticated or current_impersonation(request):

@@ -28,13 +28,16 @@ class Grace:
 
     @property
     def sentence(self) -> str:
-        """Sentences in the active language: the last day on which the user may accept, and what counts until then."""
+        """Sentences in the active language: the last day on which the user may accept, and that their earlier
+        acceptance counts until then.
+        """
         return sentence(self.until, self.displayed.edition.agreement.time_zone)
 
 
 def sentence(until: datetime, time_zone: str) -> str:
     """Sentences in the active language for a user who may go on until that moment: when the time to accept ends, and
-    that the earlier acceptance still counts until then. No query.
+    that the earlier acceptance still counts until then. ``time_zone`` is the name of the zone of that day. It makes no
+    query.
     """
     day = dates.last_day(until, active_language(), time_zone)
     return _("The time to accept ends: %(day)s. Until then, your earlier acceptance still counts.") % {"day": day}
@@ -45,8 +48,8 @@ def of_request(request: HttpRequest) -> list[Grace]:
     acceptance still counts, in the order of the slugs. The list is empty if nobody is signed in, or if the user is
     staff and the setting ``EXEMPT_STAFF`` is true.
 
-    No query of its own if no edition gives days to agree at this moment or nobody is signed in, else at most 1, and 1
-    more if the list is not empty.
+    It makes no query of its own if no edition gives days to agree at this moment or nobody is signed in; otherwise at
+    most 1, and 1 more if the list is not empty.
     """
     at, timelines = timezone.now(), current_timelines().agreements.values()
     in_grace = {timeline.key: timeline for timeline in timelines if timeline.gives_grace(at)}

@@ -44,8 +44,9 @@ class Impersonation:
         return str(getattr(self.officer, "pk", self.officer or ""))
 
     def log(self, request: HttpRequest, refused: str = "") -> None:
-        """Add an entry to the audit log. ``refused`` is the name of the page that was refused; ``""`` if none was. If
-        none was, and the last entry of this session is about the same user and officer, no entry is added.
+        """Add an entry to the audit log, which states that the officer acted in the name of the user. ``refused`` is
+        the name of the page that was refused to them; ``""`` if none was. If none was, and the last entry of this
+        session is about the same user and officer, no entry is added.
         """
         session, pair = getattr(request, "session", None), [str(self.user.pk), self.officer_key]
         if session is not None and not refused and session.get(LOGGED) == pair:
@@ -60,7 +61,8 @@ def current_impersonation(request: HttpRequest) -> Impersonation | None:
     signed in.
 
     The setting ``ACTING_AS`` is asked first. Then django-impersonate, django-hijack and django-loginas are recognised
-    by what they store in the session. At most 1 query of the app's own, for the account of the officer.
+    by what they store in the session. The result is also stored in the request, for :func:`carry_officer`. At most 1
+    query of the app's own, for the account of the officer.
     """
     user: SiteUser = getattr(request, "user", None)
     if user is None or not user.is_authenticated:
@@ -138,8 +140,9 @@ def carry_officer(sender: object, request: HttpRequest | None, user: SiteUser, *
 
 
 def note_officer(sender: object, request: HttpRequest | None, **kwargs: object) -> None:
-    """Receiver of ``user_logged_out``, which Django sends before it empties the session: look who acts, so that
-    :func:`carry_officer` knows it if another user is logged in by the same request.
+    """Receiver of ``user_logged_out``, which Django sends before it empties the session. It lets
+    :func:`current_impersonation` store in the request who acts, so that :func:`carry_officer` knows it if another user
+    is logged in by the same request.
     """
     if request is not None:
         current_impersonation(request)

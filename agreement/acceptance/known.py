@@ -121,23 +121,25 @@ class KnownAcceptances:
         self._lock = Lock()
 
     def session_accepted(self, session: str, required: Requirements) -> bool:
-        """Return whether this session is known to belong to a user who is known to have accepted everything."""
+        """Return whether the session with the key ``session`` is known to belong to a user who is known to fulfil
+        ``required``. ``False`` means only that the cache does not know it.
+        """
         # The gate calls this for each request, so the clock is read once.
         user, until = self._users.get(session, (None, 0.0))
         key, known_until = self._accepted.get(user, (None, 0.0))
         return required.cacheable and key == required.key and until > time.monotonic() < known_until
 
     def user_accepted(self, user: UserKey, required: Requirements) -> bool:
-        """Return whether this user is known to have accepted everything. ``False`` means only that the cache does not
-        know it.
+        """Return whether this user is known to fulfil ``required``. ``False`` means only that the cache does not know
+        it.
         """
         key, until = self._accepted.get(user, (None, 0.0))
         return required.cacheable and key == required.key and time.monotonic() < until
 
     def add(self, session: str | None, user: UserKey, required: Requirements) -> None:
         """Store that the session with the key ``session`` is that of this user. ``session=None`` means that no session
-        is stored, and a key longer than ``MAX_SESSION_KEY`` is not stored either. Store also that the user has accepted
-        everything, unless that is known already. Nothing is stored if ``required`` is not ``cacheable``.
+        is stored, and a key longer than ``MAX_SESSION_KEY`` is not stored either. Store also that the user fulfils
+        ``required``, unless that is known already. Nothing is stored if ``required`` is not ``cacheable``.
         """
         if not required.cacheable:
             return

@@ -93,7 +93,7 @@ _busy_until = 0.0
 
 
 def clear() -> None:
-    """Forget that a database was busy."""
+    """Forget that a database was found busy: at the next error it is asked again, even within ``BUSY_SECONDS``."""
     global _busy_until
     _busy_until = 0.0
 

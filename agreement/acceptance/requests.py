@@ -73,12 +73,12 @@ def opens_page(request: HttpRequest) -> bool:
 
 
 def is_htmx(request: HttpRequest) -> bool:
-    """Return whether htmx sent the request. It follows the header ``HX-Redirect`` of any response."""
+    """Return whether htmx sent the request. htmx follows the header ``HX-Redirect`` of any response."""
     return request.headers.get("HX-Request") == "true"
 
 
 def is_turbo_frame(request: HttpRequest) -> bool:
-    """Return whether a frame of Turbo sent the request. It follows redirects, and then needs an HTML page."""
+    """Return whether a frame of Turbo sent the request. Turbo follows redirects, and then needs an HTML page."""
     return "Turbo-Frame" in request.headers
 
 

@@ -43,7 +43,7 @@ class Comparison:
 
     @cached_property
     def redline(self) -> Redline:
-        """The redline of the texts in ``new.language``. No query if the process remembers it; a call that computes it
+        """The redline of the texts in ``new.language``. It makes no query if the process remembers it; otherwise it
         makes 1 query for each text that was not read with its edition. Raises ``ValueError`` if an edition has no
         digest.
         """
@@ -57,8 +57,8 @@ class Comparison:
     @property
     def summary(self) -> str:
         """The changes in words, in the language of the page, such as "4 clauses changed, 2 added."; "Nothing changed."
-        if there are none. If only the text in the other language changed, two sentences say so, and what changed there.
-        The words are in English if the page is not in Kazakh, Russian or English.
+        if there are none. If only the text in the other language changed, two sentences state that, and what changed in
+        it. The words are in English if the page is not in Kazakh, Russian or English.
         """
         old, new = self.old.edition, self.new.edition
         return redlines.sealed_summary(old, new, self.new.language, language=message_language())
@@ -72,9 +72,10 @@ class Comparison:
 
     @property
     def wordings(self) -> tuple[str, str]:
-        """What the two columns of the official comparative table contain, in words: "former wording" (or "wording in
-        force") and "new wording". If that is not true, because the new edition is older, was cancelled, or would change
-        one that was cancelled or is not in force yet, it is the state of each edition.
+        """The headings of the two columns of the official comparative table: "former wording" ("wording in force" if
+        the old edition is in force) and "new wording". If these would not be true, because the new edition is older or
+        was cancelled, or because the old one was cancelled or has not taken effect yet, they are the states of the two
+        editions, such as "in force".
         """
         old, new = self.sides
         backwards = new.state != State.DRAFT and (new.edition.number or 0) < (old.edition.number or 0)
@@ -105,8 +106,8 @@ class Comparison:
 
 @dataclass(frozen=True)
 class ComparisonRow:
-    """A row of the comparative table, with an id and with words for the page. :class:`agreement.text.redline.table.Row`
-    describes the kinds of rows.
+    """A row of the comparative table, with an id and with words for the page. It is about one changed unit (the kind
+    ``change``), one unchanged heading (``heading``) or one or more other unchanged units (``same``).
     """
 
     source: table.Row
@@ -136,12 +137,16 @@ class ComparisonRow:
 
     @property
     def place_id(self) -> str:
-        """The id of the place of a change in the page: "change-3" for the third. Every change has one."""
+        """The id of the place of a change in the page: "change-3" for the third. Every change has one; any other row
+        has "change-0", which the page does not use.
+        """
         return f"change-{self.source.place}"
 
     @property
     def short_name(self) -> str:
-        """The number of a section, clause or sub-clause, such as "2.3"; of another unit, its ``name``."""
+        """The number of a section, clause or sub-clause, if it consists of digits and dots, such as "2.3". For any
+        other unit, it is ``name``.
+        """
         unit = self.source.unit
         is_numbered = re.fullmatch(r"\d+(\.\d+)*", unit.number) and unit.kind in {"section", "clause", "subclause"}
         return unit.number if is_numbered else self.name
@@ -326,7 +331,8 @@ def marked_units(
     deleted units are yielded among them, at their places in the redline and without HTML.
 
     ``redline`` is a comparison of an earlier text with this document. If it is ``None``, no unit is marked and no
-    deleted unit is yielded. ``citations`` are the citations of the clauses by language and number.
+    deleted unit is yielded. ``citations`` are the citations of the clauses, ready to paste, by language and number
+    (``None``: there are none).
     """
     cited = citations or {}
     parts = iter(zip(document.units, document.parts, strict=True))

@@ -55,8 +55,9 @@ class Cancellation:
 
 def bars(editions: Sequence[EditionDates], at: datetime, zone: str) -> list[Bar]:
     """The bars of the last ``MAX_BARS`` of these editions that were not cancelled, with their states at that instant;
-    empty if fewer than two were not cancelled. ``editions`` are in the order of their effect. The widths do not depend
-    on ``at``, so that a page stays the same from one effect to the next.
+    empty if fewer than two were not cancelled. ``editions`` are in the order of their effect, and ``zone`` is the name
+    of the time zone of the days. The widths do not depend on ``at``, so that a page stays the same from one effect to
+    the next.
     """
     shown = _shown(editions)
     binding = max((index for index, edition in enumerate(shown) if edition.effective_from <= at), default=-1)
@@ -102,13 +103,18 @@ def cancellations(editions: Sequence[EditionDates]) -> list[Cancellation]:
 
 
 def _shown(editions: Sequence[EditionDates]) -> list[EditionDates]:
-    """The editions that the chart displays, in the order of their effect; none if there are fewer than two."""
+    """The editions that the chart displays: the last ``MAX_BARS`` of those that were not cancelled, in the order of
+    their effect. Empty if these are fewer than two.
+    """
     shown = [edition for edition in editions if edition.cancelled_at is None][-MAX_BARS:]
     return shown if len(shown) > 1 else []
 
 
 def _layout(shown: Sequence[EditionDates]) -> list[tuple[float, float]]:
-    """The left end and the width of the bar of each of these editions, in per cent."""
+    """The left end and the width of the bar of each of these editions, in per cent of the width of the chart. The last
+    bar is ``OPEN_WIDTH`` wide. The others are at least ``LEAST_WIDTH`` wide and share the rest in proportion to the
+    time from the effect of their edition to that of the next one.
+    """
     effects = [edition.effective_from for edition in shown]
     spans = [(later - earlier).total_seconds() for earlier, later in pairwise(effects)]
     room = 100 - OPEN_WIDTH - LEAST_WIDTH * len(spans)

@@ -1,5 +1,5 @@
-"""What other pages of the site display of agreements: an address, a sentence of validity, a quoted clause, a banner of
-new editions, the changes of an edition.
+"""What other pages of the site display of agreements: the path of a page, a sentence of validity, a quoted clause, a
+banner of new editions, the changes of an edition.
 
 A publication must not break a page. Therefore a mistake that depends on what is published, such as the number of a
 clause that the edition in force does not have, raises ``TemplateSyntaxError`` only while ``DEBUG`` is on, and never if
@@ -86,10 +86,10 @@ def agreement_path(slug: str = "", *, app: str | None = None) -> str:
     a public edition. If there is no such agreement, or if several have one, it is the path of the list of agreements.
     While ``DEBUG`` is on, several agreements without the setting raise ``TemplateSyntaxError``; while it is off, this
     is logged. A slug is not looked up: if no agreement has it, the page answers with the status 404. Raises
-    ``NoReverseMatch`` if the URL can't contain it.
+    ``NoReverseMatch`` if the URL can't contain the slug.
 
-    In each function here that has the parameter ``app``, it is passed to ``reverse()`` as ``current_app``: it is the
-    instance namespace of the page that contains the link. ``None`` means the default instance of the app's URLs.
+    In each function of this module that has the parameter ``app``, it is passed to ``reverse()`` as ``current_app``: it
+    is the instance namespace of the page that contains the link. ``None`` means the default instance of the app's URLs.
     """
     timeline = None if slug else _timeline("", timezone.now(), '{% agreement_url "SLUG" %}')
     slug = slug or (timeline.slug if timeline else "")
@@ -97,25 +97,30 @@ def agreement_path(slug: str = "", *, app: str | None = None) -> str:
 
 
 def notices_path(*, app: str | None = None) -> str:
-    """The path of the page with the notices to the signed-in user. No query."""
+    """The path of the page with the notices to the signed-in user. The function makes no query. ``app`` is the instance
+    namespace for ``reverse()``, as in :func:`agreement_path`.
+    """
     return _reverse("notices", app=app)
 
 
 def record_path(*, app: str | None = None) -> str:
-    """The path of the page with the record of the signed-in user. No query."""
+    """The path of the page with the record of the signed-in user. The function makes no query. ``app`` is the instance
+    namespace for ``reverse()``, as in :func:`agreement_path`.
+    """
     return _reverse("record", app=app)
 
 
 def validity_sentence(slug: str = "", *, report: Callable[[str], None] | None = None) -> str:
-    """Sentences in the active language: the number of an edition, and its
-    :attr:`~agreement.editions.display.DisplayedEdition.validity`. The edition is the one in force. If none is in force
-    and the site displays scheduled editions, it is the announced edition; ``""`` if there is none either.
+    """Sentences in the active language: the number of an edition, when it is in force or takes effect, and which
+    edition it replaced or will replace (:attr:`~agreement.editions.display.DisplayedEdition.validity`). The edition is
+    the one in force. If none is in force and the site displays scheduled editions, it is the announced edition; ``""``
+    if there is none either.
 
     Without a slug, ``DEFAULT_AGREEMENT`` is meant or, if this setting is empty, the site's only agreement. Agreements
     without a public edition are not considered. While ``DEBUG`` is on, an unknown slug, and a missing slug on a site
     with several agreements and without the setting, raise ``TemplateSyntaxError``. While it is off, they are logged,
-    and the result is ``""``. On a site without a public edition, the result is always ``""``. ``report`` is as in
-    :func:`cite_clause`.
+    and the result is ``""``. With ``report``, that function is called with the message instead. On a site without a
+    public edition, the result is always ``""``.
     """
     at = timezone.now()
     timeline = _timeline(slug, at, '{% agreement_validity "SLUG" %}', report)
@@ -143,6 +148,7 @@ def cite_clause(
 
     With ``report``, that function is called with the message instead, and nothing is raised or logged for a missing
     clause or agreement. A page that an editor writes uses :func:`log_once`, because ``DEBUG`` should not break it.
+    ``app`` is the instance namespace for ``reverse()``, as in :func:`agreement_path`.
     """
     if not isinstance(number, str):
         msg = f'{number!r} is not a string. Write the number of the clause in quotes: {{% agreement_clause "2.10" %}}.'
@@ -167,9 +173,9 @@ def cite_clause(
 
 
 def clause_numbers(slug: str) -> tuple[str, ...]:
-    """The numbers of the units in the edition in force of that agreement, such as ``("1", "1.1", "1.2")``: sections,
-    clauses, sub-clauses, items and appendices, in the order of the text that the page displays. Each is a number that
-    :func:`cite_clause` finds. Empty if no edition is in force.
+    """The numbers of the units in the edition in force of the agreement with that slug, such as ``"1"`` and ``"1.1"``:
+    sections, clauses, sub-clauses, items and appendices, in the order of the text that the page displays. Each is a
+    number that :func:`cite_clause` finds. Empty if no edition is in force, or if no agreement has that slug.
     """
     at = timezone.now()
     timeline = current_timelines().agreements.get(slug)
@@ -182,7 +188,7 @@ def clause_numbers(slug: str) -> tuple[str, ...]:
 def ready_citations(displayed: DisplayedEdition, language: str, address: str) -> dict[str, str]:
     """The citations of the clauses of the edition, ready to paste, by their numbers. Each has the title and the number
     of the edition, when it is or was in force, the name of the clause, and its address, in ``language`` (``kk`` or
-    ``ru``). ``address`` is the permanent address of the edition. If the edition was read with its texts, no query.
+    ``ru``). ``address`` is the permanent URL of the edition. If the edition was read with its texts, no query is made.
     """
     shown = replace(displayed, language=language)
     with translation.override(language):
@@ -215,7 +221,8 @@ def banner_editions(slug: str = "", *, days: int = 10, app: str | None = None) -
     scheduled editions. An announced edition is contained also if it is the first one.
 
     The agreements are in the order of their slugs. With a slug, only that agreement is considered. For an unknown slug
-    the list is empty; nothing is raised or logged.
+    the list is empty; nothing is raised or logged. ``app`` is the instance namespace for ``reverse()``, as in
+    :func:`agreement_path`.
     """
     at = timezone.now()
     agreements = current_timelines().agreements
@@ -247,9 +254,12 @@ class CitedChanges:
 
 
 def cite_changes(slug: str, number: int | None = None, *, app: str | None = None) -> CitedChanges | None:
-    """The changes that the edition with that number made; without a number, the edition in force. ``None`` if there is
-    no such edition that anyone may read, or if it replaced no edition. At most 1 query for each of the two editions,
-    and none if the process remembers them.
+    """The changes that the edition with that number makes, of the agreement with that slug; without a number, those of
+    the edition in force. ``None`` if there is no such agreement, if it has no such edition that anyone may read, or if
+    the edition has no predecessor. ``app`` is the instance namespace for ``reverse()``, as in :func:`agreement_path`.
+
+    At most 1 query for each of the two editions, and none if the process remembers them, apart from the queries of
+    :func:`agreement.editions.timeline.current_timelines`.
     """
     at = timezone.now()
     timeline = current_timelines().agreements.get(slug)
@@ -302,7 +312,8 @@ def _display(timeline: Timeline, dated: EditionDates, at: datetime) -> Displayed
 @lru_cache(maxsize=16)
 def _sealed(dated: EditionDates, time_zone: str) -> Edition:
     """The edition with these dates, with its agreement. 1 query if it is not remembered; the 16 that were used last are
-    remembered. ``time_zone`` is only a part of the key, so that a remembered agreement has the present one.
+    remembered. ``time_zone`` is only a part of the key of the cache, so that a remembered agreement has its present
+    time zone.
     """
     found: Edition = Edition.objects.select_related("agreement").get(pk=dated.pk)
     return found
@@ -312,7 +323,8 @@ def _sealed(dated: EditionDates, time_zone: str) -> Edition:
 @lru_cache(maxsize=256)
 def _quoted(dated: EditionDates, time_zone: str, language: str, number: str, page: str) -> Quote | None:
     """The unit with that number in ``language`` (the first, if several have it); ``None`` if the edition has none.
-    ``page`` is the path of the page of the edition, to which links to clauses in the quotation lead.
+    ``page`` is the path of the page of the edition, to which links to clauses in the quotation lead. ``time_zone`` is
+    that of the agreement.
     """
     return quote(clauses.parse(_sealed(dated, time_zone).text(language).body), number, page)
 
@@ -346,8 +358,9 @@ def _empty_citation(number: str, *, path: str, displayed: DisplayedEdition | Non
 
 
 def _reverse(name: str, *args: object, app: str | None) -> str:
-    """The path of a page of the app in the active language or, if the site has no such page in it, in the first of its
-    languages that has one. Raises ``NoReverseMatch`` if none has.
+    """The path of the page of the app with that URL name, such as ``edition``, in the active language or, if the site
+    has no such page in that language, in the first of its languages that has one. ``args`` are the arguments of the
+    path, and ``app`` is passed to ``reverse()`` as ``current_app``. Raises ``NoReverseMatch`` if no language has one.
     """
     for language in (translation.get_language(), *dict(settings.LANGUAGES)):
         with translation.override(language), suppress(NoReverseMatch):

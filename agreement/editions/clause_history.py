@@ -74,8 +74,8 @@ class ClauseHistory:
 
     @property
     def wording(self) -> Wording:
-        """The wording of the edition that the history was asked for, in which the clause has the number that
-        was given.
+        """The wording of the edition for which :func:`clause_history` was called. In that edition the clause has the
+        number with which the function was called.
         """
         return self.wordings[self.present]
 
@@ -107,8 +107,8 @@ def clause_history(editions: Sequence[DisplayedEdition], place: int, number: str
     ``editions`` are sealed editions of one agreement, in the order of their numbers and with their texts in one
     language. Do not give cancelled editions, which changed nothing. The clause is followed from each edition to the
     next one, and back: until an edition deleted it, and back to the edition that added it. A unit with the same number
-    and the same words is the same clause; otherwise the redline of the two editions decides. No query if the editions
-    were read with their texts.
+    and the same words is the same clause; otherwise the redline of the two editions decides. No query is made if the
+    editions were read with their texts.
     """
     start = editions[place]
     unit = next((unit for unit in start.document.units if number and unit.number == number), None)
@@ -131,8 +131,9 @@ def clause_history(editions: Sequence[DisplayedEdition], place: int, number: str
 
 
 def other_holders(editions: Sequence[DisplayedEdition], history: ClauseHistory) -> list[DisplayedEdition]:
-    """The editions in which another clause has the number that the history was asked for. Of several such editions in a
-    row, the result has the last one. ``editions`` are those that the history was made from.
+    """The editions in which another clause has the number with which :func:`clause_history` was called for this
+    history. Of several such editions in a row, the result has the last one. ``editions`` are those with which it was
+    called.
     """
     number = history.wording.number
     numbers = {edition.edition.number: wording.number for wording in history.wordings for edition in wording.editions}
@@ -167,8 +168,9 @@ def _counterpart(known: _Step, other: _Step, *, forwards: bool) -> Clause | None
 
 
 def _wordings(steps: Iterable[_Step]) -> Iterator[Wording]:
-    """Yield the wordings. Neighbouring steps become one wording if their units have the same words, labels and numbers,
-    or if the redline of the two editions has no change of them.
+    """Yield the wordings of one clause, whose steps are given in the order of the editions. Neighbouring steps become
+    one wording if their units have the same words, labels and numbers, or if the redline of the two editions has no
+    change of them.
     """
     steps = list(steps)
     redline: Redline | None = None
@@ -189,8 +191,8 @@ def _wording(group: list[_Step], redline: Redline | None) -> Wording:
 
 
 def _changes(old: _Step, new: _Step) -> tuple[Change, ...]:
-    """The changes of the units of this clause; empty if all of them are unchanged. A unit that was moved into the
-    clause or out of it is among them.
+    """The changes from ``old`` to ``new`` of all units of this clause, unchanged units included; empty if all of them
+    are unchanged. A unit that was moved into the clause or out of it is among them.
     """
     redline = redlines.sealed_redline(old.edition.edition, new.edition.edition, new.edition.language)
     olds, news = ({unit.start for unit in step.units} for step in (old, new))

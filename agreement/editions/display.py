@@ -51,8 +51,8 @@ class DisplayedEdition:
     @classmethod
     def from_timeline(cls, edition: Edition, timeline: Timeline, at: datetime) -> DisplayedEdition:
         """The edition as it is displayed at that instant. ``edition`` must be in the timeline, which determines its
-        state, its predecessor and its successor. ``language`` is the result of :func:`text_language` at this call. No
-        query.
+        state, its predecessor and its successor. ``language`` is the result of :func:`text_language` at this call. It
+        makes no query.
         """
         dated = next(dated for dated in timeline.editions if dated.pk == edition.pk)
         state, successor = timeline.state(dated, at), timeline.successor(dated)
@@ -105,8 +105,8 @@ class DisplayedEdition:
 
     @property
     def summary_heading(self) -> str:
-        """The heading of the summary: the summary of a first edition states no changes, and an announced edition has
-        changed nothing yet.
+        """The heading of the summary, in the active language: "In short" if the edition has no predecessor, because the
+        summary then states no changes; "What will change" if it is announced; otherwise "What changed".
         """
         if self.predecessor is None:
             return _("In short")
@@ -114,15 +114,16 @@ class DisplayedEdition:
 
     @property
     def is_news(self) -> bool:
-        """Is the edition announced, or did it take effect less than ``NEW`` ago, and is it in force?"""
+        """Is the edition announced, or is it one in force that took effect less than ``NEW`` ago?"""
         since = self.edition.effective_from
         recent = self.state == State.IN_FORCE and since is not None and self.at - since < NEW
         return self.state == State.SCHEDULED or recent
 
     @property
     def brief(self) -> str:
-        """``interval`` as one short line without a full stop: it has days, and no times and zones. For an edition in
-        force it does not state the end. The edition must have a moment of effect.
+        """One short line without a full stop and without times: the day from which the edition is in force, or on which
+        it takes effect. For a superseded edition it also states the day until which it was in force, and for a
+        cancelled one that it was cancelled. The edition must have a moment of effect.
         """
         at, successor = self.edition.effective_from, self.successor
         if self.state in {State.SCHEDULED, State.CANCELLED}:
@@ -147,8 +148,9 @@ class DisplayedEdition:
 
     @property
     def validity(self) -> str:
-        """One or two sentences: ``interval`` and, if there is a predecessor, the number of the edition that it replaced
-        or will replace. For a cancelled edition, it is ``interval`` alone. The edition must have a moment of effect.
+        """One or two sentences: :attr:`interval`, which states when the edition is or was in force, and, if there is a
+        predecessor, the number of the edition that it replaced or will replace. For a cancelled edition, it is
+        ``interval`` alone. The edition must have a moment of effect.
         """
         predecessor = self.predecessor
         replaced = {
@@ -162,11 +164,11 @@ class DisplayedEdition:
 
     @property
     def interval(self) -> str:
-        """A sentence that states from when the edition is or was in force, or when it takes effect, without seconds,
-        and names a zone once. It states the end
-        for a superseded edition, and for an edition in force that has a ``successor``. For a cancelled edition, it
-        states when that was to take effect and that it was cancelled, but not when it was cancelled. The edition must
-        have a moment of effect.
+        """A sentence that states from when the edition is or was in force, or when it takes effect: the day, the time
+        without seconds, and the zone. It states the end for a superseded edition, and for an edition in force that has
+        a ``successor``. If both moments have the same zone, it names the zone once. For a cancelled edition, it states
+        when that was to take effect and that it was cancelled, but not when it was cancelled. The edition must have a
+        moment of effect.
         """
         edition = self.edition
         values = self._moment("since", edition.effective_from, "from")
@@ -203,7 +205,9 @@ class DisplayedEdition:
 
     @property
     def prevails(self) -> str:
-        """The sentence in the active language that names the prevailing one; ``""`` if the edition states none."""
+        """The sentence in the active language that names the prevailing language of the edition; ``""`` if the edition
+        states none.
+        """
         return {
             "kk": _("Where the texts differ, the Kazakh text prevails."),
             "ru": _("Where the texts differ, the Russian text prevails."),

@@ -21,13 +21,13 @@ _WIDTHS = (5, 19, 38, 38)
 
 
 def edition_file(displayed: DisplayedEdition, address: str) -> bytes:
-    """The Word file with the edition in one language. ``address`` is its permanent address."""
+    """The Word file with the edition in ``displayed.language``. ``address`` is the permanent URL of the edition."""
     return writer.edition_file(_sheet(displayed, address), displayed.edition.text(displayed.language).body)
 
 
 def bilingual_file(displayed: DisplayedEdition, address: str) -> bytes:
-    """The Word file with the edition in Kazakh and Russian beside each other. ``address`` is that of its page in both
-    languages.
+    """The Word file with the edition in Kazakh and Russian beside each other. ``address`` is the URL of its page in
+    both languages.
     """
     bodies = {code: displayed.edition.text(code).body for code in languages.LANGUAGES}
     return writer.bilingual_file(_sheet(displayed, address), bodies)
@@ -36,7 +36,7 @@ def bilingual_file(displayed: DisplayedEdition, address: str) -> bytes:
 def changes_file(compared: Comparison, address: str) -> bytes:
     """The Word file with the changes from the old edition to the new one as tracked changes. Their author is the title
     of the new edition. Their date is the moment of its publication or, if it is not published, the moment at which it
-    is displayed. ``address`` is that of the page with these changes.
+    is displayed. ``address`` is the URL of the page with these changes.
     """
     old, new = compared.sides
     return writer.changes_file(
@@ -51,7 +51,7 @@ def changes_file(compared: Comparison, address: str) -> bytes:
 
 def table_file(compared: Comparison, address: str) -> bytes:
     """The Word file with the comparative table of both editions, as the page displays it side by side. ``address`` is
-    that of the page.
+    the URL of the page.
     """
     head = writer.Row(
         (

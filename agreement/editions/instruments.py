@@ -39,8 +39,8 @@ class Instrument:
 
     @cached_property
     def operations(self) -> tuple[Operation, ...]:
-        """The operations that make the text of ``new`` from that of ``old``. No query if the editions were read with
-        their texts.
+        """The operations that make the text of ``new`` from that of ``old``. No query is made if the editions were
+        read with their texts.
         """
         if self.old.digest and self.new.digest:
             return amend(redlines.sealed_redline(self.old, self.new, self.language))
@@ -54,7 +54,9 @@ class Instrument:
 
     @cached_property
     def changes_words(self) -> bool:
-        """Does the instrument have a point? If not, the two texts differ at most in their formatting."""
+        """Does the instrument have a point, which is an instruction to change words or numbers? If not, the two texts
+        differ at most in their formatting.
+        """
         return any(operation.kind != "formatting" for operation in self.operations)
 
     @property
@@ -98,8 +100,9 @@ class Instrument:
         return write_instrument(self.paragraphs, language=self.language, at=self.new.published_at)
 
     def to_json(self) -> dict[str, Any]:
-        """The operations as data, with the sentence of each except ``formatting``, the title of the instrument (``""``
-        without a point), and the SHA-256 of both texts.
+        """A dictionary for JSON: ``operations``, each with its ``sentence`` unless it is of the kind ``formatting``;
+        the ``title`` of the instrument (``""`` without a point); and the SHA-256 of the old text (``from_sha256``) and
+        of the new one (``sha256``).
         """
         sentences = iter(wording.points(self.operations, self.language))
         digests = [manifest.sha256(edition.text(self.language).body) for edition in (self.old, self.new)]

@@ -1,7 +1,7 @@
 """PDF files of editions and of instruments of amendment, made by WeasyPrint. :func:`is_available` says which text can
 have one.
 
-The renderer gets an HTML page and one stylesheet. It opens no address and no file that these name.
+The renderer gets an HTML page and one stylesheet. It opens no URL and no file that these name.
 """
 
 from __future__ import annotations

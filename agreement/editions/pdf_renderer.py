@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 
 
 def render(page: str, style: str) -> bytes:
-    """The PDF of an HTML page. ``page`` is the HTML itself, and ``style`` the text of a stylesheet. No address and no
+    """The PDF of an HTML page. ``page`` is the HTML itself, and ``style`` the text of a stylesheet. No URL and no
     file that these name is opened; its content is missing from the PDF. Raises ``ImportError`` if WeasyPrint is not
     installed, and ``OSError`` if it does not find Pango.
     """
@@ -28,7 +28,7 @@ def render(page: str, style: str) -> bytes:
 
 
 def _closed_fetcher() -> Any:
-    """A fetcher for WeasyPrint that refuses to open any address."""
+    """A fetcher for WeasyPrint that refuses to open any URL, also that of a file."""
     from weasyprint.urls import URLFetcher, URLFetchingError
 
     class Nothing(URLFetcher):  # type: ignore[misc]  # The package has no types.

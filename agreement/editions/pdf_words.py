@@ -31,8 +31,10 @@ _one_at_a_time = Lock()
 
 
 def read_pages(content: bytes) -> list[str]:
-    """The texts of the pages of a PDF file. Empty if it has no words, as a scanned one, if it can't be read within the
-    limits of this module, if other files are read for ``MAX_WAIT_SECONDS``, or without pypdf.
+    """The texts of the first ``MAX_PAGES`` pages of a PDF file. If these have more than ``MAX_CHARACTERS`` characters,
+    the rest of the pages is left out. Empty if the file has no words, as a scanned one, if it can't be read within
+    ``MAX_SECONDS`` and ``MAX_MEMORY``, if this process reads other files for all of ``MAX_WAIT_SECONDS``, or if pypdf
+    is not installed.
     """
     if find_spec("pypdf") is None or not _one_at_a_time.acquire(timeout=MAX_WAIT_SECONDS):
         return []
@@ -58,7 +60,8 @@ def read_pages(content: bytes) -> list[str]:
 def split_margins(pages: list[str]) -> tuple[str, list[str]]:
     """The text of these pages without their headers and footers, and the lines of these headers and footers, each once.
     A header or footer is a line that stands among the first or last ``MARGIN_LINES`` lines of every page. The numbers
-    in it may differ. One page has none.
+    in it may differ; the returned lines are those of the first page. Pages without words are ignored. If only one page
+    has words, there is no header or footer.
     """
     split = [[line for line in page.splitlines() if line.strip()] for page in pages]
     split = [lines for lines in split if lines]

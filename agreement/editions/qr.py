@@ -1,4 +1,4 @@
-"""QR codes of addresses, as SVG."""
+"""QR codes of URLs, as SVG."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from django.utils.safestring import SafeString, mark_safe
 
 
 def svg(address: str) -> SafeString:
-    """The QR code of an address as an ``svg`` element, dark on white with its margin, without a size. ``""`` if the
-    package segno, which the extra ``pdf`` installs, is missing. It has no style and no script, so that any content
-    security policy allows it.
+    """The QR code of a URL, given as ``address``, as an ``svg`` element, dark on white with its margin, without a size.
+    ``""`` if the package segno, which the extra ``pdf`` installs, is missing. It has no style and no script, so that
+    any content security policy allows it.
     """
     if find_spec("segno") is None:
         return SafeString("")

@@ -69,9 +69,9 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """How a text is like the body of an edition in one language. ``digest`` is that of the edition. ``runs`` are the
-    differences; it is empty if ``likeness`` is ``same`` or ``part``. If a text has passages of several bodies, only the
-    first match has runs: what stands in none of the bodies is added.
+    """How a text is like the body of an edition in one language. ``digest`` is that of the edition. ``runs`` turn the
+    body into the text, without the middle of long runs; it is empty if ``likeness`` is ``same`` or ``part``. If a text
+    has passages of several bodies, only the first match has runs: what stands in none of the bodies is added.
     """
 
     digest: str
@@ -142,8 +142,9 @@ def matches(text: str, candidates: Iterable[Candidate]) -> list[Match]:
 
 
 def _composed(text: str, bodies: Sequence[_Body], *, alone: bool) -> list[Match]:
-    """The matches of a text that was put together from pieces of several of these bodies; empty if it was not. If
-    ``alone`` is true, pieces of one body are enough, and one of them must have ``FEWEST_PIECE_WORDS`` words.
+    """The matches of a text that was put together from pieces of several of these bodies; empty if it was not, or if
+    it has more than ``MAX_PIECES`` pieces. If ``alone`` is true, pieces of one body are enough, and one of them must
+    have ``FEWEST_PIECE_WORDS`` words.
     """
     lines = [line for line in _PIECE.split(_normalised(text)) if _words(line)]
     if len(lines) > MAX_PIECES:
@@ -231,7 +232,7 @@ def _compared(body: str, text: str) -> list[Run]:
 
 def _displayed(runs: Sequence[Run]) -> tuple[Run, ...]:
     """The runs as a page displays them: neighbours of one kind in one run, and long runs without their middle. If the
-    new text has less than half the length of the old one, the long passages that it does not contain are left out.
+    new text has less than half the length of the old one, ``…`` replaces the long passages that it does not contain.
     """
     old, new = (sum(len(run.text) for run in runs if run.kind != kind) for kind in ("insert", "delete"))
     if 2 * new < old:
@@ -251,9 +252,10 @@ def _without_middle(text: str) -> str:
 
 
 def readable(text: str) -> str:
-    """The words that a person reads in a text: of a letter in the format of mail (``.eml``) and of an HTML page without
-    the markup, and of JSON its strings. Any other text, and one of more than ``MAX_CHARACTERS`` characters in which
-    nothing can be found anyway, is returned as it is, except that a letter may be longer because of its encoding.
+    """The words that a person reads in a text: of a letter in the format of mail (``.eml``) and of an HTML page those
+    without the markup, and of JSON its strings. Any other text is returned as it is, and so is a letter or JSON that
+    can't be read. HTML and JSON of more than ``MAX_CHARACTERS`` characters are returned as they are too. A letter may
+    be longer because of its encoding.
     """
     if _MAIL.match(text):
         return _letter(text) or text
@@ -270,7 +272,9 @@ def readable(text: str) -> str:
 
 
 def _letter(text: str) -> str:
-    """The text of a letter in the format of mail: its plain part and its HTML part. ``""`` if it can't be read."""
+    """The text of a letter in the format of mail: its text parts, and of an HTML part what is visible. ``""`` if the
+    letter can't be read.
+    """
     found = []
     try:
         message = message_from_bytes(text.encode(), policy=policy.default)
@@ -313,9 +317,8 @@ def _visible(body: str) -> str:
 
 def _normalised(text: str) -> str:
     """The text with composed letters, without soft hyphens, with single spaces and without empty lines. Marks of
-    headings and of bold words in Markdown are removed. A number or a
-    letter with a bracket at the beginning of a line is separated from a letter that directly follows: ``1.1.Text``
-    becomes ``1.1. Text``.
+    headings and of bold words in Markdown are removed. A number, or a letter with a bracket, at the beginning of a line
+    is separated from a letter that directly follows: ``1.1.Text`` becomes ``1.1. Text``.
     """
     text = _MARK.sub("", text)
     text = _GLUED.sub(r"\1 ", unicodedata.normalize("NFC", text).replace("\xad", ""))

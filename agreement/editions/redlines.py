@@ -79,9 +79,10 @@ def sealed_redline(old: Edition, new: Edition, language: str) -> Redline:
     """The redline from the sealed edition ``old`` to the sealed edition ``new``. ``language`` is that of the compared
     texts, ``kk`` or ``ru``.
 
-    No query if the process remembers the redline. A call that computes it makes 1 query for each text that was not read
-    with its edition. Threads that need the same redline at the same time compute it once; the others wait. Raises
-    ``ValueError`` if either edition has no digest. A draft has none, unless it is previewed as if it were published.
+    It makes no query if the process remembers the redline. A call that computes it makes 1 query for each text that was
+    not read with its edition. Threads that need the same redline at the same time compute it once; the others wait.
+    Raises ``ValueError`` if either edition has no digest. A draft has none, unless it is previewed as if it were
+    published.
     """
     if not (old.digest and new.digest):
         msg = "Only sealed editions can be compared here: a draft has no digest."

@@ -31,8 +31,8 @@ def cited_clauses(agreement: Agreement, *, alone: bool | None = None) -> dict[st
     templates, in the order of the numbers as text.
 
     A tag that names no agreement counts if ``DEFAULT_AGREEMENT`` is this one or, while that setting is empty, if no
-    other agreement has a published edition. ``alone`` says whether that is so; ``None``: 1 query finds it out. A tag
-    whose number or agreement is a variable does not count.
+    other agreement has a published edition. While the setting is empty, ``alone`` states whether no other agreement has
+    one; with ``None``, 1 query finds it out. A tag whose number or agreement is a variable does not count.
     """
     slug, default = agreement.slug, conf.get().DEFAULT_AGREEMENT
     if default:
@@ -72,7 +72,9 @@ def _folders() -> Iterator[Path]:
 
 
 def _loaders(loaders: Iterable[Any]) -> Iterator[Iterable[str]]:
-    """Yield the folders of each loader, also of those in a loader that caches. A loader without folders is left out."""
+    """Yield the folders of each template loader, also of those in a loader that caches. A loader without folders is
+    left out.
+    """
     for loader in loaders:
         if inner := getattr(loader, "loaders", None):
             yield from _loaders(inner)

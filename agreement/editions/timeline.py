@@ -118,7 +118,9 @@ class Timeline:
         return succession.grace_ends_at(edition, self.editions) if by_confirmation else None
 
     def gives_grace(self, at: datetime) -> bool:
-        """Is at that instant an acceptance sufficient that does not count for the edition in force?"""
+        """Is an acceptance that does not count for the edition in force nevertheless sufficient at that instant,
+        because users still have days to agree? ``False`` if no edition is in force.
+        """
         edition = self.in_force(at)
         return edition is not None and self.sufficient_editions(edition, at) != self.counting_editions(edition)
 

@@ -86,10 +86,10 @@ def stamp(edition: Edition) -> TimeStamp:
 
 
 def _request_stamp(authority: str, query: bytes) -> bytes:
-    """Return the response of the authority (RFC 3161 §3.4). ``authority`` is its address, and ``query`` the encoded
+    """Return the response of the authority (RFC 3161 §3.4). ``authority`` is its URL, and ``query`` the encoded
     request. Raises ``OSError`` or ``HTTPException`` if the authority can't be reached, does not answer in time or
-    answers with an error, and ``ValueError`` if the response is longer than ``MAX_ANSWER_BYTES`` or the address is not
-    HTTP.
+    answers with an error, and ``ValueError`` if the response is longer than ``MAX_ANSWER_BYTES`` or the URL is not of
+    HTTP or HTTPS.
     """
     if urlsplit(authority).scheme not in {"http", "https"}:
         raise ValueError(f"{authority!r} is not an HTTP address")

@@ -25,8 +25,8 @@ def find_user_key(written: str) -> UserKey:
     """Return the primary key of the user whose name, e-mail address or key a person has written. A prefix may state
     that a name or a key is meant: ``name:`` or ``key:``. Without a prefix the text can be any of the three. A key must
     be written exactly as Python prints it: without spaces, leading zeros or a plus sign, and with no other digits than
-    ASCII. Only a UUID may be in capital letters, and its hyphens may be missing. The case of letters of an address does
-    not matter.
+    ASCII. Only a UUID may be in capital letters, and its hyphens may be missing. The case of letters of an e-mail
+    address does not matter.
 
     If no user has that name, a text that can be a key is returned as a key, even if no such account exists, because the
     account may be deleted. Raises ``ValidationError`` with one of three codes: ``several`` (several users have that
@@ -36,7 +36,7 @@ def find_user_key(written: str) -> UserKey:
     deleted account.
 
     At most 1 query, 1 more for a text with ``@``, and up to 6 more if a user has that name and it could also be the key
-    of another user. No query with the prefix ``key:``.
+    of another user. No query is made with the prefix ``key:``.
     """
     found = _find_user_keys([written], by_address=True)[written]
     if isinstance(found, ValidationError):
@@ -69,8 +69,10 @@ def _find_user_keys(written: Iterable[str], *, by_address: bool) -> dict[str, Us
 
 
 def _choose(text: str, with_name: list[UserKey], key: UserKey, known: set[UserKey]) -> UserKey | ValidationError:
-    """Return the key that is meant by a text without its prefix, or an error. ``with_name`` are the keys of the users
-    with that name, ``key`` is the key that the text can be, and ``known`` contains it if it is that of a known user.
+    """Return the primary key that is meant by a text without its prefix, or the error if it is not certain. The error
+    is not raised. ``with_name`` are the keys of the users with that name or e-mail address, and ``key`` is the key that
+    the text can be (``None``: it can't be one). ``known`` contains ``key`` if an account has it, or a deleted account
+    had it about which the app has records.
     """
     params = {"name": text if len(text) <= MAX_QUOTED else f"{text[:MAX_QUOTED]}…"}
     if len(with_name) > 1:

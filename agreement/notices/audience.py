@@ -78,8 +78,8 @@ def count_by_language(users: QuerySet[Model]) -> dict[str, int]:
 
 def count_recipients(notice: Notice, channel: str, *, up_to: int) -> int:
     """Return how many users of the audience the notice concerns in this channel, counting at most ``up_to``. The notice
-    of a cancellation need not be saved; its edition may be changed in memory to a cancelled one. At most 3 queries if
-    the edition is loaded; one of them may read the whole audience.
+    of a cancellation need not be saved, and its edition need be cancelled only in memory. At most 3 queries if the
+    edition is loaded; one of them may read the whole audience.
     """
     return _recipients(conf.audience().order_by(), notice, channel)[:up_to].count()
 

@@ -58,8 +58,8 @@ def _connection() -> BaseDatabaseWrapper:
 
 def record_outcomes() -> None:
     """Record the outcomes of this process that could not be written to the database when they occurred, or that the
-    database may have lost. No query if there are none. An outcome is dropped if the delivery no longer waits with the
-    lease of this process.
+    database may have lost. It makes no query if there are none. An outcome is dropped if the delivery no longer waits
+    with the lease of this process.
 
     It is called before deliveries are claimed. Otherwise, while the database does not answer or its disk is full, users
     would be sent the same message again and again. If the database raises an error again, the error is raised, and the
@@ -317,7 +317,7 @@ class Batch:
         channel prepares the ``following`` one (``None``: this is the last one) before the outcome is recorded. Then the
         doubtful refusals before it become final.
 
-        If the channel refuses the message, the delivery fails; a doubtful refusal is kept in :attr:`doubtful`. After
+        If the channel refuses the message, the delivery fails; a doubtful refusal is stored in :attr:`doubtful`. After
         any other exception, :meth:`postpone` is called, except after ``Unavailable`` without ``tried``: then nothing is
         recorded. Raises ``Unavailable`` if the channel raises it, or if :meth:`count_deferral` does.
         """
@@ -446,8 +446,8 @@ class Batch:
 
 
 def account_dates(users: Collection[UserKey]) -> dict[UserKey, datetime | None]:
-    """When the accounts of these users were created, by user key; empty if the site does not know this. 1 query, or
-    none if the site does not know it.
+    """Return when the accounts of these users were created, by the primary key of the user. The result is empty, and no
+    query is made, if the user model does not record this (:func:`agreement.conf.user_created_at`). Otherwise 1 query.
     """
     if (created_at := conf.user_created_at()) is None:
         return {}

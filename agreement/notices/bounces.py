@@ -179,8 +179,8 @@ def _comparable(address: str) -> str:
 
 
 def _unicode_domain(address: str) -> str:
-    """The address with its domain in Unicode, as a user may write it; unchanged if the domain can't be converted.
-    ``address`` contains an ``@``.
+    """The e-mail address with its domain in Unicode, as a user may write it; unchanged if the domain can't be
+    converted. ``address`` contains an ``@``.
     """
     local, _at, domain = address.rpartition("@")
     try:
@@ -190,7 +190,9 @@ def _unicode_domain(address: str) -> str:
 
 
 def unmatched(source: str, cause: str, *, dry_run: bool = False) -> MailOutcome:
-    """Log that a returned letter can't be matched, unless ``dry_run``, and return that outcome."""
+    """Log that a returned letter can't be matched, unless ``dry_run`` is true. Return ``MailOutcome.UNMATCHED``. In the
+    log, ``source`` names the mail or the mail service, and ``cause`` is the reason.
+    """
     if not dry_run:
         logger.warning("N115 a returned letter from %s can't be matched: %s", source, cause)
     return MailOutcome.UNMATCHED

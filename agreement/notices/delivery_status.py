@@ -58,8 +58,8 @@ class DeliveryReport:
     list_ids: tuple[str, ...]
     """The values of ``List-Id`` of the returned letter, as far as the mail contains them."""
     returned_to: str
-    """The text in which the address stands to which the letter was returned: the header of the mail, and the
-    ``Return-Path`` of the letter.
+    """A text that contains the address to which the letter was returned, if the mail names it: the values in the header
+    of the mail, and those of ``Return-Path`` of the letter.
     """
     at: datetime | None
     """The date of the mail; ``None`` if it states none that can be read."""

@@ -105,7 +105,7 @@ def _in_flight(notice: Notice) -> DeliveryQuerySet:
 def compose_texts(notice: Notice, counts: DeliveryCounts | None = None) -> None:
     """Compose and seal, in each channel, the texts of the notice that compare its edition with the one that
     :func:`agreement.models.knowledge.base_number` returns. If there is none, or for a notice that describes no changes,
-    these texts compare nothing. Texts that are sealed already are kept.
+    these texts compare nothing. Texts that are sealed already are not composed again.
 
     The texts that compare with another edition are composed when they are sent. If a channel raises an error, the error
     is logged and added to the faults of ``counts``, if given; the missing texts of that channel are composed when they

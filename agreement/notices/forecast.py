@@ -54,10 +54,10 @@ def forecast(
 
     The sending begins when the notice is due, the channel has no outage, and the rate limits, which also count the
     messages sent before, allow a message. The forecast assumes that the deliveries which wait in the channel now are
-    sent after that moment, and before those of the new notice. Not counted are those of paused notices, those that are
-    to be skipped at ``at``, and those of notices about editions of the agreement with the primary key ``agreement``,
-    which the new notice overtakes; its notices of cancellations and breaches are counted. If ``agreement`` is ``None``,
-    no notice is overtaken. ``notice_days`` is used for :attr:`Forecast.before_notice` only.
+    sent after that moment, and before those of the new notice. It does not count those of paused notices, those that
+    are to be skipped at ``at``, and those that the new notice overtakes: the deliveries of notices about new editions
+    of the agreement with the primary key ``agreement``, and of reminders about them. If ``agreement`` is ``None``, no
+    notice is overtaken. ``notice_days`` is used for :attr:`Forecast.before_notice` only.
 
     At most 4 queries, and 1 for each notice with deliveries that wait in the channel. None of them counts rows of the
     ledger.
@@ -87,8 +87,8 @@ def forecast(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipients:
-    """The number of users to whom a channel would send a notice now. For a large audience the numbers may be those of
-    an earlier notice. "The audience" below may also be the users that :func:`recipients` was given.
+    """The number of users to whom a channel would send a notice now (``total``). For a large audience the numbers may
+    be those of an earlier notice. "The audience" below may also be the users that :func:`recipients` was given.
     """
 
     total: int
@@ -193,7 +193,7 @@ def _start(channel: str, limits: Sequence[RateLimit], at: datetime) -> datetime:
 
 def speed(row: Progress) -> float | None:
     """Return how many messages of a notice are sent per second, at most what the rate limits of the channel allow;
-    ``None`` if it was not measured. ``row`` is the progress of the notice in one channel. No query.
+    ``None`` if it was not measured. ``row`` is the progress of the notice in one channel. It makes no query.
     """
     # A rate limit lets some messages through at once. The measured speed can therefore exceed the limit.
     limits = [limit.count / limit.seconds for limit in channel_state.limits_for(row.channel)]

@@ -22,10 +22,11 @@ logger = logging.getLogger("agreement")
 
 
 def send_letters(row: HandOver, users: QuerySet[Any], *, view: str) -> tuple[int, int]:
-    """Mail what was done with the draft to these users, each in their language, or in both if it is not known. Return
-    how many mails were sent, and how many users were not reached: without a valid address, or because the mail server
-    did not take the mail. ``view`` is the name of the page of the draft. Nothing is tried again, because the desk
-    displays the same. 1 query, besides those for the name of the site.
+    """Mail to these users that the draft is ready to publish, or that it was sent back, as the hand-over ``row`` says:
+    to each in their language, or in both if it is not known. Return how many mails were sent, and how many users were
+    not reached: they have no valid e-mail address, or an error occurred, which is logged. ``view`` is the URL name of
+    the page of the draft. Nothing is tried again, because the admin displays the same. 1 query, besides those for the
+    name of the site.
     """
     sent = missed = 0
     language = conf.user_language()
@@ -60,7 +61,9 @@ def _letter(row: HandOver, address: str, code: str, view: str) -> Letter:
 
 
 def _text(row: HandOver, code: str, view: str) -> tuple[str, str]:
-    """Return the subject and the words of the mail, in ``kk`` or ``ru``."""
+    """Return the subject and the text of the mail about the hand-over, in the language ``code`` (``kk`` or ``ru``).
+    ``view`` is the URL name of the page of the draft.
+    """
     edition, ready = row.edition, row.state == HandOverState.READY
     with translation.override(code):
         subject = gettext("Ready to publish: %(edition)s") if ready else gettext("Sent back: %(edition)s")

@@ -60,7 +60,7 @@ class CoveredEdition:
 
 @dataclass(frozen=True, slots=True)
 class ClauseLink:
-    """A changed clause in a list of clauses to which the same happened: its name (:func:`_clause_name`), the address to
+    """A changed clause in a list of clauses to which the same happened: its name (:func:`_clause_name`), the URL to
     which the link leads (:func:`_clause_url`), and what else happened to the clause (``""`` for nothing).
     """
 
@@ -83,7 +83,7 @@ class QuotedClause:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What the reader can do: a sentence, and the label and the address of a link (``""``: none)."""
+    """What the reader can do: a sentence, and the label and the URL of a link (``""``: none)."""
 
     sentence: str
     label: str = ""
@@ -96,11 +96,12 @@ def letter(notice: Notice, language: str, *, since: int) -> NoticeContent:
     or about corrections of the wording only, quotes none either.
 
     The letter states what changed, when that takes effect, and what the reader can do. It is written as of now, or as
-    of the moment when the notice is due if that is later. If its edition has not taken effect by then, or was
-    cancelled, the letter also names the edition that is in force, if there is one. The HTML quotes fewer clauses if it
-    would be longer than ``MAX_HTML_BYTES``; the text quotes the same ones. A letter about a breach of personal data
-    contains the words of the breach instead. Raises ``ImproperlyConfigured`` if the site's address is not configured or
-    the app's URLs are not included, and ``ValueError`` for a notice about a draft.
+    of the moment when the notice is due if that is later. The letter also names another edition that is in force at
+    that moment, if there is one: the edition of the notice has not taken effect by then, was cancelled, or was
+    superseded. The HTML quotes fewer clauses if it would be longer than ``MAX_HTML_BYTES``; the text quotes the same
+    ones. A letter about a breach of personal data contains the words of the breach instead. Raises
+    ``ImproperlyConfigured`` if the setting ``BASE_URL`` is empty or the app's URLs are not included, and ``ValueError``
+    for a notice about a draft.
     """
     if notice.kind == NoticeKind.BREACH:
         return _breach_letter(notice, language)
@@ -255,7 +256,9 @@ def _covered_editions(edition: Edition, covered: Sequence[EditionDates]) -> list
 
 def _what(notice: Notice, covered: Sequence[Edition], now: datetime, language: str, *, since: int, short: bool) -> str:
     """Return the few words that state what happens, in some cases with a day: the first words of the subject, and the
-    heading.
+    heading. ``covered`` are the editions that the letter covers, in the order of their numbers, and ``since`` is the
+    number of the edition with which it compares the new one (0: there is none). ``now`` is the moment for which the
+    letter is written. ``short``: is the letter about corrections of the wording only?
 
     The words contain the year of a day only if it is not that of ``now``. Of several editions that change more than the
     wording, the words state whether some are in force, and the day of the first one that is not.
@@ -293,8 +296,9 @@ def _what(notice: Notice, covered: Sequence[Edition], now: datetime, language: s
 
 
 def _covered(editions: Sequence[Edition], language: str, since: int) -> dict[str, Any]:
-    """Return the part of the context about the editions that the letter covers. It describes the latest
-    ``MAX_EDITIONS`` of them.
+    """Return the part of the context about the editions that the letter covers, which are given in the order of their
+    numbers. It describes the latest ``MAX_EDITIONS`` of them. ``since`` is the number of the edition whose later
+    changes the letter covers (0: it covers every edition).
     """
     listed = editions[-MAX_EDITIONS:]
     return {
@@ -368,7 +372,7 @@ def _inherited(edition: Edition) -> list[str]:
 
 def _moment(at: datetime | None, edition: Edition, language: str, case: dates.Case) -> dict[str, str]:
     """Return the placeholders ``day``, ``clock`` and ``zone`` of a moment in the zone of the agreement; ``{}`` for
-    ``None``.
+    ``None``. ``case`` is the grammatical case of the day in Kazakh.
     """
     return dates.placeholders(at, language, edition.agreement.time_zone, case) if at else {}
 
@@ -512,8 +516,9 @@ def _clause_name(change: Change, language: str) -> str:
 
 
 def _clause_url(change: Change, part: Mapping[str, Any]) -> str:
-    """Return the address of the clause in the edition of the letter; of a deleted clause, that of its row in the
-    comparative table. If the clause has no place of its own there, it is the address of the page.
+    """Return the URL of the clause in the edition of the letter; of a deleted clause, that of its row in the
+    comparative table. If the clause has no place of its own there, it is the URL of the page. ``part`` is the context
+    of the letter in one language.
     """
     if change.deleted:
         return f"{part['changes_url']}#was-{change.unit.number}" if change.unit.number else part["changes_url"]

@@ -1,4 +1,6 @@
-"""The address to which a mail server returns a notice: one for each delivery (VERP, variable envelope return path)."""
+"""The e-mail address to which a mail server returns a notice: one for each delivery (VERP, variable envelope return
+path).
+"""
 
 from __future__ import annotations
 
@@ -28,9 +30,10 @@ def return_path(delivery: Delivery) -> str:
 
 
 def delivery_returned_to(text: str) -> Delivery | None:
-    """The delivery of the first valid token in the text, such as the header of a mail; ``None`` if none of the first
-    ``_MOST_TOKENS`` is valid. The case of letters is ignored, because some mail servers change it. Tokens that were
-    written under one of ``SECRET_KEY_FALLBACKS`` are valid too, those of deleted accounts are not. At most 5 queries.
+    """The delivery to which the first valid token in the text belongs. :func:`return_path` writes the tokens, and the
+    text is for example the header of a mail. ``None`` if none of the first ``_MOST_TOKENS`` tokens is valid. The case
+    of letters is ignored, because some mail servers change it. Tokens that were written under one of
+    ``SECRET_KEY_FALLBACKS`` are valid too, those of deleted accounts are not. At most 5 queries.
     """
     local = re.escape(conf.get().VERP.rpartition("@")[0])
     tokens = re.findall(rf"{local}\+([0-9]{{1,18}})-([0-9a-f]{{{_SIGNATURE}}})@", text, re.IGNORECASE)

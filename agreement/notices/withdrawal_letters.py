@@ -31,8 +31,9 @@ class WithdrawalReply:
 
 def withdrawal_reply(row: Withdrawal, language: str) -> WithdrawalReply:
     """Return the reply to a registered application, in ``kk`` or ``ru``. It is neither stored nor sent here. Its
-    sentences state the registration, then the refusal with its ground (without it after the erasure), or else what
-    :func:`_effect` returns. The title of the agreement is that of the edition of the row. If there is none, it is that
+    sentences state the registration. Then they state the refusal with its ground (without it after the erasure) or, if
+    the application is granted, its effect, how long the data is stored, the ground, and how to accept the agreement
+    again (:func:`_effect`). The title of the agreement is that of the edition of the row. If there is none, it is that
     of the edition in force at the registration, or else the slug. At most 4 queries, besides that for the name of the
     site, if the agreement and the edition of the row are loaded.
     """

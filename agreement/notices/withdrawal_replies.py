@@ -75,9 +75,9 @@ def send_due(*, clock: Clock | None = None) -> str:
 
 
 def _postpone(row: Withdrawal, lease: datetime, at: datetime, reason: str, *, final: bool = False) -> None:
-    """Count a failed attempt at the reply. It is tried again after a pause from ``at`` on, the present moment, unless
-    this was the last attempt, or ``final``. ``lease`` is the end of the lease of this worker. If another worker has
-    claimed the reply, the row is not changed.
+    """Count a failed attempt at the reply. It is tried again after a pause from ``at`` on, the present moment. If this
+    was the last attempt or ``final`` is true, it is given up instead. ``lease`` is the end of the lease of this worker.
+    If another worker has claimed the reply, the row is not changed.
     """
     attempts = row.confirm_attempts + 1
     logger.warning("N108 reply to withdrawal %s, attempt %s: %s", row.pk, attempts, reason)

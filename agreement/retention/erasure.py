@@ -88,7 +88,7 @@ class ErasureCounts:
 @dataclass(slots=True)
 class CountedRows:
     """What a dry run has counted, or what a batch of a real run erases: the primary keys of rows, and ``addressees``.
-    Later steps must treat it as erased, and must not count it again.
+    The later steps treat these as erased, and do not count them again.
     """
 
     acceptances: set[int] = field(default_factory=set)
@@ -100,9 +100,9 @@ class CountedRows:
     only address digests were stored."""
 
     def stored(self, moments: Collection[datetime]) -> Iterator[tuple[datetime, str, str]]:
-        """Yield the moment of the deletion, the id of the key and the digest of the pseudonym for each acceptance and
-        each withdrawal of an account that was deleted at one of these moments, unless the row is erased or counted. 2
-        queries.
+        """Yield the moment of the deletion, and the id of the key and the digest of the pseudonym, for each acceptance
+        and each withdrawal of an account that was deleted at one of these moments, unless the row is erased or counted.
+        2 queries.
         """
         for model, counted in ((Acceptance, self.acceptances), (Withdrawal, self.withdrawals)):
             rows = model._default_manager.filter(account_deleted_at__in=moments, erased_at=None).order_by()
@@ -128,8 +128,8 @@ class LegalHoldScope:
 
     @classmethod
     def at(cls, at: datetime) -> LegalHoldScope:
-        """Return the holds in effect at that instant, and those in effect now if that is later. The latter count too,
-        because they preserve rows that exist now. 1 query.
+        """Return the scope of the holds in effect at that instant and, if the present moment is later, also of those in
+        effect now, because these preserve rows that exist now. 1 query.
 
         Each batch reads the holds again, because a hold can be placed during a long erasure.
         """
@@ -154,8 +154,8 @@ def erase(
     Return how many people and rows were erased. With ``dry_run=True`` nothing is erased, and no scan is deleted; the
     counts are those of an erasure that can delete every scan.
 
-    The rows of each batch of at most ``BATCH`` people are erased in one transaction, and other rows whose term is over
-    after that. If the process is killed, the next call erases the rest.
+    The rows of each batch of at most ``BATCH`` people are erased in one transaction. After all batches, the other rows
+    whose term is over are erased. If the process is killed, the next call erases the rest.
 
     Scans that no withdrawal names and that are at least a day old are counted. With ``delete_unregistered_scans=True``
     they are deleted, except in a dry run. After a restore of the database they may belong to withdrawals that must be
@@ -384,8 +384,8 @@ class Erasure:
 
     def _forget_deleted_accounts_in_notices(self) -> None:
         """Where the audience of a notice is partly written, replace the stored key of the last user, if that account is
-        deleted, by the greatest key below it (``""`` if there is none). The same users still follow. A dry run does
-        nothing.
+        deleted, by the greatest key below it (``""`` if there is none). The users whose deliveries are still to be
+        written stay the same. A dry run does nothing.
         """
         users = get_user_model()
         cursors = Notice.objects.exclude(fan_out_cursor="").values_list("pk", "fan_out_cursor")
@@ -465,7 +465,7 @@ class Erasure:
 
     def _clear_legal_holds(self, holds: LegalHoldQuerySet) -> None:
         """Clear the ground, the user and the pseudonyms of those of these legal holds on people that have ended by
-        ``self.at``, and mark them as erased. It does so in a dry run too, so the caller must check that.
+        ``self.at``, and mark them as erased. It does so in a dry run too, so it must not be called in one.
         """
         erased_at = database_now(holds.db)
         holds.ended_by(self.at).update(ground="", user=None, pseudonyms=[], erased_at=erased_at)
@@ -562,8 +562,8 @@ class FullyErased:
     @classmethod
     def of(cls, people: list[Person], counted: CountedRows) -> FullyErased:
         """Return those of these people of whom all acceptances with their account or pseudonym, in every agreement, are
-        erased already or counted; and the moments at which one account was deleted and of which all acceptances and
-        withdrawals are. At most 9 queries.
+        erased already or counted. ``moments`` are those at which only one account was deleted, that of one of these
+        people, if all of its acceptances and withdrawals are erased already or counted. At most 9 queries.
         """
         rows = [row for person in people for row in person.rows]
         users = {row.user_id for row in rows if row.user_id is not None}

@@ -79,8 +79,8 @@ class Person:
         """Return the editions whose terms apply to this person, in no particular order; one can occur twice.
 
         They are the editions that bound this person, those that they accepted after these had taken effect, and those
-        that their withdrawals name (an erased withdrawal counts only if all are erased). What an acceptance binds to
-        ends with the closing of the site and the deletion of the account. If there are none, it is the edition of
+        that their withdrawals name (an erased withdrawal counts only if all are erased). An acceptance binds at most
+        until the closing of the site or the deletion of the account. If there are none, it is the edition of
         :meth:`_in_force_at_application`; if there is none either, they are the cancelled editions that they accepted.
         If there are several possible people, return the editions of all.
         """

@@ -1,8 +1,8 @@
 """The status of the installation, for monitors. The command ``agreement_status`` prints it.
 
-The package provides :func:`status`, the :class:`Status` that it returns, and its :class:`Level`; ``overview`` is what
-the start page of the desk displays. It uses the models, the triggers of the seal, the time zones, the lint and
-``agreement.notices``. It changes nothing.
+The package provides :func:`status`, the :class:`Status` that it returns, and its :class:`Level`; the module
+``overview`` collects what the start page of the admin displays. The package uses the models, the triggers of the seal,
+the time zones, the lint and ``agreement.notices``. It changes nothing.
 """
 
 from agreement.status.report import Level, Status, status

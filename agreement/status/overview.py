@@ -1,8 +1,9 @@
-"""What waits for the people at the desk, for its start page: for each agreement the edition in force, what is
-announced, the drafts, the sending, the replies to withdrawals, and the breaches of personal data.
+"""What waits for staff, for the start page of the admin: for each agreement the edition in force, the announced
+editions, the drafts, the notices that are being sent, the missing replies to withdrawals, and the breaches of personal
+data.
 
-The numbers are those of the progress tables, as for monitors: no query reads all deliveries. Only what a reader may
-view is read.
+The numbers of deliveries are those of :class:`Progress`: no query reads all deliveries. :func:`overview` says what is
+read for which reader.
 """
 
 from __future__ import annotations
@@ -43,7 +44,9 @@ MAX_DRAFTS = 3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Draft:
-    """A draft, who saved it last (``""`` if it is not known) and when, and the findings of the lint."""
+    """A draft, and the numbers of errors and warnings that the lint finds in it. ``by`` is the name of the person who
+    saved it last (``""`` if it is not known), and ``at`` is when they did (``None`` if the audit log does not say it).
+    """
 
     edition: Edition
     by: str
@@ -54,8 +57,11 @@ class Draft:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sending:
-    """A notice that is being sent or did not reach everybody, with its numbers in all channels. ``delayed`` means that
-    nothing was sent for ``UNSENT_LOOK`` although the rate limits allow it.
+    """A notice that is under way (``UNDER_WAY``: it is being sent, or was paused, suspended or not yet due) or did not
+    reach everybody, with the numbers of its deliveries in all channels together. ``audience`` is the number of written
+    deliveries, and ``unreached`` that of the deliveries that should have reached a user and did not
+    (:attr:`Progress.unreached`). ``delayed`` means that it is being sent, but that in one of its channels deliveries
+    have waited for longer than ``UNSENT_LOOK`` without a batch, although the rate limits allow a message.
     """
 
     notice: Notice
@@ -78,7 +84,9 @@ class Sending:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenBreach:
-    """A breach of personal data of which not all users are notified. ``late`` means that the deadline is over."""
+    """A breach of personal data that has no notice yet, or whose notice is not sent completely or was sent to nobody.
+    ``late`` means that the deadline by which the users must be notified is over.
+    """
 
     breach: Breach
     late: bool
@@ -86,9 +94,12 @@ class OpenBreach:
 
 @dataclass(slots=True, kw_only=True)
 class Card:
-    """What is known of one agreement. ``binding`` is the edition in force, and ``announced`` are the scheduled editions
-    with the number of days left, the first one first. ``replies`` is the number of withdrawals without a reply, and
-    ``reply_days`` the number of days left until the first last day for one; negative after it, ``None`` without any.
+    """What the start page displays of one agreement. ``binding`` is the edition in force (``None`` if there is none).
+    ``announced`` are the scheduled editions, in the order of their effect, each with the number of days until then.
+    ``drafts`` are the newest drafts, at most ``MAX_DRAFTS``, and ``other_drafts`` is the number of the others.
+    ``replies`` is the number of withdrawals without a reply, and ``reply_days`` the number of days until the earliest
+    of their last days for a reply: negative if that day is over, ``None`` if no reply is missing. What the reader may
+    not view is empty, 0 or ``None``.
     """
 
     agreement: Agreement
@@ -104,15 +115,21 @@ class Card:
 
 @dataclass(slots=True, kw_only=True)
 class Overview:
-    """A card for each agreement, and the last verification of all editions, if it was read and is known."""
+    """A card for each agreement, in the order of the slugs, and the audit entry of the last verification of the
+    editions. ``verification`` is ``None`` if there is no such entry or no agreement, or if the reader may not view it.
+    """
 
     cards: list[Card]
     verification: AuditEntry | None = None
 
 
 def overview(*, viewable: Collection[str], at: datetime | None = None) -> Overview:
-    """Return what waits at that instant (now). ``viewable`` are the names of the models whose rows the reader may view,
-    such as ``edition``: nothing about other rows is read. The edition in force and what is announced are public.
+    """Return what waits at that instant (now). ``viewable`` are the names of the models whose rows the reader may view.
+
+    Agreements, and their editions that are in force or announced, are always read, because they are public. Other rows
+    are read only if ``viewable`` contains the name of their model: drafts (``edition``), notices (``notice``),
+    withdrawals (``withdrawal``), breaches (``breach``), and the last verification (``auditentry``). The audit log gives
+    the author of a draft also without ``auditentry``.
 
     At most 8 queries, however many agreements, editions and deliveries there are.
     """
@@ -135,8 +152,9 @@ def overview(*, viewable: Collection[str], at: datetime | None = None) -> Overvi
 
 
 def _cards(viewable: Collection[str], at: datetime) -> Iterable[Card]:
-    """Return a card for each agreement, with its withdrawals without a reply at that instant; with none if the reader
-    may not view withdrawals.
+    """Return a card for each agreement, with the number of its withdrawals without a reply, and the number of days from
+    that instant to the earliest last day for one. If ``viewable`` does not contain ``withdrawal``, the withdrawals are
+    not read, and the two are 0 and ``None``. 1 query.
     """
     agreements = Agreement.objects.all()
     if "withdrawal" not in viewable:
@@ -163,9 +181,10 @@ def _day(agreement: Agreement, at: datetime) -> date:
 
 
 def _editions(at: datetime, *, drafts: bool) -> QuerySet[Edition]:
-    """Return the editions in force and scheduled, and the ``drafts``, the newest first, without texts. Each has
-    ``saved_at``, ``saved_by`` and ``saved``: the moment, the author and the key of the last audit entry about saving
-    it.
+    """Return the editions that are in force or scheduled at that instant and, if ``drafts`` is true, all drafts,
+    without bodies and summaries. They are in the order of the model: of each agreement the drafts first, the newest
+    first, and then the editions by number, the highest first. Each has ``saved_at``, ``saved_by`` and ``saved``: the
+    moment, the author and the primary key of the last audit entry about saving it, ``None`` if there is none.
     """
     relevant = Q(effective_from__binds_at=at) | Q(effective_from__gt=at, cancelled_at__isnull=True)
     if drafts:
@@ -173,7 +192,7 @@ def _editions(at: datetime, *, drafts: bool) -> QuerySet[Edition]:
     key = Cast(OuterRef("pk"), CharField())
     entries = AuditEntry.objects.filter(model="edition", key=key, action=AuditAction.WRITTEN).order_by("-pk")
     columns = {f"saved{end}": Subquery(entries.values(name)[:1]) for end, name in (("", "pk"), ("_at", "at"))}
-    found: QuerySet[Edition] = Edition.objects.filter(relevant).without_texts("body", "summary").order_by("-pk")
+    found: QuerySet[Edition] = Edition.objects.filter(relevant).without_texts("body", "summary")
     return found.annotate(**columns, saved_by=Subquery(entries.values("by")[:1]))
 
 
@@ -200,7 +219,9 @@ def _add_editions(cards: dict[int, Card], editions: list[Edition], at: datetime)
 
 
 class _Counts:
-    """The numbers of errors and warnings of the lint about one saved state of a draft, before they are known."""
+    """The numbers of errors and warnings of the lint about one saved state of a draft. ``known`` is ``None`` until
+    :func:`_findings` has counted them.
+    """
 
     known: tuple[int, int] | None = None
 
@@ -208,15 +229,19 @@ class _Counts:
 @remembered
 @lru_cache(maxsize=256)
 def _counts(draft: int, saved: int | None, binding: str) -> _Counts:
-    """Return the object in which the numbers of findings are stored about the draft with that key, as it was saved with
-    the audit entry ``saved``, compared with the edition in force whose digest is ``binding``.
+    """Return the object that stores the numbers of findings about one saved state of a draft. While the process
+    remembers it, the same arguments give the same object.
+
+    ``draft`` is the primary key of the draft, and ``saved`` that of the audit entry about saving this state (``None``:
+    there is none). ``binding`` is the digest of the edition in force with which the draft is compared (``""``: none).
     """
     return _Counts()
 
 
 def _findings(cards: dict[int, Card], drafts: list[Edition]) -> dict[int, tuple[int, int]]:
-    """Return the numbers of errors and warnings about each of these drafts, by its key. They are remembered, because a
-    text takes long to check. 1 query for all texts, if any of them is not known.
+    """Return the numbers of errors and warnings about each of these drafts, by its primary key: (0, 0) for a draft that
+    was deleted meanwhile. The numbers are remembered, because a text takes long to check. 1 query for all texts, if the
+    numbers of any draft are not remembered. ``cards`` are by the primary key of the agreement.
     """
     counts, wanted = {}, set()
     for draft in drafts:
@@ -238,13 +263,18 @@ def _findings(cards: dict[int, Card], drafts: list[Edition]) -> dict[int, tuple[
 
 
 def _cited(cards: dict[int, Card], key: int) -> Mapping[str, Collection[str]]:
-    """Return the clauses of the agreement with that key that templates of the site quote."""
+    """Return the numbers of the clauses that templates of the site quote of the agreement with that primary key, each
+    with the names of these templates. ``cards`` are those of all agreements, by primary key. It makes no query.
+    """
     alone = not any(card.binding or card.announced for other, card in cards.items() if other != key)
     return cited_clauses(cards[key].agreement, alone=alone)
 
 
 def _lint(draft: Edition, binding: Edition | None, cited: Mapping[str, Collection[str]]) -> tuple[int, int]:
-    """Return the numbers of errors and warnings about the draft, with the rules of the page that publishes it."""
+    """Return the numbers of errors and warnings about the draft, by the same rules as on the page that publishes it.
+    ``binding`` is the edition in force with which the draft is compared (``None``: there is none), and ``cited`` is the
+    result of :func:`_cited`.
+    """
     texts = {code: draft.text(code) for code in languages.LANGUAGES}
     bodies = {code: text.body for code, text in texts.items()}
     found = rules.lint(
@@ -262,8 +292,9 @@ def _lint(draft: Edition, binding: Edition | None, cited: Mapping[str, Collectio
 
 
 def _sending(editions: list[Edition], at: datetime) -> list[Sending]:
-    """Return the notices that are under way or, of the given editions, that did not reach everybody, the newest first,
-    unless their deliveries are to be skipped now. At most 3 queries.
+    """Return the notices about any edition that are under way (``UNDER_WAY``), and the finished notices about these
+    ``editions`` that did not reach everybody, the newest notice first. Notices whose deliveries are to be skipped at
+    that instant are left out. At most 3 queries.
     """
     waiting = Exists(Progress.objects.filter(notice=OuterRef("pk"), waiting__gt=0))
     relevant = Q(fanned_out_at__isnull=True) | Q(waiting) | Q(edition__in=[edition.pk for edition in editions])
@@ -292,11 +323,16 @@ def _sending(editions: list[Edition], at: datetime) -> list[Sending]:
 
 
 def _is_idle(notice: Notice, row: Progress, at: datetime) -> bool:
-    """Return whether deliveries have waited in that channel for ``UNSENT_LOOK`` since the last batch."""
+    """Return whether deliveries of the notice wait in one channel, and longer than ``UNSENT_LOOK`` has passed since its
+    last batch there. The time counts from ``notice.due_at`` if that is later, or if there was no batch yet. ``row`` is
+    the progress of the notice in that channel.
+    """
     return bool(row.waiting) and at - max(notice.due_at, row.latest_at or notice.due_at) > UNSENT_LOOK
 
 
 def _may_send(channels: dict[str, ChannelState], channel: str, at: datetime) -> bool:
-    """Return whether the rate limits of that channel allow a message at that instant."""
+    """Return whether the rate limits of the channel with that name allow a message at that instant; ``True`` if it has
+    no rate limits or no stored state. ``channels`` are the stored states by the name of the channel.
+    """
     limits, state = channel_state.limits_for(channel), channels.get(channel)
     return not (limits and state) or state.free_slots(limits, at) > 0

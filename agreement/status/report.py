@@ -50,14 +50,14 @@ class Level(IntEnum):
 
 @dataclass(slots=True)
 class Status:
-    """The status at one instant: the level, the problems (one sentence each), and the facts.
+    """The status at one instant: the level, the problems (one sentence each, in English), and what else was read.
 
     ``level`` is the highest level of the problems. ``agreements`` has a dictionary for each agreement with an edition
     in force or scheduled: its slug (``agreement``), the number of the edition in force (``in_force``), and the number
     and moment of the next one to take effect (``next``, ``next_from``); ``None`` for what does not exist.
-    ``deliveries`` are numbers by outcome. ``oldest_due`` is the moment since which the oldest work on a notice is due;
-    ``None`` if none is. It does not consider written deliveries of paused notices, and of channels that are not in the
-    setting ``CHANNELS``.
+    ``deliveries`` maps ``waiting`` and each final outcome to the number of deliveries. ``oldest_due`` is the moment
+    since which the oldest work on a notice is due; ``None`` if none is. It does not consider written deliveries of
+    paused notices, and of channels that are not in the setting ``CHANNELS``.
 
     ``channels`` has a dictionary for each channel whose state is stored: its name (``channel``), until when it is not
     used because of an outage (``away_until``), and the reason of the recorded outage (``reason``, ``""`` if none is
@@ -114,8 +114,8 @@ class Status:
 
 def status(at: datetime | None = None) -> Status:
     """Return the status. ``at`` is the present moment (``None``: the clock is read). If a query raises an error of the
-    database, or the connection does, that is a problem of the level ``ACT``, and the facts that were not yet read stay
-    empty or ``None``. Any other exception is raised.
+    database, or the connection does, that is a problem of the level ``ACT``, and the fields that were not yet filled
+    stay empty or ``None``. Any other exception is raised.
     """
     found = Status(at or timezone.now())
     for name, wrong in dates.outdated_zones().items():
@@ -164,9 +164,9 @@ def _add_deliveries(found: Status) -> None:
 
 
 def _add_unreached(found: Status) -> None:
-    """Add a problem for each notice and channel that did not reach somebody, the newest notice first. The notices are
-    those with a batch in the last ``UNREACHED_WITHIN``, except those whose deliveries are to be skipped now. At most 2
-    queries.
+    """Add a problem of the level ``LOOK`` for each notice and channel that did not reach somebody, the newest notice
+    first. Only notices that had a batch in that channel in the last ``UNREACHED_WITHIN`` are considered. Notices whose
+    deliveries are to be skipped now are left out. At most 2 queries.
     """
     recent = (
         Progress.objects.filter(latest_at__gt=found.at - UNREACHED_WITHIN).with_gone().order_by("-notice", "channel")
@@ -186,9 +186,9 @@ def _add_delay(found: Status, waiting: ProgressQuerySet) -> None:
     written, if that is earlier; ``None`` if nothing is due. ``waiting`` are the rows of progress with waiting
     deliveries. Written deliveries of paused notices are left out.
 
-    Add a problem if sending is suspended. Otherwise add one if any of this work has waited for longer than
-    ``UNSENT_LOOK`` (level ``ACT`` after ``UNSENT_ACT``) since it was due, or since the last batch of the same notice
-    and channel if that was later. Deliveries that wait only for rate limits are no problem.
+    Add a problem of the level ``LOOK`` if sending is suspended. Otherwise add one if any of this work has waited for
+    longer than ``UNSENT_LOOK`` (level ``LOOK``) or ``UNSENT_ACT`` (level ``ACT``) since it was due, or since the last
+    batch of the same notice and channel if that was later. Deliveries that wait only for rate limits are no problem.
     """
     idle_since = list(Notice.objects.unfinished(found.at).values_list("due_at", flat=True))
     oldest = list(idle_since)
@@ -209,8 +209,8 @@ def _add_delay(found: Status, waiting: ProgressQuerySet) -> None:
 
 def _add_breaches(found: Status) -> None:
     """Add a problem for each breach of personal data that has no notice yet, or whose notice has deliveries that are
-    not written or still wait: its level is ``ACT`` after the deadline. Add one of the level ``LOOK`` for each other
-    breach whose notice was sent to nobody.
+    not written or still wait: its level is ``ACT`` after the deadline, and ``LOOK`` before it. Add one of the level
+    ``LOOK`` for each other breach whose notice was sent to nobody.
     """
     for breach in Breach.objects.open().select_related("agreement", "notice"):
         level = Level.ACT if found.at > breach.deadline else Level.LOOK
@@ -225,7 +225,7 @@ def _add_breaches(found: Status) -> None:
 
 def _add_replies(found: Status) -> None:
     """Add a problem of the level ``ACT`` for all applications to withdraw whose last day for the reply is over, and one
-    of the level ``LOOK`` for all others whose last day is within ``REPLY_WITHIN``. 4 queries at most.
+    of the level ``LOOK`` for all others whose last day is within ``REPLY_WITHIN``. At most 5 queries.
     """
     late = Withdrawal.objects.overdue(found.at).count()
     days = Withdrawal.objects.overdue(found.at + REPLY_WITHIN).values_list("reply_by", flat=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import re
+from datetime import timedelta
 
 import pytest
 from django.contrib.auth.models import Group
@@ -155,6 +156,18 @@ def test_the_findings_of_a_draft_are_counted_again_after_it_is_saved():
     Edition.objects.filter(pk=draft.pk).update(body_kk=factories.KK + "\n9.9. Бір.\n")
     AuditEntry.objects.log("written", on=draft)
     assert errors() > 0
+
+
+def test_announced_editions_are_in_the_order_of_their_effect_and_not_of_their_drafts():
+    now = timezone.now()
+    factories.published()
+    later, sooner = factories.draft(), factories.draft()
+    sooner.publish(effective_from=now + timedelta(days=12))
+    later.publish(effective_from=now + timedelta(days=30))
+
+    [card] = overview.overview(viewable=set()).cards
+
+    assert card.announced == [(sooner, 12), (later, 30)]
 
 
 def test_a_notice_that_waits_only_for_the_rate_limits_is_not_delayed(settings):

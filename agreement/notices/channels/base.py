@@ -124,9 +124,10 @@ class Channel(ABC):
 
     @abstractmethod
     def send(self, delivery: Delivery, address: str, text: NoticeText) -> None:
-        """Send one message. If the method returns, the delivery is recorded as sent. Raises :class:`Refused`,
-        :class:`Deferred` or :class:`Unavailable`. Any other exception counts as :class:`Deferred` with
-        ``perhaps_sent=True``.
+        """Send the sealed ``text`` of a notice to ``address``, the value of :meth:`address` for the user. ``delivery``
+        is the row of the ledger for this message. If the method returns, the delivery is recorded as sent. Raises
+        :class:`Refused`, :class:`Deferred` or :class:`Unavailable`. Any other exception counts as :class:`Deferred`
+        with ``perhaps_sent=True``.
         """
 
     def begin(self, address: str) -> None:  # noqa: B027 - most channels have nothing to begin

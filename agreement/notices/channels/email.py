@@ -55,7 +55,7 @@ REPLY_TIMEOUT = 10
 class Letter(mail.EmailMultiAlternatives):
     """A message whose text is encoded in base64, and whose subject and sender begin on the first line of their headers
     (:func:`begin_headers`). Every mail server may transmit base64, also one that takes no 8-bit text (RFC 6152), and no
-    server on the way needs to encode it anew, which would break a signature (DKIM).
+    server on the way needs to change the encoding, which would break a signature (DKIM).
     """
 
     def message(self, **options: Any) -> Any:
@@ -124,8 +124,9 @@ class EmailChannel(Channel):
                 self._hand_over(self._message(delivery, address, text))
 
     def post(self, letter: Letter) -> None:
-        """Send a letter that is not a notice, to its only recipient, over the connection of the channel, which is
-        opened if necessary. Raises ``Refused``, ``Deferred`` or ``Unavailable`` if the mail server does not accept it.
+        """Send a letter that is not a notice, to its only recipient (``letter.to`` must contain one address), over the
+        connection of the channel, which is opened if necessary. Raises ``Refused``, ``Deferred`` or ``Unavailable`` if
+        the mail server does not accept it.
         """
         (address,) = letter.to = [ascii_domain(to) for to in letter.to]
         if self._conversation and self._conversation.under_way():
@@ -319,7 +320,7 @@ def begin_headers(message: Message) -> None:
 @remembered
 @lru_cache(maxsize=1)
 def _date(second: int) -> str:
-    """The header ``Date`` for the messages that are sent in this second since 1970."""
+    """Return the value of the header ``Date`` for the messages of one second, given as seconds since 1970."""
     return formatdate(second)
 
 
@@ -334,7 +335,7 @@ def _codes(code: int, reply: bytes | str) -> tuple[str, str]:
 
 
 def is_address(address: str, *, ascii_only: bool = True) -> bool:
-    """Return whether the form of the address is valid for mail. Django's validator must accept it, and no character may
+    """Return whether the form of the e-mail address is valid. Django's validator must accept it, and no character may
     be one that can't be part of an SMTP command. The domain may contain letters that are not ASCII if it can be written
     in ASCII (``xn--``). The part before the ``@`` may contain such letters only with ``ascii_only=False``.
     """
@@ -350,7 +351,7 @@ def is_address(address: str, *, ascii_only: bool = True) -> bool:
 
 
 def ascii_domain(address: str) -> str:
-    """Return the address with its domain in ASCII (``xn--``), as SMTP requires. The part before the ``@`` is not
+    """Return the e-mail address with its domain in ASCII (``xn--``), as SMTP requires. The part before the ``@`` is not
     changed. Raises ``UnicodeError`` if the domain can't be written so.
     """
     local, _at, domain = address.rpartition("@")
@@ -368,9 +369,9 @@ def ascii_host(url: str) -> str:
 
 
 def sender_fault() -> str:
-    """Return a sentence about the first of these settings that is not a valid address: the ``From`` address, then
-    ``REPLY_TO``, then ``VERP``; ``""`` if all are valid. The last two may be empty. The channel calls this before it
-    opens a connection, so that no delivery fails because of a wrong setting.
+    """Return a sentence about the first of these settings that is not a valid e-mail address: the ``From`` address,
+    then ``REPLY_TO``, then ``VERP``; ``""`` if all are valid. The last two may be empty. The channel calls this before
+    it opens a connection, so that no delivery fails because of a wrong setting.
     """
     now = conf.get()
     for key, value in (("FROM_EMAIL", conf.from_email()), ("REPLY_TO", now.REPLY_TO), ("VERP", now.VERP)):
