@@ -56,8 +56,9 @@ class PageData:
 
     @classmethod
     def of(cls, title: str, *sentences: str) -> PageData:
-        """The description is made of the sentences that are not empty. A sentence without a full stop gets one, lines
-        become spaces, and after ``MAX_DESCRIPTION`` characters it is cut.
+        """Return the data of a page with that title. The description consists of the sentences that are not empty, with
+        a space between them. A sentence that ends with none of ``.``, ``!``, ``?`` and ``…`` gets a full stop, and line
+        breaks become spaces. A longer description is cut to ``MAX_DESCRIPTION`` characters, the last of which is ``…``.
         """
         parts = [" ".join(sentence.split()) for sentence in sentences if sentence.strip()]
         words = " ".join(part if part.endswith((".", "!", "?", "…")) else f"{part}." for part in parts)
@@ -80,7 +81,8 @@ class Visit:
 
     def public(self, timeline: Timeline) -> tuple[EditionDates, ...]:
         """Return the editions of the agreement that anyone may read at the instant of the request, in the order of
-        their numbers: those that took effect and, with ``SHOW_SCHEDULED``, also announced and cancelled ones. No query.
+        their numbers: those that took effect and, with ``SHOW_SCHEDULED``, also announced and cancelled ones. It makes
+        no query.
         """
         if timeline.slug not in self._public:
             self._public[timeline.slug] = timeline.public(self.at)
@@ -92,7 +94,7 @@ class Visit:
 
     def timeline(self, slug: str) -> Timeline:
         """Return the timeline of the agreement with that slug. Raises ``Http404`` if there is no such agreement, or if
-        it has no public edition. No query.
+        it has no public edition. It makes no query.
         """
         timeline = self.timelines.agreements.get(slug)
         if timeline is None or not self.public(timeline):
@@ -100,7 +102,9 @@ class Visit:
         return timeline
 
     def edition(self, timeline: Timeline, number: int) -> EditionDates:
-        """Return the agreement's public edition with that number. Raises ``Http404`` if there is none. No query."""
+        """Return the agreement's public edition with that number. Raises ``Http404`` if there is none. It makes no
+        query.
+        """
         for edition in self.public(timeline):
             if edition.number == number:
                 return edition
@@ -150,12 +154,13 @@ class Visit:
     def render(self, template: str, context: dict[str, Any], *, query: str = "", chosen: str = "") -> HttpResponse:
         """Return the template as a page with the status 200. ``query`` is the part of the query string that identifies
         the page, such as ``?from=1``. ``chosen`` is the query string with what the reader chose besides, such as
-        ``?from=1&view=inline``; the links to the other languages keep it.
+        ``?from=1&view=inline``; the links to the other languages have it. If it is empty, they have ``query``.
 
         The template gets the variables in ``context``, and ``alternates`` (this page in each language), ``canonical``
-        (its absolute URL), ``locale`` (the active language for Open Graph data), ``feed`` (the path of the agreement's
-        feed; ``""`` if the URL has no ``slug``) and ``impersonation``. Those in ``context`` take precedence. If
-        ``context`` has ``page_data``, the head of the page has a description and Open Graph data.
+        (its absolute URL with ``query``), ``locale`` (the active language for Open Graph data), ``feed`` (the path of
+        the agreement's feed; ``""`` if the URL has no ``slug``) and ``impersonation`` (the attribute of this object).
+        Those in ``context`` take precedence. If ``context`` has ``page_data``, the head of the page has a description
+        and Open Graph data.
         """
         context = {
             "alternates": alternates(self.request, query, chosen or query),
@@ -201,10 +206,10 @@ def page(
     """Decorator: turn a view that takes a :class:`Visit` and the URL arguments into a Django view of a public page.
 
     ``parameters`` and ``unlimited`` name the query parameters that the view reads, and ``headers`` the request headers.
-    Their values are in ``Visit.parameters``; all others are not. The values of ``parameters`` are in the key of the
+    ``Visit.parameters`` contains their values, and no others. The values of ``parameters`` are in the key of the
     remembered page, so the view must give a page only for a limited number of them: otherwise a visitor could fill the
-    memory with copies. A parameter with more values is named in ``unlimited``. A request with one of those, or with one
-    of the headers, gets a page that is rendered for it and not remembered.
+    memory with copies. A parameter with more values is named in ``unlimited``. A request with a parameter in
+    ``unlimited``, or with one of the headers, gets a page that is rendered for it and not remembered.
 
     A method other than GET and HEAD is answered with 405; no CSRF token is needed. ``ATOMIC_REQUESTS`` of the default
     database does not apply. If the view raises ``Http404``, the response is the site's 404 page, which caches may not
@@ -278,8 +283,8 @@ def _rendered(view: View, visit: Visit, arguments: dict[str, Any]) -> HttpRespon
     """Return the response of the view; if the view raises ``Http404``, the site's 404 page, which caches may not store.
     Other exceptions are not caught.
 
-    The view gets the number of an edition as an ``int``. Django converts it, but a CMS that builds its own patterns
-    from ours, as django CMS does for an apphook, passes the text of the address.
+    The view gets the argument ``number``, the number of an edition, as an ``int``. Django converts it, but a CMS that
+    builds its own URL patterns from those of the app, as django CMS does for an apphook, passes it as text.
     """
     if "number" in arguments:
         arguments["number"] = int(arguments["number"])
@@ -294,8 +299,8 @@ def _rendered(view: View, visit: Visit, arguments: dict[str, Any]) -> HttpRespon
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Alternate:
-    """This page in one of the site's languages: the code and the native name of the language, the path, the absolute
-    URL, and whether it is the active language.
+    """The current page in one of the site's languages: the code and the native name of the language, the path and the
+    absolute URL of the page in it, and whether it is the active language.
     """
 
     language: str
@@ -310,7 +315,9 @@ class Alternate:
 
 
 def open_graph_locale(language: str) -> str:
-    """Return the name of the language in Open Graph data: language_TERRITORY if the territory is known."""
+    """Return the name of the language in Open Graph data, such as ``kk_KZ``. For a language that is not in
+    ``OPEN_GRAPH_LOCALES``, it is Django's name of its locale, such as ``de``.
+    """
     return OPEN_GRAPH_LOCALES.get(language) or translation.to_locale(language)
 
 

@@ -68,7 +68,7 @@ def table(visit: Visit, slug: str, number: int, language: str) -> HttpResponse:
 
 
 def word_response(content: bytes, name: str) -> HttpResponse:
-    """The response with a Word file. ``name`` is the name of the file without its ending."""
+    """Return a response that downloads a Word file. ``name`` is the name of the file without ``.docx``."""
     disposition = f'attachment; filename="{name}.docx"'
     return HttpResponse(content, headers={"Content-Type": CONTENT_TYPE, "Content-Disposition": disposition})
 

@@ -103,7 +103,7 @@ def when(visit: Visit, slug: str) -> HttpResponse:
 def chart_context(visit: Visit, timeline: Timeline, number: int | None = None, day: str = "") -> dict[str, Any]:
     """Return the variables of the partial template ``when.html``: the form for a day, the bars of the public editions,
     and the form that compares two. ``number`` is the edition of the page, or ``None``. ``day`` is the date that the
-    form contains, in ISO 8601 format. No query.
+    form contains, in ISO 8601 format, or ``""``. It makes no query.
     """
     public = visit.public(timeline)
     new = next(
@@ -133,7 +133,7 @@ class Choice:
 
 
 def choices(visit: Visit, timeline: Timeline) -> list[Choice]:
-    """Return the public editions, cancelled ones too, the newest first. No query."""
+    """Return the public editions, cancelled ones too, the newest first. It makes no query."""
     return [
         Choice(
             one.number,
@@ -169,9 +169,9 @@ def at(visit: Visit, slug: str, when: str) -> HttpResponse:
 
 def requested_day(visit: Visit, timeline: Timeline, edition: EditionDates) -> tuple[str, list[LaterEdition]]:
     """Return a sentence which states that ``edition`` was in force when the day in ``?on=`` began, or will be, and the
-    public editions that take effect later on that day. Cancelled editions are left out. Both are empty if another
-    edition was in force then, and without a value in ``?on=``. Raises :class:`UnreadableInstant` if the value is not a
-    date.
+    public editions that take effect later on that day. Cancelled editions are left out. Both are empty if ``edition``
+    was not in force then and will not be, and without a value in ``?on=``. Raises :class:`UnreadableInstant` if the
+    value is not a date.
     """
     if not (text := visit.parameters.get("on", "")):
         return "", []
@@ -204,12 +204,12 @@ def requested_day(visit: Visit, timeline: Timeline, edition: EditionDates) -> tu
 
 
 def negotiate(visit: Visit, timeline: Timeline) -> HttpResponse | None:
-    """Return the TimeGate's response to ``Accept-Datetime``: a redirect to the memento that was in force then, or 400
-    if the value is not an HTTP date. Return ``None`` without that header, or if the value is valid but no edition has
-    taken effect yet.
+    """Return the TimeGate's response to ``Accept-Datetime``: a redirect to the permanent page of the edition that was
+    in force at that moment, or 400 if the value is not an HTTP date. Return ``None`` without that header, or if the
+    value is valid but no edition has taken effect yet.
 
-    A moment before the first memento leads to the first one. A future moment leads to the last one, because announced
-    editions are not mementos.
+    A moment before the first edition took effect leads to the first one. A future moment leads to the edition in force,
+    because announced editions are not mementos.
     """
     text = visit.parameters.get("Accept-Datetime")
     if text is None:
@@ -230,7 +230,7 @@ def negotiate(visit: Visit, timeline: Timeline) -> HttpResponse | None:
 
 def mementos(visit: Visit, timeline: Timeline) -> list[EditionDates]:
     """Return the editions of the agreement that have taken effect, in the order of their effect. Announced and
-    cancelled editions are not among them. No query.
+    cancelled editions are not among them. It makes no query.
     """
     return [edition for edition in _public(visit, timeline) if edition.effective_from <= visit.at]
 
