@@ -242,9 +242,9 @@ def memento_datetime(edition: EditionDates) -> str:
 
 
 def add_headers(response: HttpResponse, visit: Visit, timeline: Timeline, edition: EditionDates | None) -> HttpResponse:
-    """Add the headers ``Link`` and ``Memento-Datetime`` to the page of ``edition`` if that edition is a memento. With
-    ``edition=None`` the page is the original resource, which gets only ``Link``. Other pages, and responses with
-    another status than 200, get neither header. Return the same response.
+    """Add the headers ``Link`` and ``Memento-Datetime`` (RFC 7089) to the permanent page of ``edition`` if that edition
+    has taken effect. With ``edition=None`` the page is that of the edition in force, which gets only ``Link``. The page
+    of another edition, and a response with another status than 200, gets neither header. Return the same response.
     """
     if response.status_code == 200 and (edition is None or edition in mementos(visit, timeline)):
         response.headers["Link"] = link_header(visit, timeline, edition)
@@ -254,9 +254,9 @@ def add_headers(response: HttpResponse, visit: Visit, timeline: Timeline, editio
 
 
 def link_header(visit: Visit, timeline: Timeline, near: EditionDates | None) -> str:
-    """Return the value of the ``Link`` header. It names the original resource with its TimeGate and TimeMap, and the
-    first and the last memento, if there are any. If ``near`` is a memento, it also names ``near`` and the mementos
-    directly before and after it.
+    """Return the value of the header ``Link`` (RFC 7089). It names the page of the edition in force, the TimeMap, and
+    the permanent pages of the first and the last edition that took effect, if there are any. If ``near`` has taken
+    effect, it also names the page of ``near``, and those of the editions directly before and after it.
     """
     known = mementos(visit, timeline)
     relations: dict[int, list[str]] = defaultdict(list)
@@ -280,8 +280,9 @@ def link_header(visit: Visit, timeline: Timeline, near: EditionDates | None) -> 
 
 @page()
 def timemap(visit: Visit, slug: str) -> HttpResponse:
-    """The TimeMap: the list of all mementos with their moments, as ``application/link-format`` (RFC 6690). It contains
-    no memento if no edition has taken effect yet. The response is 404 if the agreement has no public edition.
+    """The TimeMap (RFC 7089): the list of the permanent pages of all editions that took effect, with their moments, as
+    ``application/link-format`` (RFC 6690). It contains no such page if no edition has taken effect yet. The response is
+    404 if the agreement has no public edition.
     """
     timeline = visit.timeline(slug)
     known = mementos(visit, timeline)
