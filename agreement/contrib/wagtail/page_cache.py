@@ -26,7 +26,7 @@ from wagtail.models import ModelLogEntry, Page, ReferenceIndex
 from agreement.editions.timeline import MAX_AGE_SECONDS, current_timelines
 from agreement.models import Agreement, Edition
 
-#: The action in Wagtail's audit log. Its latest entry says what was purged last.
+#: The action in Wagtail's audit log. Its latest entry states what was purged last.
 REFRESH = "agreement.refresh"
 
 
@@ -55,7 +55,8 @@ def quoting_pages() -> set[int]:
 
 
 def purge() -> int:
-    """Remove the pages that quote an agreement from the caches in front of the site. Return how many pages that are.
+    """Remove the live pages that quote an agreement from the caches in front of the site. Return the number of these
+    pages.
 
     With ``i18n_patterns`` a page has an address in each language of the site, and Wagtail names that of the active one.
     """
@@ -69,8 +70,9 @@ def purge() -> int:
 
 
 def refresh(at: datetime | None = None) -> int | None:
-    """Purge the pages if an edition took effect, was published or was cancelled since the last refresh, however long
-    ago that was. Return how many pages were purged; ``None`` if nothing has changed.
+    """Remove the pages that quote an agreement from the caches (:func:`purge`) if an edition took effect, was published
+    or was cancelled between the last refresh and the instant ``at`` (now). Return how many pages were removed; ``None``
+    if nothing has changed, or if no edition has been published.
 
     A publication and a cancellation count ``MAX_AGE_SECONDS`` later, because until then another process may render a
     page with the dates that it remembers. Two processes may do this at the same time. 2 queries if nothing has changed.
@@ -98,9 +100,10 @@ def refresh(at: datetime | None = None) -> int | None:
 
 
 def shorten(response: HttpResponse, *, began_at: datetime) -> None:
-    """Limit the ``Cache-Control`` of a response, the rendering of which began at that moment, so that no cache stores
-    it beyond the next moment at which an edition takes effect. A response without ``max-age`` is changed only if
-    Django's cache middleware would store it for longer.
+    """Change the header ``Cache-Control`` of a response, the rendering of which began at that moment, so that no cache
+    stores it beyond the next moment at which an edition takes effect or its days to agree end. If there is no such
+    moment, nothing is changed. A response without ``max-age`` is changed only if Django's cache middleware would store
+    it for longer.
     """
     seconds = current_timelines().seconds_until_next(began_at)
     if seconds == float("inf"):
@@ -127,8 +130,9 @@ def shorten(response: HttpResponse, *, began_at: datetime) -> None:
 
 
 def serve_briefly(serve: Any) -> Any:
-    """For Wagtail's hook ``on_serve_page``: every page is limited, because the tags in its templates may quote too. No
-    query, unless the dates of the editions must be read.
+    """Return ``serve``, the function that renders a page of Wagtail, with :func:`shorten` applied to its response. It
+    is for Wagtail's hook ``on_serve_page``. Every page is limited, because the tags in its templates may quote an
+    agreement too. This adds no query, unless the dates of the editions must be read.
     """
 
     def limited(page: Page, request: Any, args: Any, kwargs: Any) -> Any:
