@@ -101,8 +101,8 @@ class Command(BaseCommand):
         return found
 
     def report(self, edition: Edition, recipients: int, *, dry_run: bool) -> None:
-        """Print the facts about the published edition: its number and agreement, when it takes effect, its digest, and
-        the number of recipients. With ``dry_run`` the words are "Would publish".
+        """Print the number of the published edition, its agreement, when it takes effect, its digest, and the number of
+        ``recipients``. With ``dry_run`` the output begins with "Would publish".
         """
         verb = "Would publish" if dry_run else "Published"
         self.stdout.write(f"{verb} edition {edition.number} of {edition.agreement.slug}")
