@@ -86,8 +86,9 @@ class Command(BaseCommand):
                 call_command("runserver", f"{HOST}:{port}", use_reloader=False)
 
     def fill(self) -> tuple[Agreement, str]:
-        """Create the sample data that is missing. Return the agreement, and the password if the administrator was
-        created now.
+        """Migrate the database, create the sample data that is missing, and deliver the notices. Return the agreement,
+        and the password if the administrator was created now, else ``""``. Raises ``CommandError`` if the database is
+        not that of a demo (:func:`require_own_database`), or if a sample edition is refused.
         """
         require_own_database()
         call_command("migrate", verbosity=0, interactive=False)
@@ -254,8 +255,8 @@ def mail(name: str) -> str:
 
 
 def make_people() -> str:
-    """Create the readers and the administrator that are missing. Return the password of all of them if the
-    administrator was created now, else ``""``.
+    """Create the readers and the administrator that are missing. Return the password of all users that were created if
+    the administrator is one of them. Otherwise return ``""``; readers that were created then have no password.
     """
     users = get_user_model()._default_manager
     with transaction.atomic():
@@ -272,7 +273,9 @@ def make_people() -> str:
 
 
 def load_samples() -> Agreement:
-    """Record or publish the sample editions that are missing, each in one transaction. Return the agreement."""
+    """Record or publish the sample editions with a higher number than the last sealed edition, each in one transaction.
+    None is added if the last edition is not imported history. Return the agreement, which is created if it is missing.
+    """
     agreement, _created = Agreement.objects.get_or_create(slug=SLUG, defaults=NAMES | {"time_zone": ZONE})
     admin = get_user_model()._default_manager.get(username=ADMIN)
     for stated in json.loads((SAMPLES / "editions.json").read_text(encoding="utf-8")):
