@@ -49,7 +49,7 @@ class EmailBackend(BaseEmailBackend):
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """A message: the name of its file (``key``), its headers in their order, and its text and HTML if they were read."""
+    """A message: the name of its file (``key``), its headers in order, and its text and HTML if they were read."""
 
     key: str
     headers: tuple[tuple[str, str], ...]

@@ -157,8 +157,8 @@ def _check_pseudonym_keys(keys: object) -> Iterator[CheckMessage]:
 
 
 def _check_consents(consents: object) -> Iterator[CheckMessage]:
-    """Check that each consent has a text in both languages or complete parts, and a name of at most 64 letters, digits,
-    hyphens and underscores.
+    """Check that each consent has a text in both languages or complete parts (:mod:`agreement.text.consent`), and a
+    name of at most 64 letters, digits, hyphens and underscores.
     """
     if not isinstance(consents, dict):
         yield _wrong("CONSENTS", consents, 'must be like {"registration": {"kk": "…", "ru": "…"}}')

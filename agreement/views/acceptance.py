@@ -260,7 +260,9 @@ def _declined_edition(visit: Visit, answer: PostedAnswer) -> DeclinedEdition:
 
 
 def _declined_page(visit: Visit, slug: str, editions: list[DeclinedEdition]) -> HttpResponse:
-    """Return the page that states which editions the user declined and when, and what that means for them."""
+    """Return the page that states which editions the user declined and when, and what that means for them.
+    ``editions`` may also contain editions that they have accepted. ``slug`` is that of the agreement of the page.
+    """
     declined = [one for one in editions if one.at]
     context = {
         "slug": slug,
@@ -300,9 +302,8 @@ def _question_page(visit: Visit, timeline: Timeline, *, stale: Sequence[PostedAn
 
     ``timeline`` is that of this agreement. ``stale`` are the answers of a form that was not recorded. If there are any,
     the status is 409, and the page states that the text was changed in the meantime, and what changed since the edition
-    that the form displayed. If the user
-    withdrew from this agreement and may not accept again without an officer, return a redirect to the withdrawal page.
-    Raises ``Http404`` if no edition of this agreement can be accepted.
+    that the form displayed. If the user withdrew from this agreement and may not accept again without an officer,
+    return a redirect to the withdrawal page. Raises ``Http404`` if no edition of this agreement can be accepted.
     """
     accepted = user_acceptances(visit)
     wanted = edition_to_accept(visit, timeline, accepted[timeline.key])

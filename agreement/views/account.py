@@ -102,7 +102,9 @@ def _refuse_impersonation(visit: Visit) -> HttpResponse:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DisplayedAcceptance:
-    """An acceptance as a page displays it."""
+    """An acceptance for a page, with its edition, its moment in words and, on some pages, the changes since the edition
+    that the user accepted before.
+    """
 
     acceptance: Acceptance
     edition: DisplayedEdition

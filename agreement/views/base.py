@@ -5,7 +5,7 @@ A process reuses a rendered page for at most ``PAGE_SECONDS``, because the site'
 
 The plain and the compressed page have different strong ``ETag`` values (RFC 9110 §8.8.3). The compressed page has
 ``Content-Encoding``, so Django's ``GZipMiddleware`` does not compress it again. The app puts no secret into these
-pages, which compression could reveal.
+pages, because compression could reveal it.
 """
 
 from __future__ import annotations
@@ -67,7 +67,9 @@ class PageData:
 
 @dataclass(frozen=True)
 class Visit:
-    """A request for a page, with the instant of the request and the dates of all sealed editions."""
+    """A request for a page, with the instant of the request, the dates of all sealed editions, and the values of the
+    query parameters and headers that the page reads.
+    """
 
     request: HttpRequest
     at: datetime
@@ -267,8 +269,8 @@ def _given(request: HttpRequest, parameters: tuple[str, ...], headers: tuple[str
 
 def _cache_key(visit: Visit) -> tuple[object, ...] | None:
     """Return the key under which a page is remembered: path, scheme, ``BASE_URL`` and active language, the parameters,
-    and the version of the dates, which changes when an edition is published, is cancelled or takes effect. ``None`` if
-    ``BASE_URL`` is empty.
+    and the version of the dates, which changes, for example, when an edition is published, is cancelled or takes
+    effect. ``None`` if ``BASE_URL`` is empty.
     """
     request, base = visit.request, conf.get().BASE_URL
     if not base:

@@ -1,6 +1,6 @@
 """Editions as JSON, which ``schema.json`` describes, and the JSON-LD of a page.
 
-The JSON contains the facts in both languages of an edition. Therefore the URLs of all languages return the same bytes.
+The JSON of an edition contains both of its languages. Therefore the URLs of all languages return the same bytes.
 The canonical URL is that of :func:`canonical_language`.
 """
 
@@ -198,8 +198,7 @@ def rfc3339(at: datetime | None, zone: str) -> str | None:
 
 def json_ld(visit: Visit, displayed: DisplayedEdition) -> SafeString:
     """Return the edition as a ``DigitalDocument`` of schema.org in the displayed language, escaped for a ``script``
-    element of the type ``application/ld+json``. It makes no query if the edition was read with its
-    body.
+    element of the type ``application/ld+json``. It makes no query if the edition was read with its body.
     """
     edition, language = displayed.edition, displayed.language
     slug, number, zone = edition.agreement.slug, edition.number, edition.agreement.time_zone

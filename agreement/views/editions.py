@@ -128,7 +128,8 @@ def changes(visit: Visit, slug: str, number: int) -> HttpResponse:
 
     With ``?to=`` the response is a redirect to the same page of the edition with that number, with the other
     parameters. The response is 404 if there is no public edition with the number in ``?to=`` or, without ``?to=``, with
-    ``number`` or the number in ``?from=``. Raises ``BadRequest`` for other invalid parameters.
+    ``number`` or the number in ``?from=``. Raises ``BadRequest`` if ``?view=`` or ``?all=`` has another value, or if
+    that of ``?from=`` or ``?to=`` can't be the number of an edition.
     """
     timeline = visit.timeline(slug)
     since, view, everything = (visit.parameters.get(name) for name in ("from", "view", "all"))
@@ -320,8 +321,9 @@ def _address(visit: Visit, slug: str, number: int, language: str) -> str:
 
 def edition_page_data(displayed: DisplayedEdition, compared: Comparison | None = None) -> PageData:
     """Return what search engines and messengers display of a page about that edition. The title contains the title and
-    the number of the edition. The description is its ``headline``, which states from which day it is in force, and its
-    summary. If it has no summary, that of ``compared`` is used; without ``compared``, none. It makes no query.
+    the number of the edition. The description is its ``headline``, such as "Edition 3: in force since 30 November
+    2026", and its summary. If it has no summary, that of ``compared`` is used; without ``compared``, none. It makes no
+    query.
     """
     number = {"number": displayed.edition.number}
     title = f"{displayed.title} · {_('Edition %(number)s') % number}"

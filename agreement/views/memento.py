@@ -86,9 +86,9 @@ def parse_day(text: str) -> date:
 
 @page(unlimited=("date",))
 def when(visit: Visit, slug: str) -> HttpResponse:
-    """Redirect the form "which text was in force on a day" to :func:`at` for the day in ``?date=``. Without that
-    parameter the response is the form. It is 400 if the value is not a date, and 404 if the agreement has no public
-    edition.
+    """The form in which a reader asks which edition was in force on a day. The form sends the day in ``?date=``; then
+    the response is a redirect to the URL of :func:`at` for that day. The response is 400 if the value is not a date,
+    and 404 if the agreement has no public edition.
     """
     timeline = visit.timeline(slug)
     if "date" not in visit.parameters:
@@ -101,9 +101,9 @@ def when(visit: Visit, slug: str) -> HttpResponse:
 
 
 def chart_context(visit: Visit, timeline: Timeline, number: int | None = None, day: str = "") -> dict[str, Any]:
-    """Return the variables of the partial template ``when.html``: the form for a day, the bars of the public editions,
-    and the form that compares two. ``number`` is the edition of the page, or ``None``. ``day`` is the date that the
-    form contains, in ISO 8601 format, or ``""``. It makes no query.
+    """Return the variables of the partial template ``when.html``: the form for a day, the chart of the public editions,
+    and the form that compares two of them. ``number`` is that of the edition of the page; ``None`` if the page is not
+    about one edition. ``day`` is the date that the form contains, in ISO 8601 format, or ``""``. It makes no query.
     """
     public = visit.public(timeline)
     new = next(
@@ -146,8 +146,8 @@ def choices(visit: Visit, timeline: Timeline) -> list[Choice]:
 
 @page()
 def at(visit: Visit, slug: str, when: str) -> HttpResponse:
-    """Redirect to the permanent page of the edition that was in force at that moment. For a future moment, it is the
-    public edition that will be in force then, as far as is known now.
+    """Redirect to the permanent page of the edition that was in force at the moment ``when``. For a future moment, it
+    is the public edition that will be in force then, as far as is known now.
 
     ``when`` is what :func:`parse_when` accepts. A date means its first instant in the time zone of the agreement. The
     page then also states which editions take effect later on that day. A cache must revalidate the redirect: another

@@ -74,7 +74,7 @@ class RecordedAcceptance:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UserMembership:
-    """One agreement as it concerns the user: their rows, and whether an edition binds them now."""
+    """The user's acceptances of one agreement, their withdrawals from it, and the edition that binds them now."""
 
     timeline: Timeline
     membership: Membership[Acceptance]
@@ -86,7 +86,9 @@ class UserMembership:
 
 
 def memberships(visit: Visit) -> dict[int, UserMembership]:
-    """Return, by the primary key of each agreement that has a sealed edition, how it concerns the user. 2 queries."""
+    """Return the user's membership in each agreement that has a sealed edition, by the primary key of the agreement. An
+    agreement that the user never accepted has one too. 2 queries.
+    """
     accepted = user_acceptances(visit)
     withdrawals: dict[int, list[Withdrawal]] = defaultdict(list)
     for row in Withdrawal.objects.filter(user=visit.request.user.pk).select_related("agreement"):
@@ -282,8 +284,8 @@ def _withdrawals(visit: Visit) -> tuple[list[tuple[Withdrawal, str, str]], bool]
 def _notices(visit: Visit) -> tuple[list[tuple[Delivery, DisplayedEdition, str, str]], bool]:
     """Return the latest deliveries that were sent, failed or were skipped, the latest outcome first, and whether there
     are more than ``MAX_ENTRIES``. Each is with the edition of its notice, the moment of the outcome in words, and the
-    reason in words if no message was sent. A delivery about an edition that ``visit.timelines`` does not contain yet is
-    left out. 1 query.
+    reason in words if no message was sent; ``""`` for a reason that has no words, such as the answer of a mail server.
+    A delivery about an edition that ``visit.timelines`` does not contain yet is left out. 1 query.
     """
     rows = Delivery.objects.filter(user=visit.request.user.pk).exclude(outcome=DeliveryOutcome.WAITING)
     rows = rows.select_related("notice__edition__agreement").defer(*text_columns("notice__edition"))

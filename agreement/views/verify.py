@@ -310,7 +310,7 @@ def _posted_text(content: bytes) -> PostedText:
 
 
 def _recognised(visit: Visit, texts: list[HashedText]) -> list[RecognisedEdition]:
-    """Return those of these texts whose edition is public, each with its edition."""
+    """Return those of these texts whose edition is public, each with its edition. 1 query for each."""
     return [
         RecognisedEdition(visit.display(timeline, dated), hashed)
         for hashed in texts

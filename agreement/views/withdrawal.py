@@ -42,7 +42,9 @@ class AgreementEffect:
 
     @property
     def sentence(self) -> str:
-        """What the withdrawal did, when, and its number, in the language of the page; ``""`` without one."""
+        """A sentence in the language of the page: on which day the withdrawal suspended or ended the agreement, and its
+        number. ``""`` without a withdrawal.
+        """
         zone = self.displayed.edition.agreement.time_zone
         return withdrawal_sentence(self.withdrawal, zone) if self.withdrawal else ""
 

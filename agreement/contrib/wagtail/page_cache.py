@@ -58,7 +58,8 @@ def purge() -> int:
     """Remove the live pages that quote an agreement from the caches in front of the site. Return the number of these
     pages.
 
-    With ``i18n_patterns`` a page has an address in each language of the site, and Wagtail names that of the active one.
+    With ``i18n_patterns`` a page has a URL in each language of the site. Wagtail removes that of the active language.
+    Therefore this function activates each language in turn.
     """
     pages = Page.objects.live().filter(pk__in=quoting_pages())
     batch = PurgeBatch()
@@ -75,7 +76,8 @@ def refresh(at: datetime | None = None) -> int | None:
     if nothing has changed, or if no edition has been published.
 
     A publication and a cancellation count ``MAX_AGE_SECONDS`` later, because until then another process may render a
-    page with the dates that it remembers. Two processes may do this at the same time. 2 queries if nothing has changed.
+    page with the dates that it remembers. Two processes may do this at the same time. At most 1 query if nothing has
+    changed, besides those that read the dates of the editions.
     """
     at = at or timezone.now()
     known = at - timedelta(seconds=MAX_AGE_SECONDS)

@@ -180,7 +180,7 @@ def require_own_database() -> None:
 @contextmanager
 def exclusive() -> Iterator[None]:
     """Context manager: prevent other demos from filling this database. Raises ``CommandError`` after waiting
-    ``WAIT_SECONDS`` for another demo.
+    ``WAIT_SECONDS`` for another demo, and if the file of the lock can't be written.
 
     On PostgreSQL this is an advisory lock, which ends with the connection. On SQLite it is a lock on an empty file
     beside the database, because a lock on the database itself would stop this demo too. On other databases, and on an
@@ -255,8 +255,8 @@ def mail(name: str) -> str:
 
 
 def make_people() -> str:
-    """Create the readers and the administrator that are missing. Return the password of all users that were created if
-    the administrator is one of them. Otherwise return ``""``; readers that were created then have no password.
+    """Create the readers and the administrator that are missing. If the administrator is created now, all created users
+    get the same password, which is returned. Otherwise return ``""``; created readers then have no password.
     """
     users = get_user_model()._default_manager
     with transaction.atomic():
@@ -307,7 +307,9 @@ def file(number: int, language: str) -> Path:
 
 
 def deliver_continuously() -> None:
-    """Send notices for ever, as ``deliver_notices --watch`` does in a deployment. It runs in a daemon thread."""
+    """Send notices for ever, as ``deliver_notices --watch`` does in a deployment. It runs in a daemon thread. An error
+    of the database is logged, and the function tries again after a second.
+    """
     while True:
         time.sleep(1)
         try:
