@@ -104,8 +104,8 @@ def refresh(at: datetime | None = None) -> int | None:
 def shorten(response: HttpResponse, *, began_at: datetime) -> None:
     """Change the header ``Cache-Control`` of a response, the rendering of which began at that moment, so that no cache
     stores it beyond the next moment at which an edition takes effect or its days to agree end. If there is no such
-    moment, nothing is changed. A response without ``max-age`` is changed only if Django's cache middleware would store
-    it for longer.
+    moment, nothing is changed. A response without ``max-age`` gets one only if Django's cache middleware would store it
+    for longer.
     """
     seconds = current_timelines().seconds_until_next(began_at)
     if seconds == float("inf"):
@@ -113,18 +113,20 @@ def shorten(response: HttpResponse, *, began_at: datetime) -> None:
     # One second less: a cache counts whole seconds, from the moment at which it stores the page.
     left = max(0, int((began_at + timedelta(seconds=seconds) - timezone.now()).total_seconds()) - 1)
     stated = response.headers.get("Cache-Control", "")
-    if "max-age" in stated:
-        fresh = min(left, *(int(age) for age in re.findall(r"(?:max-age|s-maxage)=(\d+)", stated)))
+    if ages := re.findall(r"(?:max-age|s-maxage)=(\d+)", stated):
+        fresh = min(left, *map(int, ages))
 
         def limited(match: re.Match[str]) -> str:
             most = left - fresh if match[1].startswith("stale") else left
             return f"{match[1]}={min(int(match[2]), most)}"
 
-        ages = r"(max-age|s-maxage|stale-while-revalidate|stale-if-error)=(\d+)"
-        response.headers["Cache-Control"] = re.sub(ages, limited, stated)
+        limits = r"(max-age|s-maxage|stale-while-revalidate|stale-if-error)=(\d+)"
+        response.headers["Cache-Control"] = re.sub(limits, limited, stated)
         response.headers.pop("Expires", None)  # It would contradict; Django's cache middleware computes it again.
-    elif (
-        "django.middleware.cache.UpdateCacheMiddleware" in settings.MIDDLEWARE
+    # The middleware reads max-age only.
+    if (
+        "max-age" not in stated
+        and "django.middleware.cache.UpdateCacheMiddleware" in settings.MIDDLEWARE
         and left < settings.CACHE_MIDDLEWARE_SECONDS
         and not re.search("private|no-cache|no-store", stated)
     ):
