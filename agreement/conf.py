@@ -273,7 +273,9 @@ def active_language() -> str:
 
 
 def native_name(language: str, name: str) -> str:
-    """The name of a language in that language. It is ``name`` if Django does not know the language."""
+    """The name of the language with the code ``language`` in that language, such as ``Русский``; ``name`` if Django
+    does not know the language. Only the first letter is a capital.
+    """
     if language == "kk":  # Django names it «Қазақ», which is the name of the people.
         return "Қазақша"
     local: str = LANG_INFO.get(language, {}).get("name_local", name)

@@ -81,8 +81,9 @@ def staff_with(codename: str) -> tuple[list[str], bool]:
 
 
 def staff_able(codename: str, *, superusers: bool = True) -> QuerySet[Any] | None:
-    """The active staff with that permission of this app, with or without superusers; ``None`` if the site's user
-    manager has no ``with_perm`` or its user model no ``is_staff``. The queryset is not evaluated.
+    """The active staff with that permission of this app, such as ``publish_edition``. Superusers are included unless
+    ``superusers`` is false. ``None`` if the site's user manager has no ``with_perm`` or its user model no ``is_staff``.
+    The queryset is not evaluated.
     """
     users = get_user_model()
     manager: Any = users._default_manager  # A site's manager may lack with_perm.
@@ -101,5 +102,7 @@ def staff_able(codename: str, *, superusers: bool = True) -> QuerySet[Any] | Non
 
 
 def groups_with(codename: str) -> list[str]:
-    """The names, in the active language, of the ready groups that have that permission by default. No query."""
+    """The names, in the active language, of the ready groups of the app that have that permission by default.
+    ``codename`` is such as ``publish_edition``. It makes no query.
+    """
     return [str(GROUP_NAMES[name]) for name, codenames in GROUP_PERMISSIONS.items() if codename in codenames]

@@ -1,5 +1,5 @@
-"""The signals that a site may connect to. Each is sent after the commit of the change; the app itself connects to none.
-An exception in a receiver is logged and changes nothing.
+"""The signals that a site may connect to. Each is sent after the commit of the change. The app itself connects to none;
+only its plugins for content management systems do. An exception in a receiver is logged and changes nothing.
 
 ======================= ============== ========================================================
 signal                  sender         argument

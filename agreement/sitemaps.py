@@ -46,7 +46,7 @@ class AgreementSitemap(Sitemap):  # type: ignore[type-arg]  # Not generic at run
     or the publication or effect of its successor, if that is public. That of the other pages of the agreement is the
     latest of these.
 
-    The host and the scheme of the addresses are those of the setting ``BASE_URL`` or, if it is empty, what Django
+    The host and the scheme of the URLs are those of the setting ``BASE_URL`` or, if it is empty, what Django
     determines. The list of pages needs no query, except those that read the dates of the editions
     (:func:`agreement.editions.timeline.current_timelines`).
     """

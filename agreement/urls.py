@@ -26,7 +26,9 @@ from agreement.views import (
 
 
 class NumberConverter:
-    """The number of an edition without leading zeros. Ten digits are enough for every number in the database."""
+    """The URL converter of the number of an edition, without leading zeros. Ten digits are enough for every number in
+    the database.
+    """
 
     regex = "[1-9][0-9]{0,9}"
 
@@ -38,7 +40,7 @@ class NumberConverter:
 
 
 class LanguageConverter:
-    """The code of a language that editions are written in: ``kk`` or ``ru``."""
+    """The URL converter of the code of a language that editions are written in: ``kk`` or ``ru``."""
 
     regex = "|".join(languages.LANGUAGES)
 
@@ -50,7 +52,9 @@ class LanguageConverter:
 
 
 class ClauseConverter:
-    """The number of a clause, as it is in the address of an edition after ``#``: ``2.3``, ``a1.2-1b``."""
+    """The URL converter of the number of a clause, as it is in the URL of an edition after ``#``: ``2.3``,
+    ``a1.2-1b``.
+    """
 
     regex = r"[0-9a-z][0-9a-z._\-]{0,47}"
 

@@ -35,8 +35,9 @@ ACTIONS = {"add": _("Add"), "change": _("Change"), "delete": _("Delete"), "view"
 
 
 def permission_name(permission: Permission) -> str:
-    """Return the name of a permission in the active language: "User agreements | edition | Add". A permission of an app
-    has the translation of its own name.
+    """Return the name of a permission in the active language, such as "User agreements | edition | Add". For a
+    permission that is not one of Django's four (add, change, delete, view), the last part is the translation of its own
+    name.
     """
     model = permission.content_type.model_class()
     action, _underscore, name = permission.codename.partition("_")
@@ -92,7 +93,7 @@ class PortalAdminSite(AdminSite):
 
     def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> list[dict[str, Any]]:
         """Return the apps and models of an index that this user may view. The agreements are first. The index of all
-        apps leaves out the results of tasks, because nobody at the desk needs them: the ledger says what was sent.
+        apps leaves out the results of tasks, because nobody at the desk needs them: the ledger states what was sent.
         """
         found: list[dict[str, Any]] = super().get_app_list(request, app_label)
         for app in found:

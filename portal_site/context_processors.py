@@ -12,8 +12,9 @@ from agreement.views.base import Alternate
 
 
 def languages(request: HttpRequest) -> dict[str, object]:
-    """The page in each language, as ``alternates``, for the links in the header of every page, also of login and error
-    pages. They are computed only if the page has a header. A page without a name, and one on a wrong host, has none.
+    """Return the template variable ``alternates``: the current page in each language, for the links in the header of
+    every page, also of login and error pages. It is computed only if the template uses it. It is empty for a page whose
+    URL has no name, and for a request with a host that is not allowed.
     """
 
     def find() -> list[Alternate]:

@@ -49,7 +49,7 @@ class EmailBackend(BaseEmailBackend):
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """A message: its headers in their order, and its text and HTML if they were read."""
+    """A message: the name of its file (``key``), its headers in order, and its text and HTML if they were read."""
 
     key: str
     headers: tuple[tuple[str, str], ...]
@@ -70,7 +70,7 @@ class Letter:
 
     @property
     def language(self) -> str:
-        """The language of the subject. For a letter in several languages, it is the first in ``Content-Language``."""
+        """The language of the subject: the first one in the header ``Content-Language``. ``""`` without this header."""
         return self.header("Content-Language").partition(",")[0].strip()
 
     @property
@@ -84,7 +84,9 @@ class Letter:
 
 
 def folder() -> Path | None:
-    """Return the folder of the mailbox; ``None`` if mail is sent to a server."""
+    """Return the folder of the mailbox; ``None`` if the site does not send mail by :class:`EmailBackend`, or if no
+    folder is set.
+    """
     if django.VERSION >= (6, 1):
         mailer: dict[str, Any] = settings.MAILERS.get("default", {})
         backend, path = mailer.get("BACKEND"), mailer.get("OPTIONS", {}).get("file_path")
@@ -99,15 +101,15 @@ def count() -> int:
 
 
 def newest(page: int = 1) -> list[Letter]:
-    """Return the letters of one page (``PAGE`` letters; the first page is 1), the newest first. Only their headers are
-    read.
+    """Return the letters of one page (``PAGE`` letters; the first page is 1), the newest first. The list is empty for a
+    page after the last. Only the headers of the letters are read.
     """
     keys = heapq.nlargest(page * PAGE, _keys(), key=_written_at)[(page - 1) * PAGE :]
     return [letter for key in keys if (letter := _read(key, with_parts=False))]
 
 
 def get(key: str) -> Letter | None:
-    """Return the letter with that key, or ``None``."""
+    """Return the letter with that key, the name of its file, with its text and HTML; ``None`` if there is none."""
     return _read(key, with_parts=True) if key in _keys() else None
 
 

@@ -6,7 +6,7 @@ from django.utils.translation import gettext_lazy as _
 
 
 class Profile(models.Model):
-    """A user's settings on the portal."""
+    """The settings of a user on the portal: the language of their letters (``""`` if it is unknown)."""
 
     user = models.OneToOneField(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="profile")
     language = models.CharField(

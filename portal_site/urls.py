@@ -1,5 +1,5 @@
-"""The URLs of the portal. Each page has a language prefix; a URL without one redirects to the language
-of the reader.
+"""The URLs of the portal. Each page has a language prefix; a URL of a page without one redirects to the language of the
+reader.
 """
 
 from __future__ import annotations

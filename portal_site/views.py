@@ -33,7 +33,7 @@ LETTER_CSP = (
 
 
 def noindex(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponseBase]:
-    """Decorator: let no search engine list the pages of this view."""
+    """Decorator: add a header to the responses of the view that forbids search engines to list them."""
 
     @wraps(view)
     def answer(request: HttpRequest, **arguments: object) -> HttpResponseBase:
@@ -46,7 +46,7 @@ def noindex(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponse
 
 @require_safe
 def home(request: HttpRequest) -> HttpResponse:
-    """The front page. 1 query."""
+    """The front page, with the editions in force. 1 query."""
     context = {"agreements": editions_in_force(), "mailbox": _mailbox_is_displayed()}
     return render(request, "portal/home.html", context)
 
@@ -69,7 +69,9 @@ def robots(request: HttpRequest) -> HttpResponse:
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """The answer 400. Django's own view renders its template without the request, so without links to the languages."""
+    """The page with the status 400. Django's own view renders its template without the request, so without links to
+    the languages.
+    """
     return render(request, "400.html", status=400)
 
 
@@ -91,7 +93,9 @@ class SecondFactorView(LoginRequiredMixin, LoginView):
 
 @require_safe
 def letters(request: HttpRequest) -> HttpResponse:
-    """The list of the letters in the mailbox, the newest first, fifty on each page."""
+    """The list of the letters in the mailbox, the newest first, fifty on each page. ``?page=`` is the number of the
+    page (default: 1). The response is 404 if there is no such page, or if the mailbox is not displayed.
+    """
     _require_mailbox()
     total = mailbox.count()
     pages = max(1, -(-total // mailbox.PAGE))
@@ -105,13 +109,17 @@ def letters(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 def letter(request: HttpRequest, key: str) -> HttpResponse:
-    """A letter: its headers and its text. The HTML is displayed in a frame, which :func:`letter_html` serves."""
+    """The page of a letter, with its headers and its text. The HTML is displayed in a frame, which :func:`letter_html`
+    serves. The response is 404 if there is no such letter, or if the mailbox is not displayed.
+    """
     return render(request, "portal/letter.html", {"letter": _letter(key)})
 
 
 @require_safe
 def letter_html(request: HttpRequest, key: str) -> HttpResponse:
-    """The HTML of a letter, with a strict content security policy."""
+    """The HTML of a letter, with a strict content security policy. The response is 404 if the letter has no HTML, if
+    there is no such letter, or if the mailbox is not displayed.
+    """
     found = _letter(key)
     if not found.html:
         raise Http404

@@ -43,10 +43,11 @@ def check_pseudonym_keys(app_configs: Sequence[AppConfig] | None, **kwargs: obje
 
 
 def check_deployment(app_configs: Sequence[AppConfig] | None, **kwargs: object) -> Iterable[CheckMessage]:
-    """Warn if ``BASE_URL`` is an address without TLS, if the site sends no content security policy, if the settings of
-    proxies do not fit together, if the location of the data is not stated, if WeasyPrint is installed and does not
-    work, if a consent has the number of an example, if no known app limits failed logins, and, if the admin is
-    installed, if no known app asks for a second factor.
+    """Warn if ``BASE_URL`` is not empty and does not begin with ``https://``, if the site sends no content security
+    policy, if the settings of proxies do not fit together, if the setting ``DATA_LOCATION`` is empty, if WeasyPrint is
+    installed and does not work, and if no known app limits failed logins. Warn also of each consent whose operator has
+    the number that only examples use (:data:`agreement.text.consent.NOBODY`). If the admin is installed, warn if no
+    known app asks for a second factor.
     """
     now = conf.get()
     if now.BASE_URL and not str(now.BASE_URL).startswith("https://"):
@@ -82,7 +83,9 @@ def check_deployment(app_configs: Sequence[AppConfig] | None, **kwargs: object) 
 
 
 def _check_operators(now: conf.Conf) -> Iterator[CheckMessage]:
-    """Warn of each consent with the number of an example."""
+    """Warn of each consent whose operator has the number that only examples use, as its BIN or IIN. ``now`` are the
+    settings of the app.
+    """
     stated_consents: object = now.CONSENTS
     for name, stated in stated_consents.items() if isinstance(stated_consents, dict) else ():
         operator = stated.get("operator") if isinstance(stated, dict) else None

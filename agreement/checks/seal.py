@@ -50,7 +50,8 @@ def check_role(
     app_configs: Sequence[AppConfig] | None, databases: Sequence[str] | None = None, **kwargs: object
 ) -> Iterable[CheckMessage]:
     """Check that the database role of the application can't remove the triggers in these databases, which are given by
-    alias (``None``: none). A role that can gives a warning. Only PostgreSQL is checked.
+    alias (``None``: none). A role that can remove them gives a warning. Only PostgreSQL is checked, and only a database
+    on which the triggers are expected (:func:`agreement.seal.triggers.expected`).
     """
     for alias in databases or ():
         connection = connections[alias]

@@ -99,8 +99,9 @@ def _hint_for_unknown(key: str) -> str:
 
 
 def _check_values(now: conf.Conf) -> Iterator[CheckMessage]:
-    """Check the ranges of numbers, the settings with choices, the notice delay, the closing date and the sender
-    addresses.
+    """Check the ranges of numbers, with a warning of more ``REPLY_DAYS`` than the law gives; the settings with choices;
+    ``NOTICE_DELAY`` and ``CLOSED_AT``; the slug ``DEFAULT_AGREEMENT``; and the mail addresses ``FROM_EMAIL``,
+    ``REPLY_TO`` and ``VERP``.
     """
     for key, (least, most) in RANGES.items():
         value = getattr(now, key)
@@ -156,8 +157,8 @@ def _check_pseudonym_keys(keys: object) -> Iterator[CheckMessage]:
 
 
 def _check_consents(consents: object) -> Iterator[CheckMessage]:
-    """Check that each consent has a text in both languages or complete parts, and a name of at most 64 letters, digits,
-    hyphens and underscores.
+    """Check that each consent has a text in both languages or complete parts (:mod:`agreement.text.consent`), and a
+    name of at most 64 letters, digits, hyphens and underscores.
     """
     if not isinstance(consents, dict):
         yield _wrong("CONSENTS", consents, 'must be like {"registration": {"kk": "…", "ru": "…"}}')
@@ -174,7 +175,9 @@ def _check_consents(consents: object) -> Iterator[CheckMessage]:
 
 
 def _has_texts(value: object) -> bool:
-    """Return whether the value has a text in each language, and nothing else."""
+    """Return whether the value is a dict with a text for ``kk`` and one for ``ru``, and nothing else. A text with
+    nothing but white space does not count.
+    """
     if not isinstance(value, dict) or set(value) != set(languages.LANGUAGES):
         return False
     return all(isinstance(text, str) and text.strip() for text in value.values())

@@ -92,7 +92,7 @@ def parse_instant(typed: str) -> datetime:
 def parse_past_instant(typed: str) -> datetime:
     """Parse an instant with an offset, as :func:`parse_instant`, and return it with that offset. Raises
     ``CommandError`` for a text that is not an instant, for an instant without an offset, and for an instant in the
-    future, because the facts of a future instant can still change.
+    future, because the state at a future instant can still change.
     """
     at = parse_instant(typed)
     if timezone.is_naive(at):
@@ -103,7 +103,9 @@ def parse_past_instant(typed: str) -> datetime:
 
 
 def add_file_options(parser: ArgumentParser) -> None:
-    """Add the options of :func:`read_texts` to the parser of a command."""
+    """Add the options ``--changes`` and ``--encoding``, which become arguments of :func:`read_texts`, to the parser of
+    a command.
+    """
     parser.add_argument(
         "--changes",
         choices=("accept", "reject"),

@@ -122,7 +122,9 @@ class Staging:
         return self._number("SELECT COUNT(*) FROM line")
 
     def errors(self, most: int) -> tuple[int, list[str]]:
-        """Return the number of wrong lines, and a sentence with the number of the line for the first ``most``."""
+        """Return how many sentences :meth:`add_errors` added, and the first ``most`` of them in the order of the lines,
+        each with the number of its line.
+        """
         with closing(self._database.execute("SELECT * FROM error ORDER BY number LIMIT ?", [most])) as rows:
             sentences = [f"Line {number}: {sentence}" for number, sentence in rows]
         return self._number("SELECT COUNT(*) FROM error"), sentences

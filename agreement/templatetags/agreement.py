@@ -25,9 +25,10 @@ register = template.Library()
 def agreement_url(context: Context, slug: str = "") -> str:
     """``{% agreement_url %}``: the path of the page of the edition in force of the agreement ``slug`` or, without
     ``slug``, of ``DEFAULT_AGREEMENT`` or the site's only agreement. If there is no such agreement, it is the path of
-    the list of agreements; if there are several and no setting, ``TemplateSyntaxError`` is raised while ``DEBUG`` is
-    on. Agreements without a public edition do not count. A ``slug`` is not checked. No query with ``slug``; without it,
-    only those that read the dates of the editions.
+    the list of agreements. If there are several and no setting, ``TemplateSyntaxError`` is raised while ``DEBUG`` is
+    on, and it is the path of the list while it is off. Agreements without a public edition do not count. A ``slug`` is
+    not looked up; ``NoReverseMatch`` is raised if it can't be part of a URL. It makes no query with ``slug``; without
+    it, only those that read the dates of the editions.
     """
     return citations.agreement_path(slug, app=_app(context))
 
@@ -126,10 +127,11 @@ def agreement_first_use(context: Context, days: int = 7) -> dict[str, Any]:
 def agreement_grace(context: Context) -> dict[str, Any]:
     """``{% agreement_grace %}``: a banner for the signed-in user with each edition in force that they have not accepted
     while an earlier acceptance still counts. It names the last day and links to the page on which they can accept.
-    Nothing if there is no such edition, if nobody is signed in, or if the context has no ``request``.
+    Nothing if there is no such edition, if nobody is signed in, if the user is staff and the setting ``EXEMPT_STAFF``
+    is true, or if the context has no ``request``.
 
-    Caches must not store a page with this tag, because it depends on the user. No query of its own while no edition
-    gives days to agree; otherwise at most 2, besides those by which Django loads the user.
+    Caches must not store a page with this tag, because it depends on the user. It makes no query of its own while no
+    edition gives days to agree; otherwise at most 2, besides those by which Django loads the user.
     """
     request = context.get("request")
     return {"editions": grace.of_request(request) if request else [], "app": _app(context)}

@@ -32,7 +32,9 @@ def grouped(count: int) -> str:
 
 @register.filter
 def short(at: datetime) -> str:
-    """``{{ at|short }}``: the date and time of an instant in digits, in the time zone of the site."""
+    """``{{ at|short }}``: the date and time of an instant in short form, without seconds and zone, such as
+    «29.11.2026, 03:41» or "29 Nov 2026, 03:41". The time zone is that of :func:`agreement.conf.time_zone`.
+    """
     return dates.short(at, active_language(), conf.time_zone())
 
 
@@ -44,8 +46,10 @@ def list_zone() -> str:
 
 @register.inclusion_tag("admin/agreement/start.html", takes_context=True)
 def agreement_start(context: RequestContext) -> dict[str, Any]:
-    """``{% agreement_start %}``: what waits for the reader of an index of the admin, with a card for each agreement,
-    and what they may do next. It is empty for a reader who may view none of it, and on the index of another app.
+    """``{% agreement_start %}``: the start of an index of the admin, with what the reader of the page may view: a card
+    for each agreement with its editions, drafts, notices and replies that need attention, and links to what the reader
+    may do next. It is empty for a reader who may view none of it, on the index of another app, and if the context has
+    no ``request``.
     """
     request = context.get("request")
     if request is None or context.get("app_label", "agreement") != "agreement":
@@ -66,8 +70,8 @@ def agreement_start(context: RequestContext) -> dict[str, Any]:
 @register.inclusion_tag("admin/agreement/languages.html", takes_context=True)
 def agreement_admin_languages(context: RequestContext) -> dict[str, Any]:
     """``{% agreement_admin_languages %}``: links to this page in each language of the site. If the language is not part
-    of the addresses (no ``i18n_patterns``), it is a form for Django's view ``set_language``. It is empty if the site
-    has one language, or neither of the two.
+    of the URLs (no ``i18n_patterns``), it is a form for Django's view ``set_language``; empty if the site does not
+    include that view. It is also empty if the site has one language, or if the context has no ``request``.
     """
     request, current = context.get("request"), get_language()
     if request is None or len(settings.LANGUAGES) < 2:

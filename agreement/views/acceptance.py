@@ -112,11 +112,11 @@ class DeclinedEdition:
     edition in force; ``""`` if that is not so, or if they have accepted this edition.
     """
     must_accept: bool = False
-    """Whether it is in force and accepted by confirmation, and no earlier acceptance counts: then the user must accept
-    it before they go on.
+    """Whether the user must accept it before they go on: they have not accepted it, it is in force, its agreement is
+    accepted by confirmation, and no earlier acceptance counts.
     """
     by_use: bool = False
-    """Whether it is in force and its agreement is accepted by use."""
+    """Whether they have not accepted it, it is in force, and its agreement is accepted by use."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,14 +134,16 @@ class PostedAnswer:
 
 @account_page("GET", "HEAD", "POST")
 def accept(visit: Visit, slug: str) -> HttpResponse:
-    """The page that asks a user to accept an agreement, and the others that they have not accepted, may accept and must
-    accept by confirmation. A POST records an acceptance of each posted edition and the ticked consents, all or nothing,
-    and redirects to ``next`` or, without it, to the record. What was recorded before is not recorded again.
+    """The page that asks a user to accept the agreement ``slug``, and the other agreements that are accepted by
+    confirmation and that they have not accepted and may accept. A POST records an acceptance of each posted edition and
+    the ticked consents, all or nothing, and redirects to ``next`` or, without it, to the record. What was recorded
+    before is not recorded again.
 
     If a new acceptance is not possible now (for example, another edition has taken effect since the page was
     displayed), if the posted digest is not that of the edition, or if the words of a consent have changed, nothing is
     recorded. Then the response is the page with the new question and the status 409. If the user withdrew and may not
-    accept again without an officer, nothing is recorded, and the response is a redirect to the withdrawal page.
+    accept again without an officer, an acceptance is not recorded, and the response is a redirect to the withdrawal
+    page; so is the response to a GET.
 
     If the user declines, a decline is recorded of each posted edition that they have neither accepted nor declined
     before, all or nothing, and the response is a page that states the effect. If one of them can't be declined now, for
@@ -258,7 +260,9 @@ def _declined_edition(visit: Visit, answer: PostedAnswer) -> DeclinedEdition:
 
 
 def _declined_page(visit: Visit, slug: str, editions: list[DeclinedEdition]) -> HttpResponse:
-    """Return the page that states which editions the user declined and when, and what that means for them."""
+    """Return the page that states which editions the user declined and when, and what that means for them.
+    ``editions`` may also contain editions that they have accepted. ``slug`` is that of the agreement of the page.
+    """
     declined = [one for one in editions if one.at]
     context = {
         "slug": slug,
@@ -296,10 +300,10 @@ def _question_page(visit: Visit, timeline: Timeline, *, stale: Sequence[PostedAn
     those about the other agreements that are accepted by confirmation and that the user has not accepted. Another
     agreement is left out if the user withdrew from it and may not accept it again without an officer.
 
-    ``stale`` are the answers of a form that was not recorded. If there are any, the status is 409, and the page states
-    that the text was changed in the meantime, and what changed since the edition that the form displayed. If the user
-    withdrew from this agreement and may not accept again without an officer, return a redirect to the withdrawal page.
-    Raises ``Http404`` if no edition of this agreement can be accepted.
+    ``timeline`` is that of this agreement. ``stale`` are the answers of a form that was not recorded. If there are any,
+    the status is 409, and the page states that the text was changed in the meantime, and what changed since the edition
+    that the form displayed. If the user withdrew from this agreement and may not accept again without an officer,
+    return a redirect to the withdrawal page. Raises ``Http404`` if no edition of this agreement can be accepted.
     """
     accepted = user_acceptances(visit)
     wanted = edition_to_accept(visit, timeline, accepted[timeline.key])
@@ -389,8 +393,8 @@ def _question(
     read: PostedAnswer | None,
 ) -> AcceptanceQuestion:
     """Return the question about this edition. ``rows`` are the user's acceptances in the agreement, in the order of the
-    editions. ``withdrawal`` is the one in effect. ``read`` is the answer of a form that was not recorded. 1 query, 3 if
-    the question has ``changes``.
+    editions. ``withdrawal`` is the one in effect, or ``None``. ``read`` is the answer about this agreement in a form
+    that was not recorded, or ``None``. 1 query, at most 3 if the question has ``changes``.
     """
     new = _in_requested_language(visit, visit.display(timeline, edition))
     last = next((row for row in reversed(without_cancelled(rows)) if (row.edition.number or 0) <= edition.number), None)

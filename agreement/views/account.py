@@ -102,7 +102,9 @@ def _refuse_impersonation(visit: Visit) -> HttpResponse:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DisplayedAcceptance:
-    """An acceptance as a page displays it."""
+    """An acceptance for a page, with its edition, its moment in words and, on some pages, the changes since the edition
+    that the user accepted before.
+    """
 
     acceptance: Acceptance
     edition: DisplayedEdition
@@ -129,7 +131,7 @@ def display_acceptance(
     acceptance: Acceptance, timeline: Timeline, edition: DisplayedEdition, changes: Comparison | None = None
 ) -> DisplayedAcceptance:
     """Return the acceptance as a page displays it. ``edition`` is the accepted edition, and ``timeline`` that of its
-    agreement. No query.
+    agreement. It makes no query.
     """
     at = dates.instant(acceptance.at, active_language(), timeline.time_zone, seconds=False)
     return DisplayedAcceptance(acceptance=acceptance, edition=edition, at=at, changes=changes)
@@ -137,7 +139,8 @@ def display_acceptance(
 
 def withdrawal_sentence(withdrawal: Withdrawal, time_zone: str) -> str:
     """Return a sentence in the active language: on which day the withdrawal ended or suspended the agreement with the
-    user, or will do so, and the number of the withdrawal. ``""`` if it was refused. No query.
+    user, or will do so, and the number of the withdrawal. ``""`` if it was refused. ``time_zone`` is that of the
+    agreement. It makes no query.
     """
     if withdrawal.effective_at is None:
         return ""
@@ -190,7 +193,7 @@ def text_columns(relation: str) -> list[str]:
 def next_path(request: HttpRequest) -> str:
     """Return the path to which the user returns after the page: the parameter ``next``, posted or, if it is not posted
     or is empty, in the URL. It may contain a query. ``""`` if the request has no such parameter, or if it is not a path
-    on this site; an absolute URL is none.
+    on this site, for example an absolute URL.
     """
     path = request.POST.get("next") or request.GET.get("next") or ""
     safe = path.startswith("/") and url_has_allowed_host_and_scheme(

@@ -26,7 +26,13 @@ from agreement.views.editions import edition_number
 
 @page("from")
 def amendment(visit: Visit, slug: str, number: int) -> HttpResponse:
-    """The page with the instrument, in the language of the text, and links to its files and data."""
+    """The page with the instrument that amends an earlier edition to the edition ``number``, in the language in which
+    the text is displayed, and with links to its files and data. The earlier edition is the last one before it that was
+    not cancelled or, with ``?from=``, the one with that number.
+
+    The response is 404 if either edition is not public, if there is no earlier one, or if that in ``?from=`` is not
+    earlier. Raises ``BadRequest`` if the value of ``?from=`` can't be the number of an edition.
+    """
     timeline, old, new = _pair(visit, slug, number)
     displayed, before = visit.display_all(timeline, new, old)
     instrument = _instrument(before, displayed, displayed.language)
@@ -47,8 +53,13 @@ def amendment(visit: Visit, slug: str, number: int) -> HttpResponse:
 
 @json_view("from")
 def amendment_data(visit: Visit, slug: str, number: int) -> Json:
-    """The operations in both languages, with the SHA-256 of the texts. Applying the edits of all operations to the
-    text of the earlier edition gives the text of the later one, character for character.
+    """The operations that amend an earlier edition to the edition ``number``, as JSON in both languages, with the
+    SHA-256 of the texts. Applying the edits of all operations to the text of the earlier edition gives the text of the
+    later one, character for character. The earlier edition is the last one before ``number`` that was not cancelled or,
+    with ``?from=``, the one with that number.
+
+    The response is 404 if either edition is not public, if there is no earlier one, or if that in ``?from=`` is not
+    earlier. Raises ``BadRequest`` if the value of ``?from=`` can't be the number of an edition.
     """
     timeline, old, new = _pair(visit, slug, number)
     displayed, before = visit.display_all(timeline, new, old)
@@ -66,8 +77,12 @@ def amendment_data(visit: Visit, slug: str, number: int) -> Json:
 
 @page("from")
 def amendment_docx(visit: Visit, slug: str, number: int, language: str) -> HttpResponse:
-    """The instrument in ``language`` as a Word file. The response is also 404 if the site does not have the extra
-    ``docx``, or if the instrument has no point.
+    """The instrument that amends an earlier edition to the edition ``number``, in ``language`` as a Word file. The
+    earlier edition is the last one before it that was not cancelled or, with ``?from=``, the one with that number.
+
+    The response is 404 if either edition is not public, if there is no earlier one, if that in ``?from=`` is not
+    earlier, if the site does not have the extra ``docx``, or if the instrument has no point. Raises ``BadRequest`` if
+    the value of ``?from=`` can't be the number of an edition.
     """
     timeline, old, new = _pair(visit, slug, number)
     displayed, before = visit.display_all(timeline, new, old)
@@ -79,8 +94,13 @@ def amendment_docx(visit: Visit, slug: str, number: int, language: str) -> HttpR
 
 @page("from")
 def amendment_pdf(visit: Visit, slug: str, number: int, language: str) -> HttpResponse:
-    """The instrument in ``language`` as a PDF. The response is also 404 if the instrument has no point, or if
-    :func:`agreement.editions.pdf.is_available` is false for it, and 503 if other PDFs are rendered for 10 seconds.
+    """The instrument that amends an earlier edition to the edition ``number``, in ``language`` as a PDF. The earlier
+    edition is the last one before it that was not cancelled or, with ``?from=``, the one with that number.
+
+    The response is 404 if either edition is not public, if there is no earlier one, if that in ``?from=`` is not
+    earlier, if the instrument has no point, or if :func:`agreement.editions.pdf.is_available` is false for its text. It
+    is 503 if the rendering can't begin within 10 seconds, because the process renders other PDFs. Raises ``BadRequest``
+    if the value of ``?from=`` can't be the number of an edition.
     """
     timeline, old, new = _pair(visit, slug, number)
     with translation.override(language):

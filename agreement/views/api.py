@@ -51,8 +51,9 @@ SENT_BY_BROWSERS = {"basic", "digest", "negotiate", "ntlm"}
 
 @csrf_exempt  # The check is made below, so that its refusal is problem details too.
 def acceptances(request: HttpRequest) -> HttpResponseBase:
-    """GET returns, for each agreement that users accept on this site, the edition that this user can accept, and
-    whether they have accepted it or must do so before they go on. POST accepts or declines editions, all or nothing.
+    """GET returns, for each agreement that users accept on this site, the edition that the signed-in user can accept or
+    has accepted, and whether they have accepted it or must do so before they go on. POST accepts or declines editions,
+    all or nothing. An error is problem details (RFC 9457) as JSON; if nobody is signed in, its status is 403.
 
     A POST needs the token of Django's protection against forged requests, in the header ``X-CSRFToken``. It needs none
     if the header ``Authorization`` names a scheme that browsers do not use by themselves, such as ``Bearer``. No cache
@@ -73,7 +74,9 @@ def openapi(visit: Visit) -> HttpResponse:
 
 
 def _with_csrf_check(view: Callable[[HttpRequest], HttpResponseBase]) -> Callable[[HttpRequest], HttpResponseBase]:
-    """Return the view with Django's check for forged requests. A request that it refuses gets problem details."""
+    """Return the view with Django's check for forged requests. A request that the check refuses does not reach the
+    view; its response is problem details with the status 403.
+    """
 
     def check(request: HttpRequest) -> HttpResponseBase:
         passed = False
@@ -127,7 +130,9 @@ def _answer(request: HttpRequest) -> HttpResponse:
 
 
 def _recorded(visit: Visit) -> HttpResponse:
-    """Return the response to a POST, after its answers were recorded, all or nothing."""
+    """Record the answers in the body of a POST, all or nothing. Return the response: what was recorded, as JSON; if
+    nothing can be recorded, problem details with the reason and its status.
+    """
     try:
         accepts, answers = _posted(visit.request)
     except RequestDataTooBig:
@@ -176,8 +181,9 @@ def _recorded(visit: Visit) -> HttpResponse:
 
 
 def _posted(request: HttpRequest) -> tuple[bool, list[PostedAnswer]]:
-    """Return whether the user accepts, and the answers. Raises ``BadRequest`` with a sentence for the program if the
-    body is not as the description says, and ``RequestDataTooBig`` if it is larger than the site allows.
+    """Return whether the user accepts (and does not decline), and the answers. Raises ``BadRequest`` with a sentence
+    for the program if the body is not as ``openapi.json`` describes it, and ``RequestDataTooBig`` if it is larger than
+    the site allows.
     """
     if request.content_type != "application/json":
         raise BadRequest(f"The content type is {request.content_type!r}. Send application/json.")
@@ -213,9 +219,9 @@ def _posted_answer(answer: object) -> PostedAnswer:
 
 
 def _agreements(visit: Visit) -> list[Json]:
-    """Return, in the order of the slugs, the facts about the edition of each agreement that the user can accept or has
-    accepted. Left out are agreements that are accepted elsewhere, and those without such an edition. 2 queries, and 1
-    or 2 for each agreement.
+    """Return the list ``agreements`` of the response: for each agreement, in the order of the slugs, the result of
+    :func:`_facts` about the edition that the user can accept or has accepted. Left out are agreements that are accepted
+    elsewhere, and those without such an edition. At most 2 queries, and 1 or 2 for each agreement.
     """
     rows = user_acceptances(visit)
     wanted = [
@@ -234,8 +240,10 @@ def _agreements(visit: Visit) -> list[Json]:
 def _facts(
     visit: Visit, timeline: Timeline, edition: EditionDates, row: Edition, acceptances: list[Acceptance]
 ) -> Json:
-    """Return the facts about one edition that the user can accept or has accepted. ``row`` is the edition, without its
-    body, and ``acceptances`` are the user's in this agreement. 1 query, 2 if they ever withdrew from the agreement.
+    """Return, for the JSON of a response, an edition that the user can accept or has accepted: its number, digest,
+    titles, state and URLs, and whether the user accepted it, can accept it or must. ``edition`` and ``row`` are the
+    same edition: its dates, and the model instance without its body. ``acceptances`` are the user's in this agreement.
+    1 query, 2 if a withdrawal of the user from the agreement ever took effect.
     """
     base, place = canonical_language(), (timeline.slug, edition.number)
     in_force, withdrawal = timeline.in_force(visit.at), withdrawal_in_effect(visit, timeline)

@@ -5,7 +5,7 @@ A process reuses a rendered page for at most ``PAGE_SECONDS``, because the site'
 
 The plain and the compressed page have different strong ``ETag`` values (RFC 9110 §8.8.3). The compressed page has
 ``Content-Encoding``, so Django's ``GZipMiddleware`` does not compress it again. The app puts no secret into these
-pages, which compression could reveal.
+pages, because compression could reveal it.
 """
 
 from __future__ import annotations
@@ -56,8 +56,9 @@ class PageData:
 
     @classmethod
     def of(cls, title: str, *sentences: str) -> PageData:
-        """The description is made of the sentences that are not empty. A sentence without a full stop gets one, lines
-        become spaces, and after ``MAX_DESCRIPTION`` characters it is cut.
+        """Return the data of a page with that title. The description consists of the sentences that are not empty, with
+        a space between them. A sentence that ends with none of ``.``, ``!``, ``?`` and ``…`` gets a full stop, and line
+        breaks become spaces. A longer description is cut to ``MAX_DESCRIPTION`` characters, the last of which is ``…``.
         """
         parts = [" ".join(sentence.split()) for sentence in sentences if sentence.strip()]
         words = " ".join(part if part.endswith((".", "!", "?", "…")) else f"{part}." for part in parts)
@@ -66,7 +67,9 @@ class PageData:
 
 @dataclass(frozen=True)
 class Visit:
-    """A request for a page, with the instant of the request and the dates of all sealed editions."""
+    """A request for a page, with the instant of the request, the dates of all sealed editions, and the values of the
+    query parameters and headers that the page reads.
+    """
 
     request: HttpRequest
     at: datetime
@@ -80,7 +83,8 @@ class Visit:
 
     def public(self, timeline: Timeline) -> tuple[EditionDates, ...]:
         """Return the editions of the agreement that anyone may read at the instant of the request, in the order of
-        their numbers: those that took effect and, with ``SHOW_SCHEDULED``, also announced and cancelled ones. No query.
+        their numbers: those that took effect and, with ``SHOW_SCHEDULED``, also announced and cancelled ones. It makes
+        no query.
         """
         if timeline.slug not in self._public:
             self._public[timeline.slug] = timeline.public(self.at)
@@ -92,7 +96,7 @@ class Visit:
 
     def timeline(self, slug: str) -> Timeline:
         """Return the timeline of the agreement with that slug. Raises ``Http404`` if there is no such agreement, or if
-        it has no public edition. No query.
+        it has no public edition. It makes no query.
         """
         timeline = self.timelines.agreements.get(slug)
         if timeline is None or not self.public(timeline):
@@ -100,7 +104,9 @@ class Visit:
         return timeline
 
     def edition(self, timeline: Timeline, number: int) -> EditionDates:
-        """Return the agreement's public edition with that number. Raises ``Http404`` if there is none. No query."""
+        """Return the agreement's public edition with that number. Raises ``Http404`` if there is none. It makes no
+        query.
+        """
         for edition in self.public(timeline):
             if edition.number == number:
                 return edition
@@ -150,12 +156,13 @@ class Visit:
     def render(self, template: str, context: dict[str, Any], *, query: str = "", chosen: str = "") -> HttpResponse:
         """Return the template as a page with the status 200. ``query`` is the part of the query string that identifies
         the page, such as ``?from=1``. ``chosen`` is the query string with what the reader chose besides, such as
-        ``?from=1&view=inline``; the links to the other languages keep it.
+        ``?from=1&view=inline``; the links to the other languages have it. If it is empty, they have ``query``.
 
         The template gets the variables in ``context``, and ``alternates`` (this page in each language), ``canonical``
-        (its absolute URL), ``locale`` (the active language for Open Graph data), ``feed`` (the path of the agreement's
-        feed; ``""`` if the URL has no ``slug``) and ``impersonation``. Those in ``context`` take precedence. If
-        ``context`` has ``page_data``, the head of the page has a description and Open Graph data.
+        (its absolute URL with ``query``), ``locale`` (the active language for Open Graph data), ``feed`` (the path of
+        the agreement's feed; ``""`` if the URL has no ``slug``) and ``impersonation`` (the attribute of this object).
+        Those in ``context`` take precedence. If ``context`` has ``page_data``, the head of the page has a description
+        and Open Graph data.
         """
         context = {
             "alternates": alternates(self.request, query, chosen or query),
@@ -201,10 +208,10 @@ def page(
     """Decorator: turn a view that takes a :class:`Visit` and the URL arguments into a Django view of a public page.
 
     ``parameters`` and ``unlimited`` name the query parameters that the view reads, and ``headers`` the request headers.
-    Their values are in ``Visit.parameters``; all others are not. The values of ``parameters`` are in the key of the
+    ``Visit.parameters`` contains their values, and no others. The values of ``parameters`` are in the key of the
     remembered page, so the view must give a page only for a limited number of them: otherwise a visitor could fill the
-    memory with copies. A parameter with more values is named in ``unlimited``. A request with one of those, or with one
-    of the headers, gets a page that is rendered for it and not remembered.
+    memory with copies. A parameter with more values is named in ``unlimited``. A request with a parameter in
+    ``unlimited``, or with one of the headers, gets a page that is rendered for it and not remembered.
 
     A method other than GET and HEAD is answered with 405; no CSRF token is needed. ``ATOMIC_REQUESTS`` of the default
     database does not apply. If the view raises ``Http404``, the response is the site's 404 page, which caches may not
@@ -262,8 +269,8 @@ def _given(request: HttpRequest, parameters: tuple[str, ...], headers: tuple[str
 
 def _cache_key(visit: Visit) -> tuple[object, ...] | None:
     """Return the key under which a page is remembered: path, scheme, ``BASE_URL`` and active language, the parameters,
-    and the version of the dates, which changes when an edition is published, is cancelled or takes effect. ``None`` if
-    ``BASE_URL`` is empty.
+    and the version of the dates, which changes, for example, when an edition is published, is cancelled or takes
+    effect. ``None`` if ``BASE_URL`` is empty.
     """
     request, base = visit.request, conf.get().BASE_URL
     if not base:
@@ -278,8 +285,8 @@ def _rendered(view: View, visit: Visit, arguments: dict[str, Any]) -> HttpRespon
     """Return the response of the view; if the view raises ``Http404``, the site's 404 page, which caches may not store.
     Other exceptions are not caught.
 
-    The view gets the number of an edition as an ``int``. Django converts it, but a CMS that builds its own patterns
-    from ours, as django CMS does for an apphook, passes the text of the address.
+    The view gets the argument ``number``, the number of an edition, as an ``int``. Django converts it, but a CMS that
+    builds its own URL patterns from those of the app, as django CMS does for an apphook, passes it as text.
     """
     if "number" in arguments:
         arguments["number"] = int(arguments["number"])
@@ -294,8 +301,8 @@ def _rendered(view: View, visit: Visit, arguments: dict[str, Any]) -> HttpRespon
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Alternate:
-    """This page in one of the site's languages: the code and the native name of the language, the path, the absolute
-    URL, and whether it is the active language.
+    """The current page in one of the site's languages: the code and the native name of the language, the path and the
+    absolute URL of the page in it, and whether it is the active language.
     """
 
     language: str
@@ -310,7 +317,9 @@ class Alternate:
 
 
 def open_graph_locale(language: str) -> str:
-    """Return the name of the language in Open Graph data: language_TERRITORY if the territory is known."""
+    """Return the name of the language in Open Graph data, such as ``kk_KZ``. For a language that is not in
+    ``OPEN_GRAPH_LOCALES``, it is Django's name of its locale, such as ``de``.
+    """
     return OPEN_GRAPH_LOCALES.get(language) or translation.to_locale(language)
 
 

@@ -47,9 +47,11 @@ def clause(visit: Visit, slug: str, anchor: str) -> HttpResponse:
 
 @json_view()
 def clause_data(visit: Visit, slug: str, anchor: str) -> Json:
-    """The wordings of a clause in both languages, the oldest first, as :func:`clause` finds them without ``?edition=``.
-    The list of a language is empty if the text in that language has this number in none of the public editions that
-    were not cancelled. The response is 404 if both lists are empty. At most 1 query for the texts.
+    """The wordings of a clause as JSON, with one list for each language, the oldest wording first. In each language it
+    is the clause that has the number ``anchor`` in the edition in force; if that edition has no such number, in the
+    newest public edition that has it. Cancelled editions are left out. The list of a language is empty if none of the
+    remaining editions has this number in that language. The response is 404 if both lists are empty. At most 1 query
+    for the texts.
     """
     timeline = visit.timeline(slug)
     editions = _editions(visit, timeline)
@@ -71,9 +73,10 @@ def _editions(visit: Visit, timeline: Timeline) -> list[DisplayedEdition]:
 
 
 def _history(editions: Sequence[DisplayedEdition], number: str, edition: int | None) -> ClauseHistory | None:
-    """Return the history of the clause with this number in the edition with the number ``edition``. If ``edition`` is
-    ``None``, it is the clause with this number in the edition in force or, if that has no such number, in the newest of
-    these editions that has it. Return ``None`` if there is no such clause.
+    """Return the history, in ``editions``, of the clause with this number in the edition with the number ``edition``.
+    If ``edition`` is ``None``, it is the clause with this number in the edition in force or, if that has no such
+    number, in the newest of ``editions`` that has it. Return ``None`` if there is no such clause. ``editions`` must be
+    in the order of their numbers.
     """
     newest_first = sorted(
         range(len(editions)), key=lambda place: (editions[place].state == State.IN_FORCE, place), reverse=True
@@ -83,8 +86,8 @@ def _history(editions: Sequence[DisplayedEdition], number: str, edition: int | N
 
 
 def _wordings(history: ClauseHistory, zone: str) -> Iterator[Json]:
-    """Yield the wordings as the JSON states them. The end of a wording is the moment at which the next one takes
-    effect; ``None`` for the last.
+    """Yield each wording as an object for the JSON, the oldest first. Its ``effective_until`` is the moment at which
+    the next wording takes effect; ``None`` for the last. ``zone`` is the time zone of the agreement.
     """
     ends = [later.edition.edition.effective_from for _earlier, later in pairwise(history.wordings)]
     for wording, until in zip(history.wordings, [*ends, None], strict=True):

@@ -1,6 +1,6 @@
 """Editions as JSON, which ``schema.json`` describes, and the JSON-LD of a page.
 
-The JSON contains the facts in both languages of an edition. Therefore the URLs of all languages return the same bytes.
+The JSON of an edition contains both of its languages. Therefore the URLs of all languages return the same bytes.
 The canonical URL is that of :func:`canonical_language`.
 """
 
@@ -35,9 +35,9 @@ Json = dict[str, Any]
 
 
 def json_view(*parameters: str) -> Callable[[Callable[..., Json]], Callable[..., Any]]:
-    """Decorator: turn a view that takes a :class:`Visit` and returns a dict into a Django view of a public JSON page.
-    ``parameters`` are those of :func:`page`. If the view raises ``Http404``, the response is problem details (RFC 9457)
-    with the status 404.
+    """Decorator: turn a view that takes a :class:`Visit` and the URL arguments, and returns a dict, into a Django view
+    of a public page with this dict as JSON. ``parameters`` are the names of the query parameters that the view reads,
+    as for :func:`page`. If the view raises ``Http404``, the response is problem details (RFC 9457) with the status 404.
 
     A response with the status 200 or 404 has a ``Link`` to the schema, and scripts of any site may read it. One with
     the status 200 also has a ``Link`` to the canonical URL.
@@ -122,7 +122,9 @@ def canonical_language() -> str:
 
 
 def _edition_facts(visit: Visit, displayed: DisplayedEdition) -> Json:
-    """Return the facts about an edition that do not need its body, as the JSON states them. No query."""
+    """Return the JSON object of an edition without what needs its body: its clauses, and the SHA-256 of its texts. It
+    makes no query.
+    """
     edition = displayed.edition
     slug, number, zone = edition.agreement.slug, edition.number, edition.agreement.time_zone
     until = displayed.successor.effective_from if displayed.successor and displayed.state != State.CANCELLED else None
@@ -152,8 +154,8 @@ def _edition_facts(visit: Visit, displayed: DisplayedEdition) -> Json:
 
 
 def _text(visit: Visit, edition: Edition, language: str) -> Json:
-    """Return the facts about the text in one language, without its body and its clauses. The URLs are those of that
-    language or, if the site has no pages in it, of :func:`canonical_language`.
+    """Return the JSON object of the text in one language: its title, approval, summary and URLs. The URLs are those of
+    that language or, if the site has no pages in it, of :func:`canonical_language`.
     """
     slug, number = edition.agreement.slug, edition.number
     base = language if language in dict(settings.LANGUAGES) else canonical_language()
@@ -196,7 +198,7 @@ def rfc3339(at: datetime | None, zone: str) -> str | None:
 
 def json_ld(visit: Visit, displayed: DisplayedEdition) -> SafeString:
     """Return the edition as a ``DigitalDocument`` of schema.org in the displayed language, escaped for a ``script``
-    element of the type ``application/ld+json``. No query if the edition was read with its body.
+    element of the type ``application/ld+json``. It makes no query if the edition was read with its body.
     """
     edition, language = displayed.edition, displayed.language
     slug, number, zone = edition.agreement.slug, edition.number, edition.agreement.time_zone

@@ -59,7 +59,8 @@ def changes(visit: Visit, slug: str, number: int, language: str) -> HttpResponse
 @page("from")
 def table(visit: Visit, slug: str, number: int, language: str) -> HttpResponse:
     """The comparative table of two editions as a Word file in ``language``: of the edition ``number``, and of the last
-    edition before it that was not cancelled, or of the edition with the number in ``?from=``.
+    edition before it that was not cancelled, or of the edition with the number in ``?from=``, which may also be a later
+    one.
 
     The response is 404 if an edition is not public, if there is none to compare with, or if both are the same. Raises
     ``BadRequest`` if the value of ``?from=`` can't be the number of an edition.
@@ -68,7 +69,7 @@ def table(visit: Visit, slug: str, number: int, language: str) -> HttpResponse:
 
 
 def word_response(content: bytes, name: str) -> HttpResponse:
-    """The response with a Word file. ``name`` is the name of the file without its ending."""
+    """Return a response that downloads a Word file. ``name`` is the name of the file without ``.docx``."""
     disposition = f'attachment; filename="{name}.docx"'
     return HttpResponse(content, headers={"Content-Type": CONTENT_TYPE, "Content-Disposition": disposition})
 

@@ -101,11 +101,11 @@ def editions(visit: Visit, slug: str) -> HttpResponse:
 
 @page(unlimited=("on",))
 def edition(visit: Visit, slug: str, number: int) -> HttpResponse:
-    """The permanent page of a public edition; 404 for another number.
+    """The permanent page of an edition. The response is 404 if no public edition has that number.
 
-    With a date in ``?on=``, the page also states that this edition was in force when that day began, if it was, and
-    which editions take effect later on that day. The response is 400 if the value is not a date; an empty value is
-    ignored.
+    ``?on=`` contains a date. If this edition was or will be in force when that day begins, the page also states this,
+    and which public editions take effect later on that day. Otherwise the parameter adds nothing to the page. The
+    response is 400 if the value is not a date. An empty value is ignored.
     """
     timeline = visit.timeline(slug)
     dated = visit.edition(timeline, number)
@@ -123,12 +123,13 @@ def edition(visit: Visit, slug: str, number: int) -> HttpResponse:
 def changes(visit: Visit, slug: str, number: int) -> HttpResponse:
     """The page with the changes to the edition ``number`` from the last edition before it that was not cancelled, or
     from the edition with the number in ``?from=``, which may also be a later one. The page displays no changes if
-    ``?from=`` is missing and every earlier edition was cancelled or there is none, or if both are the same. ``?view=``
-    is one of ``LAYOUTS``. With ``?all=1`` the unchanged clauses are open.
+    ``?from=`` is missing and every earlier edition was cancelled or there is none, or if both editions are the same.
+    ``?view=`` is one of ``LAYOUTS``. With ``?all=1`` the unchanged clauses are open.
 
     With ``?to=`` the response is a redirect to the same page of the edition with that number, with the other
     parameters. The response is 404 if there is no public edition with the number in ``?to=`` or, without ``?to=``, with
-    ``number`` or the number in ``?from=``. Raises ``BadRequest`` for other invalid parameters.
+    ``number`` or the number in ``?from=``. Raises ``BadRequest`` if ``?view=`` or ``?all=`` has another value, or if
+    that of ``?from=`` or ``?to=`` can't be the number of an edition.
     """
     timeline = visit.timeline(slug)
     since, view, everything = (visit.parameters.get(name) for name in ("from", "view", "all"))
@@ -182,9 +183,10 @@ def _query(**values: object) -> str:
 
 
 def _summarised(visit: Visit, timeline: Timeline, compared: Comparison) -> list[DisplayedEdition]:
-    """Return the editions whose summaries together tell the changes: the new one and those between the two, without
-    editions that have no summary. The list is empty if the new edition is the older one, or if the old one was
-    cancelled: no summary was written for such a comparison. At most 1 query.
+    """Return the editions whose summaries together state the changes between the two compared editions: the new one and
+    those with a number between them. Cancelled editions and those without a summary are left out. The list is empty if
+    the new edition has the lower number, or if the old one was cancelled: no summary was written for such a comparison.
+    At most 1 query.
     """
     old, new = compared.old.edition, compared.new.edition
     if old.cancelled_at or not old.number or not new.number:
@@ -209,7 +211,9 @@ def bilingual(visit: Visit, slug: str) -> HttpResponse:
 
 @page()
 def edition_bilingual(visit: Visit, slug: str, number: int) -> HttpResponse:
-    """The page of a public edition in both languages, clause by clause; 404 for another number."""
+    """The page of an edition in both languages, clause by clause. The response is 404 if no public edition has that
+    number.
+    """
     timeline = visit.timeline(slug)
     return _bilingual(visit, timeline, visit.edition(timeline, number))
 
@@ -228,9 +232,9 @@ def body(visit: Visit, slug: str, number: int, language: str, media: str) -> Htt
 def edition_pdf(visit: Visit, slug: str, number: int, language: str) -> HttpResponse:
     """The edition as a PDF in ``language``, which may differ from the language of the URL.
 
-    The response is 404 if the edition is not public, or if :func:`agreement.editions.pdf.is_available` is false. A
-    process renders one file at a time. If it can't begin within 10 seconds, the response is 503. The file is remembered
-    like a page.
+    The response is 404 if the edition is not public, or if :func:`agreement.editions.pdf.is_available` is false for its
+    text. A process renders one file at a time. If it can't begin within 10 seconds, the response is 503. The file is
+    remembered like a page.
     """
     timeline = visit.timeline(slug)
     dated = visit.edition(timeline, number)
@@ -255,8 +259,8 @@ def edition_pdf(visit: Visit, slug: str, number: int, language: str) -> HttpResp
 
 @page()
 def manifest(visit: Visit, slug: str, number: int) -> HttpResponse:
-    """The manifest as a file. Its SHA-256 is the digest of the edition. The response is 404 if the edition is not
-    public.
+    """The manifest of the edition as a file. Its SHA-256 is the digest of the edition. The response is 404 if the
+    edition is not public.
     """
     return immutable_response(_edition_row(visit, slug, number).manifest(), "application/json")
 
@@ -309,15 +313,17 @@ def _edition(visit: Visit, timeline: Timeline, dated: EditionDates, context: dic
 
 
 def _address(visit: Visit, slug: str, number: int, language: str) -> str:
-    """Return the permanent address of the edition in ``language``; if the site has no pages in it, that of this page's
-    language.
+    """Return the absolute URL of the permanent page of the edition in ``language``; in the active language if the site
+    has no pages in ``language``.
     """
     return visit.url("edition", slug, number, language=language if language in dict(settings.LANGUAGES) else None)
 
 
 def edition_page_data(displayed: DisplayedEdition, compared: Comparison | None = None) -> PageData:
-    """Return what search engines and messengers display of a page about that edition: its state with the day, and its
-    summary or, if it has none, that of the changes. No query.
+    """Return what search engines and messengers display of a page about that edition. The title contains the title and
+    the number of the edition. The description is its ``headline``, such as "Edition 3: in force since 30 November
+    2026", and its summary. If it has no summary, that of ``compared`` is used; without ``compared``, none. It makes no
+    query.
     """
     number = {"number": displayed.edition.number}
     title = f"{displayed.title} · {_('Edition %(number)s') % number}"

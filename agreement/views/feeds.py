@@ -30,8 +30,8 @@ _UNWRITABLE = re.compile("[\ufffe\uffff]")
 
 @page()
 def feed(visit: Visit, slug: str) -> HttpResponse:
-    """The feed of all public editions, the newest first; cancelled ones too if the site displays scheduled editions.
-    The response is 404 if there is none.
+    """The Atom feed of all public editions of an agreement, the newest first; cancelled ones too if the site displays
+    scheduled editions. The response is 404 if there is no public edition.
     """
     timeline = visit.timeline(slug)
     displayed = visit.display_without_texts((timeline, edition) for edition in reversed(visit.public(timeline)))

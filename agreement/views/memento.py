@@ -86,9 +86,9 @@ def parse_day(text: str) -> date:
 
 @page(unlimited=("date",))
 def when(visit: Visit, slug: str) -> HttpResponse:
-    """Redirect the form "which text was in force on a day" to :func:`at` for the day in ``?date=``. Without that
-    parameter the response is the form. It is 400 if the value is not a date, and 404 if the agreement has no public
-    edition.
+    """The form in which a reader asks which edition was in force on a day. The form sends the day in ``?date=``; then
+    the response is a redirect to the URL of :func:`at` for that day. The response is 400 if the value is not a date,
+    and 404 if the agreement has no public edition.
     """
     timeline = visit.timeline(slug)
     if "date" not in visit.parameters:
@@ -101,9 +101,9 @@ def when(visit: Visit, slug: str) -> HttpResponse:
 
 
 def chart_context(visit: Visit, timeline: Timeline, number: int | None = None, day: str = "") -> dict[str, Any]:
-    """Return the variables of the partial template ``when.html``: the form for a day, the bars of the public editions,
-    and the form that compares two. ``number`` is the edition of the page, or ``None``. ``day`` is the date that the
-    form contains, in ISO 8601 format. No query.
+    """Return the variables of the partial template ``when.html``: the form for a day, the chart of the public editions,
+    and the form that compares two of them. ``number`` is that of the edition of the page; ``None`` if the page is not
+    about one edition. ``day`` is the date that the form contains, in ISO 8601 format, or ``""``. It makes no query.
     """
     public = visit.public(timeline)
     new = next(
@@ -133,7 +133,7 @@ class Choice:
 
 
 def choices(visit: Visit, timeline: Timeline) -> list[Choice]:
-    """Return the public editions, cancelled ones too, the newest first. No query."""
+    """Return the public editions, cancelled ones too, the newest first. It makes no query."""
     return [
         Choice(
             one.number,
@@ -146,8 +146,8 @@ def choices(visit: Visit, timeline: Timeline) -> list[Choice]:
 
 @page()
 def at(visit: Visit, slug: str, when: str) -> HttpResponse:
-    """Redirect to the permanent page of the edition that was in force at that moment. For a future moment, it is the
-    public edition that will be in force then, as far as is known now.
+    """Redirect to the permanent page of the edition that was in force at the moment ``when``. For a future moment, it
+    is the public edition that will be in force then, as far as is known now.
 
     ``when`` is what :func:`parse_when` accepts. A date means its first instant in the time zone of the agreement. The
     page then also states which editions take effect later on that day. A cache must revalidate the redirect: another
@@ -169,9 +169,9 @@ def at(visit: Visit, slug: str, when: str) -> HttpResponse:
 
 def requested_day(visit: Visit, timeline: Timeline, edition: EditionDates) -> tuple[str, list[LaterEdition]]:
     """Return a sentence which states that ``edition`` was in force when the day in ``?on=`` began, or will be, and the
-    public editions that take effect later on that day. Cancelled editions are left out. Both are empty if another
-    edition was in force then, and without a value in ``?on=``. Raises :class:`UnreadableInstant` if the value is not a
-    date.
+    public editions that take effect later on that day. Cancelled editions are left out. Both are empty if ``edition``
+    was not in force then and will not be, and without a value in ``?on=``. Raises :class:`UnreadableInstant` if the
+    value is not a date.
     """
     if not (text := visit.parameters.get("on", "")):
         return "", []
@@ -204,12 +204,12 @@ def requested_day(visit: Visit, timeline: Timeline, edition: EditionDates) -> tu
 
 
 def negotiate(visit: Visit, timeline: Timeline) -> HttpResponse | None:
-    """Return the TimeGate's response to ``Accept-Datetime``: a redirect to the memento that was in force then, or 400
-    if the value is not an HTTP date. Return ``None`` without that header, or if the value is valid but no edition has
-    taken effect yet.
+    """Return the TimeGate's response to ``Accept-Datetime``: a redirect to the permanent page of the edition that was
+    in force at that moment, or 400 if the value is not an HTTP date. Return ``None`` without that header, or if the
+    value is valid but no edition has taken effect yet.
 
-    A moment before the first memento leads to the first one. A future moment leads to the last one, because announced
-    editions are not mementos.
+    A moment before the first edition took effect leads to the first one. A future moment leads to the edition in force,
+    because announced editions are not mementos.
     """
     text = visit.parameters.get("Accept-Datetime")
     if text is None:
@@ -230,7 +230,7 @@ def negotiate(visit: Visit, timeline: Timeline) -> HttpResponse | None:
 
 def mementos(visit: Visit, timeline: Timeline) -> list[EditionDates]:
     """Return the editions of the agreement that have taken effect, in the order of their effect. Announced and
-    cancelled editions are not among them. No query.
+    cancelled editions are not among them. It makes no query.
     """
     return [edition for edition in _public(visit, timeline) if edition.effective_from <= visit.at]
 
@@ -242,9 +242,9 @@ def memento_datetime(edition: EditionDates) -> str:
 
 
 def add_headers(response: HttpResponse, visit: Visit, timeline: Timeline, edition: EditionDates | None) -> HttpResponse:
-    """Add the headers ``Link`` and ``Memento-Datetime`` to the page of ``edition`` if that edition is a memento. With
-    ``edition=None`` the page is the original resource, which gets only ``Link``. Other pages, and responses with
-    another status than 200, get neither header. Return the same response.
+    """Add the headers ``Link`` and ``Memento-Datetime`` (RFC 7089) to the permanent page of ``edition`` if that edition
+    has taken effect. With ``edition=None`` the page is that of the edition in force, which gets only ``Link``. The page
+    of another edition, and a response with another status than 200, gets neither header. Return the same response.
     """
     if response.status_code == 200 and (edition is None or edition in mementos(visit, timeline)):
         response.headers["Link"] = link_header(visit, timeline, edition)
@@ -254,9 +254,9 @@ def add_headers(response: HttpResponse, visit: Visit, timeline: Timeline, editio
 
 
 def link_header(visit: Visit, timeline: Timeline, near: EditionDates | None) -> str:
-    """Return the value of the ``Link`` header. It names the original resource with its TimeGate and TimeMap, and the
-    first and the last memento, if there are any. If ``near`` is a memento, it also names ``near`` and the mementos
-    directly before and after it.
+    """Return the value of the header ``Link`` (RFC 7089). It names the page of the edition in force, the TimeMap, and
+    the permanent pages of the first and the last edition that took effect, if there are any. If ``near`` has taken
+    effect, it also names the page of ``near``, and those of the editions directly before and after it.
     """
     known = mementos(visit, timeline)
     relations: dict[int, list[str]] = defaultdict(list)
@@ -280,8 +280,9 @@ def link_header(visit: Visit, timeline: Timeline, near: EditionDates | None) -> 
 
 @page()
 def timemap(visit: Visit, slug: str) -> HttpResponse:
-    """The TimeMap: the list of all mementos with their moments, as ``application/link-format`` (RFC 6690). It contains
-    no memento if no edition has taken effect yet. The response is 404 if the agreement has no public edition.
+    """The TimeMap (RFC 7089): the list of the permanent pages of all editions that took effect, with their moments, as
+    ``application/link-format`` (RFC 6690). It contains no such page if no edition has taken effect yet. The response is
+    404 if the agreement has no public edition.
     """
     timeline = visit.timeline(slug)
     known = mementos(visit, timeline)

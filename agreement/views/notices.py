@@ -23,7 +23,7 @@ from agreement.views.base import Visit
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DisplayedNotice:
-    """A notice as a page displays it."""
+    """A notice for the page of notices, with its edition, its moment in words and the changes that it announces."""
 
     notice: Notice
     displayed: DisplayedEdition

@@ -59,33 +59,36 @@ class RecordedAcceptance:
     day: str
     """The day of the acceptance in words, in the language of the page."""
     manner: str
-    """How the acceptance was given, and the language of the text, in words."""
+    """The kind of the acceptance in words and, unless it is deemed, the language of the accepted text."""
     state: str
     """``in_force`` if the acceptance binds the user now, ``scheduled`` if its edition takes effect later, ``ended`` or
     ``suspended`` by a withdrawal, ``superseded`` by a later acceptance or edition, ``cancelled`` with its edition."""
     state_words: str
     """The state in words, with its day, in the language of the page."""
     to_accept: int = 0
-    """The number of the edition in force, if the user must accept it and this is the acceptance to which it belongs:
-    the latest one in the agreement. 0 otherwise."""
+    """The number of the edition in force, if it does not bind the user, the page offers them to accept it, and this is
+    their latest acceptance in the agreement. 0 otherwise."""
     is_new: bool = False
     """Whether the user confirmed it within the last ``NEW_SECONDS``, so that the page states that it was recorded."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UserMembership:
-    """One agreement as it concerns the user: their rows, and whether an edition binds them now."""
+    """The user's acceptances of one agreement, their withdrawals from it, and the edition that binds them now."""
 
     timeline: Timeline
     membership: Membership[Acceptance]
     withdrawal: Withdrawal | None
     """The withdrawal in effect, if no edition binds the user because of it."""
     bound: tuple[int, int] | None
-    """The number of the edition that binds the user now, and the primary key of the acceptance by which it does."""
+    """The number of the edition that binds the user now, and the primary key of the acceptance by which it does;
+    ``None`` if no edition binds the user."""
 
 
 def memberships(visit: Visit) -> dict[int, UserMembership]:
-    """Return, by the primary key of each agreement that has a sealed edition, how it concerns the user. 2 queries."""
+    """Return the user's membership in each agreement that has a sealed edition, by the primary key of the agreement. An
+    agreement that the user never accepted has one too. 2 queries.
+    """
     accepted = user_acceptances(visit)
     withdrawals: dict[int, list[Withdrawal]] = defaultdict(list)
     for row in Withdrawal.objects.filter(user=visit.request.user.pk).select_related("agreement"):
@@ -146,7 +149,10 @@ def record_page(visit: Visit, *, stale_wording: bool = False) -> HttpResponse:
 
 
 def may_withdraw(own: dict[int, UserMembership], given: list[tuple[Consent, str, str]], at: datetime) -> bool:
-    """Return whether the user has something to withdraw: an agreement binds them, or a consent is in effect."""
+    """Return whether the user has something to withdraw: an agreement binds them, or one of the consents in ``given``
+    is not withdrawn by the moment ``at``. ``own`` is the result of :func:`memberships`. The two texts beside each
+    consent are not used.
+    """
     consented = any(row.withdrawn_at is None or row.withdrawn_at > at for row, _given, _withdrawn in given)
     return consented or any(one.bound for one in own.values())
 
@@ -154,8 +160,9 @@ def may_withdraw(own: dict[int, UserMembership], given: list[tuple[Consent, str,
 def _acceptances(visit: Visit, own: dict[int, UserMembership]) -> tuple[list[RecordedAcceptance], bool]:
     """Return the latest acceptances, the latest first, and whether there are more than ``MAX_ENTRIES``. Each has the
     changes since the one before it in the same agreement, unless both are of the same edition or the one before is not
-    among them. An acceptance of an edition that ``visit.timelines`` does not contain yet is left out. 1 query. A
-    redline that is not remembered costs at most 2 queries when it is displayed.
+    among them. An acceptance of an edition that ``visit.timelines`` does not contain yet is left out. ``own`` is the
+    result of :func:`memberships`. 1 query. A redline that is not remembered costs at most 2 queries when it is
+    displayed.
     """
     rows = Acceptance.objects.filter(user=visit.request.user.pk).select_related("edition__agreement")
     latest, more = _latest(rows.defer(*text_columns("edition")).order_by("-at", "-pk"))
@@ -179,7 +186,9 @@ def _acceptances(visit: Visit, own: dict[int, UserMembership]) -> tuple[list[Rec
 
 
 def _recorded(visit: Visit, own: UserMembership, accepted: DisplayedAcceptance) -> RecordedAcceptance:
-    """Return the row of the table for this acceptance. No query."""
+    """Return the row of the table for this acceptance. ``own`` is the user's membership in its agreement. It makes no
+    query.
+    """
     row, timeline = accepted.acceptance, own.timeline
     binding = own.membership.binding(row, until=visit.at)
     state, words = _state(visit, own, accepted.edition, binding)
@@ -195,7 +204,10 @@ def _recorded(visit: Visit, own: UserMembership, accepted: DisplayedAcceptance) 
 def _state(
     visit: Visit, own: UserMembership, edition: DisplayedEdition, binding: Binding[Acceptance]
 ) -> tuple[str, str]:
-    """Return the state of an acceptance, and the state in words."""
+    """Return the state of an acceptance, as in :attr:`RecordedAcceptance.state`, and the state in words with its day.
+    ``edition`` is the accepted edition, ``binding`` the effect of the acceptance until now, and ``own`` the user's
+    membership in the agreement.
+    """
     zone, withdrawal = own.timeline.time_zone, binding.withdrawal
     if binding.ended_at and withdrawal and binding.ended_at <= visit.at:
         values = {"day": dates.day(binding.ended_at, active_language(), zone, "on")}
@@ -221,7 +233,10 @@ def _state(
 
 
 def _to_accept(visit: Visit, own: UserMembership) -> int:
-    """Return the number of the edition in force if the user may accept it and it does not bind them; else 0."""
+    """Return the number of the edition in force if it does not bind the user and the page offers them to accept it;
+    else 0. While a withdrawal is in effect, the page offers this if the user may accept again without an officer;
+    otherwise, if the agreement is accepted by confirmation.
+    """
     in_force = own.timeline.in_force(visit.at)
     if in_force is None or (own.bound and own.bound[0] == in_force.number):
         return 0
@@ -269,8 +284,8 @@ def _withdrawals(visit: Visit) -> tuple[list[tuple[Withdrawal, str, str]], bool]
 def _notices(visit: Visit) -> tuple[list[tuple[Delivery, DisplayedEdition, str, str]], bool]:
     """Return the latest deliveries that were sent, failed or were skipped, the latest outcome first, and whether there
     are more than ``MAX_ENTRIES``. Each is with the edition of its notice, the moment of the outcome in words, and the
-    reason in words if no message was sent. A delivery about an edition that ``visit.timelines`` does not contain yet is
-    left out. 1 query.
+    reason in words if no message was sent; ``""`` for a reason that has no words, such as the answer of a mail server.
+    A delivery about an edition that ``visit.timelines`` does not contain yet is left out. 1 query.
     """
     rows = Delivery.objects.filter(user=visit.request.user.pk).exclude(outcome=DeliveryOutcome.WAITING)
     rows = rows.select_related("notice__edition__agreement").defer(*text_columns("notice__edition"))

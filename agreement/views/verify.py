@@ -58,7 +58,7 @@ TEXT_NAMES = {"kk": gettext_lazy("in Kazakh"), "ru": gettext_lazy("in Russian")}
 MAX_METADATA = 100_000
 #: How many bytes a posted form may have in addition to the text.
 FORM_OVERHEAD = 10_000
-#: The exceptions for a text that is none, and for a form that can't be read, for example in an unknown charset.
+#: The exceptions for bytes that are not a text, and for a form that can't be read, for example in an unknown charset.
 UNREADABLE = (SuspiciousOperation, BadRequest, MultiPartParserError, LookupError, ValueError)
 
 
@@ -171,17 +171,18 @@ class ComparedEdition:
 @csrf_exempt
 @transaction.non_atomic_requests
 def verify(request: HttpRequest) -> HttpResponseBase:
-    """The page with the form, and with the result for ``?sha256=``. A POST is answered by :func:`recognise_posted`, and
-    GET and HEAD by :func:`answer`. The response to another method is 405.
+    """The page that recognises the edition of a text, a file or a digest: it has a form and the result. A POST is
+    answered by :func:`recognise_posted`, and GET and HEAD, with an optional ``?sha256=``, by :func:`answer`. The
+    response to another method is 405.
     """
     return recognise_posted(request) if request.method == "POST" else answer(request)
 
 
 @page(unlimited=("sha256",))
 def answer(visit: Visit) -> HttpResponse:
-    """The page with the form and, for ``?sha256=``, with the recognised editions. The value is a SHA-256, or at least
-    its first 8 digits. Only public editions are recognised. The status is 404 if the value recognises none, and 400 if
-    it is neither. Upper-case letters and white space around the value are allowed.
+    """The page with the form for a text, a file or a digest and, for ``?sha256=``, with the public editions that have
+    this digest or a text with this SHA-256. The value is a SHA-256, or at least its first 8 digits. Upper-case letters
+    and white space around it are allowed. The status is 404 if there is no such edition, and 400 for another value.
     """
     if "sha256" not in visit.parameters:
         return visit.render("agreement/pages/verify.html", _form_context(verdict=""))
@@ -200,9 +201,9 @@ def recognise_posted(request: HttpRequest) -> HttpResponse:
     token is needed.
 
     If the text is that of a public edition, or is a digest or the beginning of one, the response is a redirect (303) to
-    this page with the SHA-256. In any other case it is the page with the public editions that the text is like and, if
-    this does not prove all of its words, those whose digest stands in it. The status is 404 if there are none, 413 if
-    the text or file is too large, and 400 if it can't be read.
+    this page with the SHA-256. In any other case, and always for a PDF file, it is the page with the public editions
+    that the text is like and, if this does not prove all of its words, those whose digest stands in it. The status is
+    404 if there are none, 413 if the text or file is too large, and 400 if it can't be read.
     """
     visit = Visit(request, timezone.now(), current_timelines(), {})
     try:
@@ -263,7 +264,7 @@ def _pdf_metadata(content: bytes) -> str:
 def _posted_digest(text: str) -> str:
     """Return the digest, or its beginning, if the posted text is one; otherwise ``""``. The name of a file may follow a
     whole digest, as the program ``sha256sum`` prints it. Otherwise "SHA-256" may stand before it, as on pages, and
-    white space, punctuation and invisible characters anywhere.
+    white space, punctuation and invisible characters anywhere. A text of 400 characters or more gives ``""``.
     """
     if len(text) >= 400:
         return ""
@@ -277,8 +278,9 @@ def _posted_digest(text: str) -> str:
 @dataclass(frozen=True, slots=True)
 class PostedText:
     """A posted text. For a Word file, ``text`` is its Markdown with all tracked changes accepted and without struck out
-    words; ``struck`` is the text with these words, or ``""`` if there are none; ``margins`` are the words of headers
-    and footers, where the files of this app state their digests.
+    words. ``struck`` is its Markdown with all tracked changes rejected and with these words; ``""`` if no words are
+    struck out. ``margins`` are the words of headers and footers, where the files of this app state their digests. For
+    any other text, ``struck`` and ``margins`` are ``""``.
     """
 
     text: str
@@ -308,7 +310,7 @@ def _posted_text(content: bytes) -> PostedText:
 
 
 def _recognised(visit: Visit, texts: list[HashedText]) -> list[RecognisedEdition]:
-    """Return those of these texts whose edition is public, each with its edition."""
+    """Return those of these texts whose edition is public, each with its edition. 1 query for each."""
     return [
         RecognisedEdition(visit.display(timeline, dated), hashed)
         for hashed in texts
@@ -346,7 +348,10 @@ def _compared(visit: Visit, text: str, named: Sequence[RecognisedEdition]) -> li
 
 
 def _is_proved(compared: Sequence[ComparedEdition]) -> bool:
-    """Are all words of the text, or all that stand between others, those of an edition in their order?"""
+    """Return whether a text is proved to be that of an edition, by the likeness of the first of these editions
+    (:data:`agreement.editions.recognition.Likeness`): its words are those of the edition or a piece of them, or they
+    contain all words of the edition, with others only before and after them. ``False`` if there is no edition.
+    """
     return bool(compared) and compared[0].match.likeness not in UNPROVED
 
 
@@ -362,7 +367,10 @@ def _named(visit: Visit, text: str) -> list[RecognisedEdition]:
 
 
 def _posted_answer(visit: Visit, **context: Any) -> HttpResponse:
-    """Return the page with what a posted text was recognised as. Caches may not store it."""
+    """Return the page with what a posted text was recognised as. ``context`` contains arguments of
+    :func:`_form_context`. The status is 404 if neither its ``compared`` nor its ``named`` contains an edition, else
+    200. Caches may not store the page.
+    """
     response = visit.render("agreement/pages/verify.html", _form_context(**context))
     response.status_code = 200 if context.get("compared") or context.get("named") else 404
     response.headers["Cache-Control"] = "no-store"
@@ -376,7 +384,11 @@ def _form_context(
     named: Sequence[RecognisedEdition] = (),
     **context: Any,
 ) -> dict[str, Any]:
-    """Return the variables of the page. ``verdict`` is "genuine", "differs" or "unknown"."""
+    """Return the variables of the page. ``found`` are the editions recognised by a SHA-256, ``compared`` those that the
+    posted text is like, and ``named`` those whose digest stands in it. ``context`` contains further variables, which
+    take precedence. Without one in ``context``, ``verdict`` is "genuine" if there is an edition in ``found`` or
+    :func:`_is_proved`, otherwise "differs" if there is one in ``compared`` or ``named``, else "unknown".
+    """
     verdict = "genuine" if found or _is_proved(compared) else "differs" if compared or named else "unknown"
     return {
         "found": found,

@@ -42,7 +42,9 @@ class AgreementEffect:
 
     @property
     def sentence(self) -> str:
-        """What the withdrawal did, when, and its number, in the language of the page; ``""`` without one."""
+        """A sentence in the language of the page: on which day the withdrawal suspended or ended the agreement, and its
+        number. ``""`` without a withdrawal.
+        """
         zone = self.displayed.edition.agreement.time_zone
         return withdrawal_sentence(self.withdrawal, zone) if self.withdrawal else ""
 
@@ -116,9 +118,10 @@ def _register(visit: Visit, outcome: str) -> None:
 def consent(visit: Visit) -> HttpResponse:
     """Record or withdraw a consent to the processing of personal data, and redirect to the record.
 
-    ``give``: the posted digest identifies the displayed words. If it is not that of the site's present words, or if the
-    site has no such purpose, no consent is recorded, and the response is the record with the status 409. A consent that
-    the user has given already in these words, and not withdrawn, is not recorded again. ``withdraw``: all consents of
+    The posted ``purpose`` is the name of the consent. If the posted ``decision`` is ``give``, the posted ``digest``
+    identifies the displayed words. If it is not that of the site's present words, or if the site has no such purpose,
+    no consent is recorded, and the response is the record with the status 409. A consent that the user has given
+    already in these words, and not withdrawn, is not recorded again. If ``decision`` is ``withdraw``, all consents of
     the user for the purpose are withdrawn, whatever their words were. If there are none, nothing is changed.
 
     Raises ``BadRequest`` if ``decision`` is neither ``give`` nor ``withdraw``, or if a purpose to withdraw contains a

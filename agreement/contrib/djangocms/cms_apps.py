@@ -1,4 +1,4 @@
-"""The apphook with which a page of django CMS becomes the address of all pages of the app."""
+"""The apphook of django CMS: the pages of the app get URLs below the page to which an editor attaches it."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""The plugins. Each renders kindly whatever was published since it was placed: it raises nothing, and it makes no query
-while the process remembers the dates and the texts of the editions.
+"""The plugins for django CMS. A plugin raises no error, whatever was published or cancelled after an editor placed it.
+It makes no query while the process remembers the dates and the texts of the editions.
 """
 
 from __future__ import annotations
@@ -25,14 +25,17 @@ from agreement.editions.timeline import current_timelines
 
 
 class AgreementPluginBase(CMSPluginBase):
-    """What all plugins of the app have in common. A subclass says in :meth:`display` what its template displays."""
+    """The base class of the plugins of the app. A subclass defines in :meth:`display` what its template displays."""
 
     module = _("User agreements")
     form = PluginForm
     text_enabled = True
 
     def render(self, context: Any, instance: Any, placeholder: str) -> Any:
-        """Return the context for the template. It is changed in place, because it is not a mapping."""
+        """Return the context for the template: that of django CMS, ``is_edited`` (whether an editor edits the page) and
+        the variables of :meth:`display`. The variables are left out if the site has no URLs of the app. The context is
+        changed in place, because it is not a mapping.
+        """
         context = super().render(context, instance, placeholder)
         timeline = current_timelines().of_agreement(instance.agreement_id)
         context["is_edited"] = get_toolbar_from_request(context["request"]).edit_mode_active
@@ -42,8 +45,8 @@ class AgreementPluginBase(CMSPluginBase):
         return context
 
     def display(self, instance: Any, slug: str) -> dict[str, Any]:
-        """Return the variables of the template. ``slug`` is ``""`` if no edition of the agreement is published, and if
-        the plugin names no agreement.
+        """Return the variables of the template. ``instance`` is the row of the plugin, and ``slug`` that of its
+        agreement; ``""`` if no edition of the agreement is published, and if the plugin names no agreement.
         """
         raise NotImplementedError
 
@@ -97,7 +100,9 @@ class NewsPlugin(AgreementPluginBase):
         return {"editions": citations.banner_editions(slug, days=instance.days)}
 
     def get_cache_expiration(self, request: HttpRequest, instance: models.NewsPlugin, placeholder: Placeholder) -> int:
-        """As in the other plugins, but at most until the first displayed edition is no longer new."""
+        """For how many seconds the page may be stored: see :func:`seconds_to_store`. It is at most until the first of
+        the editions in force, of any agreement, is no longer new: ``days`` of the plugin after it took effect.
+        """
         return seconds_to_store(request, placeholder, until=self._until(instance))
 
     def _until(self, instance: models.NewsPlugin) -> datetime | None:

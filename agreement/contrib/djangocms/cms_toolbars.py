@@ -12,10 +12,12 @@ from agreement.models import Agreement, Edition, Notice
 
 
 class AgreementToolbar(CMSToolbar):
-    """Links to the desk, and to the lists that the user may view. Nothing for a user who may view none of them."""
+    """A menu with links to the admin, and to its lists of agreements, editions and notices, as far as the user may view
+    them. A user who may view none of them, or who is not staff, gets no menu.
+    """
 
     def post_template_populate(self) -> None:
-        """Add the menu after those of django CMS."""
+        """Add the menu. django CMS calls this after it has added its own menus."""
         user = self.request.user
         if not user.is_staff:
             return

@@ -17,7 +17,10 @@ from agreement.models import Agreement
 
 
 class PluginForm(forms.ModelForm):  # type: ignore[type-arg]  # Not generic at run time.
-    """Proposes the agreement that the site means by default, or its only one."""
+    """The form of a plugin. If a new plugin needs an agreement, the form proposes that of the setting
+    ``DEFAULT_AGREEMENT`` or, if the setting is empty, the only agreement of the site. It proposes none if there is no
+    such agreement, or if there are several.
+    """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -33,7 +36,9 @@ class PluginForm(forms.ModelForm):  # type: ignore[type-arg]  # Not generic at r
 
 
 class ClauseForm(PluginForm):
-    """Refuses a clause that is not in the edition in force."""
+    """The form of the plugin that quotes a clause. It refuses a clause that is not in the edition in force, and every
+    clause if no edition of the agreement is in force.
+    """
 
     class Meta:
         model = ClausePlugin
@@ -67,7 +72,9 @@ class ClauseForm(PluginForm):
 
 
 class ChangesForm(PluginForm):
-    """Refuses an edition that nobody may read, or that replaced none."""
+    """The form of the plugin that displays the changes of an edition. It refuses an edition that is not public, or that
+    replaces no other one. The edition may be left out.
+    """
 
     class Meta:
         model = ChangesPlugin

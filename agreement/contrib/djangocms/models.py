@@ -17,7 +17,9 @@ class Display(models.TextChoices):
 
 
 class AgreementPlugin(CMSPlugin):
-    """What all plugins have: the agreement that they display. It can't be deleted while a plugin displays it."""
+    """The base class of all plugins, with the agreement that they display. The agreement can't be deleted while a
+    plugin refers to it.
+    """
 
     agreement = models.ForeignKey(Agreement, on_delete=models.PROTECT, related_name="+", verbose_name=_("agreement"))
 
@@ -25,13 +27,13 @@ class AgreementPlugin(CMSPlugin):
         abstract = True
 
     def get_short_description(self) -> str:
-        """What the structure of the page displays beside the name of the plugin. 1 query if the agreement was not
-        read.
+        """The name of the agreement, which the structure of the page displays beside the name of the plugin. 1 query if
+        the agreement was not read.
         """
         return str(self.agreement)
 
     def __str__(self) -> str:
-        """The name of the plugin and of its page, for a list of what refers to an agreement. A few queries."""
+        """The name of the plugin and of its page, for a list of what refers to an agreement. It makes a few queries."""
         return gettext("“%(plugin)s” on the page “%(page)s”") % {
             "plugin": self.get_plugin_name(),
             "page": self.placeholder.source if self.placeholder_id else "",

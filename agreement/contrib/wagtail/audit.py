@@ -32,8 +32,10 @@ def record_cancellation(*, edition: Edition, **kwargs: Any) -> None:
 
 
 def _record(edition: Edition, action: AuditAction) -> None:
-    """Copy the entry of the app into Wagtail's log, with its user if the account still exists, and purge the pages that
-    quote an agreement. Wagtail's log has no name of a person without an account.
+    """Record in Wagtail's log that the edition was published or cancelled (``action``), and remove the pages that quote
+    an agreement from the caches in front of the site. The user is that of the entry in the app's audit log. If the
+    entry has no account, or the account no longer exists, the user is ``None``: Wagtail's log can't contain a name
+    alone.
     """
     entry = AuditEntry.objects.about(edition).filter(action=action).first()
     account = entry.account if entry else ""

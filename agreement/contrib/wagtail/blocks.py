@@ -1,5 +1,6 @@
-"""Blocks for a StreamField. They display the edition in force at the moment of the request, in the language of the
-page.
+"""Blocks for a StreamField. They display a clause in force, a line that states which edition is in force, an
+announcement, and what changed. Each is computed at the moment of the request, in the language of the page. All but the
+clause may also display an announced edition.
 
 A migration of a site contains the names of these classes and nothing of what is in them, so a change here needs no
 migration there. The names must never change.
@@ -22,12 +23,14 @@ from agreement.editions.citations import Citation
 from agreement.editions.timeline import current_timelines
 from agreement.models import Agreement
 
-#: A number of days that no edition has been in force for.
+#: More days than any edition has been in force.
 ALWAYS_DAYS = 365_000
 
 
 def public_slugs() -> list[str]:
-    """The slugs of the agreements with a public edition. No query, unless the dates of the editions must be read."""
+    """The slugs of the agreements with a public edition. It makes no query, unless the dates of the editions must be
+    read.
+    """
     at = timezone.now()
     return [slug for slug, timeline in current_timelines().agreements.items() if timeline.public(at)]
 
@@ -40,8 +43,8 @@ def agreements() -> list[tuple[str, str]]:
 
 
 def find_clause(number: str, slug: str) -> Citation:
-    """The clause of the edition in force that has that number. Raises ``ValidationError``, with the next step, if there
-    is no such clause or no such edition.
+    """The clause with that number in the edition in force of the agreement ``slug``. Raises ``ValidationError``, whose
+    message states the next step, if there is no such clause, agreement or edition.
     """
     citation = citations.cite_clause(number, slug, report=lambda message: None)
     if citation.html:
@@ -60,23 +63,31 @@ def find_clause(number: str, slug: str) -> Citation:
 
 
 class AgreementBlock(blocks.ChoiceBlock):
-    """The slug of an agreement with a public edition."""
+    """A block with which an editor chooses an agreement that has a public edition. Its value is the slug of the
+    agreement; ``""`` if none is chosen.
+    """
 
     choices = staticmethod(agreements)
 
     def get_default(self) -> str:
-        """The agreement of ``DEFAULT_AGREEMENT``, or the only one; ``""`` if there are several, so that the editor
-        chooses. Wagtail asks for it whenever it reads a block.
+        """The setting ``DEFAULT_AGREEMENT`` or, if it is empty, the slug of the only agreement with a public edition;
+        ``""`` if there is none, or if there are several, so that the editor chooses. Wagtail calls this whenever it
+        reads a block.
         """
         slugs = public_slugs()
         return conf.get().DEFAULT_AGREEMENT or (slugs[0] if len(slugs) == 1 else "")
 
     def normalize_choice(self, value: str) -> str:
-        """The slug as it is stored. Wagtail would list the choices, with a query for each block of a page."""
+        """Return the stored value unchanged. Wagtail's own method would list the choices, with a query for each block
+        of a page.
+        """
         return value
 
     def extract_references(self, value: str) -> Iterator[tuple[type[Agreement], str, str, str]]:
-        """For Wagtail's index of references. A block about all agreements refers to each of them."""
+        """Yield a reference to the agreement with this slug, for Wagtail's index of references; nothing if there is no
+        such agreement. If ``value`` is empty, the block is about all agreements, and it refers to each of them. A
+        reference is the model, the primary key as a text, and two empty paths.
+        """
         for key in Agreement.objects.filter(**({"slug": value} if value else {})).values_list("pk", flat=True):
             yield Agreement, str(key), "", ""
 
@@ -86,7 +97,9 @@ class AgreementBlock(blocks.ChoiceBlock):
 
 class _Block(blocks.StructBlock):
     def deconstruct(self) -> tuple[str, tuple[Any, ...], dict[str, Any]]:
-        """The name of the class and its arguments, in place of everything that it contains."""
+        """For a migration: the dotted path of the class, and the arguments with which the block was made. Wagtail's own
+        method would name each block in it too.
+        """
         args, kwargs = self._constructor_args
         return f"{__name__}.{type(self).__name__}", args, kwargs
 
@@ -99,8 +112,8 @@ class _Block(blocks.StructBlock):
 
 
 class ClauseBlock(_Block):
-    """A quotation of a clause in force. If a later edition does not have the clause, the block displays a link to the
-    agreement, and this is logged once.
+    """A quotation of a clause of the edition in force. If that edition does not have the clause, or if no edition is in
+    force, the block displays a link to the agreement. A missing clause is logged once.
     """
 
     agreement = AgreementBlock(label=gettext_lazy("User agreement"))
@@ -111,7 +124,9 @@ class ClauseBlock(_Block):
     )
 
     def clean(self, value: Any) -> Any:
-        """Raises ``StructBlockValidationError`` if the edition in force does not have the clause."""
+        """Return the value with the number of the clause as :func:`find_clause` finds it, without a dot at its end.
+        Raises ``StructBlockValidationError`` if no edition is in force, or if that edition does not have the clause.
+        """
         cleaned = super().clean(value)
         try:
             cleaned["number"] = find_clause(cleaned["number"], cleaned["agreement"]).number
@@ -132,7 +147,9 @@ class ClauseBlock(_Block):
 
 
 class ValidityBlock(_Block):
-    """A line: which edition is in force, and since when."""
+    """A line that states which edition is in force, and since when. If none is in force, it is about the announced
+    edition, if the setting ``SHOW_SCHEDULED`` is true. Nothing if there is neither.
+    """
 
     agreement = AgreementBlock(label=gettext_lazy("User agreement"))
 
@@ -150,7 +167,9 @@ class ValidityBlock(_Block):
 
 
 class AnnouncementBlock(_Block):
-    """A notice while an edition is announced, or has been in force for less than some days. Otherwise nothing."""
+    """An announcement of each edition that is announced, if the setting ``SHOW_SCHEDULED`` is true, or that replaced
+    another one less than ``days`` days ago, of one agreement or of all. Otherwise nothing.
+    """
 
     agreement = AgreementBlock(
         label=gettext_lazy("User agreement"), help_text=gettext_lazy("Leave empty for all agreements."), required=False
@@ -176,8 +195,8 @@ class AnnouncementBlock(_Block):
 
 
 class ChangesBlock(_Block):
-    """What changed in the edition in force and in the announced one, with links to the changes. Nothing for a first
-    edition.
+    """What changed in the edition in force and, if the setting ``SHOW_SCHEDULED`` is true, in the announced one, with
+    links to the changes. Nothing for a first edition.
     """
 
     agreement = AgreementBlock(label=gettext_lazy("User agreement"))

@@ -1,6 +1,6 @@
 """Links to a clause in rich text: ``<a linktype="agreement-clause" agreement="terms" number="2.3">``.
 
-The address is found when the page is rendered: it is that of the clause in the edition in force. If this edition does
+The URL is computed when the page is rendered: it is that of the clause in the edition in force. If this edition does
 not have the clause, the link leads to the agreement, and this is logged once.
 """
 
@@ -25,14 +25,15 @@ ENTITY = "AGREEMENT-CLAUSE"
 
 
 def clause_path(agreement: str, number: str) -> str:
-    """The path of that clause in the edition in force, or that of the agreement. No query that a quotation does not
-    make.
+    """The permanent path of the clause with that number in the edition in force. ``agreement`` is the slug. If the
+    edition does not have the clause, or if none is in force, it is the path of the page of the agreement; if there is
+    no such agreement, that of the list of agreements. It makes the queries of a quotation of the clause.
     """
     return citations.cite_clause(number, agreement, report=citations.log_once).path
 
 
 class ClauseLinkHandler(LinkHandler):
-    """Rich text of the database → HTML of a page."""
+    """Converts a link to a clause from the rich text in the database to the HTML of a page."""
 
     identifier = FEATURE
 
@@ -47,7 +48,7 @@ class ClauseLinkHandler(LinkHandler):
 
 
 class ClauseElementHandler(LinkElementHandler):
-    """Rich text of the database → text editor."""
+    """Converts a link to a clause from the rich text in the database to that of the text editor."""
 
     def get_attribute_data(self, attrs: dict[str, str]) -> dict[str, str]:
         agreement, number = attrs.get("agreement", ""), attrs.get("number", "")
@@ -55,13 +56,17 @@ class ClauseElementHandler(LinkElementHandler):
 
 
 def clause_element(props: dict[str, Any]) -> Any:
-    """Text editor → rich text of the database."""
+    """Convert a link to a clause from the text editor to the rich text in the database: return its ``a`` element.
+    ``props`` are the data of the link and its ``children``.
+    """
     attributes = {"linktype": FEATURE, "agreement": props.get("agreement"), "number": props.get("number")}
     return DOM.create_element("a", attributes, props["children"])
 
 
 def register(features: Any) -> None:
-    """Add the link to every text editor that does not list its own features."""
+    """Register links to clauses with Wagtail's registry ``features``. Every text editor gets the button for them,
+    unless it lists its own features.
+    """
     entity = EntityFeature(
         {
             "type": ENTITY,

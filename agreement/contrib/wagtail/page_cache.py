@@ -26,7 +26,7 @@ from wagtail.models import ModelLogEntry, Page, ReferenceIndex
 from agreement.editions.timeline import MAX_AGE_SECONDS, current_timelines
 from agreement.models import Agreement, Edition
 
-#: The action in Wagtail's audit log. Its latest entry says what was purged last.
+#: The action in Wagtail's audit log. Its latest entry states what was purged last.
 REFRESH = "agreement.refresh"
 
 
@@ -55,9 +55,11 @@ def quoting_pages() -> set[int]:
 
 
 def purge() -> int:
-    """Remove the pages that quote an agreement from the caches in front of the site. Return how many pages that are.
+    """Remove the live pages that quote an agreement from the caches in front of the site. Return the number of these
+    pages.
 
-    With ``i18n_patterns`` a page has an address in each language of the site, and Wagtail names that of the active one.
+    With ``i18n_patterns`` a page has a URL in each language of the site. Wagtail removes that of the active language.
+    Therefore this function activates each language in turn.
     """
     pages = Page.objects.live().filter(pk__in=quoting_pages())
     batch = PurgeBatch()
@@ -69,11 +71,13 @@ def purge() -> int:
 
 
 def refresh(at: datetime | None = None) -> int | None:
-    """Purge the pages if an edition took effect, was published or was cancelled since the last refresh, however long
-    ago that was. Return how many pages were purged; ``None`` if nothing has changed.
+    """Remove the pages that quote an agreement from the caches (:func:`purge`) if an edition took effect, was published
+    or was cancelled between the last refresh and the instant ``at`` (now). Return how many pages were removed; ``None``
+    if nothing has changed, or if no edition has been published.
 
     A publication and a cancellation count ``MAX_AGE_SECONDS`` later, because until then another process may render a
-    page with the dates that it remembers. Two processes may do this at the same time. 2 queries if nothing has changed.
+    page with the dates that it remembers. Two processes may do this at the same time. At most 1 query if nothing has
+    changed, besides those that read the dates of the editions.
     """
     at = at or timezone.now()
     known = at - timedelta(seconds=MAX_AGE_SECONDS)
@@ -98,9 +102,10 @@ def refresh(at: datetime | None = None) -> int | None:
 
 
 def shorten(response: HttpResponse, *, began_at: datetime) -> None:
-    """Limit the ``Cache-Control`` of a response, the rendering of which began at that moment, so that no cache stores
-    it beyond the next moment at which an edition takes effect. A response without ``max-age`` is changed only if
-    Django's cache middleware would store it for longer.
+    """Change the header ``Cache-Control`` of a response, the rendering of which began at that moment, so that no cache
+    stores it beyond the next moment at which an edition takes effect or its days to agree end. If there is no such
+    moment, nothing is changed. A response without ``max-age`` gets one only if Django's cache middleware would store it
+    for longer.
     """
     seconds = current_timelines().seconds_until_next(began_at)
     if seconds == float("inf"):
@@ -108,18 +113,20 @@ def shorten(response: HttpResponse, *, began_at: datetime) -> None:
     # One second less: a cache counts whole seconds, from the moment at which it stores the page.
     left = max(0, int((began_at + timedelta(seconds=seconds) - timezone.now()).total_seconds()) - 1)
     stated = response.headers.get("Cache-Control", "")
-    if "max-age" in stated:
-        fresh = min(left, *(int(age) for age in re.findall(r"(?:max-age|s-maxage)=(\d+)", stated)))
+    if ages := re.findall(r"(?:max-age|s-maxage)=(\d+)", stated):
+        fresh = min(left, *map(int, ages))
 
         def limited(match: re.Match[str]) -> str:
             most = left - fresh if match[1].startswith("stale") else left
             return f"{match[1]}={min(int(match[2]), most)}"
 
-        ages = r"(max-age|s-maxage|stale-while-revalidate|stale-if-error)=(\d+)"
-        response.headers["Cache-Control"] = re.sub(ages, limited, stated)
+        limits = r"(max-age|s-maxage|stale-while-revalidate|stale-if-error)=(\d+)"
+        response.headers["Cache-Control"] = re.sub(limits, limited, stated)
         response.headers.pop("Expires", None)  # It would contradict; Django's cache middleware computes it again.
-    elif (
-        "django.middleware.cache.UpdateCacheMiddleware" in settings.MIDDLEWARE
+    # The middleware reads max-age only.
+    if (
+        "max-age" not in stated
+        and "django.middleware.cache.UpdateCacheMiddleware" in settings.MIDDLEWARE
         and left < settings.CACHE_MIDDLEWARE_SECONDS
         and not re.search("private|no-cache|no-store", stated)
     ):
@@ -127,8 +134,9 @@ def shorten(response: HttpResponse, *, began_at: datetime) -> None:
 
 
 def serve_briefly(serve: Any) -> Any:
-    """For Wagtail's hook ``on_serve_page``: every page is limited, because the tags in its templates may quote too. No
-    query, unless the dates of the editions must be read.
+    """Return ``serve``, the function that renders a page of Wagtail, with :func:`shorten` applied to its response. It
+    is for Wagtail's hook ``on_serve_page``. Every page is limited, because the tags in its templates may quote an
+    agreement too. This adds no query, unless the dates of the editions must be read.
     """
 
     def limited(page: Page, request: Any, args: Any, kwargs: Any) -> Any:

@@ -26,7 +26,7 @@ from agreement.models.succession import State
 
 
 def desk_url(edition: Edition) -> str | None:
-    """The address of the edition at the desk, in Django's admin; ``None`` if the site has no such address."""
+    """The path of the page of the edition in Django's admin; ``None`` if the site does not include this page."""
     try:
         return reverse("admin:agreement_edition_change", args=[edition.pk])
     except NoReverseMatch:
@@ -34,7 +34,9 @@ def desk_url(edition: Edition) -> str | None:
 
 
 def state(edition: Edition) -> str:
-    """The state of the edition now. No query, unless the dates of the editions must be read."""
+    """The state of the edition now, in words in the active language. It makes no query, unless the dates of the
+    editions must be read.
+    """
     timeline = current_timelines().containing(edition.pk)
     dated = timeline and next(one for one in timeline.editions if one.pk == edition.pk)
     found = timeline.state(dated, timezone.now()) if timeline and dated else State.DRAFT
@@ -42,7 +44,7 @@ def state(edition: Edition) -> str:
 
 
 class EditionURLFinder(ModelAdminURLFinder):
-    """For the links of Wagtail's reports."""
+    """Finds the page of an edition in Django's admin (:func:`desk_url`), for the links in Wagtail's reports."""
 
     def construct_edit_url(self, instance: Edition) -> str | None:
         return desk_url(instance)
@@ -62,12 +64,14 @@ class EditionsView(generic.IndexView):
     ]
 
     def get_base_queryset(self) -> QuerySet[Edition]:
-        """Drafts first, then the latest editions."""
+        """Return all editions: first the drafts, then the others by their moment of effect, the latest first."""
         return Edition.objects.select_related("agreement").order_by(F("effective_from").desc(nulls_first=True), "-pk")
 
 
 class EditionViewSet(ViewSet):
-    """The list in the menu. Nothing can be added, changed or deleted here."""
+    """The list of editions in the menu of Wagtail's admin, and the form of a link to a clause. Nothing can be added,
+    changed or deleted here. Only users with a permission for editions see the list in the menu.
+    """
 
     name = "agreement_wagtail"
     url_prefix = "agreements"
@@ -107,7 +111,9 @@ class ClauseForm(forms.Form):
 
 @user_passes_test(lambda user: user.has_perm("wagtailadmin.access_admin"))
 def clause_link(request: HttpRequest) -> Any:
-    """The form in which an editor chooses the clause that a link leads to, for ``clause_link.js``."""
+    """The form in which an editor chooses the clause that a link leads to, as JSON for ``clause_link.js``. If the
+    posted form is valid, the response contains the agreement, the number, the path and the label of the clause instead.
+    """
     form = ClauseForm(request.POST or None, initial=request.GET.dict())
     if form.is_valid():
         result = {

@@ -1,4 +1,4 @@
-"""What Wagtail is told of this app. Wagtail imports this module by its name."""
+"""Registers this app with Wagtail, which imports the module by its name."""
 
 from wagtail import hooks
 from wagtail.admin.admin_url_finder import register_admin_url_finder

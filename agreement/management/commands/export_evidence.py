@@ -54,8 +54,8 @@ class Command(BaseCommand):
 
     def user(self, name: str, at: datetime, output: Path) -> dict[str, str]:
         """Write the evidence about a user at that instant to the new file ``output``. Return the SHA-256 of each file
-        in it by name. ``name`` is a username or the key of an account, which may be deleted; the prefix ``name:`` or
-        ``key:`` may state which of the two it is.
+        in it by name. ``name`` is a username, a mail address, or the primary key of an account, which may be deleted.
+        The prefix ``name:`` or ``key:`` may state that it is a username or a key.
 
         Raises ``CommandError`` if no user or several users could be meant, or if there are no records about the user at
         that instant, and ``FileExistsError`` if ``output`` exists.

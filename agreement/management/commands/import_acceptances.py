@@ -101,7 +101,7 @@ class Command(BaseCommand):
     ) -> HistoricAcceptance | str:
         """Return the acceptance in a row of the file, or a sentence that states why the row is wrong. ``keys`` contains
         what ``find_user_keys()`` returns for the user of the row, and ``accounts`` the keys of the accounts that exist.
-        No query.
+        It makes no query.
 
         A row is valid if all of these are true. It has as many cells as the first line; the language may be missing.
         Its instant is past and has an offset, and the edition, which is given by its number, was in force then. The
@@ -166,8 +166,9 @@ class Command(BaseCommand):
 
 
 def sentences(numbers: list[int], outcomes: list[bool | ValidationError]) -> Iterator[tuple[int, str]]:
-    """Yield the number of each line that can't be recorded, and a sentence that states why. ``outcomes`` are those of
-    the lines with these numbers.
+    """Yield the number of each line that can't be recorded, and a sentence that states why. ``outcomes`` is what
+    ``Acceptance.objects.import_history()`` returned for the lines with these numbers: an error for a line that can't be
+    recorded, otherwise whether it is new.
     """
     for number, outcome in zip(numbers, outcomes, strict=True):
         if isinstance(outcome, ContradictionError):

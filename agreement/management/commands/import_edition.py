@@ -100,8 +100,8 @@ class Command(BaseCommand):
                 self.stdout.write(f"{message.id} {message.severity} · {place} · {sentence}")
 
     def write_reading(self, edition: Edition, notes: list[str]) -> None:
-        """Print ``notes``, which are lines about the reading of the files, then what the edition states, and its
-        approvals.
+        """Print ``notes``, which are lines about the reading of the files. Then print the days and years that the
+        edition states, its prevailing language and its approvals.
         """
         for line in notes:
             self.stdout.write(printable(line))

@@ -83,8 +83,8 @@ class Command(BaseCommand):
     def forecasts(self, edition: Edition, at: datetime | None) -> list[tuple[Forecast, int]]:
         """Return the forecast for each channel of the site, with the number of users to whom it can't send, for an
         edition that takes effect at ``at`` (``None``, or an instant without an offset: now). The notice period is that
-        of the edition in force. Therefore the forecast must be made before the publication, after which the published
-        edition may itself be in force.
+        of the edition in force; 0 days if there is none. Therefore the forecast must be made before the publication,
+        after which the published edition may itself be in force.
         """
         binding = Edition.objects.in_force().filter(agreement=edition.agreement_id).first()
         found = []
@@ -101,8 +101,8 @@ class Command(BaseCommand):
         return found
 
     def report(self, edition: Edition, recipients: int, *, dry_run: bool) -> None:
-        """Print the facts about the published edition: its number and agreement, when it takes effect, its digest, and
-        the number of recipients. With ``dry_run`` the words are "Would publish".
+        """Print the number of the published edition, its agreement, when it takes effect, its digest, and the number of
+        ``recipients``. With ``dry_run`` the output begins with "Would publish".
         """
         verb = "Would publish" if dry_run else "Published"
         self.stdout.write(f"{verb} edition {edition.number} of {edition.agreement.slug}")

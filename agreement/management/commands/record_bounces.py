@@ -51,7 +51,11 @@ class Command(BaseCommand):
 
 
 def _process(source: str, rehearsed: set[int] | None) -> Iterator[MailOutcome]:
-    """Process the mails of the source, and yield the outcome of each. ``rehearsed`` is as in :func:`record_mail`."""
+    """Process the mails of the source, and yield the outcome of each. ``source`` is the path of a Maildir, of an mbox
+    or of a file with one mail, or ``-`` for standard input. ``rehearsed`` is ``None`` or, in a dry run, the set in
+    which :func:`record_mail` collects what would be recorded. Raises ``CommandError`` if ``source`` is a folder that is
+    not a Maildir, and ``OSError`` or ``ValueError`` if it can't be read.
+    """
     if source == "-":
         yield from _process_stream(sys.stdin.buffer, "standard input", rehearsed)
     elif (folder := Path(source)).is_dir():
@@ -64,9 +68,10 @@ def _process(source: str, rehearsed: set[int] | None) -> Iterator[MailOutcome]:
 
 
 def _process_maildir(folder: Path, rehearsed: set[int] | None) -> Iterator[MailOutcome]:
-    """Process the mails that have no mark, and yield the outcome of each. A mail with an outcome of ``MARKED`` is then
-    marked in the name of its file, except in a dry run. No mail is deleted. A mail that another program moves before it
-    is read is left for the next run.
+    """Process the mails of this Maildir that are not marked as processed, and yield the outcome of each. A mail with an
+    outcome of ``MARKED`` is then marked in the name of its file, except in a dry run. No mail is deleted. A mail that
+    another program moves before it is read is left for the next run. ``rehearsed`` is ``None`` or, in a dry run, the
+    set in which :func:`record_mail` collects what would be recorded.
     """
     dry_run = rehearsed is not None
     files = [file for name in ("new", "cur") for file in sorted((folder / name).iterdir())]

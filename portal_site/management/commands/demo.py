@@ -86,8 +86,9 @@ class Command(BaseCommand):
                 call_command("runserver", f"{HOST}:{port}", use_reloader=False)
 
     def fill(self) -> tuple[Agreement, str]:
-        """Create the sample data that is missing. Return the agreement, and the password if the administrator was
-        created now.
+        """Migrate the database, create the sample data that is missing, and deliver the notices. Return the agreement,
+        and the password if the administrator was created now, else ``""``. Raises ``CommandError`` if the database is
+        not that of a demo (:func:`require_own_database`), or if a sample edition is refused.
         """
         require_own_database()
         call_command("migrate", verbosity=0, interactive=False)
@@ -179,7 +180,7 @@ def require_own_database() -> None:
 @contextmanager
 def exclusive() -> Iterator[None]:
     """Context manager: prevent other demos from filling this database. Raises ``CommandError`` after waiting
-    ``WAIT_SECONDS`` for another demo.
+    ``WAIT_SECONDS`` for another demo, and if the file of the lock can't be written.
 
     On PostgreSQL this is an advisory lock, which ends with the connection. On SQLite it is a lock on an empty file
     beside the database, because a lock on the database itself would stop this demo too. On other databases, and on an
@@ -254,8 +255,8 @@ def mail(name: str) -> str:
 
 
 def make_people() -> str:
-    """Create the readers and the administrator that are missing. Return the password of all of them if the
-    administrator was created now, else ``""``.
+    """Create the readers and the administrator that are missing. If the administrator is created now, all created users
+    get the same password, which is returned. Otherwise return ``""``; created readers then have no password.
     """
     users = get_user_model()._default_manager
     with transaction.atomic():
@@ -272,7 +273,9 @@ def make_people() -> str:
 
 
 def load_samples() -> Agreement:
-    """Record or publish the sample editions that are missing, each in one transaction. Return the agreement."""
+    """Record or publish the sample editions with a higher number than the last sealed edition, each in one transaction.
+    None is added if the last edition is not imported history. Return the agreement, which is created if it is missing.
+    """
     agreement, _created = Agreement.objects.get_or_create(slug=SLUG, defaults=NAMES | {"time_zone": ZONE})
     admin = get_user_model()._default_manager.get(username=ADMIN)
     for stated in json.loads((SAMPLES / "editions.json").read_text(encoding="utf-8")):
@@ -304,7 +307,9 @@ def file(number: int, language: str) -> Path:
 
 
 def deliver_continuously() -> None:
-    """Send notices for ever, as ``deliver_notices --watch`` does in a deployment. It runs in a daemon thread."""
+    """Send notices for ever, as ``deliver_notices --watch`` does in a deployment. It runs in a daemon thread. An error
+    of the database is logged, and the function tries again after a second.
+    """
     while True:
         time.sleep(1)
         try:
