@@ -23,8 +23,9 @@ from agreement.text.languages import LANGUAGES
 
 @contextmanager
 def registering_in(languages: tuple[str, ...]) -> Iterator[None]:
-    """Context manager: inside the block, the package knows only the languages that are both in ``languages`` and among
-    the languages of the site.
+    """Context manager: inside the block, django-modeltranslation knows only those of its languages
+    (``AVAILABLE_LANGUAGES``) that are in ``languages``. A model that is registered in the block gets columns for these
+    languages only. After the block, it knows all its languages again. The change is for the whole process.
     """
     site_languages = list(modeltranslation.AVAILABLE_LANGUAGES)
     modeltranslation.AVAILABLE_LANGUAGES[:] = [code for code in languages if code in site_languages]

@@ -60,9 +60,10 @@ def current_impersonation(request: HttpRequest) -> Impersonation | None:
     """Return who acts in the name of the user of this request; ``None`` if users act for themselves, or if nobody is
     signed in.
 
-    The setting ``ACTING_AS`` is asked first. Then django-impersonate, django-hijack and django-loginas are recognised
-    by what they store in the session. The result is also stored in the request, for :func:`carry_officer`. At most 1
-    query of the app's own, for the account of the officer.
+    The setting ``ACTING_AS`` is asked first. If it names nobody, the session is read: first the officer whom
+    :func:`carry_officer` stored there, then what django-hijack, django-loginas and django-impersonate store. If
+    somebody acts, the result is also stored in the request, for :func:`carry_officer`. It is no cache: each call asks
+    again. At most 1 query of the app's own, for the account of the officer.
     """
     user: SiteUser = getattr(request, "user", None)
     if user is None or not user.is_authenticated:

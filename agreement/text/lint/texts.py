@@ -123,7 +123,14 @@ _TOP = re.compile(r"(?P<kind>(?:a\d+\.)?(?:ch|pt|bk|vo)?)(?P<number>\d+)(?:\.|$)
 
 
 def _further(document: Document, body: str, repeated: Mapping[Clause, int]) -> Iterator[Further]:
-    """Yield the further documents of a text: the places at which numbers that were used begin again with 1, 2."""
+    """Yield the second and each further document of a text, in the order of their lines. Such a document begins where
+    the numbers of the highest level (chapters, sections, or sections of one appendix) begin again with 1 and 2, and
+    both numbers were used earlier. The numbers of clauses do not count by themselves.
+
+    ``repeated`` contains the units whose number is used earlier; its values are not read. ``body`` is the source of the
+    text. The words of a document are the title that stands shortly above its first unit. If there is none, they are
+    those of the unit itself.
+    """
     lines, numbered = clauses.LINE_END.split(body), {unit.line for unit in document.clauses}
     tops: dict[str, list[tuple[int, Clause]]] = {}  # Chapters, sections and those of each appendix: number and unit.
     for unit in document.clauses:
