@@ -102,7 +102,7 @@ def count() -> int:
 
 def newest(page: int = 1) -> list[Letter]:
     """Return the letters of one page (``PAGE`` letters; the first page is 1), the newest first. The list is empty for a
-    page after the last. Only the headers of the letters are read.
+    page after the last. Only the headers of the letters are parsed: ``text`` and ``html`` are ``""``.
     """
     keys = heapq.nlargest(page * PAGE, _keys(), key=_written_at)[(page - 1) * PAGE :]
     return [letter for key in keys if (letter := _read(key, with_parts=False))]

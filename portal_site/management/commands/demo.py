@@ -220,7 +220,7 @@ def exclusive() -> Iterator[None]:
 
 
 def require_free(port: int) -> None:
-    """Raise ``CommandError`` if this port can't be used. Nothing is written before this check."""
+    """Raise ``CommandError`` if the demo can't serve on this port: another program uses it, or it is not a port."""
     hint = f"Use another port: python manage.py demo --port {port + 1 if 0 < port < 65535 else 8001}"
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -275,6 +275,7 @@ def make_people() -> str:
 def load_samples() -> Agreement:
     """Record or publish the sample editions with a higher number than the last sealed edition, each in one transaction.
     None is added if the last edition is not imported history. Return the agreement, which is created if it is missing.
+    Raises ``EditionError`` if an edition is refused; those before it remain. The administrator must exist.
     """
     agreement, _created = Agreement.objects.get_or_create(slug=SLUG, defaults=NAMES | {"time_zone": ZONE})
     admin = get_user_model()._default_manager.get(username=ADMIN)
