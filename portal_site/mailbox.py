@@ -31,7 +31,7 @@ PAGE = 50
 
 class EmailBackend(BaseEmailBackend):
     """A mail backend that stores messages in a Maildir. Its folder is ``file_path`` in ``MAILERS`` (Django 6.1 and
-    later) or ``EMAIL_FILE_PATH``.
+    later) or ``EMAIL_FILE_PATH``. A message without recipients is not stored.
     """
 
     def __init__(self, *args: Any, file_path: str = "", **kwargs: Any) -> None:

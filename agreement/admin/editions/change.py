@@ -97,8 +97,8 @@ class SourceField(forms.CharField):
 
 
 class EditionChangeList(SafeChangeList):
-    """The list of editions, which does not read their bodies and summaries. A page of many editions would read
-    megabytes.
+    """The list of editions, which does not read their bodies and summaries, but reads their notices. A page of many
+    editions would read megabytes of texts.
     """
 
     def get_queryset(self, *args: Any, **kwargs: Any) -> QuerySet[Edition]:
@@ -139,9 +139,10 @@ DISPLAYED_STATED = tuple(_stated_column(name) for name in STATED_FIELDS)
 
 
 def _fieldsets(pairs: Any, stated: Any = STATED_FIELDS, *, editable: bool = False) -> list[tuple[Any, Any]]:
-    """Return the sections of the page. ``pairs`` maps the name of each text to its Kazakh and its Russian column, and
-    ``stated`` contains the columns of the other fields. ``editable`` means that it is the form of a draft. There the
-    text comes first, and there is no title, because a line of the text is the title.
+    """Return the sections of the page of an edition or a draft, for Django's ``fieldsets``. ``pairs`` maps the name of
+    each text to its Kazakh and its Russian column, and ``stated`` contains the columns of the other fields.
+    ``editable`` means that it is the form of a draft. There the text comes first, and there is no title, because a line
+    of the text is the title.
     """
     pair = {"classes": ["agreement-pair"]}
     texts = [

@@ -88,7 +88,8 @@ class Command(BaseCommand):
     def fill(self) -> tuple[Agreement, str]:
         """Migrate the database, create the sample data that is missing, and deliver the notices. Return the agreement,
         and the password if the administrator was created now, else ``""``. Raises ``CommandError`` if the database is
-        not that of a demo (:func:`require_own_database`), or if a sample edition is refused.
+        not that of a demo (:func:`require_own_database`), or if a sample edition is refused. If the notices can't be
+        delivered, it prints a warning.
         """
         require_own_database()
         call_command("migrate", verbosity=0, interactive=False)
