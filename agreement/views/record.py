@@ -65,7 +65,8 @@ class RecordedAcceptance:
     """``in_force`` if the acceptance binds the user now, ``scheduled`` if its edition takes effect later, ``ended`` or
     ``suspended`` by a withdrawal, ``superseded`` by a later acceptance or edition, ``cancelled`` with its edition."""
     state_words: str
-    """The state in words, with its day, in the language of the page."""
+    """The state in words, in the language of the page, with its day or with the number of the edition that binds the
+    user now, if it has one."""
     to_accept: int = 0
     """The number of the edition in force, if it does not bind the user, the page offers them to accept it, and this is
     their latest acceptance in the agreement. 0 otherwise."""
@@ -205,9 +206,9 @@ def _recorded(visit: Visit, own: UserMembership, accepted: DisplayedAcceptance) 
 def _state(
     visit: Visit, own: UserMembership, edition: DisplayedEdition, binding: Binding[Acceptance]
 ) -> tuple[str, str]:
-    """Return the state of an acceptance, as in :attr:`RecordedAcceptance.state`, and the state in words with its day.
-    ``edition`` is the accepted edition, ``binding`` the effect of the acceptance until now, and ``own`` the user's
-    membership in the agreement.
+    """Return the state of an acceptance, as in :attr:`RecordedAcceptance.state`, and the state in words, as in
+    :attr:`RecordedAcceptance.state_words`. ``edition`` is the accepted edition, ``binding`` the effect of the
+    acceptance until now, and ``own`` the user's membership in the agreement.
     """
     zone, withdrawal = own.timeline.time_zone, binding.withdrawal
     if binding.ended_at and withdrawal and binding.ended_at <= visit.at:

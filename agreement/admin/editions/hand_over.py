@@ -156,8 +156,8 @@ class HandOverView(EditionView):
 class SendBackView(HandOverView):
     """``…/<id>/send-back/``: the page on which a publisher sends a draft back that is marked as ready, with a remark.
     The user who marked it gets a mail. A draft that is not marked is refused with the status 409; errors of the lint
-    are not. Raises ``MissingRight`` if the user may not publish editions or may not view them. All else is as in
-    :class:`HandOverView`.
+    are not. If the draft was sent back already, nothing is done, and the response is a redirect to the draft. Raises
+    ``MissingRight`` if the user may not publish editions or may not view them. All else is as in :class:`HandOverView`.
     """
 
     state = HandOverState.RETURNED
@@ -184,9 +184,9 @@ def hand_over_of(edition: Edition) -> HandOver | None:
 
 
 def hand_over_context(edition: Edition) -> dict[str, Any]:
-    """Return the template context about the hand-over of the edition: the row as ``hand_over`` and, in words, who made
-    it and when; only ``hand_over``, which is ``None``, if there is none. At most 2 queries, if the agreement of the
-    edition is loaded.
+    """Return the template context about the hand-over of the edition: the row as ``hand_over``, the name of the user
+    who made it as ``hand_over_by``, and its moment as a phrase as ``hand_over_at``. If there is none, it has only
+    ``hand_over``, which is ``None``. At most 2 queries, if the agreement of the edition is loaded.
     """
     row = hand_over_of(edition)
     if row is None:

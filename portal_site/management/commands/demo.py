@@ -221,7 +221,9 @@ def exclusive() -> Iterator[None]:
 
 
 def require_free(port: int) -> None:
-    """Raise ``CommandError`` if the demo can't serve on this port: another program uses it, or it is not a port."""
+    """Raise ``CommandError`` if the demo can't serve on this port, for example because another program uses it, or
+    because it is not a port.
+    """
     hint = f"Use another port: python manage.py demo --port {port + 1 if 0 < port < 65535 else 8001}"
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
