@@ -49,7 +49,8 @@ class RemarkForm(HandOverForm):
 
 class HandOverView(EditionView):
     """``…/<id>/hand-over/``: the page on which an author marks a draft as ready to publish. On POST the publishers get
-    a mail, and the response is a redirect to the draft.
+    a mail, and the response is a redirect to the draft. If the form is not valid, it is displayed again with the status
+    400.
 
     The page refuses with the status 409 if the draft is published, if it was changed after the page was made, or if the
     lint finds errors, with which it can't be published. If the draft is marked already, nothing is done, and the
