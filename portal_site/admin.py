@@ -92,8 +92,9 @@ class PortalAdminSite(AdminSite):
         super().register(model_or_iterable, admin_class, **options)
 
     def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> list[dict[str, Any]]:
-        """Return the apps and models of an index that this user may view. The agreements are first. The index of all
-        apps leaves out the results of tasks, because nobody at the desk needs them: the ledger states what was sent.
+        """Return the apps and models of an index that this user may view. The agreements are first. The apps and models
+        in ``NAMES`` have the names that it gives. The index of all apps leaves out the results of tasks, because nobody
+        at the desk needs them: the ledger states what was sent.
         """
         found: list[dict[str, Any]] = super().get_app_list(request, app_label)
         for app in found:

@@ -22,8 +22,8 @@ class SecondFactorForm(OTPTokenForm):  # type: ignore[misc]  # django-otp is unt
 
     @staticmethod
     def device_choices(user: Any) -> list[tuple[str, str]]:
-        """Return the devices of the user. If there are several, an empty choice precedes them, because a code for one
-        device counts as a failure of another.
+        """Return the choices of the field for the device: the key and the name of each confirmed device of the user. If
+        there are several, an empty choice precedes them, because a code for one device counts as a failure of another.
         """
         devices = [(device.persistent_id, device.name) for device in devices_for_user(user)]
         return devices if len(devices) < 2 else [("", "—"), *devices]

@@ -31,7 +31,7 @@ PAGE = 50
 
 class EmailBackend(BaseEmailBackend):
     """A mail backend that stores messages in a Maildir. Its folder is ``file_path`` in ``MAILERS`` (Django 6.1 and
-    later) or ``EMAIL_FILE_PATH``.
+    later) or ``EMAIL_FILE_PATH``. A message without recipients is not stored.
     """
 
     def __init__(self, *args: Any, file_path: str = "", **kwargs: Any) -> None:
@@ -102,7 +102,7 @@ def count() -> int:
 
 def newest(page: int = 1) -> list[Letter]:
     """Return the letters of one page (``PAGE`` letters; the first page is 1), the newest first. The list is empty for a
-    page after the last. Only the headers of the letters are read.
+    page after the last. Only the headers of the letters are parsed: ``text`` and ``html`` are ``""``.
     """
     keys = heapq.nlargest(page * PAGE, _keys(), key=_written_at)[(page - 1) * PAGE :]
     return [letter for key in keys if (letter := _read(key, with_parts=False))]

@@ -46,7 +46,7 @@ def noindex(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponse
 
 @require_safe
 def home(request: HttpRequest) -> HttpResponse:
-    """The front page, with the editions in force. 1 query."""
+    """The front page, with the editions in force. The queries are those of :func:`editions_in_force`."""
     context = {"agreements": editions_in_force(), "mailbox": _mailbox_is_displayed()}
     return render(request, "portal/home.html", context)
 

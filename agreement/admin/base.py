@@ -185,9 +185,9 @@ class OwnName(TranslatedHistory[ModelT]):
 
 
 class SafeFilters(OwnName[ModelT]):
-    """An admin whose list raises ``BadRequest`` (status 400, and not 500) if the filters in the URL have a value that
-    the database can't process. A value that Django itself rejects is handled by Django, which redirects to the list
-    without filters. Filters by regular expressions are refused. The list is a :class:`SafeChangeList`.
+    """An admin whose list raises ``BadRequest`` (status 400, and not 500) if the filters or the search in the URL have
+    a value that the database can't process. A value that Django itself rejects is handled by Django, which redirects to
+    the list without filters. Filters by regular expressions are refused. The list is a :class:`SafeChangeList`.
     """
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
@@ -221,8 +221,8 @@ class FirstThousandPaginator(Paginator):  # type: ignore[type-arg]  # Django's c
 
 class LongList(SafeFilters[ModelT]):
     """An admin whose list is for a table that may have millions of rows. The list displays the first thousand rows that
-    match, the highest primary key first. The URL can't set another order. Rows are counted up to a thousand only. The
-    list has no actions on several rows.
+    match, the highest primary key first. The parameter ``o`` of the URL can't set another order. Rows are counted up to
+    a thousand only. The list has no actions on several rows.
     """
 
     list_per_page = 50
@@ -430,8 +430,9 @@ def short_moment(at: datetime | None) -> str:
 
 
 def moment_column(column: str, label: StrOrPromise, *, field: str) -> Callable[[Any], str]:
-    """Return a column for a list, which displays that field of a row by :func:`short_moment` and is sorted by it.
-    ``label`` is the heading of the column. ``column`` is its name, which the CSS classes of its cells contain.
+    """Return a column for a list, which displays that field of a row by :func:`short_moment`. Django sorts by the field
+    if the list may be sorted by this column. ``label`` is the heading of the column. ``column`` is its name, which the
+    CSS classes of its cells contain.
     """
 
     @admin.display(description=label, ordering=field)

@@ -183,8 +183,8 @@ class WithdrawalAdmin(
         return tuple(name for name in self._displayed_fields(request, obj) if name != "replied_on") if obj else ()
 
     def _displayed_fields(self, request: HttpRequest, obj: Withdrawal) -> tuple[str, ...]:
-        """Return the names of the fields of the page. That of the day of a reply is displayed in words if the officer
-        may not change it.
+        """Return the names of the fields of the page. The field for the day of the reply is ``replied_on``, an input,
+        if the officer may record that day; otherwise it is ``replied``, which displays it.
         """
         replied = "replied_on" if self.has_change_permission(request, obj) else "replied"
         return tuple(replied if name == "replied_on" else name for name in self.displayed_fields)
@@ -463,8 +463,8 @@ class LegalHoldAdmin(PersonPicker[LegalHold], RecordedOnce[LegalHold], LoggedVie
 
     def save_model(self, request: HttpRequest, obj: LegalHold, form: LegalHoldForm, change: object) -> None:
         """Place a new hold, or save the end of an existing one, and log it, also if the end did not change. The audit
-        entry states the old and the new end. Raises :class:`AlreadyRecorded`, and places and logs nothing, if a new
-        hold is the same as one that exists.
+        entry states the old and the new end. Raises :class:`AlreadyRecorded`, and places and logs nothing, if this
+        officer has already placed a hold with the same values.
         """
         old_end: datetime | None = None
         if change:

@@ -191,8 +191,8 @@ def _check_base_url(url: str) -> Iterator[CheckMessage]:
 
 
 def _check_site_name(name: object) -> Iterator[CheckMessage]:
-    """Check that the name of the site is a text, or has a text in both languages. No text may have several lines,
-    because headers of mails contain it.
+    """Check that the name of the site is a text, or a dict with a text for ``kk``, one for ``ru`` and nothing else. The
+    texts in a dict must not be empty. No text may have several lines, because headers of mails contain it.
     """
     texts = list(name.values()) if isinstance(name, dict) else [name]
     complete = not isinstance(name, dict) or (set(name) == set(languages.LANGUAGES) and all(texts))

@@ -17,8 +17,9 @@ REQUIRED_APPS = {"modeltranslation": "before django.contrib.admin", "reversion":
 
 
 def check_site(app_configs: Sequence[AppConfig] | None, **kwargs: object) -> Iterable[CheckMessage]:
-    """Check the apps, the languages, time zone support and data, translation, the middleware, ``BASE_URL``, the URLs
-    and the task engine of the site.
+    """Check the required apps and their order, the languages of django-modeltranslation and of the site, ``USE_TZ``,
+    ``USE_I18N``, the age of the time zone data, the order of the middleware, whether ``BASE_URL`` is set, whether the
+    site includes the app's URLs, and whether the task engine has workers.
     """
     yield from _check_apps()
     yield from _check_languages()

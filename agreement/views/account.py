@@ -45,8 +45,9 @@ def account_page(
     store them, and search engines to list them; so do the site's error pages for what the view refuses (``REFUSALS``).
     The dates in the :class:`Visit` are read for the request (:func:`agreement.editions.timeline.fresh_timelines`).
 
-    A person who acts in the name of the user can read the page, and the audit log names them. Their POST is answered
-    with the status 403, and the view does not run. With ``of_user_alone=True`` this is so for every method.
+    A person who acts in the name of the user can read the page; :meth:`Impersonation.log` records this. Their POST is
+    answered with the status 403, the view does not run, and an audit entry is added each time. With
+    ``of_user_alone=True`` this is so for every method.
     """
 
     def decorate(view: AccountView) -> Callable[..., HttpResponseBase]:
@@ -140,7 +141,7 @@ def display_acceptance(
 def withdrawal_sentence(withdrawal: Withdrawal, time_zone: str) -> str:
     """Return a sentence in the active language: on which day the withdrawal ended or suspended the agreement with the
     user, or will do so, and the number of the withdrawal. ``""`` if it was refused. ``time_zone`` is that of the
-    agreement. It makes no query.
+    agreement. It makes no query if the agreement of the withdrawal is loaded.
     """
     if withdrawal.effective_at is None:
         return ""

@@ -53,7 +53,8 @@ SENT_BY_BROWSERS = {"basic", "digest", "negotiate", "ntlm"}
 def acceptances(request: HttpRequest) -> HttpResponseBase:
     """GET returns, for each agreement that users accept on this site, the edition that the signed-in user can accept or
     has accepted, and whether they have accepted it or must do so before they go on. POST accepts or declines editions,
-    all or nothing. An error is problem details (RFC 9457) as JSON; if nobody is signed in, its status is 403.
+    all or nothing. An error is problem details (RFC 9457) as JSON. Its status is 403 if nobody is signed in, and for a
+    POST of a person who acts in the name of the user.
 
     A POST needs the token of Django's protection against forged requests, in the header ``X-CSRFToken``. It needs none
     if the header ``Authorization`` names a scheme that browsers do not use by themselves, such as ``Bearer``. No cache
@@ -130,8 +131,9 @@ def _answer(request: HttpRequest) -> HttpResponse:
 
 
 def _recorded(visit: Visit) -> HttpResponse:
-    """Record the answers in the body of a POST, all or nothing. Return the response: what was recorded, as JSON; if
-    nothing can be recorded, problem details with the reason and its status.
+    """Record the answers in the body of a POST, all or nothing. Return the response: what was recorded, as JSON; if the
+    body is not valid or one of the answers can't be recorded, problem details with the reason and its status. Nothing
+    is recorded then.
     """
     try:
         accepts, answers = _posted(visit.request)

@@ -326,9 +326,9 @@ def open_graph_locale(language: str) -> str:
 def alternates(request: HttpRequest, query: str = "", chosen: str = "") -> list[Alternate]:
     """Return the current page in each language of the site, in the order of ``LANGUAGES``. ``query``, such as
     ``?from=1``, is added to each URL, and ``chosen`` to each path. A language in which the site has no such page, for
-    example because a CMS has the page in one language only, is left out. The list is empty if all languages have the
-    same path (no ``i18n_patterns``, or only one language). If there is no page at the path of the request (no
-    ``resolver_match``), each path is that of the request under the prefix of the language.
+    example because a CMS has the page in one language only, is left out. The list is empty if the others have fewer
+    than two different paths, for example without ``i18n_patterns`` or with only one language. If there is no page at
+    the path of the request (no ``resolver_match``), each path is that of the request under the prefix of the language.
     """
     base, found = conf.get().BASE_URL, []
     for language, name in settings.LANGUAGES:
@@ -350,7 +350,9 @@ def alternates(request: HttpRequest, query: str = "", chosen: str = "") -> list[
 
 
 def _translated_path(request: HttpRequest) -> str:
-    """Return the path of the request in the active language."""
+    """Return the path of the request in the active language. Raises ``NoReverseMatch`` if the site has no such page in
+    this language.
+    """
     if match := request.resolver_match:
         return reverse(match.view_name, args=match.args, kwargs=match.kwargs, current_app=match.namespace or None)
     has_prefixes, default_has_prefix = is_language_prefix_patterns_used(

@@ -133,7 +133,9 @@ class Choice:
 
 
 def choices(visit: Visit, timeline: Timeline) -> list[Choice]:
-    """Return the public editions, cancelled ones too, the newest first. It makes no query."""
+    """Return a :class:`Choice` for each public edition, the newest first. Cancelled editions that are public are among
+    them. It makes no query.
+    """
     return [
         Choice(
             one.number,

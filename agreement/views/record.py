@@ -59,12 +59,14 @@ class RecordedAcceptance:
     day: str
     """The day of the acceptance in words, in the language of the page."""
     manner: str
-    """The kind of the acceptance in words and, unless it is deemed, the language of the accepted text."""
+    """The kind of the acceptance in words and, unless it is deemed or the language is not known, the language of the
+    accepted text."""
     state: str
     """``in_force`` if the acceptance binds the user now, ``scheduled`` if its edition takes effect later, ``ended`` or
     ``suspended`` by a withdrawal, ``superseded`` by a later acceptance or edition, ``cancelled`` with its edition."""
     state_words: str
-    """The state in words, with its day, in the language of the page."""
+    """The state in words, in the language of the page, with its day or with the number of the edition that binds the
+    user now, if it has one."""
     to_accept: int = 0
     """The number of the edition in force, if it does not bind the user, the page offers them to accept it, and this is
     their latest acceptance in the agreement. 0 otherwise."""
@@ -79,7 +81,7 @@ class UserMembership:
     timeline: Timeline
     membership: Membership[Acceptance]
     withdrawal: Withdrawal | None
-    """The withdrawal in effect, if no edition binds the user because of it."""
+    """The withdrawal in effect, if no edition binds the user because of it; the strictest, if there are several."""
     bound: tuple[int, int] | None
     """The number of the edition that binds the user now, and the primary key of the acceptance by which it does;
     ``None`` if no edition binds the user."""
@@ -204,9 +206,9 @@ def _recorded(visit: Visit, own: UserMembership, accepted: DisplayedAcceptance) 
 def _state(
     visit: Visit, own: UserMembership, edition: DisplayedEdition, binding: Binding[Acceptance]
 ) -> tuple[str, str]:
-    """Return the state of an acceptance, as in :attr:`RecordedAcceptance.state`, and the state in words with its day.
-    ``edition`` is the accepted edition, ``binding`` the effect of the acceptance until now, and ``own`` the user's
-    membership in the agreement.
+    """Return the state of an acceptance, as in :attr:`RecordedAcceptance.state`, and the state in words, as in
+    :attr:`RecordedAcceptance.state_words`. ``edition`` is the accepted edition, ``binding`` the effect of the
+    acceptance until now, and ``own`` the user's membership in the agreement.
     """
     zone, withdrawal = own.timeline.time_zone, binding.withdrawal
     if binding.ended_at and withdrawal and binding.ended_at <= visit.at:
@@ -234,8 +236,8 @@ def _state(
 
 def _to_accept(visit: Visit, own: UserMembership) -> int:
     """Return the number of the edition in force if it does not bind the user and the page offers them to accept it;
-    else 0. While a withdrawal is in effect, the page offers this if the user may accept again without an officer;
-    otherwise, if the agreement is accepted by confirmation.
+    else 0. While a withdrawal is in effect, the page offers this if the user may accept again without an officer.
+    Without one, it offers this if the agreement is accepted by confirmation.
     """
     in_force = own.timeline.in_force(visit.at)
     if in_force is None or (own.bound and own.bound[0] == in_force.number):

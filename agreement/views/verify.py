@@ -253,7 +253,9 @@ def _posted_pdf(visit: Visit, content: bytes) -> HttpResponse:
 
 
 def _pdf_metadata(content: bytes) -> str:
-    """Return the bytes of a PDF file, and its metadata decompressed, as one text."""
+    """Return the bytes of a PDF file and its metadata, decompressed, as one text, in which each byte is a character
+    (Latin-1). Up to 5 streams of metadata are read, and ``MAX_METADATA`` bytes of each.
+    """
     found = [content]
     for match in islice(re.finditer(rb"/Type\s*/Metadata[^>]{0,200}>>\s*stream\r?\n", content), 5):
         with suppress(zlib.error):
@@ -262,9 +264,10 @@ def _pdf_metadata(content: bytes) -> str:
 
 
 def _posted_digest(text: str) -> str:
-    """Return the digest, or its beginning, if the posted text is one; otherwise ``""``. The name of a file may follow a
-    whole digest, as the program ``sha256sum`` prints it. Otherwise "SHA-256" may stand before it, as on pages, and
-    white space, punctuation and invisible characters anywhere. A text of 400 characters or more gives ``""``.
+    """Return the digest, or its beginning, if the posted text is one; otherwise ``""``. Any words may follow a complete
+    digest, such as the name of the file that the program ``sha256sum`` prints. Otherwise "SHA-256" may stand before it,
+    as on pages, and white space, punctuation and invisible characters anywhere. A text of 400 characters or more gives
+    ``""``.
     """
     if len(text) >= 400:
         return ""
@@ -290,7 +293,8 @@ class PostedText:
 
 def _posted_text(content: bytes) -> PostedText:
     """Return the text of a posted file. Raises ``RequestDataTooBig`` if it is too large, ``SourceError`` for a ZIP
-    archive that can't be read as a Word file, and ``ValueError`` for bytes that are no text in UTF-8.
+    archive that can't be read as a Word file, and ``ValueError`` for other bytes that are not a text in UTF-8, contain
+    NUL or nothing but white space.
     """
     if content.startswith(ZIP):
         try:
@@ -357,8 +361,8 @@ def _is_proved(compared: Sequence[ComparedEdition]) -> bool:
 
 def _named(visit: Visit, text: str) -> list[RecognisedEdition]:
     """Return the public editions whose digest, or the SHA-256 of one of whose texts, stands in the text, each once. The
-    beginning of a digest counts too, of at least 8 digits and with "…" after it, as pages print it. ``text`` must be in
-    lower case. The first 20 values are considered.
+    beginning of a digest counts too, of at least 8 digits and with "…", as pages print it, or "..." after it. ``text``
+    must be in lower case. Only the first 20 places with such digits are considered.
     """
     digests = dict.fromkeys(match[1] or match[2] for match in islice(NAMED_PATTERN.finditer(text), 20))
     texts = [hashed for digest in digests for hashed in _index.find(digest, visit.timelines)]

@@ -120,9 +120,10 @@ def consent(visit: Visit) -> HttpResponse:
 
     The posted ``purpose`` is the name of the consent. If the posted ``decision`` is ``give``, the posted ``digest``
     identifies the displayed words. If it is not that of the site's present words, or if the site has no such purpose,
-    no consent is recorded, and the response is the record with the status 409. A consent that the user has given
-    already in these words, and not withdrawn, is not recorded again. If ``decision`` is ``withdraw``, all consents of
-    the user for the purpose are withdrawn, whatever their words were. If there are none, nothing is changed.
+    no consent is recorded, and the response is the record with the status 409. If the user has given a consent for the
+    purpose in these words already, and no withdrawal of it is recorded, it is not recorded again. If ``decision`` is
+    ``withdraw``, all consents of the user for the purpose are withdrawn, whatever their words were. If there are none,
+    nothing is changed.
 
     Raises ``BadRequest`` if ``decision`` is neither ``give`` nor ``withdraw``, or if a purpose to withdraw contains a
     NUL character.
@@ -148,8 +149,8 @@ def consent(visit: Visit) -> HttpResponse:
 @account_page("GET", of_user_alone=True)
 def evidence_mine(visit: Visit) -> HttpResponseBase:
     """A download of the evidence about this user, ``evidence.zip``, with the same content that an officer would export
-    now. The export is recorded as an audit entry by this user. If there is no evidence, nothing is recorded, and the
-    response is a redirect to the record.
+    now. The export adds an audit entry about the user. If there is no evidence, nothing is recorded, and the response
+    is a redirect to the record.
     """
     user = visit.request.user
     try:

@@ -56,7 +56,9 @@ class EditionFilter(admin.SimpleListFilter):
 
 
 class AcceptedFilter(admin.SimpleListFilter):
-    """A filter by whether the user has accepted the same edition."""
+    """A filter by whether the user has accepted the same edition, before or after the decline, and whether or not they
+    withdrew afterwards.
+    """
 
     title, parameter_name = _("accepted too"), "accepted"
 

@@ -85,8 +85,8 @@ if TYPE_CHECKING:
 
 
 class SourceField(forms.CharField):
-    """A text field that normalises the text like an import: line breaks become LF, and a byte order mark is removed.
-    Spaces at the ends are preserved.
+    """A text field that normalises the text like an import: line breaks become LF, and a byte order mark at the
+    beginning is removed. Spaces at the ends are preserved.
     """
 
     def __init__(self, **kwargs: Any) -> None:
@@ -97,8 +97,8 @@ class SourceField(forms.CharField):
 
 
 class EditionChangeList(SafeChangeList):
-    """The list of editions, which does not read their bodies and summaries. A page of many editions would read
-    megabytes.
+    """The list of editions, which does not read their bodies and summaries, but reads their notices. A page of many
+    editions would read megabytes of texts.
     """
 
     def get_queryset(self, *args: Any, **kwargs: Any) -> QuerySet[Edition]:
@@ -120,8 +120,8 @@ def _text_column(name: str, code: str) -> Callable[[Edition], SafeString]:
 
 
 def _stated_column(name: str) -> Callable[[Edition], object]:
-    """Return a read-only column that displays one of the ``STATED_FIELDS`` in words: for an empty prevailing language
-    "none stated" instead of a dash.
+    """Return a read-only column that displays the field ``name``, one of the ``STATED_FIELDS``, as
+    :func:`stated_in_words` does: "yes" or "no", the name of the prevailing language or "none stated", or a number.
     """
 
     @admin.display(description=label(name))
@@ -139,9 +139,10 @@ DISPLAYED_STATED = tuple(_stated_column(name) for name in STATED_FIELDS)
 
 
 def _fieldsets(pairs: Any, stated: Any = STATED_FIELDS, *, editable: bool = False) -> list[tuple[Any, Any]]:
-    """Return the sections of the page. ``pairs`` maps the name of each text to its Kazakh and its Russian column, and
-    ``stated`` contains the columns of the other fields. ``editable`` means that it is the form of a draft. There the
-    text comes first, and there is no title, because a line of the text is the title.
+    """Return the sections of the page of an edition or a draft, for Django's ``fieldsets``. ``pairs`` maps the name of
+    each text to its Kazakh and its Russian column, and ``stated`` contains the columns of the other fields.
+    ``editable`` means that it is the form of a draft. There the text comes first, and there is no title, because a line
+    of the text is the title.
     """
     pair = {"classes": ["agreement-pair"]}
     texts = [
@@ -292,8 +293,8 @@ class EditionAdmin(SafeFilters[Edition], VersionAdmin, TranslationAdmin):  # typ
         return self._logged(request, super().log_change(request, object, message))
 
     def _logged(self, request: HttpRequest, entry: LogEntry) -> LogEntry:
-        """Remember the message of that entry as data, for the comment of the revision, and return the entry. If the
-        request restores a revision, the comment states that.
+        """Remember the message of that entry in the request, as data for the comment of the revision, and return the
+        entry. If the request restores a revision, the comment states that instead.
         """
         at = revisions.restored_at(request)
         request.agreement_comment = comments.restored(at) if at else entry.change_message  # type: ignore[attr-defined]
@@ -442,8 +443,9 @@ class EditionAdmin(SafeFilters[Edition], VersionAdmin, TranslationAdmin):  # typ
         }
 
     def _published_context(self, request: HttpRequest, edition: Edition) -> dict[str, Any]:
-        """Return the template context of a published edition: the chart of acceptances, the progress of its notices if
-        the user may view notices, and the unsaved texts of this user that are not empty and differ from the edition.
+        """Return the template context of a published edition: the chart of acceptances; if the user may view notices,
+        the progress of its notices and whether the user may pause them; and the unsaved texts of this user that are not
+        empty and differ from the edition.
         """
         context: dict[str, Any] = {"chart": acceptance_chart(edition)}
         if request.user.has_perm("agreement.view_notice"):

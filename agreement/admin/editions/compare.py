@@ -82,7 +82,7 @@ def changes_html(name: str, old: Any, new: Any) -> SafeString:
 
     For a body, it is the redline of the units that changed; ``""`` if there are none. For another text, it is the whole
     text. In both, deleted words are in ``<del>``, and inserted words in ``<ins>``. For one of the ``STATED_FIELDS``, it
-    is the old value in ``<del>`` and the new value in ``<ins>``, both in words.
+    is the old value in ``<del>`` and the new value in ``<ins>``, both as :func:`fields.stated_in_words` returns them.
     """
     if name.startswith("body_"):
         return redline_html(redline(clauses.parse(old or ""), clauses.parse(new or "")), name.removeprefix("body_"))

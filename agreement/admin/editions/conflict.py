@@ -46,11 +46,11 @@ Values = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choice:
-    """A question of the page. ``index`` is its number among all questions of the conflict. ``name`` is the field, and
-    ``label`` names the field and the unit. ``base``, ``theirs`` and ``mine`` are the three wordings as text; a unit
-    that a text does not contain is ``""``. ``code`` is the language of a text, ``""`` for other fields, which can only
-    be chosen and not written. ``answer`` is what was posted: ``theirs``, ``mine``, ``both`` or ``hand``, and ``""`` for
-    nothing. ``written`` is the posted text for the answer ``hand``; ``mine`` if none was posted.
+    """A question of the page. ``index`` is its number, from 0, among all questions of the conflict. ``name`` is the
+    field, and ``label`` names the field and the unit. ``base``, ``theirs`` and ``mine`` are the three wordings as text;
+    a unit that a text does not contain is ``""``. ``code`` is the language of a text, ``""`` for other fields, which
+    can only be chosen and not written. ``answer`` is what was posted: ``theirs``, ``mine``, ``both`` or ``hand``, and
+    ``""`` for nothing. ``written`` is the posted text for the answer ``hand``; ``mine`` if none was posted.
     """
 
     index: int
@@ -73,8 +73,8 @@ class Choice:
 
     @property
     def both(self) -> bool:
-        """Whether the author may take both wordings: both texts contain the unit, and the text with which the author
-        began does not, or is not known.
+        """Whether the author may take both wordings: it is a question about a text, ``theirs`` and ``mine`` are not
+        empty, and ``base`` is, because the text with which the author began does not contain the unit, or is not known.
         """
         return bool(self.code and self.theirs and self.mine) and not self.base
 
@@ -123,7 +123,8 @@ class Conflict:
 
     ``base`` are the values with which the author began, ``None`` if they are not known; ``theirs`` are those that were
     saved meanwhile, and ``mine`` those of the author. ``base_token`` and ``token`` are the fingerprints of ``base`` and
-    of ``theirs``. ``posted`` contains the answers; ``None`` if the page asks for the first time. It makes no query.
+    of ``theirs``. ``posted`` is the posted form with the answers, such as ``merge_0`` and ``merge_text_0`` for the
+    first question; ``None`` if the page asks for the first time. It makes no query.
     """
 
     def __init__(
@@ -161,7 +162,9 @@ class Conflict:
 
     @property
     def hidden(self) -> list[tuple[str, str]]:
-        """What the page posts in addition to the answers: the names and values of hidden fields."""
+        """The names and values of the hidden fields of the page: the fingerprints (``merge_base`` and ``token``) and
+        the values of the author. ``False`` is left out, like an unchecked box.
+        """
         own = [(name, str(value)) for name, value in self.mine.items() if value is not False]  # An unchecked box.
         return [("merge_base", self.base_token), ("token", self.token), *own]
 
@@ -179,8 +182,8 @@ class Conflict:
         return list(found)
 
     def values(self) -> dict[str, Any] | None:
-        """Return the merged values with the answers, by the name of the field; ``None`` if an answer is missing.
-        Written answers are not validated.
+        """Return the merged values with the answers, by the name of the field; ``None`` if an answer is missing or is
+        not one of those offered. Written answers are not validated.
         """
         if any(choice.chosen is None for choice in self.choices):
             return None

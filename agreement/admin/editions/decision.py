@@ -32,9 +32,9 @@ MAX_TEST_RECIPIENTS = 100
 
 
 def staff_with_address(user: AbstractBaseUser) -> dict[str, tuple[AbstractBaseUser, str]]:
-    """Return this user and the active staff users, as far as they have an address, each with it, by primary key as
-    text: at most ``MAX_TEST_RECIPIENTS``, this user first. If the user model has no ``is_staff``, there are no other
-    users. At most 2 queries.
+    """Return the users to whom test mails can be sent, in a dict: primary key as text → the user and their e-mail
+    address. They are this user, who comes first, and the active staff users, as far as they have an address; at most
+    ``MAX_TEST_RECIPIENTS``. If the user model has no ``is_staff``, there are no other users. At most 2 queries.
     """
     channel = EmailChannel()
     reachable: Any = channel.reachable(active_users())
@@ -124,7 +124,8 @@ class DecisionView(EditionView, ABC):
 
     def send_tests(self, edition: Edition) -> TestMailForm:
         """Send the notice about the edition, as it will be, to the staff users whom the posted form names, and add a
-        message about the outcome. Return the form, which has errors if it names nobody or somebody else.
+        message about the outcome. Return the form, which has errors if it names nobody, or a user whom it does not
+        offer; nothing is sent then.
         """
         form = TestMailForm(cast("AbstractBaseUser", self.request.user), self.request.POST)
         if form.is_valid():
@@ -134,8 +135,9 @@ class DecisionView(EditionView, ABC):
         return form
 
     def letter_context(self, edition: Edition, tests: TestMailForm | None) -> dict[str, Any]:
-        """Return the part of the template context about the notice. ``edition`` is as it will be after the action, and
-        ``tests`` the form for test mails that was posted, if any.
+        """Return the part of the template context about the notice: its text in both languages (``previews``), and the
+        form for test mails (``tests``). ``edition`` is as it will be after the action, and ``tests`` the form for test
+        mails that was posted; ``None`` if none was.
         """
         return {
             "previews": [preview(edition, code, self.kind) for code in languages.LANGUAGES],

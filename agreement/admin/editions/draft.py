@@ -123,12 +123,14 @@ class EditionForm(AdminForm):
 
 
 class DraftView(EditionView):
-    """The base class of the views to which the writing page posts while the draft is written."""
+    """The base class of the views to which the page with the form of a draft posts its unsaved text: to check it, and
+    to store it temporarily.
+    """
 
     def find_writable(self, object_id: str) -> Edition | HttpResponse:
-        """Return the draft whose primary key, quoted by the admin, is ``object_id``, not locked. If it was published or
-        deleted meanwhile, return the response: a sentence as JSON, with the status 409. Raises ``PermissionDenied`` if
-        the user may not write drafts.
+        """Return the draft whose primary key, quoted by the admin, is ``object_id``, not locked. If it was published,
+        or there is no such draft because it was deleted, return the response: a sentence as JSON, with the status 409.
+        Raises ``PermissionDenied`` if the user may not write drafts.
         """
         if not self.model_admin.has_change_permission(self.request):
             raise PermissionDenied
@@ -178,8 +180,8 @@ class CheckView(DraftView):
 
 
 def _posted_statements(request: HttpRequest) -> dict[str, object]:
-    """Return what the posted draft states about itself, by the names of the fields. A field that is not posted, or a
-    number that is not written in at most five digits, is left out.
+    """Return what the posted draft states about itself: the value of each field in ``NAMES``, by the name of the field.
+    A field that is not posted, or a number that is not written in at most five digits, is left out.
     """
     found: dict[str, object] = {}
     for name in NAMES:
@@ -252,9 +254,9 @@ def unsaved(request: HttpRequest, edition: Edition) -> Autosave | None:
 
 
 def writing_context(request: HttpRequest, edition: Edition) -> dict[str, Any]:
-    """Return the additional template context of the writing page. On GET it contains the unsaved text of this user, if
-    there is one that differs from the draft, so that the page offers it. With ``?autosave`` it does not, because the
-    form is then filled in with that text. 1 query, if the agreement of the draft is loaded.
+    """Return the additional template context of the page with the form of a draft. On GET it contains the unsaved text
+    of this user, if there is one that differs from the draft, so that the page offers it. With ``?autosave`` it does
+    not, because the form is then filled in with that text. 1 query, if the agreement of the draft is loaded.
     """
     # The two texts need the width of the sidebar. The breadcrumbs lead to the other pages.
     context: dict[str, Any] = {"writing": True, "has_file_field": True, "is_nav_sidebar_enabled": False}
@@ -303,12 +305,12 @@ def lint_findings(
     stated: Mapping[str, object] | None = None,
     cited: Mapping[str, Collection[str]] | None = None,
 ) -> list[Finding]:
-    """Return the messages of the lint about these texts, errors first, then by language and line. The bodies and the
-    summaries are given by language. The titles are the title lines of the bodies. The texts are compared with
-    ``binding``, the edition in force; with ``None`` they are compared with nothing, and the summaries are not checked.
-    Summaries that are ``None`` are not checked either. ``stated`` is the result of ``Edition.statements()``, as far as
-    it is known. ``cited`` are the clauses that templates of the site quote (:func:`cited_clauses`). The settings
-    ``LINT_RULES`` and ``LINT_SILENCED`` apply.
+    """Return the messages of the lint about these texts, errors first, then by language (those about both texts first),
+    then by line. The bodies and the summaries are given by language. The titles are the title lines of the bodies. The
+    texts are compared with ``binding``, the edition in force; with ``None`` they are compared with nothing, and the
+    summaries are not checked. Summaries that are ``None`` are not checked either. ``stated`` is the result of
+    ``Edition.statements()``, as far as it is known. ``cited`` are the clauses that templates of the site quote
+    (:func:`cited_clauses`). The settings ``LINT_RULES`` and ``LINT_SILENCED`` apply.
     """
     previous = {code: binding.text(code).body for code in bodies} if binding else None
     languages = {"kk": gettext("Kazakh"), "ru": gettext("Russian")}

@@ -49,7 +49,8 @@ class RemarkForm(HandOverForm):
 
 class HandOverView(EditionView):
     """``…/<id>/hand-over/``: the page on which an author marks a draft as ready to publish. On POST the publishers get
-    a mail, and the response is a redirect to the draft.
+    a mail, and the response is a redirect to the draft. If the form is not valid, it is displayed again with the status
+    400.
 
     The page refuses with the status 409 if the draft is published, if it was changed after the page was made, or if the
     lint finds errors, with which it can't be published. If the draft is marked already, nothing is done, and the
@@ -156,8 +157,8 @@ class HandOverView(EditionView):
 class SendBackView(HandOverView):
     """``…/<id>/send-back/``: the page on which a publisher sends a draft back that is marked as ready, with a remark.
     The user who marked it gets a mail. A draft that is not marked is refused with the status 409; errors of the lint
-    are not. Raises ``MissingRight`` if the user may not publish editions or may not view them. All else is as in
-    :class:`HandOverView`.
+    are not. If the draft was sent back already, nothing is done, and the response is a redirect to the draft. Raises
+    ``MissingRight`` if the user may not publish editions or may not view them. All else is as in :class:`HandOverView`.
     """
 
     state = HandOverState.RETURNED
@@ -184,9 +185,9 @@ def hand_over_of(edition: Edition) -> HandOver | None:
 
 
 def hand_over_context(edition: Edition) -> dict[str, Any]:
-    """Return the template context about the hand-over of the edition: the row as ``hand_over`` and, in words, who made
-    it and when; only ``hand_over``, which is ``None``, if there is none. At most 2 queries, if the agreement of the
-    edition is loaded.
+    """Return the template context about the hand-over of the edition: the row as ``hand_over``, the name of the user
+    who made it as ``hand_over_by``, and its moment as a phrase as ``hand_over_at``. If there is none, it has only
+    ``hand_over``, which is ``None``. At most 2 queries, if the agreement of the edition is loaded.
     """
     row = hand_over_of(edition)
     if row is None:

@@ -97,7 +97,7 @@ def refuse(
 
 def posted_texts(request: HttpRequest, edition: Edition | None = None) -> list[UnsavedText]:
     """Return the posted texts that are not empty and differ from those of the edition; with ``None``, all posted texts
-    that are not empty. Before the comparison, line breaks become LF and a byte order mark is removed.
+    that are not empty. Before the comparison, line breaks become LF and a byte order mark at the beginning is removed.
     """
     return [
         UnsavedText(code, label(f"{name}_{code}"), text)

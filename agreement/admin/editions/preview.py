@@ -200,12 +200,13 @@ def _displayed(edition: Edition, at: datetime, state: State, code: str) -> Displ
 def send_test_mails(
     recipients: Sequence[tuple[AbstractBaseUser, str]], edition: Edition, kind: NoticeKind
 ) -> tuple[int, str]:
-    """Mail the notice of that kind about the edition to each of these users, at the address given with them: one mail
-    in Kazakh, and one in Russian. The edition is as for :func:`notice_content`. Nothing is recorded in the ledger.
+    """Mail the notice of that kind about the edition to each of these users, at the e-mail address given with them: one
+    mail in Kazakh, and one in Russian. ``edition`` is published, or is a result of :func:`as_published` or
+    :func:`as_cancelled`. Raises ``ValueError`` for a draft. Nothing is recorded in the ledger.
 
-    Return the level and the text of a message about the outcome. It is an error if one of the mails can't be sent; the
-    mails before it were sent then, and those after it were not. It is also an error if the site lacks a setting that
-    the mails need.
+    Return the level (of ``django.contrib.messages``) and the text of a message about the outcome. It is an error if one
+    of the mails can't be sent; the mails before it were sent then, and those after it were not. It is also an error if
+    the site lacks a setting that the mails need.
     """
     mark, sent = gettext("test"), list[str]()
     try:

@@ -418,8 +418,8 @@ def _unsaved(agreement: Agreement, bodies: Mapping[str, str]) -> Edition:
 def _initial(request: HttpRequest) -> dict[str, Any]:
     """Return the initial values of the form. ``edition`` is the key of the edition named by ``?edition=``; ``None`` if
     there is no such edition. ``agreement`` is the key of its agreement; else that of the only agreement of the site;
-    ``None`` if the site has none or several. ``begin`` is ``EDITION`` if an edition is named, or if one is in force (of
-    that agreement, if there is one); else ``EMPTY``.
+    ``None`` if the site has none or several. ``begin`` is ``EDITION`` if ``edition`` is not ``None``, or if an edition
+    is in force (of that agreement, if there is one); else ``EMPTY``.
     """
     key = request.GET.get("edition", "")
     edition = Edition.objects.filter(pk=key).first() if key.isascii() and key.isdecimal() and len(key) < 19 else None

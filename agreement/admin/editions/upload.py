@@ -91,8 +91,8 @@ class ImportedFile:
 
     @property
     def packed(self) -> str:
-        """The whole file, signed. The first page posts it back, so that a file that was read once need not be chosen
-        again if the other one is refused.
+        """All fields of this object, signed. The first page posts them back, so that a file that was read once need not
+        be chosen again if the other one is refused.
         """
         return signing.dumps(asdict(self), salt=FILE_SALT, compress=True)
 

@@ -71,7 +71,7 @@ def names_of(rows: QuerySet[AffectedUser]) -> str:
 
 class BreachForm(AdminForm):
     """The form of a breach that is not announced yet. ``users`` names the affected users, one in each line, by name or
-    key.
+    key. It must be empty if ``everyone`` is marked.
     """
 
     users = forms.CharField(
@@ -163,7 +163,10 @@ class BreachAdmin(LoggedViews[Breach], SafeFilters[Breach]):
         return row is not None and not row.everyone and self.has_view_or_change_permission(request, row)
 
     def save_model(self, request: HttpRequest, obj: Breach, form: BreachForm, change: object) -> None:
-        """Save the breach and whom it concerns, and log it. The first officer who saves it is stored by name."""
+        """Save the breach and its affected users, and add an audit entry. If the moment at which the breach became
+        known was changed, the note states the new and the old one. The first officer who saves the breach is stored by
+        name.
+        """
         obj.recorded_by = obj.recorded_by or name_of(request.user)
         note = "saved" if change else "recorded"
         if change:
@@ -229,9 +232,9 @@ class BreachNotifyView(AdminView):
     """``…/<id>/notify/``: whom the notice concerns and the letters, and on POST the announcement.
 
     Raises ``MissingRight`` for users without the permission ``notify_breach``. If there is no breach with that key, the
-    response is a redirect to the start page of the admin, with a warning. If the breach is announced already, it is a
-    redirect to the page of the sending. If the breach can't be announced, or was changed since the page was displayed,
-    the response to POST is the page with the reasons, with the status 409.
+    response is a redirect to the start page of the admin, with a warning. After the announcement, and if the breach is
+    announced already, it is a redirect to the page of the sending. If the breach can't be announced, or was changed
+    since the page was displayed, the response to POST is the page with the reasons, with the status 409.
     """
 
     def get(self, request: HttpRequest, object_id: str) -> HttpResponse:
@@ -288,7 +291,10 @@ class BreachNotifyView(AdminView):
         )
 
     def _channels(self, breach: Breach) -> list[dict[str, object]]:
-        """Return for each channel how many users it would notify, and when the sending is expected to end."""
+        """Return what the page displays about each channel of the site: its label; how many users it would notify, how
+        many have no address for it, and the sum of both; when the sending is expected to end, as a phrase, ``""`` if it
+        would notify nobody; and whether that is after the deadline of the breach.
+        """
         found: list[dict[str, object]] = []
         for channel in site_channels():
             counted = recipients(channel, users=None if breach.everyone else breach.users())

@@ -95,9 +95,9 @@ class NoticeProgress:
 
     @property
     def running(self) -> bool:
-        """Whether the state is ``delay`` (the notice waits for its due time) or ``sending``. Only then a script
-        refreshes the numbers on the page. The numbers of a paused notice can still change: messages that were already
-        being sent go out, and deliveries are still written.
+        """Whether the state is ``delay`` (the notice waits for its due time) or ``sending``. A script refreshes the
+        numbers on the page only in these states. The numbers of a paused notice can still change: messages that were
+        already being sent go out, and deliveries are still written.
         """
         return self.state in RUNNING
 

@@ -47,8 +47,9 @@ def state_badge(notice: Notice) -> SafeString:
 
 
 def needs_look(notice: Notice) -> bool:
-    """Return whether the list of editions displays the state of a notice: it is under way, or it did not reach
-    everybody and there is no reason to skip its deliveries now.
+    """Return whether the list of editions displays the state of a notice: messages may still be sent (``UNDER_WAY``,
+    also if sending is paused or suspended), or it did not reach everybody and there is no reason to skip its deliveries
+    now.
     """
     state = state_of(notice)
     return state in UNDER_WAY or (state == NoticeState.GAPS and not notice.skip_reason())

@@ -29,7 +29,7 @@ CSV_COLUMNS = ("key", "name", "channel", "cause", "reason", "at", "address_now")
 
 class UnreachedView(NoticeView):
     """``…/<id>/unreached/``: how many deliveries of the notice reached nobody, by cause, and up to ``PAGE_SIZE``
-    deliveries of one cause with their users.
+    deliveries of one cause with their users. Those of deleted accounts are left out.
 
     ``?cause=`` selects the cause; without it, it is the first one in the order of ``Cause`` that occurs. ``?after=`` is
     the primary key of a delivery: the list begins after it. Raises ``MissingRight`` for users without the permission

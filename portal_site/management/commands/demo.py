@@ -88,7 +88,8 @@ class Command(BaseCommand):
     def fill(self) -> tuple[Agreement, str]:
         """Migrate the database, create the sample data that is missing, and deliver the notices. Return the agreement,
         and the password if the administrator was created now, else ``""``. Raises ``CommandError`` if the database is
-        not that of a demo (:func:`require_own_database`), or if a sample edition is refused.
+        not that of a demo (:func:`require_own_database`), or if a sample edition is refused. If the notices can't be
+        delivered, it prints a warning.
         """
         require_own_database()
         call_command("migrate", verbosity=0, interactive=False)
@@ -220,7 +221,9 @@ def exclusive() -> Iterator[None]:
 
 
 def require_free(port: int) -> None:
-    """Raise ``CommandError`` if this port can't be used. Nothing is written before this check."""
+    """Raise ``CommandError`` if the demo can't serve on this port, for example because another program uses it, or
+    because it is not a port.
+    """
     hint = f"Use another port: python manage.py demo --port {port + 1 if 0 < port < 65535 else 8001}"
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -275,6 +278,7 @@ def make_people() -> str:
 def load_samples() -> Agreement:
     """Record or publish the sample editions with a higher number than the last sealed edition, each in one transaction.
     None is added if the last edition is not imported history. Return the agreement, which is created if it is missing.
+    Raises ``EditionError`` if an edition is refused; those before it remain. The administrator must exist.
     """
     agreement, _created = Agreement.objects.get_or_create(slug=SLUG, defaults=NAMES | {"time_zone": ZONE})
     admin = get_user_model()._default_manager.get(username=ADMIN)
