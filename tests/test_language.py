@@ -146,6 +146,51 @@ def test_the_scripts_of_the_kazakh_desk_speak_whole_words():
     assert found["catalog"]["Choose a Date"] == "Күнді таңдаңыз"
 
 
+def test_a_kazakh_example_is_set_off_by_a_comma():
+    assert breaking(r"(?i)\bмысалы\b(?!,)", "kk") == []
+
+
+def test_the_kazakh_name_of_the_agreement_has_a_capital_letter():
+    assert breaking(r"\bпайдаланушы келісім", "kk") == []
+
+
+@pytest.mark.parametrize(
+    ("another", "one"),
+    [
+        (r"(?i)\bқұқығ(?:ым|ың|ыңыз|ы) (?:жоқ|бар)\b", "рұқсат"),
+        (r"(?i)\bсұраныс", "сұрау"),
+        (r"(?i)\bжариялаушылар", "жариялауға жауаптылар"),
+        (r"(?i)\bпішімде(?:у|лген)|\bбезендірілу", "ресімдеу"),
+        (r"(?i)\bқалың\b.* қаріп", "қою қаріп"),
+        (r"(?i)\bбаптау бойынша\b", "параметр"),
+        (r"(?i)\bтүйін\b", "сипаттама"),
+        (r"(?i)редакциядан бас тарт", "редакцияны күшіне енгізуден бас тарту"),
+    ],
+)
+def test_each_thing_has_one_kazakh_name(another, one):
+    assert breaking(another, "kk") == [], f"write «{one}»"
+
+
+def test_a_kazakh_agreement_is_not_made_with_the_user_but_in_effect_for_them():
+    """«Келісімнің Сізге қатысты қолданылуы тоқтатылды», as in the Russian texts."""
+    assert breaking(r"(?i)\b(?:сізбен|онымен|пайдаланушымен)(?: жасалған)? (?:пайдаланушы )?келісім", "kk") == []
+
+
+def test_a_kazakh_message_does_not_go_away():
+    """As in Russian. «Өтіп кетті» and the like are auxiliary verbs."""
+    assert breaking(r"(?i)\b(?:хат|хабарлама)(?:лар)?(?: ешқайда)? кет", "kk") == []
+
+
+def test_users_are_informed_and_news_is_announced():
+    """«Хабарланған пайдаланушы» is a user who was announced: «хабарлау» is to a user, and «хабардар ету» has one."""
+    assert breaking(r"(?i)\bхабарлан(?:ған|атын) пайдаланушы|\bхабарлан(?:ған|атын)дар", "kk") == []
+
+
+def test_a_kazakh_participle_has_its_noun():
+    """«Осы беттегінің бәрі», «басқа тілдегісі»: the reader must guess of what."""
+    assert breaking(r"(?i)\w[дт][ае]гі(?:сі|нің|ні|лері)\b", "kk") == []
+
+
 def test_a_consent_is_to_the_collection_and_processing_of_personal_data():
     assert breaking(r"соглас\w+ на обработку", "ru") == []
 
@@ -196,16 +241,17 @@ def test_english_is_plain(pattern):
 
 
 def sentences(text: str) -> list[str]:
-    return re.split(r"(?<=[.]) (?=[А-ЯЁ])", re.sub(r"\s+", " ", text))
+    return re.split(r"(?<=[.]) (?=[А-ЯЁӘҒҚҢӨҰҮҺІ])", re.sub(r"\s+", " ", text))
 
 
-def test_the_russian_guide_quotes_the_words_of_the_screen():
+@pytest.mark.parametrize("language", FORMS)
+def test_a_guide_quotes_the_words_of_the_screen(language):
     """Each sentence that the guide quotes, with its full stop, is one of the catalogue or of the lint; «…» and examples
     stand for values.
     """
-    guide = re.sub(r"\s+", " ", (ROOT / "agreement/docs/editors.ru.md").read_text(encoding="utf-8"))
+    guide = re.sub(r"\s+", " ", (ROOT / f"agreement/docs/editors.{language}.md").read_text(encoding="utf-8"))
     value = re.compile(r"%\\\(\w+\\\)s|\\\{\w+\\\}")
-    screen = {value.sub(".*", re.escape(one)) for _, text in translations("ru") for one in sentences(text)}
+    screen = {value.sub(".*", re.escape(one)) for _, text in translations(language) for one in sentences(text)}
     quoted = [one for words in re.findall(r"«((?:[^«»]|«[^»]*»)+[.])»", guide) for one in sentences(words)]
     assert len(quoted) > 20
     assert [words for words in quoted if not any(re.fullmatch(one, words) for one in screen)] == []

@@ -70,7 +70,7 @@ def test_a_draft_is_named_by_the_day_on_which_it_was_begun_and_not_by_its_key():
     draft = factories.draft()
     draft.begun_at = datetime(2026, 11, 29, 10, 20, tzinfo=UTC)
     for language, name in {
-        "kk": "terms, 29\u00a0қарашада басталған жоба, 15:20",
+        "kk": "terms, 29\u00a0қарашада (сағат\u00a015:20) басталған жоба",
         "ru": "terms, проект от 29\u00a0ноября, 15:20",
         "en": "terms, draft of 29\u00a0November, 15:20",
     }.items():

@@ -211,7 +211,7 @@ BAD = [
 @pytest.mark.parametrize("when", BAD)
 def test_what_is_no_moment_is_refused_and_not_repeated(client, when):
     page = lead(client, when, 400)
-    assert "Күні немесе уақыты қате көрсетілген" in page
+    assert "Күн немесе уақыт қате көрсетілген" in page
     assert when not in page
     assert quote(when) not in page
     for asked in (when, "2024-02-29T18:30Z"):
