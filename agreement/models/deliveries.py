@@ -379,8 +379,8 @@ class DeliveryQuerySet(PersonalQuerySet["Delivery"]):
         return self.for_user_key(user_key).filter(notice__uuid=notice, channel=channel)
 
     def uncounted_leases(self, at: datetime | None = None) -> list[str]:
-        """Leases that ran out before that instant (now) and have outcomes that are not counted, for example because the
-        worker was killed. At most 100, in no particular order. With ``at``, 1 query.
+        """Leases that ran out before that instant (now) and have outcomes that the :class:`Progress` does not count
+        yet, for example because the worker was killed. At most 100, in no particular order. With ``at``, 1 query.
         """
         expired = self.leased().final().filter(due_at__lt=at or ledger_now())
         return list(expired.order_by().values_list("lease", flat=True).distinct()[:100])

@@ -237,11 +237,12 @@ class WithdrawalQuerySet(PersonalQuerySet["Withdrawal"]):
         """Register an application to withdraw consent, with the next number of the agreement in the year, and return
         the row.
 
-        It is about a user, or about an ``applicant`` without an account. It was received on the day ``received_on``,
-        and takes effect at ``effective_at`` (now). A refused application does not take effect, and must have a
-        ``ground``. ``may_accept_again``: may the user accept again without an officer? ``language`` is that of the
-        reply. ``scan`` is possible only if the site has a ``PRIVATE_ROOT``. Unless the application is refused, all
-        consents of the user are withdrawn, and the signal ``consent_withdrawn`` is sent after the commit, also for an
+        It is about a user, or about an ``applicant`` without an account. ``outcome`` is a :class:`WithdrawalOutcome`.
+        The application was received on the day ``received_on``, and takes effect at ``effective_at`` (now). A refused
+        application does not take effect, and must have a ``ground``. ``may_accept_again``: may the user accept again
+        without an officer? ``language`` is that of the reply. ``scan`` is possible only if the site has a
+        ``PRIVATE_ROOT``. Unless the application is refused, all consents of the user are withdrawn
+        (:meth:`Withdrawal.take_effect`), and the signal ``consent_withdrawn`` is sent after the commit, also for an
         applicant without an account. The reply to a user is mailed later, by ``dispatch.work()``; an applicant without
         an account gets no mail. ``by`` is the name of the officer, or ``""`` if the user filed the application on the
         site. No audit entry is added.
