@@ -402,6 +402,7 @@ class Edition(models.Model):
                 imported=True,
             )
             AuditEntry.objects.using(alias).log(AuditAction.RECORDED, on=stored, by=by, digest=stored.digest)
+            HandOver.objects.using(alias).filter(edition=stored).delete()
         self.refresh_from_db(using=alias)
 
     def cancel(self, *, by: By = None, reason: str = "") -> None:

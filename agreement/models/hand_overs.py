@@ -54,8 +54,8 @@ class HandOver(models.Model):
     """The last step of the hand-over of a draft: ``by`` marked it as ready to publish (``note`` is for the publishers),
     or sent it back (``note`` is the remark for the author). It is not part of the history of the agreement.
 
-    The row is deleted with the draft, with the account of ``by`` and when the draft is published, but not when it is
-    recorded as history. A mark that the draft is ready is also deleted when the draft is changed in the admin.
+    The row is deleted with the draft, with the account of ``by``, and when the draft is published or recorded as
+    history. A mark that the draft is ready is also deleted when the draft is changed in the admin.
     """
 
     edition = models.OneToOneField("agreement.Edition", on_delete=models.CASCADE, related_name="hand_over")
