@@ -378,7 +378,9 @@ class NoticeText(models.Model):
 
 
 class NoticeRead(models.Model):
-    """A user read a notice on the site. An unread notice has no row. The row is deleted with the account."""
+    """A user read a notice on the site: their page of notices displayed it. An unread notice has no row. The row is
+    deleted with the account.
+    """
 
     notice = models.ForeignKey(Notice, on_delete=models.PROTECT, related_name="reads", verbose_name=_("notice"))
     user = models.ForeignKey(
