@@ -363,7 +363,8 @@ class AcceptanceQuerySet(PersonalQuerySet["Acceptance"]):
         self, *, user_key: UserKey, agreement: int, at: datetime | None = None
     ) -> Withdrawal | None:
         """The withdrawal by which the agreement with that user is suspended or ended at that instant (now); ``None`` if
-        the user did not withdraw or has accepted since. ``agreement`` is a primary key. At most 2 queries.
+        the user did not withdraw by then or has accepted since, up to that instant. ``agreement`` is a primary key. At
+        most 2 queries.
 
         If the user withdrew several times since they last accepted, it is the strictest withdrawal: one that does not
         let the user accept again goes first, then one that ended the agreement, then the one that was registered last.
@@ -379,8 +380,9 @@ class AcceptanceQuerySet(PersonalQuerySet["Acceptance"]):
         are primary keys. A user without such a withdrawal is not in the result.
 
         These are the withdrawals whose moment of effect has come by that instant, and that took effect after the user's
-        last acceptance or were registered after it was recorded. If the user has accepted nothing, they are all whose
-        moment of effect has come. Refused ones are left out. ``agreement`` is a primary key. At most 2 queries.
+        last acceptance up to that instant or were registered after it was recorded. If the user has accepted nothing by
+        then, they are all whose moment of effect has come. Refused ones are left out. ``agreement`` is a primary key.
+        At most 2 queries.
         """
         withdrawals: dict[UserKey, list[Withdrawal]] = {}
         for row in Withdrawal.objects.in_effect(at).filter(agreement=agreement, user__in=list(users)):
@@ -609,7 +611,7 @@ class Acceptance(Personal):
 
     @property
     def language_name(self) -> str:
-        """The name of the language in the active language; the code if it is neither ``kk`` nor ``ru``."""
+        """The name of ``language`` in the active language; ``language`` itself if it is neither ``kk`` nor ``ru``."""
         return str(dict(LANGUAGE_CHOICES).get(self.language, self.language))
 
     def __str__(self) -> str:
@@ -699,9 +701,10 @@ class _History:
 
     def accept(self, place: int) -> _NewAcceptance | None:
         """Return what is to be written for the row at that place, counted from 0, and add it to ``acceptances``. The
-        result is ``None`` if the user has accepted the edition already in the round of that moment. Call it for one row
-        after the other. Raises :class:`StaleEditionError`, :class:`WithdrawnError` or :class:`ContradictionError`, and
-        ``ValueError`` if the moment is in the future. 0 queries.
+        result is ``None`` if the user has accepted the edition already in the round of that moment, or has accepted it
+        by imported history of the same moment in any round. Call it for one row after the other. Raises
+        :class:`StaleEditionError`, :class:`WithdrawnError` or :class:`ContradictionError`, and ``ValueError`` if the
+        moment is in the future. 0 queries.
         """
         row, kind = self.rows[place], AcceptanceKind.IMPORTED
         if row.at > self.now:

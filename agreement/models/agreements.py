@@ -34,8 +34,9 @@ class AcceptanceMode(models.TextChoices):
 
 class Agreement(models.Model):
     """One document of the site, which has editions. Its slug is in the addresses of its pages and in the manifests of
-    its editions, so it can't change after an edition is published. Its name is for the pages of the administration.
-    ``head`` is the digest of the last sealed edition, cancelled or not; ``""`` before the first.
+    its editions, so it can't change after an edition is published or recorded as history. Its name is for staff; the
+    public pages display the titles of its editions. ``head`` is the digest of the last sealed edition, cancelled or
+    not; ``""`` before the first.
     """
 
     name_kk = models.CharField(
@@ -109,10 +110,10 @@ class Agreement(models.Model):
     def name(self) -> str:
         """The name in the active language, or in Kazakh if that is neither Kazakh nor Russian. An empty name is
         replaced by the title of the edition in force in that language, or by the slug if no edition is in force. If no
-        language is active, as in commands and in what they log, it is the slug.
+        language is active, as in most commands of the app, it is the slug.
 
-        No query if the agreement has a name or no published edition, or if no language is active; otherwise 1 query a
-        minute for each agreement and language, because the title is remembered.
+        No query if the name in that language is not empty, if there is no sealed edition, or if no language is active.
+        Otherwise at most 1 query: a process remembers the title until the minute ends or an edition is sealed.
         """
         active = conf.active_language()
         language = active if active in LANGUAGES else LANGUAGES[0]

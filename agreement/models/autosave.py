@@ -20,8 +20,8 @@ class AutosaveQuerySet(models.QuerySet["Autosave"]):
         """Store what the author with that primary key typed in that draft, in place of what was stored before, and
         return the row.
 
-        ``fields`` maps the name of each field to its text. ``base`` is the fingerprint of the draft from which the
-        author started. It is stored and not compared with the draft.
+        ``fields`` maps the name of each field of the form to its value as text. ``base`` is a digest of the contents of
+        the draft from which the author started. It is stored and not compared with the draft.
         """
         values = {"fields": fields, "base": base, "at": timezone.now()}
         slot, _created = self.update_or_create(author_id=author, edition=edition, defaults=values)
@@ -41,7 +41,7 @@ class Autosave(models.Model):
     """The unsaved text of one author in one draft. It is not part of the history of the agreement.
 
     The row is deleted with the account of its author and with its draft. It is also deleted when the author saves the
-    draft in the admin or discards the text.
+    draft in the admin or discards the text. It remains when the draft is published.
     """
 
     author = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")

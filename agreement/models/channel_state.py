@@ -200,6 +200,7 @@ class ChannelState(models.Model):
 
 def limits_for(channel: str) -> tuple[RateLimit, ...]:
     """The rate limits of the channel with that name (setting ``RATE_LIMITS``), the shortest window first; empty if it
-    has none. One more limit may be among them, which spreads the fastest one evenly.
+    has none. One more limit may be among them, which spreads the fastest one evenly. Raises ``ValueError`` if the
+    setting contains a text that is not a limit.
     """
     return rate_limits.parse_all(conf.get().RATE_LIMITS.get(channel, ()))

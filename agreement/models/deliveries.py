@@ -300,8 +300,8 @@ class DeliveryQuerySet(PersonalQuerySet["Delivery"]):
 
     def resend(self, *, notice: Notice, by: By = None, at: datetime | None = None) -> int:
         """Make the failed deliveries of a notice wait again, due at that instant (now) and with 0 attempts, and add an
-        audit entry for each channel (and each ``CHUNK_ROWS`` of its rows). Failed deliveries that are not counted yet
-        are left as they are. ``by`` is the person. Returns how many wait again.
+        audit entry for each channel (and each ``CHUNK_ROWS`` of its rows). Failed deliveries that the :class:`Progress`
+        does not count yet are left as they are. ``by`` is the person who requests it. Returns how many wait again.
         """
         failed = Progress.objects.using(self.primary().db).filter(notice=notice, failed__gt=0)
         channels = failed.values_list("channel", flat=True)
@@ -321,8 +321,8 @@ class DeliveryQuerySet(PersonalQuerySet["Delivery"]):
     ) -> int:
         """Make those of these deliveries wait again that are of the notice and the channel and have that outcome, due
         at that instant (now) and with 0 attempts, and add an audit entry (for each ``CHUNK_ROWS`` of the rows). Those
-        that were sent wait again only if their message was returned. Those whose outcome is not counted yet are left as
-        they are. ``by`` is the person. Returns how many wait again.
+        that were sent wait again only if their message was returned. Those whose outcome the :class:`Progress` does not
+        count yet are left as they are. ``by`` is the person who requests it. Returns how many wait again.
         """
         rows = self.primary().filter(notice=notice, outcome=outcome, lease="")
         rows = rows.returned() if outcome == DeliveryOutcome.SENT else rows
@@ -379,8 +379,8 @@ class DeliveryQuerySet(PersonalQuerySet["Delivery"]):
         return self.for_user_key(user_key).filter(notice__uuid=notice, channel=channel)
 
     def uncounted_leases(self, at: datetime | None = None) -> list[str]:
-        """Leases that ran out before that instant (now) and have outcomes that are not counted, for example because the
-        worker was killed. At most 100, in no particular order. With ``at``, 1 query.
+        """Leases that ran out before that instant (now) and have outcomes that the :class:`Progress` does not count
+        yet, for example because the worker was killed. At most 100, in no particular order. With ``at``, 1 query.
         """
         expired = self.leased().final().filter(due_at__lt=at or ledger_now())
         return list(expired.order_by().values_list("lease", flat=True).distinct()[:100])
@@ -603,10 +603,10 @@ _REJECT_REASONS = frozenset({"invalid", "bounced", "timed_out", "blocked", "spam
 
 def impersonal(reason: str) -> str:
     """The reason why a message was not sent, in which ``…`` replaces what looks like an e-mail address or a telephone
-    number. These are each word with an ``@``, and each sequence of at least seven digits, spaces, round brackets and
-    hyphens that begins with a digit, perhaps after ``+``, and ends with one. Dates and other long numbers are replaced
-    too. A telephone number in another form, such as ``701.123.4567``, remains, and so does the beginning of an address
-    that contains a space.
+    number. These are each word with an ``@``, and each sequence of at least seven characters that are digits, spaces,
+    round brackets or hyphens, if it begins with a digit, perhaps after ``+``, and ends with one. Dates and other long
+    numbers are replaced too. A telephone number in another form, such as ``701.123.4567``, remains, and so does the
+    beginning of an address that contains a space.
 
     Unprintable characters, which a database may reject, are removed, line breaks too. The result is cut to 255
     characters. A channel may pass any reply of a server.

@@ -34,8 +34,8 @@ CARRIED_FIELDS = ("prevailing_language", "notice_days", "grace_days", "retention
 
 
 class EditionQuerySet(models.QuerySet["Edition"]):
-    """Editions. The methods make no query, except ``create_draft()`` and ``stated_in_force()``. The querysets that they
-    return are evaluated later.
+    """Editions. The methods of this class make no query, except ``create_draft()`` and ``stated_in_force()``. The
+    querysets that they return are evaluated later.
     """
 
     def drafts(self) -> Self:
@@ -274,7 +274,7 @@ class Edition(models.Model):
         the beginning and makes every line end LF. Nothing is saved.
 
         Raises ``ValidationError`` about the first field that contains NUL or a lone surrogate, which can't be stored,
-        or a number above its limit in ``MAX_STATED``, with which no date can be computed.
+        or a number above its limit in ``MAX_STATED``.
         """
         super().clean()
         for name in (f"{name}_{language}" for name in TEXT_FIELDS for language in languages.LANGUAGES):
@@ -310,7 +310,8 @@ class Edition(models.Model):
         return self.superseded_at
 
     def manifest(self) -> bytes:
-        """The canonical bytes whose SHA-256 is the digest; ``agreement.seal.manifest`` describes their format.
+        """The canonical bytes whose SHA-256 is the digest; ``agreement.seal.manifest`` describes their format. 1 query
+        if the agreement is not loaded.
 
         Raises ``ValueError`` for a draft.
         """
@@ -401,6 +402,7 @@ class Edition(models.Model):
                 imported=True,
             )
             AuditEntry.objects.using(alias).log(AuditAction.RECORDED, on=stored, by=by, digest=stored.digest)
+            HandOver.objects.using(alias).filter(edition=stored).delete()
         self.refresh_from_db(using=alias)
 
     def cancel(self, *, by: By = None, reason: str = "") -> None:

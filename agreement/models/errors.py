@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 TEXT_FIELDS = ("title", "approval", "summary", "body")
 
 
-#: The largest number that each field may state. With a larger one a date could not be computed, and a sealed edition
-#: can't be corrected.
+#: The largest number that each field may state. With a much larger one a date could not be computed, and a sealed
+#: edition can't be corrected.
 MAX_STATED = {"notice_days": 3650, "grace_days": 3650, "retention_years": 1000}
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class HandOverState(models.TextChoices):
-    """What was done last with the draft."""
+    """The last step of the hand-over of a draft."""
 
     READY = "ready", _("ready to publish")
     RETURNED = "returned", _("sent back")
@@ -30,7 +30,7 @@ class HandOverQuerySet(models.QuerySet["HandOver"]):
     ) -> HandOver:
         """Store what ``by`` did with the draft ``edition``, in place of what was stored before, add an audit entry, and
         return the row. ``note`` is not in the audit log, because the entries about a draft are never erased. ``digest``
-        is the fingerprint of the draft.
+        is a digest of the contents of the draft, which only the audit entry stores.
         """
         actions = {HandOverState.READY: AuditAction.READY, HandOverState.RETURNED: AuditAction.RETURNED}
         alias = router.db_for_write(self.model)
@@ -51,11 +51,11 @@ HandOverManager = models.Manager.from_queryset(HandOverQuerySet)
 
 
 class HandOver(models.Model):
-    """What was done last with a draft: ``by`` marked it as ready to publish (``note`` is for the publishers), or sent
-    it back (``note`` is the remark for the author). It is not part of the history of the agreement.
+    """The last step of the hand-over of a draft: ``by`` marked it as ready to publish (``note`` is for the publishers),
+    or sent it back (``note`` is the remark for the author). It is not part of the history of the agreement.
 
-    The row is deleted with the draft, with the account of ``by`` and when the draft is published. A mark that the draft
-    is ready is also deleted when the draft is changed in the admin.
+    The row is deleted with the draft, with the account of ``by``, and when the draft is published or recorded as
+    history. A mark that the draft is ready is also deleted when the draft is changed in the admin.
     """
 
     edition = models.OneToOneField("agreement.Edition", on_delete=models.CASCADE, related_name="hand_over")

@@ -183,10 +183,10 @@ def since_by_user(
     """Primary key of each of these users → the number of the edition with which this notice compares its edition for
     them (:meth:`History.since`); 0 if there is none, and for a notice that describes no changes.
 
-    ``created_at`` is called at most once, with those of the users whose records do not say that they know the edition
-    before this one. It returns the moments when their accounts were created; a missing key or ``None`` means that this
-    is not known. ``history`` is that of the agreement, and the edition of the notice must be loaded. At most 2 queries,
-    and those of ``created_at``.
+    ``created_at`` is called at most once, with those of the users of whom the sent notices alone do not show that they
+    know the edition before this one. It returns the moments when their accounts were created; a missing key or ``None``
+    means that this is not known. ``history`` is that of the agreement, and the edition of the notice must be loaded. At
+    most 2 queries, and those of ``created_at``.
     """
     if notice.kind not in DESCRIBING:
         return dict.fromkeys(users, 0)

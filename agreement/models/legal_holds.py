@@ -53,10 +53,11 @@ class LegalHoldQuerySet(models.QuerySet["LegalHold"]):
         ``ground`` says who asked for it and by which letter, and ``by`` is the name of the officer; both are required.
         It lasts from ``held_from`` (now) until ``held_until``; without the latter, until an officer ends it. The same
         hold is placed once: a second call returns the row of the first one, and its attribute ``created`` is then
-        false. Two holds are the same if the person or edition, ``ground``, ``by`` and ``held_until`` are equal, and
-        ``held_from`` too if it is given. Calls at the same time wait for each other. No audit entry is added. Raises
-        ``ValidationError`` if the account or the application is not found, if a value is missing or wrong, or if the
-        site has no ``PSEUDONYM_KEYS`` for a user or a deleted account. Nothing is stored then.
+        false. Two holds are the same if the user, the edition, :meth:`identifiers`, ``ground``, ``by`` and
+        ``held_until`` are equal, and ``held_from`` too if it is given. Calls at the same time wait for each other. No
+        audit entry is added. Raises ``ValidationError`` if the account or the application is not found, if a value is
+        missing or wrong, or if the site has no ``PSEUDONYM_KEYS`` for a user or a deleted account. Nothing is stored
+        then.
         """
         row = LegalHold(
             user=user,
@@ -158,8 +159,9 @@ LegalHoldManager = models.Manager.from_queryset(LegalHoldQuerySet)
 class LegalHold(models.Model):
     """While a hold is in effect, the data of one person, or the data in one agreement of all people whom an edition of
     it concerns, is not erased. An edition concerns the people who accepted it, whom it bound, or whose retention term
-    it states. The digests of addresses in the deliveries of its notices are not erased either. After a hold on a person
-    has ended, an erasure can also empty its ``user``, ``pseudonyms`` and ``ground``.
+    it states. A hold on an edition also preserves every decline of it, and the digests of addresses in the deliveries
+    of its notices. After a hold on a person has ended, an erasure can also empty its ``user``, ``pseudonyms`` and
+    ``ground``.
     """
 
     user = models.ForeignKey(

@@ -216,8 +216,8 @@ NoticeManager = models.Manager.from_queryset(NoticeQuerySet)
 
 class Notice(models.Model):
     """One announcement to users: of a new edition, of its effect soon (a reminder), of its cancellation, or of a breach
-    of personal data. ``edition`` is the edition that it is about; for a breach, the edition that was in force then, or
-    else the last published one.
+    of personal data. ``edition`` is the edition that it is about; for a breach, the edition that was in force when the
+    breach was announced, or else the last published one.
     """
 
     edition = models.ForeignKey(
@@ -282,14 +282,14 @@ class Notice(models.Model):
         return self.kind == NoticeKind.BREACH
 
     def other_notices(self) -> NoticeQuerySet:
-        """The notices that describe this edition, which are that of its publication and its reminder, without this
-        notice itself. The queryset is not evaluated.
+        """The notices that describe the edition of this notice, which are that of its publication and its reminder,
+        without this notice itself. The queryset is not evaluated.
         """
         return Notice.objects.filter(edition=self.edition_id, kind__in=DESCRIBING).exclude(pk=self.pk)
 
     def covering(self) -> NoticeQuerySet:
         """For a notice of cancellation: the notices that describe later editions and were created before it. Their
-        texts may cover this edition too.
+        texts may cover the cancelled edition too. The queryset is not evaluated.
         """
         later = Notice.objects.filter(edition__agreement=self.edition.agreement_id, created_at__lt=self.created_at)
         return later.filter(edition__number__gt=self.edition.number, kind__in=DESCRIBING)
@@ -378,7 +378,9 @@ class NoticeText(models.Model):
 
 
 class NoticeRead(models.Model):
-    """A user read a notice on the site. An unread notice has no row. The row is deleted with the account."""
+    """A user read a notice on the site: their page of notices displayed it. An unread notice has no row. The row is
+    deleted with the account.
+    """
 
     notice = models.ForeignKey(Notice, on_delete=models.PROTECT, related_name="reads", verbose_name=_("notice"))
     user = models.ForeignKey(

@@ -109,8 +109,8 @@ class Progress(models.Model):
     @property
     def unreached(self) -> int:
         """The number of deliveries that should have reached a user and did not, without those of deleted accounts: the
-        sum of ``failed``, ``bounced`` and :attr:`missed`, less :attr:`gone`, but not less than 0. A delivery that
-        failed and whose message was returned counts twice.
+        sum of ``failed``, ``bounced`` and :attr:`missed`, less :attr:`gone`, but not less than 0. A delivery that two
+        of the first three numbers contain counts twice, for example one that failed and whose message was returned.
         """
         return max(0, self.failed + self.bounced + self.missed - self.gone)
 
@@ -125,7 +125,10 @@ class Progress(models.Model):
 
     @property
     def missed(self) -> int:
-        """The number of deliveries that were skipped for a reason that does not excuse it, such as no address."""
+        """The number of deliveries that were skipped although they should have reached their user, for example because
+        the user has no address. It counts those for whose reason :func:`agreement.models.notices.is_excused` is false,
+        also those that ``reasons`` counts under ``""``.
+        """
         skipped: dict[str, int] = self.reasons.get("skipped", {})
         return sum(count for reason, count in skipped.items() if not is_excused(reason))
 

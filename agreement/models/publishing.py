@@ -159,8 +159,8 @@ def require_after_last(at: datetime, last: Edition | None) -> None:
 
 def require_publishable(texts: Mapping[str, manifest.EditionText]) -> None:
     """Refuse texts (by language) if a title or body is empty or blank, if a text contains an unreadable character, if a
-    title is not the title line of its body (``clauses.title_line``), or if the lint finds errors.
-    Warnings and the site's own rules refuse nothing. Only the first reason is raised.
+    title is not the title line of its body (``clauses.title_line``), or if the lint finds errors. Warnings and the
+    site's own rules refuse nothing. If there are several reasons, only one of them is raised.
 
     The codes are ``missing_language``, ``unreadable``, ``title_differs``, ``unparallel`` and ``duplicate_number``.
     """

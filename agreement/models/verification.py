@@ -51,8 +51,8 @@ from agreement.seal.triggers import CLOCK_TOLERANCE, SEALS
 
 
 def faults(editions: EditionQuerySet | None = None) -> Iterator[tuple[Edition | Agreement, str]]:
-    """Recompute the digests and chains of all sealed editions of the agreements to which these editions belong
-    (``None``: of all agreements that have editions), and yield each fault.
+    """Check the digests, numbers and moments of all sealed editions of the agreements to which these editions belong
+    (``None``: of all agreements that have editions), and their chains with the heads. Yield each fault.
 
     A fault is a pair: the edition, and a sentence in the active language. If the editions at the end of a chain are
     missing, it is the last edition that is stored. An agreement that has lost all its sealed editions is always
@@ -125,9 +125,9 @@ def log_faults(using: str) -> Iterator[tuple[Edition | AuditEntry, str]]:
     """Compare the sealed editions of this database, which is given by alias, with the audit log, and yield each fault.
 
     A fault is a pair: the edition, or the entry if its edition is missing, and a sentence in the active language. The
-    entry about the publication contains the digest of the edition and the name of the publisher, and the entry about
-    the cancellation its digest. Both entries have the moment of what they are about, to within ``CLOCK_TOLERANCE``. At
-    most 3 queries.
+    entry about the publication, or about the recording as history, contains the digest of the edition and the name of
+    the publisher, and the entry about the cancellation its digest. Both entries have the moment of what they are about,
+    to within ``CLOCK_TOLERANCE``. At most 3 queries.
     """
     editions = list(
         Edition.objects.using(using).published().select_related("agreement").without_texts("title", *TEXT_FIELDS)
@@ -169,9 +169,9 @@ def row_faults(using: str) -> Iterator[tuple[Model, str]]:
     """Yield the rows of this database, which is given by alias, that contradict other rows or themselves, each with a
     sentence in the active language.
 
-    Such a row can only be written by a role that opens the seal, or it was added by one that may write. 46 queries
-    return only these rows. 2 more read the distinct texts of consents, and the time stamps; on PostgreSQL 1 more reads
-    the clock. Each text of a consent that does not match its digest costs 1 more.
+    Such a row shows that a database role removed the triggers and then changed or deleted a row, or that a role that
+    may write added one. 46 queries return only these rows. 2 more read the distinct texts of consents, and the time
+    stamps; on PostgreSQL 1 more reads the clock. Each text of a consent that does not match its digest costs 1 more.
     """
     for rows, sentence in _contradictions(using):
         yield from ((row, sentence) for row in rows.order_by("pk").iterator(chunk_size=500))

@@ -144,7 +144,7 @@ class ScanStorage(FileSystemStorage):
         raise ValueError("A scan has no URL: only the admin sends it.")
 
 
-#: A withdrawal whose reply was neither mailed nor recorded.
+#: A withdrawal whose reply was neither mailed nor recorded, and that is not erased.
 UNANSWERED = Q(confirmed_at__isnull=True, replied_on__isnull=True, erased_at__isnull=True)
 
 #: The folder of the scans in ``PRIVATE_ROOT``.
@@ -237,12 +237,13 @@ class WithdrawalQuerySet(PersonalQuerySet["Withdrawal"]):
         """Register an application to withdraw consent, with the next number of the agreement in the year, and return
         the row.
 
-        It is about a user, or about an ``applicant`` without an account. It was received on the day ``received_on``,
-        and takes effect at ``effective_at`` (now). A refused application does not take effect, and must have a
-        ``ground``. ``may_accept_again``: may the user accept again without an officer? ``language`` is that of the
-        reply. ``scan`` is possible only if the site has a ``PRIVATE_ROOT``. Unless the application is refused, all
-        consents of the user are withdrawn, and the signal ``consent_withdrawn`` is sent after the commit, also for an
-        applicant without an account. The reply to a user is mailed later, by ``deliver_notices``; an applicant without
+        It is about a user, or about an ``applicant`` without an account. ``outcome`` is a :class:`WithdrawalOutcome`.
+        The application was received on the day ``received_on``, and takes effect at ``effective_at`` (now). A refused
+        application does not take effect, and must have a ``ground``. ``may_accept_again``: may the user accept again
+        without an officer? ``language`` is that of the reply. ``scan`` is possible only if the site has a
+        ``PRIVATE_ROOT``. Unless the application is refused, all consents of the user are withdrawn
+        (:meth:`Withdrawal.take_effect`), and the signal ``consent_withdrawn`` is sent after the commit, also for an
+        applicant without an account. The reply to a user is mailed later, by ``dispatch.work()``; an applicant without
         an account gets no mail. ``by`` is the name of the officer, or ``""`` if the user filed the application on the
         site. No audit entry is added.
 
@@ -294,9 +295,10 @@ class _AcceptedEdition(NamedTuple):
 
 
 def _bound_by(user_key: UserKey, agreement: Agreement, alias: str, at: datetime) -> Edition | None:
-    """The edition that binds that user at that instant; else the last one that bound them; else, of the editions that
-    they accepted, the one with the lowest number; ``None`` if they accepted none. Acceptances of cancelled editions,
-    and those after that instant, are not considered. 3 queries.
+    """Of the editions that the user with that key accepted, the last one that binds them at that instant; else the last
+    one that bound them before; else the one with the lowest number; ``None`` if they accepted none. A later edition
+    that changes only the wording, and that they did not accept, is not considered, although it may bind them. Nor are
+    acceptances of cancelled editions, and those after that instant. ``alias`` is that of the database. 3 queries.
     """
     sealed = Edition.objects.using(alias).published().filter(agreement=agreement).order_by("number")
     columns = ("pk", "acceptances__at", "acceptances__recorded_at", "acceptances__round")
@@ -428,8 +430,9 @@ class Withdrawal(Personal):
         """Set the columns that the register determines: the number (``year`` and ``serial``), the moment of
         registration, the last day for the reply (``REPLY_DAYS`` after the receipt), and the moment of the effect if
         none is given. A refused application gets no moment of effect. If there is a user, it also sets the pseudonym,
-        the edition that bound them, and the moment from which the reply is due. The caller must have locked the
-        agreement, so that no other withdrawal gets the same number, and saves the row afterwards. At most 5 queries.
+        the edition that :func:`_bound_by` returns, and the moment from which the reply is due. The caller must have
+        locked the agreement, so that no other withdrawal gets the same number, and saves the row afterwards. At most 5
+        queries.
         """
         now = database_now(using)
         self.year = now.astimezone(ZoneInfo(self.agreement.time_zone)).year
@@ -449,8 +452,9 @@ class Withdrawal(Personal):
 
     def take_effect(self, *, using: str) -> None:
         """Unless the application is refused, withdraw the consents of the user, at the later of the registration and
-        the effect, and send the signal ``consent_withdrawn`` after the commit. If there is a user, also call the site's
-        ``ENQUEUE`` after the commit, so that a worker mails the reply. At most 1 query before the commit.
+        the effect, and send the signal ``consent_withdrawn`` after the commit. If there is a user, call the site's
+        ``ENQUEUE`` after the commit, also for a refusal, so that a worker mails the reply. At most 1 query before the
+        commit.
         """
         refused = self.outcome == WithdrawalOutcome.REFUSED
         if self.user_id is not None and not refused:

@@ -128,10 +128,11 @@ def deliver(
     """Claim and send the deliveries that are due, as far as the rate limits allow, and record their outcomes. Return
     the counts.
 
-    First, the unclaimed deliveries that are not to be sent any more are skipped. Deliveries of paused notices are not
-    claimed. The function stops after the ``deadline`` (a value of ``time.monotonic()``; ``None``: no deadline), or when
-    nothing more can be sent now. If a channel is unavailable, the others are still used. An error about one notice is
-    added to ``faults`` of the counts; the other notices are still sent. Raises the errors of the database.
+    It begins with :func:`_clean_up`, which also skips the unclaimed deliveries that are not to be sent any more.
+    Deliveries of paused notices are not claimed. The function stops after the ``deadline`` (a value of
+    ``time.monotonic()``; ``None``: no deadline), or when nothing more can be sent now. If a channel is unavailable, the
+    others are still used. An error about one notice is added to ``faults`` of the counts; the other notices are still
+    sent. Raises the errors of the database.
 
     ``on_outcome`` is called with each claimed delivery after an attempt to send it, or after it was skipped. It is not
     called after an attempt that showed that the channel is unavailable, nor for deliveries that are skipped before they

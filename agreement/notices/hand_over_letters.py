@@ -26,7 +26,7 @@ def send_letters(row: HandOver, users: QuerySet[Any], *, view: str) -> tuple[int
     to each in their language, or in both if it is not known. Return how many mails were sent, and how many users were
     not reached: they have no valid e-mail address, or an error occurred, which is logged. ``view`` is the URL name of
     the page of the draft. Nothing is tried again, because the admin displays the same. 1 query, besides those for the
-    name of the site.
+    names of the site and of the draft, if the draft, its agreement and the person who handed it over are loaded.
     """
     sent = missed = 0
     language = conf.user_language()

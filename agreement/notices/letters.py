@@ -92,8 +92,8 @@ class Step:
 
 def letter(notice: Notice, language: str, *, since: int) -> NoticeContent:
     """Return the letter in ``kk``, ``ru`` or ``mul`` (both), with the changes since the edition with the number
-    ``since``. 0 means that there is no such edition; the letter then quotes no changes. A letter about a cancellation,
-    or about corrections of the wording only, quotes none either.
+    ``since``. 0 means that there is no such edition, and must be given for a cancellation; the letter then quotes no
+    changes. A letter about corrections of the wording only quotes none either.
 
     The letter states what changed, when that takes effect, and what the reader can do. It is written as of now, or as
     of the moment when the notice is due if that is later. The letter also names another edition that is in force at

@@ -45,9 +45,10 @@ class Cause(models.TextChoices):
 class AddressNow(models.TextChoices):
     """What is known now of the address of a user whom a notice did not reach.
 
-    ``NONE`` is also an address to which the channel can't send, and the address of a user who is not in the audience.
-    ``SAME`` and ``ANOTHER`` compare it with the address to which the message was sent; for a skipped delivery every
-    usable address is ``ANOTHER``. ``UNKNOWN`` means that they have an address, but that it can't be compared.
+    ``NONE`` is also an address to which the channel can't send, the address of a user who is not in the audience, and
+    any address in a channel that the site no longer has. ``SAME`` and ``ANOTHER`` compare it with the address to which
+    the message was sent; for a skipped delivery every usable address is ``ANOTHER``. ``UNKNOWN`` means that they have
+    an address, but that it can't be compared.
     """
 
     NONE = "none", _("none")

@@ -113,9 +113,10 @@ def sealed_texts(channel: Channel, notice: Notice, *, since: int, history: Histo
 
 @dataclass(slots=True)
 class ChannelSnapshot:
-    """The state of a channel as a worker read it. After ``SNAPSHOT_SECONDS`` the worker reads it again. Meanwhile it
-    does not notice changes of what the fields contain, except that each claim checks again whether the notice is
-    paused.
+    """The state of a channel as a worker read it. The worker takes a new snapshot when it needs one and the last is
+    older than ``SNAPSHOT_SECONDS``, and when it finds no delivery to claim although it claimed some with the last.
+    Meanwhile it does not notice changes of what the fields contain, except that each claim checks again whether the
+    notice is paused.
     """
 
     taken_at: float
@@ -191,7 +192,7 @@ class Worker:
 
     def history(self, notice: Notice) -> History:
         """Return the present history of the agreement of this notice. The worker remembers it. 1 query, and another one
-        if the history has changed. The edition of the notice must be loaded.
+        if the history was not read before or has changed since. The edition of the notice must be loaded.
         """
         agreement = notice.edition.agreement_id
         version, remembered = History.version(agreement), self.histories.get(agreement)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import html
+from datetime import timedelta
 
 import pytest
+from django.utils import timezone
 
 from agreement.models import AuditEntry, Edition, HandOver
 from tests.admin.test_editions import AUTHOR, PUBLISHER, at, desk, written
@@ -80,6 +82,13 @@ def test_a_changed_draft_is_no_longer_ready(author):
     assert HandOver.objects.exists()
     answer = author.post(there, written(draft, summary_kk="Жаңа."), follow=True)
     assert "no longer marked as ready" in answer.content.decode()
+    assert not HandOver.objects.exists()
+
+
+def test_a_draft_that_is_recorded_as_history_has_no_hand_over(author):
+    draft = factories.draft()
+    page(author, "hand_over", draft, note="Дайын.")
+    draft.record(effective_from=timezone.now() - timedelta(days=9))
     assert not HandOver.objects.exists()
 
 

@@ -97,7 +97,8 @@ class Channel(ABC):
 
     def reachable(self, users: QuerySet[Model]) -> QuerySet[Model]:
         """Return those of the users who have an address, as far as a query can tell: in the base class, one that is not
-        empty. The forecast of a notice counts these users. The address, as text, is annotated as ``agreement_address``.
+        empty. The forecast of a notice counts these users. On request, deliveries that were skipped because there was
+        no address are sent again to them. The address, as text, is annotated as ``agreement_address``.
         """
         address = Cast(self.address(), TextField())
         reachable: QuerySet[Model] = users.annotate(agreement_address=address).filter(agreement_address__gt="")

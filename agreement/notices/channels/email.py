@@ -402,8 +402,10 @@ def mailer_fault() -> str:
 
 
 def server_fault() -> str:
-    """Return a sentence if the mail backend can't be imported or created, or if a setting of Django's SMTP backend
-    prevents every connection to the mail server; ``""`` if nothing of this is found. No connection is opened.
+    """Return a sentence about the first fault of the mail backend for notices; ``""`` if none is found. It is a fault
+    if the backend can't be found or imported. Django's SMTP backend, or a subclass of it, is also created without
+    opening a connection. It is a fault if that fails, if the user name or the password contains letters that are not
+    ASCII, or if the host is empty or can't be the name of a host. Any other backend is only imported.
     """
     try:
         if hasattr(settings, "MAILERS") and hasattr(mail, "mailers"):
