@@ -161,8 +161,13 @@ def test_a_breach_is_announced_with_its_preposition():
 
 def test_a_russian_moment_with_its_zone_follows_a_colon():
     """It is «1 марта 2026 г., 09:00 (время Астаны, UTC+5)», so in a sentence it lacks the «в» before the time."""
-    moments = r"begins|ends|due|effective|proposed|deadline|accept_by|earliest|effective_from|published_at|registered"
+    moments = r"begins|ends|due|effective|proposed|deadline|earliest|effective_from|published_at|registered"
     assert breaking(rf"(?<!: )%\((?:{moments}|binding_from|scheduled_from)\)s", "ru") == []
+
+
+def test_a_russian_date_is_not_the_end_of_a_sentence():
+    """It ends with «г.», and a second full stop would follow: «10 декабря 2026 г..»"""
+    assert breaking(r"%\((?:day|on|accept_by|received|planned|cancelled)\)s\.", "ru") == []
 
 
 def test_a_russian_sentence_does_not_begin_with_a_name_that_its_verb_agrees_with():
@@ -173,9 +178,9 @@ def test_a_russian_sentence_does_not_begin_with_a_name_that_its_verb_agrees_with
     assert breaking(r"^%\((?:edition|binding|scheduled)\)s [а-яё]", "ru") == []
 
 
-def test_no_russian_preposition_governs_the_name_of_a_field():
-    """«Похож на фамилия»: the name is in the nominative, so the sentence says «на значение поля»."""
-    assert breaking(r"(?i)(?<!\w)(?:в|для|за|из|к|на|о|от|под|с) %\((?:verbose_name|field|username)\)s", "ru") == []
+def test_no_russian_preposition_governs_the_name_of_a_field_or_a_file():
+    """«Похож на фамилия», «В Файл нет текста»: such a name is in the nominative."""
+    assert breaking(r"(?i)(?<!\w)(?:в|для|за|из|к|на|о|от|под|с) %\((?:verbose_name|field|name)\)s", "ru") == []
 
 
 def test_an_acceptance_is_not_called_by_the_word_for_a_consent():
