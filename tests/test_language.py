@@ -161,7 +161,7 @@ def test_a_breach_is_announced_with_its_preposition():
 
 def test_a_russian_moment_with_its_zone_follows_a_colon():
     """It is «1 марта 2026 г., 09:00 (время Астаны, UTC+5)», so in a sentence it lacks the «в» before the time."""
-    moments = r"begins|ends|due|effective|proposed|deadline|earliest|effective_from|published_at|registered"
+    moments = r"begins|ends|due|effective|proposed|deadline|accept_by|earliest|effective_from|published_at|registered"
     assert breaking(rf"(?<!: )%\((?:{moments}|binding_from|scheduled_from)\)s", "ru") == []
 
 
