@@ -197,11 +197,58 @@ def test_a_consent_is_to_the_collection_and_processing_of_personal_data():
 
 def test_an_agreement_is_not_with_the_user_but_in_effect_for_them():
     """The law speaks of «действие соглашения в отношении пользователя» and «в связи с отзывом согласия»."""
-    assert breaking(r"соглашени\w* с (?:Вами|пользователем)|прекратить соглашение|по отзыву", "ru") == []
+    assert breaking(r"соглашени\w* с (?:Вами|ним|пользователем)|прекратить соглашение|по отзыву", "ru") == []
 
 
 def test_a_breach_is_announced_with_its_preposition():
     assert breaking(r"(?i)нарушение (?:нельзя |уже )?объяв|объяв\w+ нарушение", "ru") == []
+
+
+def test_a_russian_moment_with_its_zone_follows_a_colon():
+    """It is «1 марта 2026 г., 09:00 (время Астаны, UTC+5)», so in a sentence it lacks the «в» before the time."""
+    moments = r"begins|ends|due|effective|proposed|deadline|accept_by|earliest|effective_from|published_at|registered"
+    assert breaking(rf"(?<!: )%\((?:{moments}|binding_from|scheduled_from)\)s", "ru") == []
+
+
+def test_a_russian_date_is_not_the_end_of_a_sentence():
+    """It ends with «г.», and a second full stop would follow: «10 декабря 2026 г..»"""
+    assert breaking(r"%\((?:day|on|accept_by|received|planned|cancelled)\)s\.", "ru") == []
+
+
+def test_a_russian_sentence_does_not_begin_with_a_name_that_its_verb_agrees_with():
+    """Names of models have a small first letter, and the name of an edition is that of its agreement and a number:
+    «Пользовательское соглашение, редакция № 3 уже опубликована.»
+    """
+    assert breaking(r"^(?:\{name\}|%\((?:object_name|class_name|model|channel)\)s) |^%\(name\)s с ", "ru") == []
+    assert breaking(r"^%\((?:edition|binding|scheduled)\)s [а-яё]", "ru") == []
+
+
+def test_no_russian_preposition_governs_the_name_of_a_field_or_a_file():
+    """«Похож на фамилия», «В Файл нет текста»: such a name is in the nominative."""
+    assert breaking(r"(?i)(?<!\w)(?:в|для|за|из|к|на|о|от|под|с) %\((?:verbose_name|field|name)\)s", "ru") == []
+
+
+def test_an_acceptance_is_not_called_by_the_word_for_a_consent():
+    found = [
+        text
+        for english, text in translations("ru")
+        if re.search(r"(?i)\baccept", english) and not re.search("(?i)consent|withdraw", english)
+    ]
+    assert len(found) > 80
+    assert [text for text in found if re.search(r"(?i)\bсогласи[еяию]", text)] == []
+
+
+def test_a_refused_permission_is_named_by_an_imperfective_verb():
+    """It follows «Вам не разрешено:», which needs «публиковать» and not «опубликовать»."""
+    actions = {"publish this draft", "delete this draft", "cancel this edition", "edit this draft", "export evidence"}
+    words = [text for english, text in translations("ru") if english in actions]
+    assert len(words) == len(actions)
+    assert [text for text in words if re.match(r"(?:опубликова|удали|отмени|измени|выгрузи)ть ", text)] == []
+
+
+def test_the_russian_guide_addresses_the_reader_as_the_pages_do():
+    guide = (ROOT / "agreement/docs/editors.ru.md").read_text(encoding="utf-8")
+    assert re.findall(r"\b(?:вы|вас|вам|вами|ваш[а-я]*)\b", guide) == []
 
 
 def test_what_changed_is_compared_with_an_edition():

@@ -21,6 +21,7 @@ from django.db.models import F, Q
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from agreement import conf, signals
 from agreement.models import pseudonyms
@@ -153,7 +154,7 @@ class AcceptanceKind(models.TextChoices):
     DEEMED = "deemed", _("by using the site")
     EXPLICIT = "explicit", _("by confirmation")
     ON_BEHALF = "on_behalf", _("recorded by an officer")
-    IMPORTED = "imported", _("imported history")
+    IMPORTED = "imported", pgettext_lazy("acceptance", "imported history")
 
 
 class AcceptanceQuerySet(PersonalQuerySet["Acceptance"]):

@@ -11,6 +11,7 @@ from datetime import datetime
 from django.db import models, router
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from agreement import conf
 from agreement.models import Bounce, Delivery, DeliveryOutcome, Notice, Progress, pseudonyms
@@ -36,7 +37,7 @@ class Cause(models.TextChoices):
 
     NO_ADDRESS = "no_address", _("no address")
     INVALID_ADDRESS = "invalid_address", _("invalid address")
-    REFUSED = "refused", _("refused")
+    REFUSED = "refused", pgettext_lazy("delivery", "refused")
     GIVEN_UP = "given_up", _("given up after all attempts")
     RETURNED = "returned", _("returned after it was sent")
     OTHER = "other", _("skipped for another reason")

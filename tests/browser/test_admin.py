@@ -544,7 +544,7 @@ def test_unsaved_text_is_not_overwritten_until_its_author_decides(person, langua
     person.log_in("author")
     person.open(f"agreement/edition/{draft.pk}/change/")
     person.append("ru", "1.2", " Начато сегодня.")
-    person.page.locator(".agreement-stored", has_text="Пока текст временно не сохраняется").wait_for(timeout=8000)
+    person.page.locator(".agreement-stored", has_text="Временное сохранение не работает").wait_for(timeout=8000)
     assert Autosave.objects.get().fields == {"summary_ru": "Оставлено вчера."}
 
     person.click("#agreement-discard")

@@ -180,7 +180,7 @@ def test_another_moment_is_published_after_the_letter_was_read_with_it(person, l
     person.confirm()
     person.submit("input[type=submit].default")
     assert Edition.objects.drafts().exists()
-    assert re.search(r"вступит в силу 1\sмарта\s2027\sг\.", letter.inner_text())
+    assert re.search(r"вступления в силу: 1\sмарта\s2027\sг\.", letter.inner_text())
     person.submit("input[type=submit].default")
     assert not Edition.objects.drafts().exists()
 

@@ -507,7 +507,7 @@ def test_the_record_states_which_acceptance_binds_and_what_a_withdrawal_did(read
 def test_the_record_states_that_an_acceptance_was_recorded_just_now(reader, user, monkeypatch):
     edition = factories.published()
     page = reader.post(HERE, answer(edition), follow=True).content.decode()
-    assert "Ваше согласие с редакцией №\u00a01 записано." in page
+    assert "Ваше присоединение к редакции №\u00a01 записано." in page
     monkeypatch.setattr(record, "NEW_SECONDS", 0)
     assert "записано." not in reader.get("/ru/agreements/record/").content.decode()
 

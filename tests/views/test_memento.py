@@ -144,7 +144,7 @@ def test_the_page_of_a_date_states_that_its_edition_was_in_force_then(client):
 
     page = client.get("/ru/agreements/terms/at/2024-03-01/", follow=True).content.decode()
 
-    assert "В этот день действовала эта редакция: 1\u00a0марта 2024\u00a0г." in page
+    assert "В этот день (1\u00a0марта 2024\u00a0г.) действовала эта редакция." in page
     assert 'name="date" value="2024-03-01"' in page
     other = client.get("/ru/agreements/terms/editions/2/?on=2024-03-01").content.decode()
     assert "В этот день" not in other
