@@ -105,8 +105,8 @@ class DisplayedEdition:
 
     @property
     def summary_heading(self) -> str:
-        """The heading of the summary, in the active language: "In short" if the edition has no predecessor, because the
-        summary then states no changes; "What will change" if it is announced; otherwise "What changed".
+        """The heading of the summary, in the active language: "In short" if ``predecessor`` is ``None``, as for a first
+        edition, whose summary states no changes; "What will change" if it is announced; otherwise "What changed".
         """
         if self.predecessor is None:
             return _("In short")
