@@ -114,7 +114,7 @@ class DisplayedEdition:
 
     @property
     def is_news(self) -> bool:
-        """Is the edition announced, or is it one in force that took effect less than ``NEW`` ago?"""
+        """Is the edition announced, or is it one in force that took effect less than 30 days ago (``NEW``)?"""
         since = self.edition.effective_from
         recent = self.state == State.IN_FORCE and since is not None and self.at - since < NEW
         return self.state == State.SCHEDULED or recent

@@ -106,9 +106,9 @@ def matches(text: str, candidates: Iterable[Candidate]) -> list[Match]:
     ``part``. If there are none, but the text was put together from the texts of several candidates, these are returned,
     as ``around`` or ``passages``. Otherwise one candidate that shares enough sequences of three words with the text
     (``LIKENESS``) is returned as ``between`` or ``differs``: the one that shares the most, and of several such
-    candidates the last. If there is none, but a piece of the text of at least ``FEWEST_PIECE_WORDS``
-    words stands in a candidate, the result is a choice of candidates that together contain such pieces: of several that
-    contain the same, the last. They are returned as ``passages`` or, if they are complete in the text, ``around``.
+    candidates the last. If there is none, but a piece of the text of at least ``FEWEST_PIECE_WORDS`` words stands in a
+    candidate, the result is a choice of candidates that together contain such pieces: of several that contain the same,
+    the last. They are returned as ``passages`` or, if they are complete in the text, ``around``.
     """
     given = _words(text)
     if len(given) < FEWEST_WORDS or len(text) > MAX_CHARACTERS:

@@ -171,9 +171,9 @@ def erase(
 
 
 def unregistered_scans() -> list[Path]:
-    """Return the files in the folder of scans that have the name of a scan, that no withdrawal names, and that are at
-    least a day old. A younger file may belong to a transaction that is still open. The list is empty if the folder does
-    not exist or the setting ``PRIVATE_ROOT`` is empty. At most 1 query.
+    """Return the files in the folder of scans whose names begin as those of scans do (``SCAN_NAME``), that no
+    withdrawal names, and that are at least a day old. A younger file may belong to a transaction that is still open.
+    The list is empty if the folder does not exist or the setting ``PRIVATE_ROOT`` is empty. At most 1 query.
     """
     folder, yesterday = Path(conf.get().PRIVATE_ROOT, SCAN_FOLDER), timezone.now() - timedelta(days=1)
     if not conf.get().PRIVATE_ROOT or not folder.is_dir():
