@@ -145,9 +145,10 @@ def matches(text: str, candidates: Iterable[Candidate]) -> list[Match]:
 
 
 def _composed(text: str, bodies: Sequence[_Body], *, alone: bool) -> list[Match]:
-    """The matches of a text that was put together from pieces of several of these bodies; empty if it was not, or if
-    it has more than ``MAX_PIECES`` pieces. If ``alone`` is true, pieces of one body are enough, and one of them must
-    have ``FEWEST_PIECE_WORDS`` words.
+    """The matches of a text that was put together from pieces of several of these bodies; empty if it was not, or if it
+    has more than ``MAX_PIECES`` pieces. It was if the bodies together contain more of its words than any one of them
+    does, by more than ``COMPOSED`` of all its words. If ``alone`` is true, this need not be so: pieces of one body are
+    enough, and one of them must have ``FEWEST_PIECE_WORDS`` words.
     """
     lines = [line for line in _PIECE.split(_normalised(text)) if _words(line)]
     if len(lines) > MAX_PIECES:
