@@ -41,11 +41,11 @@ def decodes_text(charset: str) -> bool:
 def is_readable(content_type: str, query: bytes | str, *, query_charset: str | None = None) -> bool:
     """Return whether Django can make a request object for this value of the header ``Content-Type``, which may be
     empty, and this query string. ``True`` if the header names no charset, or one that Python does not know; the query
-    string is not read then.
+    string is not read then. ``False`` if text can't be decoded in the charset of the header (:func:`decodes_text`) or
+    its name contains NUL, and if the query string can't be decoded, has too many parameters, or can't be written again
+    in its charset, as a page does that repeats it in its links.
 
-    ``query_charset`` is the charset of the query string; the default is that of the header. Also ``False`` if the query
-    string has too many parameters, or can't be written again in its charset, as a page does that repeats it in its
-    links.
+    ``query_charset`` is the charset of the query string; ``None`` means that of the header.
     """
     try:
         charset = parse_header_parameters(content_type)[1].get("charset")

@@ -81,9 +81,10 @@ def staff_with(codename: str) -> tuple[list[str], bool]:
 
 
 def staff_able(codename: str, *, superusers: bool = True) -> QuerySet[Any] | None:
-    """The active staff with that permission of this app, such as ``publish_edition``. Superusers are included unless
-    ``superusers`` is false. ``None`` if the site's user manager has no ``with_perm`` or its user model no ``is_staff``.
-    The queryset is not evaluated.
+    """The active staff to whom Django's ``ModelBackend`` gives that permission of this app, such as
+    ``publish_edition``, themselves or by a group. Permissions of other backends are not considered. Superusers are
+    included unless ``superusers`` is false. ``None`` if the site's user manager has no ``with_perm`` or its user model
+    no ``is_staff``. The queryset is not evaluated.
     """
     users = get_user_model()
     manager: Any = users._default_manager  # A site's manager may lack with_perm.

@@ -16,8 +16,9 @@ AUTHENTICATION = "django.contrib.auth.middleware.AuthenticationMiddleware"
 class AgreementMiddleware:
     """Records deemed acceptances and refuses requests as :func:`agreement.acceptance.gate.check` decides. A request
     that names a charset which decodes no text gets the status 400
-    (:func:`~agreement.acceptance.answers.unknown_charset`). A ``StaleEditionError`` that a view raises becomes a
-    response with the status 409.
+    (:func:`~agreement.acceptance.answers.unknown_charset`). A request for which no view was found, but which other
+    middleware answered with a status up to 300, such as a flatpage, is checked after that answer was made. A
+    ``StaleEditionError`` that a view raises becomes a response with the status 409.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:

@@ -34,7 +34,8 @@ def acceptance_needed(request: HttpRequest, to_accept: Sequence[Requirement]) ->
     If the request opens a page by GET, the response is a redirect, with the requested path in the parameter ``next``.
     It leads to the page on which the user can accept the first of these editions or, if the user withdrew from any of
     these agreements, to the withdrawal page. A request of a Turbo frame, by any method, is redirected there too; the
-    page makes Turbo load it in the whole window. ``next`` is then the page in the window.
+    page makes Turbo load it in the whole window. Unless the request opens a page by GET, ``next`` is the page in the
+    window, or missing if that is not known (:func:`agreement.acceptance.requests.window_path`).
 
     Every other request gets problem details with the status 403. Their type is ``WITHDRAWN`` if the user withdrew from
     any of the agreements, else ``NOT_ACCEPTED``. They contain, for each of the editions, its slug, number, digest and

@@ -59,9 +59,9 @@ class Requirements:
 
     agreements: tuple[Requirement, ...]
     key: tuple[tuple[str, bool, int], ...]
-    """For each agreement its slug, whether it is accepted by use, and the primary key of the earliest edition whose
-    acceptance counts. A user who fulfilled requirements fulfils later ones with an equal key too, until they
-    withdraw."""
+    """For each agreement its slug, whether it is accepted by use, and the primary key of the earliest edition of
+    which an acceptance is sufficient. A user who fulfilled requirements fulfils later ones with an equal key too, until
+    they withdraw."""
     cacheable: bool
     """False if this was read inside a transaction, because the transaction may be rolled back."""
 

@@ -20,7 +20,8 @@ BUSY_SECONDS = 5
 
 
 def is_away(error: Exception) -> bool:
-    """Return whether the database is certainly away, after a query of the gate raised this error.
+    """Return whether the database is certainly away, after a query of the gate raised this error. If editions are read
+    from one database and acceptances written to another, the answer is yes if either of them is away.
 
     Load alone must not open the gate, so the answer is no whenever the database may only be busy: it has too many
     connections, a pool has none left, a statement took too long, a file is locked, the process has no file descriptors

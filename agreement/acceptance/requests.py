@@ -86,8 +86,8 @@ def window_path(request: HttpRequest) -> str:
     """Return the path and query of the page that the window displays while its script sends this request; ``""`` if
     that is not known or not a page of this site.
 
-    htmx names the page in ``HX-Current-URL``, and the browser in ``Referer``. A link that htmx follows for the window
-    (``HX-Boosted``) leads to the path of the request itself.
+    htmx names the page in ``HX-Current-URL``, and the browser in ``Referer``. For a ``GET`` by which htmx follows a
+    link for the window (``HX-Boosted``), it is the path and query of the request itself.
     """
     if request.method == "GET" and request.headers.get("HX-Boosted") == "true":
         return request.get_full_path()

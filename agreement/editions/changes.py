@@ -86,7 +86,8 @@ class Comparison:
     @cached_property
     def rows(self) -> list[ComparisonRow]:
         """The rows of the comparative table, in the order of ``redline``. Every unit is in one row, also unchanged
-        ones. The row of an unchanged title is left out if there are other rows: the page has a heading of its own.
+        ones. A row that contains nothing but an unchanged title is left out if there are other rows: the page has a
+        heading of its own.
         """
         rows = comparison_rows(self.redline)
         return [row for row in rows if len(rows) == 1 or not row.is_unchanged_title]
@@ -98,8 +99,8 @@ class Comparison:
 
     @property
     def has_unchanged_rows(self) -> bool:
-        """Does the table have rows of the kind ``same``, which contain unchanged units? An unchanged heading that is a
-        row of the kind ``heading`` does not count.
+        """Does the table have rows of the kind ``same``, which contain unchanged units? An unchanged section or
+        heading that is a row of the kind ``heading`` does not count.
         """
         return any(row.source.kind == "same" for row in self.rows)
 
@@ -107,7 +108,8 @@ class Comparison:
 @dataclass(frozen=True)
 class ComparisonRow:
     """A row of the comparative table, with an id and with words for the page. It is about one changed unit (the kind
-    ``change``), one unchanged heading (``heading``) or one or more other unchanged units (``same``).
+    ``change``), one unchanged section or heading with a change below it, before the next section or heading
+    (``heading``), or one or more other unchanged units (``same``).
     """
 
     source: table.Row
@@ -220,10 +222,12 @@ class MarkedUnit:
     change: Change | None = None
     """``None`` if the unit is unchanged or changes are not marked."""
     name: str = ""
-    """The name of a clause at the beginning of a sentence: "Clause 2.3"; ``""`` for other units."""
+    """The name of a clause at the beginning of a sentence: "Clause 2.3"; ``""`` for units of other kinds and for a
+    deleted clause."""
     citations: tuple[tuple[str, str], ...] = ()
-    """The citations of a clause, ready to paste, each with its language; empty for other units. If there is one, the
-    number in ``html`` is not a link, because the page opens the card of the clause there."""
+    """Pairs of a language and the citation of the clause in it, ready to paste; empty for units of other kinds and for
+    a deleted clause. If there is one, the number in ``html`` is not a link, because the page opens the card of the
+    clause there."""
 
     @property
     def mark(self) -> str:
@@ -290,10 +294,12 @@ def redline_html(redline: Redline, language: str, *, whole: bool = False) -> Saf
 
 @dataclass(frozen=True)
 class ChangedClause:
-    """A clause that changed, for a list of links. A clause in which only a sub-clause or an item changed is one too."""
+    """A unit that changed, for a list of links. It is a section, clause, sub-clause or appendix with a number such as
+    ``2``, ``2.2`` or ``2.2.1``, also if only a part of it such as 1) changed; or such a part that was deleted from it.
+    """
 
     label: str
-    """The number: ``2.2``; of a deleted item: that of its clause, and its label."""
+    """The number: ``2.2``; of a deleted part of it: that number, and the label of the part: ``2.2 1)``."""
     word: str
     """What happened to it, in the active language: "new", "changed" or "deleted"."""
     anchor: str
@@ -302,8 +308,11 @@ class ChangedClause:
 
 
 def changed_clauses(units: Iterable[MarkedUnit]) -> list[ChangedClause]:
-    """The clauses whose words changed, that are new or that were deleted, in the order of ``units``. A clause that was
-    only renumbered or moved is left out, and so is a unit without a number.
+    """The sections, clauses, sub-clauses with a number such as ``2.2.1``, and appendices whose words changed, that are
+    new or that were deleted, in the order of ``units``. A clause of which a part such as 1) changed or is new counts as
+    changed, unless it is new itself. Such a part that was deleted has an entry of its own, unless its whole clause was
+    deleted. A unit that was only renumbered, moved or reformatted is left out, and so is one without a number and a
+    part that is in no clause.
     """
     found: dict[tuple[str, bool], ChangedClause] = {}
     for unit in units:

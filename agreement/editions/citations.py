@@ -82,11 +82,12 @@ class Citation:
 def agreement_path(slug: str = "", *, app: str | None = None) -> str:
     """The path of the page of the edition in force of the agreement with that slug.
 
-    Without a slug, it is that of ``DEFAULT_AGREEMENT`` or, if this setting is empty, of the site's only agreement with
-    a public edition. If there is no such agreement, or if several have one, it is the path of the list of agreements.
-    While ``DEBUG`` is on, several agreements without the setting raise ``TemplateSyntaxError``; while it is off, this
-    is logged. A slug is not looked up: if no agreement has it, the page answers with the status 404. Raises
-    ``NoReverseMatch`` if the URL can't contain the slug.
+    Without a slug, the agreement is that of ``DEFAULT_AGREEMENT``, if it has a public edition, or, if this setting is
+    empty, the site's only agreement with a public edition. If there is no such agreement, or if several have a public
+    edition while the setting is empty, it is the path of the list of agreements. In the second case
+    ``TemplateSyntaxError`` is raised while ``DEBUG`` is on; while it is off, this is logged. A slug is not looked
+    up: if no agreement has it, the page answers with the status 404. Raises ``NoReverseMatch`` if the URL can't contain
+    the slug.
 
     In each function of this module that has the parameter ``app``, it is passed to ``reverse()`` as ``current_app``: it
     is the instance namespace of the page that contains the link. ``None`` means the default instance of the app's URLs.
@@ -143,8 +144,9 @@ def cite_clause(
     as ``2.1``. While ``DEBUG`` is on, it also raises it for a number that the edition in force does not have, for a
     slug that no agreement with a public edition has, and for a missing slug if several agreements have a public edition
     and ``DEFAULT_AGREEMENT`` is empty. While ``DEBUG`` is off, these are logged, and the citation has no text; see
-    :class:`Citation`. If the agreement is found but none of its editions is in force, or if the site has no public
-    edition at all, the citation has no text, nothing is raised, and nothing is logged.
+    :class:`Citation`. If the agreement is found but none of its editions is in force, if ``slug`` is missing and
+    ``DEFAULT_AGREEMENT`` has no public edition, or if the site has no public edition at all, the citation has no text,
+    nothing is raised, and nothing is logged.
 
     With ``report``, that function is called with the message instead, and nothing is raised or logged for a missing
     clause or agreement. A page that an editor writes uses :func:`log_once`, because ``DEBUG`` should not break it.
@@ -187,8 +189,10 @@ def clause_numbers(slug: str) -> tuple[str, ...]:
 
 def ready_citations(displayed: DisplayedEdition, language: str, address: str) -> dict[str, str]:
     """The citations of the clauses of the edition, ready to paste, by their numbers. Each has the title and the number
-    of the edition, when it is or was in force, the name of the clause, and its address, in ``language`` (``kk`` or
-    ``ru``). ``address`` is the permanent URL of the edition. If the edition was read with its texts, no query is made.
+    of the edition, its validity (``DisplayedEdition.brief``, such as "in force since 30 November 2026"), the name of
+    the clause, and its URL. They are in ``language`` (``kk`` or ``ru``), whatever language ``displayed`` and the page
+    have. ``address`` is the permanent URL of the edition. Clauses without a number are left out. If the edition was
+    read with its texts and its agreement, no query is made.
     """
     shown = replace(displayed, language=language)
     with translation.override(language):
@@ -279,10 +283,11 @@ def _timeline(slug: str, at: datetime, example: str, report: Callable[[str], Non
     empty, of the site's only agreement. Agreements that have no public edition at the instant ``at`` are not
     considered.
 
-    ``None``, without a message, if there are no agreements, or if that of ``DEFAULT_AGREEMENT`` has no public edition
-    yet. Otherwise an unknown slug, and a missing slug if there are several agreements, raise ``TemplateSyntaxError``
-    while ``DEBUG`` is on. While it is off, they are logged, and the result is ``None``. ``example`` is the template tag
-    with a slug, for the message. With ``report``, that function is called with the message instead.
+    ``None``, without a message, if there are no agreements, or if the slug is missing and the agreement of
+    ``DEFAULT_AGREEMENT`` has no public edition yet. Otherwise an unknown slug, and a missing slug if there are several
+    agreements, raise ``TemplateSyntaxError`` while ``DEBUG`` is on. While it is off, they are logged, and the result is
+    ``None``. ``example`` is the template tag with a slug, for the message. With ``report``, that function is called
+    with the message instead.
     """
     report = report or _report
     public = {slug: timeline for slug, timeline in current_timelines().agreements.items() if timeline.public(at)}

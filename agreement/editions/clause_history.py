@@ -23,10 +23,13 @@ _HEADINGS = frozenset({"section", "heading"})
 
 @dataclass(frozen=True)
 class Wording:
-    """One wording of a clause, or its deletion, and the consecutive editions that have it."""
+    """One wording of a clause and the consecutive editions that have it, or the deletion of the clause and the edition
+    that deleted it.
+    """
 
     editions: tuple[DisplayedEdition, ...]
-    """The editions with this wording, in the order of their numbers; at least one."""
+    """The editions with this wording, in the order of their numbers, at least one; for a deletion, only the one that
+    deleted the clause."""
     unit: Clause | None
     """The clause in the first of these editions; ``None`` if this is its deletion."""
     units: tuple[Clause, ...]
@@ -106,8 +109,9 @@ def clause_history(editions: Sequence[DisplayedEdition], place: int, number: str
 
     ``editions`` are sealed editions of one agreement, in the order of their numbers and with their texts in one
     language. Do not give cancelled editions, which changed nothing. The clause is followed from each edition to the
-    next one, and back: until an edition deleted it, and back to the edition that added it. A unit with the same number
-    and the same words is the same clause; otherwise the redline of the two editions decides. No query is made if the
+    next one, and back: until an edition deleted it, and back to the edition that added it. A unit with the same number,
+    and the same numbers and words of all units in it, is the same clause; otherwise the redline of the two editions
+    decides. No query is made if the
     editions were read with their texts.
     """
     start = editions[place]

@@ -105,8 +105,8 @@ class DisplayedEdition:
 
     @property
     def summary_heading(self) -> str:
-        """The heading of the summary, in the active language: "In short" if the edition has no predecessor, because the
-        summary then states no changes; "What will change" if it is announced; otherwise "What changed".
+        """The heading of the summary, in the active language: "In short" if ``predecessor`` is ``None``, as for a first
+        edition, whose summary states no changes; "What will change" if it is announced; otherwise "What changed".
         """
         if self.predecessor is None:
             return _("In short")
@@ -114,7 +114,7 @@ class DisplayedEdition:
 
     @property
     def is_news(self) -> bool:
-        """Is the edition announced, or is it one in force that took effect less than ``NEW`` ago?"""
+        """Is the edition announced, or is it one in force that took effect less than 30 days ago (``NEW``)?"""
         since = self.edition.effective_from
         recent = self.state == State.IN_FORCE and since is not None and self.at - since < NEW
         return self.state == State.SCHEDULED or recent

@@ -26,8 +26,8 @@ def edition_file(displayed: DisplayedEdition, address: str) -> bytes:
 
 
 def bilingual_file(displayed: DisplayedEdition, address: str) -> bytes:
-    """The Word file with the edition in Kazakh and Russian beside each other. ``address`` is the URL of its page in
-    both languages.
+    """The Word file with the edition in Kazakh and Russian beside each other. ``address`` is the URL of the page
+    that displays the edition in this way.
     """
     bodies = {code: displayed.edition.text(code).body for code in languages.LANGUAGES}
     return writer.bilingual_file(_sheet(displayed, address), bodies)

@@ -31,10 +31,10 @@ _one_at_a_time = Lock()
 
 
 def read_pages(content: bytes) -> list[str]:
-    """The texts of the first ``MAX_PAGES`` pages of a PDF file. If these have more than ``MAX_CHARACTERS`` characters,
-    the rest of the pages is left out. Empty if the file has no words, as a scanned one, if it can't be read within
-    ``MAX_SECONDS`` and ``MAX_MEMORY``, if this process reads other files for all of ``MAX_WAIT_SECONDS``, or if pypdf
-    is not installed.
+    """The texts of the first ``MAX_PAGES`` pages of a PDF file. As soon as the pages that were read have more than
+    ``MAX_CHARACTERS`` characters together, the pages after them are left out. Empty if the file has no words, as a
+    scanned one, if it can't be read, or not within ``MAX_SECONDS`` and (except on Windows) ``MAX_MEMORY``, if this
+    process reads other files for all of ``MAX_WAIT_SECONDS``, or if pypdf is not installed.
     """
     if find_spec("pypdf") is None or not _one_at_a_time.acquire(timeout=MAX_WAIT_SECONDS):
         return []
@@ -58,10 +58,10 @@ def read_pages(content: bytes) -> list[str]:
 
 
 def split_margins(pages: list[str]) -> tuple[str, list[str]]:
-    """The text of these pages without their headers and footers, and the lines of these headers and footers, each once.
-    A header or footer is a line that stands among the first or last ``MARGIN_LINES`` lines of every page. The numbers
-    in it may differ; the returned lines are those of the first page. Pages without words are ignored. If only one page
-    has words, there is no header or footer.
+    """The text of these pages without their headers and footers, and the lines of the headers and footers of the first
+    page. A header or footer is a line that stands among the first or last ``MARGIN_LINES`` lines of every page; the
+    numbers in it may differ from page to page. Empty lines and pages without words are ignored and left out. If at most
+    one page has words, there is no header or footer, and the text is that of all pages unchanged.
     """
     split = [[line for line in page.splitlines() if line.strip()] for page in pages]
     split = [lines for lines in split if lines]

@@ -70,8 +70,9 @@ class Candidate:
 @dataclass(frozen=True, slots=True)
 class Match:
     """How a text is like the body of an edition in one language. ``digest`` is that of the edition. ``runs`` turn the
-    body into the text, without the middle of long runs; it is empty if ``likeness`` is ``same`` or ``part``. If a text
-    has passages of several bodies, only the first match has runs: what stands in none of the bodies is added.
+    body into the text, without the middle of long runs; it is empty if ``likeness`` is ``same`` or ``part``. If the
+    text was put together from pieces of bodies, only the first match has runs, and they give the text alone: pieces
+    that stand in one of the bodies are equal, and the others inserted.
     """
 
     digest: str
@@ -105,7 +106,9 @@ def matches(text: str, candidates: Iterable[Candidate]) -> list[Match]:
     ``part``. If there are none, but the text was put together from the texts of several candidates, these are returned,
     as ``around`` or ``passages``. Otherwise one candidate that shares enough sequences of three words with the text
     (``LIKENESS``) is returned as ``between`` or ``differs``: the one that shares the most, and of several such
-    candidates the last. If there is none, the candidates that contain pieces of the text are returned as ``passages``.
+    candidates the last. If there is none, but a piece of the text of at least ``FEWEST_PIECE_WORDS`` words stands in a
+    candidate, the result is a choice of candidates that together contain such pieces: of several that contain the same,
+    the last. They are returned as ``passages`` or, if they are complete in the text, ``around``.
     """
     given = _words(text)
     if len(given) < FEWEST_WORDS or len(text) > MAX_CHARACTERS:
@@ -142,9 +145,10 @@ def matches(text: str, candidates: Iterable[Candidate]) -> list[Match]:
 
 
 def _composed(text: str, bodies: Sequence[_Body], *, alone: bool) -> list[Match]:
-    """The matches of a text that was put together from pieces of several of these bodies; empty if it was not, or if
-    it has more than ``MAX_PIECES`` pieces. If ``alone`` is true, pieces of one body are enough, and one of them must
-    have ``FEWEST_PIECE_WORDS`` words.
+    """The matches of a text that was put together from pieces of several of these bodies; empty if it was not, or if it
+    has more than ``MAX_PIECES`` pieces. It was if the bodies together contain more of its words than any one of them
+    does, by more than ``COMPOSED`` of all its words. If ``alone`` is true, this need not be so: pieces of one body are
+    enough, and one of them must have ``FEWEST_PIECE_WORDS`` words.
     """
     lines = [line for line in _PIECE.split(_normalised(text)) if _words(line)]
     if len(lines) > MAX_PIECES:
@@ -231,8 +235,9 @@ def _compared(body: str, text: str) -> list[Run]:
 
 
 def _displayed(runs: Sequence[Run]) -> tuple[Run, ...]:
-    """The runs as a page displays them: neighbours of one kind in one run, and long runs without their middle. If the
-    new text has less than half the length of the old one, ``…`` replaces the long passages that it does not contain.
+    """The runs as a page displays them: neighbours of one kind in one run, and long runs without their middle. A run of
+    white space alone counts as equal. If the new text has less than half the length of the old one, ``…`` replaces each
+    deleted run that is longer than half the new text.
     """
     old, new = (sum(len(run.text) for run in runs if run.kind != kind) for kind in ("insert", "delete"))
     if 2 * new < old:
@@ -252,10 +257,11 @@ def _without_middle(text: str) -> str:
 
 
 def readable(text: str) -> str:
-    """The words that a person reads in a text: of a letter in the format of mail (``.eml``) and of an HTML page those
-    without the markup, and of JSON its strings. Any other text is returned as it is, and so is a letter or JSON that
-    can't be read. HTML and JSON of more than ``MAX_CHARACTERS`` characters are returned as they are too. A letter may
-    be longer because of its encoding.
+    """The words that a person reads in a text. Of a letter in the format of mail (``.eml``) they are those of its text
+    and HTML parts; of an HTML page that begins with its doctype or ``<html``, those without the markup; of JSON, the
+    strings that are values, each in its own lines. Any other text is returned as it is, and so is a letter or JSON that
+    can't be read or has no such words. HTML and JSON of more than ``MAX_CHARACTERS`` characters are returned as they
+    are too. A letter may be longer because of its encoding.
     """
     if _MAIL.match(text):
         return _letter(text) or text

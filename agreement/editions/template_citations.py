@@ -28,7 +28,8 @@ _MAX_BYTES = 1_000_000
 
 def cited_clauses(agreement: Agreement, *, alone: bool | None = None) -> dict[str, tuple[str, ...]]:
     """The numbers of the clauses of the agreement that templates of the site quote, each with the names of these
-    templates, in the order of the numbers as text.
+    templates, in the order of the numbers as text. A number is as the tag has it, without white space and dots at its
+    end. Whether the agreement has such a clause is not checked.
 
     A tag that names no agreement counts if ``DEFAULT_AGREEMENT`` is this one or, while that setting is empty, if no
     other agreement has a published edition. While the setting is empty, ``alone`` states whether no other agreement has
@@ -51,8 +52,9 @@ def cited_clauses(agreement: Agreement, *, alone: bool | None = None) -> dict[st
 
 
 def _templates() -> Iterator[tuple[str, bytes]]:
-    """Yield the name and the content of each template that may contain the tag. Of templates with the same name, the
-    one that Django loads is yielded.
+    """Yield the name and the content of each template that contains the name of the tag, and of at most ``_MAX_BYTES``.
+    Of templates with the same name, only the one that Django loads is considered. Templates that are not files in a
+    folder are not found.
     """
     seen = set[str]()
     for folder in dict.fromkeys(_folders()):

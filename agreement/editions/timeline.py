@@ -31,9 +31,10 @@ MAX_AGE_SECONDS = 1.0
 #: machines may differ.
 COMMIT_DELAY = timedelta(seconds=60)
 
-#: Each is called when the dates are read, before they are used, with the primary keys of the users who withdrew since
-#: the last reading. At the first reading the argument is ``None``: any user may have withdrawn. A withdrawal is
-#: reported again at each reading for ``COMMIT_DELAY``.
+#: Each is called when the dates are read outside a transaction, before they are used, with the primary keys of users:
+#: those with a withdrawal that is in effect, and took effect or was registered since the last reading. At the first
+#: reading, and at the first one after :func:`clear`, the argument is ``None``: any user may have withdrawn. A
+#: withdrawal is reported again at each reading for ``COMMIT_DELAY``.
 withdrawal_listeners: list[Callable[[frozenset[Any] | None], None]] = []
 
 _serials = itertools.count()

@@ -124,8 +124,8 @@ def bundle_response(export: Callable[..., object], *, filename: str) -> FileResp
 
 
 def csv_table(columns: dict[str, str], rows: QuerySet[Any]) -> Iterator[bytes]:
-    """Return a CSV file of these rows, as :func:`csv_chunks` does. ``columns`` maps each column heading to a field, a
-    look-up path or an annotation of the queryset.
+    """Return the chunks of a CSV file of these rows, as :func:`csv_chunks` yields them. ``columns`` maps each column
+    heading to a field, a look-up path or an annotation of the queryset.
     """
     return csv_chunks(tuple(columns), rows.values_list(*columns.values()).iterator(chunk_size=CSV_ROWS))
 

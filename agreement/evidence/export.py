@@ -205,8 +205,9 @@ class AcceptanceRecord:
 
     def in_words(self, language: str) -> dict[str, Any]:
         """Return the template context for this acceptance, with its moments in words in ``language`` (``kk`` or
-        ``ru``). ``ended_at`` is ``""`` if the acceptance lasts, ``bound_by`` is ``"—"`` if no edition bound the user by
-        it, and ``grace_until`` is ``""`` if :meth:`grace` gives nothing.
+        ``ru``), which must be the active language, because ``bound_by`` names editions in that. ``ended_at`` is ``""``
+        if the acceptance lasts, and ``bound_by`` is ``"—"`` if no edition bound the user by it. If :meth:`grace` gives
+        nothing, ``grace_number`` is ``None`` and ``grace_until`` is ``""``.
         """
         row, zone = self.row, self.timeline.time_zone
         grace_number, grace_until = self.grace() or (None, None)

@@ -66,8 +66,9 @@ NO_PSEUDONYM = {"pseudonym": "", "pseudonym_key": ""}
 @dataclass(slots=True, kw_only=True)
 class ErasureCounts:
     """How many people and rows were erased; in a dry run, how many would be. A person is counted once for each
-    agreement. If it is unknown which rows belong to which of several people, these count as one. Audit entries and
-    legal holds are not counted.
+    agreement, and not at all if neither an acceptance nor a withdrawal of them is stored, although their other rows are
+    counted. If it is unknown which rows belong to which of several people, these count as one. Audit entries and legal
+    holds are not counted.
     """
 
     people: int = 0
@@ -96,8 +97,8 @@ class CountedRows:
     withdrawals: set[int] = field(default_factory=set)
     consents: set[int] = field(default_factory=set)
     addressees: set[tuple[int, UserKey]] = field(default_factory=set)
-    """The primary keys of the agreement and of the account, for each person of whom
-    only address digests were stored."""
+    """The primary keys of the agreement and of the account, for each person of whom only address digests were stored,
+    because their withdrawals were erased earlier."""
 
     def stored(self, moments: Collection[datetime]) -> Iterator[tuple[datetime, str, str]]:
         """Yield the moment of the deletion, and the id of the key and the digest of the pseudonym, for each acceptance
@@ -170,9 +171,9 @@ def erase(
 
 
 def unregistered_scans() -> list[Path]:
-    """Return the files in the folder of scans that have the name of a scan, that no withdrawal names, and that are at
-    least a day old. A younger file may belong to a transaction that is still open. The list is empty if the folder does
-    not exist or the setting ``PRIVATE_ROOT`` is empty. At most 1 query.
+    """Return the files in the folder of scans whose names begin as those of scans do (``SCAN_NAME``), that no
+    withdrawal names, and that are at least a day old. A younger file may belong to a transaction that is still open.
+    The list is empty if the folder does not exist or the setting ``PRIVATE_ROOT`` is empty. At most 1 query.
     """
     folder, yesterday = Path(conf.get().PRIVATE_ROOT, SCAN_FOLDER), timezone.now() - timedelta(days=1)
     if not conf.get().PRIVATE_ROOT or not folder.is_dir():
@@ -311,10 +312,11 @@ class Erasure:
                 self._clear_declines(rows.filter(self._of_erased_accounts(moment), edition=edition))
 
     def _erase_declines_after_closing(self, declines: QuerySet[Decline], held_users: Collection[UserKey]) -> None:
-        """After the site was closed, erase those of these declines that belong to existing accounts without an
-        acceptance or a withdrawal that is not erased in the agreement, and whose term is over. It begins with the
-        closing, and is the one that the declined edition states. ``held_users`` are the primary keys of accounts under
-        a legal hold, which are left out. A dry run only counts.
+        """If the site was closed by ``self.at``, erase those of these declines that belong to existing accounts and
+        whose term is over. It begins with the closing, and is the one that the declined edition states. Accounts with
+        an acceptance or a withdrawal in the same agreement that is not erased are left out, because
+        :meth:`erase_people` handles them. So are ``held_users``, the primary keys of accounts under a legal hold. A dry
+        run only counts.
         """
         closed_at = conf.closed_at()
         if closed_at is None or closed_at > self.at:

@@ -25,7 +25,8 @@ from agreement.models.succession import EditionDates
 @dataclass(frozen=True, kw_only=True)
 class Terms:
     """The sealed editions of one agreement, each of which states a retention term, and when the site was closed
-    (``None`` if it was not closed by the instant in question). ``agreement`` is a primary key.
+    (``None`` if it was not closed by the instant for which :func:`agreement_terms` was called). ``agreement`` is a
+    primary key.
     """
 
     agreement: int

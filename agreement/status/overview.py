@@ -98,8 +98,9 @@ class Card:
     ``announced`` are the scheduled editions, in the order of their effect, each with the number of days until then.
     ``drafts`` are the newest drafts, at most ``MAX_DRAFTS``, and ``other_drafts`` is the number of the others.
     ``replies`` is the number of withdrawals without a reply, and ``reply_days`` the number of days until the earliest
-    of their last days for a reply: negative if that day is over, ``None`` if no reply is missing. What the reader may
-    not view is empty, 0 or ``None``.
+    of their last days for a reply: negative if that day is over, ``None`` if no reply is missing. ``sending`` begins
+    with the newest notice, and ``breaches`` with the one that has been known longest. What the reader may not view is
+    empty, 0 or ``None``.
     """
 
     agreement: Agreement

@@ -187,8 +187,9 @@ def _add_delay(found: Status, waiting: ProgressQuerySet) -> None:
     deliveries. Written deliveries of paused notices are left out.
 
     Add a problem of the level ``LOOK`` if sending is suspended. Otherwise add one if any of this work has waited for
-    longer than ``UNSENT_LOOK`` (level ``LOOK``) or ``UNSENT_ACT`` (level ``ACT``) since it was due, or since the last
-    batch of the same notice and channel if that was later. Deliveries that wait only for rate limits are no problem.
+    longer than ``UNSENT_LOOK`` (level ``LOOK``) or ``UNSENT_ACT`` (level ``ACT``): a notice since it was due, and a
+    delivery since it was due or, if that was later, since the last batch of its notice in its channel. Deliveries that
+    wait only for rate limits are no problem.
     """
     idle_since = list(Notice.objects.unfinished(found.at).values_list("due_at", flat=True))
     oldest = list(idle_since)

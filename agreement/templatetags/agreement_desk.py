@@ -47,9 +47,9 @@ def list_zone() -> str:
 @register.inclusion_tag("admin/agreement/start.html", takes_context=True)
 def agreement_start(context: RequestContext) -> dict[str, Any]:
     """``{% agreement_start %}``: the start of an index of the admin, with what the reader of the page may view: a card
-    for each agreement with its editions, drafts, notices and replies that need attention, and links to what the reader
-    may do next. It is empty for a reader who may view none of it, on the index of another app, and if the context has
-    no ``request``.
+    for each agreement with its editions, its drafts, and the notices, replies and breaches that need attention; the
+    last verification of the editions; and links to what the reader may do next. It is empty for a reader who may view
+    none of it, on the index of another app, and if the context has no ``request``.
     """
     request = context.get("request")
     if request is None or context.get("app_label", "agreement") != "agreement":

@@ -1,5 +1,6 @@
 """The plugins for django CMS. A plugin raises no error, whatever was published or cancelled after an editor placed it.
-It makes no query while the process remembers the dates and the texts of the editions.
+To render it makes no query while the process remembers the dates and the texts of the editions. For how long a page may
+be stored is decided by dates that are read anew, once for each page (:func:`seconds_to_store`).
 """
 
 from __future__ import annotations

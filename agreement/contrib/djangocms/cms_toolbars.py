@@ -12,8 +12,8 @@ from agreement.models import Agreement, Edition, Notice
 
 
 class AgreementToolbar(CMSToolbar):
-    """A menu with links to the admin, and to its lists of agreements, editions and notices, as far as the user may view
-    them. A user who may view none of them, or who is not staff, gets no menu.
+    """A menu with links to the admin, and to its lists of agreements, editions and notices, as far as the admin has
+    these lists and the user may view them. A user who gets none of them, or who is not staff, gets no menu.
     """
 
     def post_template_populate(self) -> None:

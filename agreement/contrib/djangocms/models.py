@@ -28,7 +28,7 @@ class AgreementPlugin(CMSPlugin):
 
     def get_short_description(self) -> str:
         """The name of the agreement, which the structure of the page displays beside the name of the plugin. 1 query if
-        the agreement was not read.
+        the agreement was not read, and those of :attr:`Agreement.name`.
         """
         return str(self.agreement)
 

@@ -113,7 +113,8 @@ class _Block(blocks.StructBlock):
 
 class ClauseBlock(_Block):
     """A quotation of a clause of the edition in force. If that edition does not have the clause, or if no edition is in
-    force, the block displays a link to the agreement. A missing clause is logged once.
+    force, the block displays a link to the agreement; if there is no such agreement, one to the list of agreements. A
+    missing clause or agreement is logged once.
     """
 
     agreement = AgreementBlock(label=gettext_lazy("User agreement"))
@@ -167,8 +168,9 @@ class ValidityBlock(_Block):
 
 
 class AnnouncementBlock(_Block):
-    """An announcement of each edition that is announced, if the setting ``SHOW_SCHEDULED`` is true, or that replaced
-    another one less than ``days`` days ago, of one agreement or of all. Otherwise nothing.
+    """An announcement of new editions, of one agreement or of all: of each agreement the edition in force, if it
+    replaced another one less than ``days`` days ago, and the announced edition that takes effect next, if the setting
+    ``SHOW_SCHEDULED`` is true. Nothing if there are none.
     """
 
     agreement = AgreementBlock(
@@ -195,8 +197,8 @@ class AnnouncementBlock(_Block):
 
 
 class ChangesBlock(_Block):
-    """What changed in the edition in force and, if the setting ``SHOW_SCHEDULED`` is true, in the announced one, with
-    links to the changes. Nothing for a first edition.
+    """What changed in the edition in force and, if the setting ``SHOW_SCHEDULED`` is true, in the announced edition
+    that takes effect next, with links to the changes. Nothing for a first edition.
     """
 
     agreement = AgreementBlock(label=gettext_lazy("User agreement"))

@@ -72,8 +72,9 @@ def purge() -> int:
 
 def refresh(at: datetime | None = None) -> int | None:
     """Remove the pages that quote an agreement from the caches (:func:`purge`) if an edition took effect, was published
-    or was cancelled between the last refresh and the instant ``at`` (now). Return how many pages were removed; ``None``
-    if nothing has changed, or if no edition has been published.
+    or was cancelled between the last refresh and the instant ``at`` (now); at the first refresh, if any edition was
+    published before. Return how many pages were removed; ``None`` if nothing has changed, or if no edition has been
+    published.
 
     A publication and a cancellation count ``MAX_AGE_SECONDS`` later, because until then another process may render a
     page with the dates that it remembers. Two processes may do this at the same time. At most 1 query if nothing has

@@ -62,9 +62,10 @@ class Command(BaseCommand):
             ) from None
 
     def dry_run(self) -> None:
-        """Print how many deliveries would be sent now, how many wait, and how many would be skipped, as
-        :func:`agreement.notices.dispatch.pending` counts them. Print also how many deliveries wait for removed
-        channels. Nothing is changed. Raises ``CommandError`` if sending is suspended.
+        """Print how many deliveries would be sent now, how many wait, how many would be skipped, and how many notices
+        have deliveries that are not all written yet, as :func:`agreement.notices.dispatch.pending` counts them. Print
+        also how many deliveries wait for removed channels. Nothing is changed. Raises ``CommandError`` if sending is
+        suspended.
         """
         if conf.get().SENDING_SUSPENDED:
             raise command_error(*SUSPENDED)
