@@ -320,15 +320,15 @@ def changed_clauses(units: Iterable[MarkedUnit]) -> list[ChangedClause]:
         if change is None or not (change.deleted or change.inserted or change.text_changed):
             continue
         number, _dash, item = change.unit.number.partition("-")
-        label = number.removeprefix("ch")
+        label, appendix = _within_appendix(number)
         if not label or label == "0" or ((number, True) in found and change.deleted):
             continue
         if change.deleted:
             label = f"{label} {change.unit.label}" if item else label
-            new = ChangedClause(label, pgettext("clause", "deleted"), unit.anchor, deleted=True)
+            new = ChangedClause(f"{label}{appendix}", pgettext("clause", "deleted"), unit.anchor, deleted=True)
         else:
             word = pgettext("clause", "new") if change.inserted and not item else pgettext("clause", "changed")
-            new = ChangedClause(label, word, number, deleted=False)
+            new = ChangedClause(f"{label}{appendix}", word, number, deleted=False)
         found.setdefault((change.unit.number if change.deleted else number, change.deleted), new)
     return list(found.values())
 
@@ -370,12 +370,33 @@ def _marked(
 def unit_name(unit: clauses.Clause) -> str:
     """The name of a unit in a sentence, in the active language: "clause 2.3", «подпункт 2) пункта 1.1». A section or
     clause whose label has a word is named by the label («Глава 2»). A title, text, note or heading is named by its kind
-    alone, and an appendix by its kind and number («приложение 1»).
+    alone, and an appendix by its kind and number («приложение 1»). The appendix that contains the unit follows in
+    brackets: «пункт 1.1 (приложение 1)».
     """
     whole, _dash, item = unit.number.partition("-")
+    whole, appendix = _within_appendix(whole)
+    return _name_without_appendix(unit, whole, item) + appendix
+
+
+def _within_appendix(number: str) -> tuple[str, str]:
+    """The number of a unit without the marks that distinguish it from others in an address, such as ``1.1`` for
+    ``a2.1.1`` and ``2`` for ``ch2``; and the appendix that contains the unit, in brackets and in the active language,
+    such as « (приложение 2)», or ``""``.
+    """
+    appendix, dot, within = number.partition(".")
+    if not dot or not appendix.startswith("a"):
+        # The address of ``2.`` around clauses that are numbered on is ``ch2``.
+        return number.removeprefix("ch"), ""
+    name = sentences.PHRASES[message_language()]["appendix"].format(number=appendix.removeprefix("a"))
+    return within.removeprefix("ch"), f" ({name})"
+
+
+def _name_without_appendix(unit: clauses.Clause, whole: str, item: str) -> str:
+    """The name of a unit as in :func:`unit_name`, without the appendix that contains it. ``whole`` is the number of the
+    clause that the unit is or that contains it, without an appendix, and ``item`` the rest of the unit's number.
+    """
     if unit.kind in {"section", "clause"} and (name := clauses.named_label(unit)):
         return name
-    whole = whole.removeprefix("ch")  # The address of ``2.`` around clauses that are numbered on is ``ch2``.
     if unit.kind in {"section", "clause", "subclause"} and whole and not item:
         pattern = {
             "section": _("section %(number)s"),

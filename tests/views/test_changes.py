@@ -153,6 +153,37 @@ def test_the_changed_clauses_are_those_with_other_words():
     ]
 
 
+@pytest.mark.parametrize(
+    ("language", "chip", "names"),
+    [
+        (
+            "kk",
+            "1.1 (1‑қосымша)",
+            ["1‑бөлім (1‑қосымша)", "1.1‑тармақ (1‑қосымша)", "1.1‑тармақтың 2) тармақшасы (1‑қосымша)"],
+        ),
+        (
+            "ru",
+            "1.1 (приложение 1)",
+            ["раздел 1 (приложение 1)", "пункт 1.1 (приложение 1)", "подпункт 2) пункта 1.1 (приложение 1)"],
+        ),
+        (
+            "en",
+            "1.1 (appendix 1)",
+            ["section 1 (appendix 1)", "clause 1.1 (appendix 1)", "item 2) of clause 1.1 (appendix 1)"],
+        ),
+    ],
+)
+def test_a_clause_of_an_appendix_is_named_with_the_appendix_in_words(language, chip, names):
+    """The address of such a clause is ``a1.1.1``, which no reader knows."""
+    text = "# Т\n\n## 1. А\n\n1.1. Бір.\n\n# Приложение 1\n\n## 1. Б\n\n1.1. Екі:\n\n1) бір;\n\n2) екі үш.\n"
+    old, new = clauses.parse(text), clauses.parse(text.replace("екі үш", "екі төрт"))
+    with translation.override(language):
+        named = {unit.number: unit_name(unit) for unit in new.units}
+        [changed] = changed_clauses(marked_units(new, redline(old, new)))
+    assert (changed.label, changed.anchor) == (chip, "a1.1.1")
+    assert [named[number] for number in ("a1.1", "a1.1.1", "a1.1.1-2")] == names
+
+
 # Between two editions
 
 
