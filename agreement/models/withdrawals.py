@@ -498,7 +498,7 @@ class Withdrawal(Personal):
         elif received and self.effective_at and self.effective_at < datetime.combine(received, time(), zone):
             wrong["effective_at"] = _("The withdrawal can't take effect before it was received.")
         if received and self.replied_on and not received <= self.replied_on <= timezone.now().astimezone(zone).date():
-            wrong["replied_on"] = _("The reply was given between the day of receipt and today.")
+            wrong["replied_on"] = _("The day of the reply must be between the day of receipt and today.")
         if self.scan and self._state.adding and not conf.get().PRIVATE_ROOT:
             wrong["scan"] = _("The site has no private folder for scans. Set PRIVATE_ROOT.")
         if wrong:

@@ -153,7 +153,9 @@ class AnnouncementBlock(_Block):
     """A notice while an edition is announced, or has been in force for less than some days. Otherwise nothing."""
 
     agreement = AgreementBlock(
-        label=gettext_lazy("User agreement"), help_text=gettext_lazy("Leave empty for all agreements."), required=False
+        label=gettext_lazy("User agreement"),
+        help_text=gettext_lazy("Leave this field empty for all agreements."),
+        required=False,
     )
     days = blocks.IntegerBlock(
         label=gettext_lazy("Days"),
