@@ -560,7 +560,7 @@ class Migration(migrations.Migration):
                     models.CharField(blank=True, editable=False, max_length=32, verbose_name="key of the pseudonym"),
                 ),
                 ("round", models.PositiveSmallIntegerField(default=1, editable=False, verbose_name="round")),
-                ("notice_sent", models.BooleanField(null=True, verbose_name="notice sent by then")),
+                ("notice_sent", models.BooleanField(null=True, verbose_name="notice already sent")),
                 ("reason", models.TextField(blank=True, verbose_name="reason")),
                 ("officer", models.CharField(blank=True, max_length=255, verbose_name="officer")),
                 ("ip", models.GenericIPAddressField(blank=True, null=True, verbose_name="IP address")),

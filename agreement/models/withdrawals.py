@@ -486,7 +486,7 @@ class Withdrawal(Personal):
         if self.user_id is None and not self.applicant:
             wrong["applicant"] = _("Enter the user or the applicant.")
         if self.outcome == WithdrawalOutcome.REFUSED and not self.ground:
-            wrong["ground"] = _("Enter the ground of the refusal.")
+            wrong["ground"] = _("Enter the ground for the refusal.")
         if self.agreement_id is None:
             raise ValidationError(wrong)  # The other rules need the time zone of the agreement.
         zone = ZoneInfo(self.agreement.time_zone)

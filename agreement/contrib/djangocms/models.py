@@ -72,7 +72,7 @@ class NewsPlugin(AgreementPlugin):
         _("days"),
         default=10,
         validators=[MinValueValidator(1), MaxValueValidator(366)],
-        help_text=_("For how many days an edition counts as new after it took effect."),
+        help_text=_("For how many days an edition counts as new after it takes effect."),
     )
 
     class Meta:

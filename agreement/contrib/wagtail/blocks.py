@@ -159,7 +159,7 @@ class AnnouncementBlock(_Block):
     )
     days = blocks.IntegerBlock(
         label=gettext_lazy("Days"),
-        help_text=gettext_lazy("For how many days an edition counts as new after it took effect."),
+        help_text=gettext_lazy("For how many days an edition counts as new after it takes effect."),
         default=10,
         min_value=1,
         max_value=365,

@@ -120,7 +120,7 @@ class Migration(migrations.Migration):
                     "days",
                     models.PositiveSmallIntegerField(
                         default=10,
-                        help_text="For how many days an edition counts as new after it took effect.",
+                        help_text="For how many days an edition counts as new after it takes effect.",
                         validators=[
                             django.core.validators.MinValueValidator(1),
                             django.core.validators.MaxValueValidator(366),
