@@ -126,7 +126,7 @@ def test_an_officer_sees_the_last_day_for_the_reply_and_records_a_reply_on_paper
     given = timezone.now().date() - timedelta(days=1)
     assert officer.post(change, {"replied_on": given.isoformat(), "outcome": "refused"}).status_code == 302
 
-    assert "День ответа не может быть раньше дня получения или позже сегодняшнего дня." in refused.content.decode()
+    assert "не раньше дня получения заявления и не позже сегодняшнего дня." in refused.content.decode()
     assert empty.status_code == 200
     row = Withdrawal.objects.get(pk=rows["answered"].pk)
     assert (row.replied_on, row.outcome, row.is_answered) == (given, "ended", True)
