@@ -28,7 +28,9 @@ from agreement.text import languages
 
 #: The template of a checkbox: the box and its words in one line, then the text that it is about.
 FIELD_TEMPLATE = "agreement/partials/acceptance_field.html"
-NOT_IN_ANOTHERS_NAME = gettext_lazy("You act in the name of another user. Only the user can accept an agreement.")
+NOT_IN_ANOTHERS_NAME = gettext_lazy(
+    "You are acting in the name of another user. Only the user can accept an agreement."
+)
 
 
 class AcceptanceFormMixin(forms.BaseForm):

@@ -163,7 +163,10 @@ class OwnName(TranslatedHistory[ModelT]):
                 except PermissionDenied as error:
                     return self._deny(request, error)
             acting.log(request, refused=request.resolver_match.view_name if request.resolver_match else "admin")
-            context = {**self.admin_site.each_context(request), "title": gettext("You act in the name of another user")}
+            context = {
+                **self.admin_site.each_context(request),
+                "title": gettext("You are acting in the name of another user"),
+            }
             return TemplateResponse(request, "admin/agreement/impersonation.html", context, status=403)
 
         return checked

@@ -177,7 +177,7 @@ class PersonField(forms.CharField):
             return None
         person = find_person(text)
         if str(person.pk) != confirmed:
-            message = _("Read who this is, tick the box below the field, and save again.")
+            message = _("Check who this is, tick the box below the field, and save again.")
             raise ValidationError(message, code="unconfirmed")
         return person
 

@@ -106,7 +106,7 @@ def _check_logins() -> Iterator[CheckMessage]:
         )
     if apps.is_installed("django.contrib.admin") and not any(map(apps.is_installed, SECOND_FACTORS)):
         yield Warning(
-            "No known app asks for a second factor: whoever knows the password of a publisher can publish an edition.",
+            "No known app asks for a second factor: anyone who knows a publisher's password can publish an edition.",
             hint="Install django-otp or allauth.mfa, and require a second factor of publishers and superusers."
             " portal_site/admin.py shows it. If an identity provider requires it, silence this warning.",
             id="agreement.W047",

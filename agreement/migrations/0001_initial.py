@@ -120,7 +120,7 @@ class Migration(migrations.Migration):
                             ("paused", "sending paused"),
                             ("resumed", "sending resumed"),
                             ("resent", "deliveries sent again"),
-                            ("revived", "skipped deliveries wait again"),
+                            ("revived", "skipped deliveries queued again"),
                             ("viewed", "personal data viewed"),
                             ("exported", "personal data exported"),
                             ("accepted", "acceptances recorded"),
@@ -309,7 +309,7 @@ class Migration(migrations.Migration):
                     "grace_days",
                     models.PositiveSmallIntegerField(
                         default=agreement.conf.grace_days,
-                        help_text="For this many days after this edition takes effect, an earlier acceptance still counts, and users are only reminded to accept. It concerns only agreements that are accepted by confirmation.",
+                        help_text="For this many days after this edition takes effect, an earlier acceptance still counts, and users are only reminded to accept. This applies only to agreements that are accepted by confirmation.",
                         verbose_name="days to accept",
                     ),
                 ),
@@ -560,7 +560,7 @@ class Migration(migrations.Migration):
                     models.CharField(blank=True, editable=False, max_length=32, verbose_name="key of the pseudonym"),
                 ),
                 ("round", models.PositiveSmallIntegerField(default=1, editable=False, verbose_name="round")),
-                ("notice_sent", models.BooleanField(null=True, verbose_name="notice sent by then")),
+                ("notice_sent", models.BooleanField(null=True, verbose_name="notice already sent")),
                 ("reason", models.TextField(blank=True, verbose_name="reason")),
                 ("officer", models.CharField(blank=True, max_length=255, verbose_name="officer")),
                 ("ip", models.GenericIPAddressField(blank=True, null=True, verbose_name="IP address")),
@@ -861,7 +861,7 @@ class Migration(migrations.Migration):
                 "permissions": [
                     ("pause_notice", "Can pause the sending of notices"),
                     ("resume_notice", "Can resume the sending of notices"),
-                    ("resend_notice", "Can resend deliveries that reached nobody"),
+                    ("resend_notice", "Can resend failed and returned deliveries"),
                     ("view_unreached", "Can view which users a notice did not reach"),
                 ],
                 "constraints": [

@@ -557,7 +557,7 @@ class Acceptance(Personal):
     recorded_at = InstantField(_("recorded"), default=timezone.now, editable=False)
     # A user who withdraws and accepts again begins another round.
     round = models.PositiveSmallIntegerField(_("round"), default=1, editable=False)
-    notice_sent = models.BooleanField(_("notice sent by then"), null=True)
+    notice_sent = models.BooleanField(_("notice already sent"), null=True)
     reason = models.TextField(_("reason"), blank=True)
     officer = models.CharField(_("officer"), max_length=255, blank=True)
     ip = models.GenericIPAddressField(_("IP address"), null=True, blank=True)

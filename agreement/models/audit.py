@@ -45,7 +45,7 @@ class AuditAction(models.TextChoices):
     PAUSED = "paused", _("sending paused")
     RESUMED = "resumed", _("sending resumed")
     RESENT = "resent", _("deliveries sent again")
-    REVIVED = "revived", _("skipped deliveries wait again")
+    REVIVED = "revived", _("skipped deliveries queued again")
     VIEWED = "viewed", _("personal data viewed")
     EXPORTED = "exported", _("personal data exported")
     ACCEPTED = "accepted", _("acceptances recorded")

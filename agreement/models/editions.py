@@ -162,7 +162,7 @@ class Edition(models.Model):
         default=conf.grace_days,
         help_text=_(
             "For this many days after this edition takes effect, an earlier acceptance still counts, and users are only"
-            " reminded to accept. It concerns only agreements that are accepted by confirmation."
+            " reminded to accept. This applies only to agreements that are accepted by confirmation."
         ),
     )
     retention_years = models.PositiveSmallIntegerField(

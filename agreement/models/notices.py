@@ -244,7 +244,7 @@ class Notice(models.Model):
         permissions = [
             ("pause_notice", _("Can pause the sending of notices")),
             ("resume_notice", _("Can resume the sending of notices")),
-            ("resend_notice", _("Can resend deliveries that reached nobody")),
+            ("resend_notice", _("Can resend failed and returned deliveries")),
             ("view_unreached", _("Can view which users a notice did not reach")),
         ]
         constraints = [

@@ -296,7 +296,7 @@ def _contradictions(using: str) -> Iterator[tuple[QuerySet[Model], str]]:
             deleted_before = Q(account_deleted_at__lt=F(recorded) - CLOCK_TOLERANCE)
             future |= Q(account_deleted_at__isnull=False) & deleted_before
         rows = model._base_manager.using(using).filter(future)
-        yield rows, gettext("It was recorded in the future, or after its account was deleted.")
+        yield rows, gettext("Its moment of recording is in the future or after the deletion of its account.")
     linked = Q(user__isnull=False, account_deleted_at__isnull=False)
     unlinked = Q(user__isnull=True, account_deleted_at__isnull=True)
     for rows, condition in (
@@ -309,5 +309,7 @@ def _contradictions(using: str) -> Iterator[tuple[QuerySet[Model], str]]:
     ):
         yield (
             rows.filter(condition),
-            gettext("It has no account, but the account was not deleted; or it has one that was deleted."),
+            gettext(
+                "It names no account although the account was not deleted, or it names an account that was deleted."
+            ),
         )

@@ -490,7 +490,7 @@ class Withdrawal(Personal):
         if self.user_id is None and not self.applicant:
             wrong["applicant"] = _("Enter the user or the applicant.")
         if self.outcome == WithdrawalOutcome.REFUSED and not self.ground:
-            wrong["ground"] = _("Enter the ground of the refusal.")
+            wrong["ground"] = _("Enter the ground for the refusal.")
         if self.agreement_id is None:
             raise ValidationError(wrong)  # The other rules need the time zone of the agreement.
         zone = ZoneInfo(self.agreement.time_zone)
@@ -502,7 +502,7 @@ class Withdrawal(Personal):
         elif received and self.effective_at and self.effective_at < datetime.combine(received, time(), zone):
             wrong["effective_at"] = _("The withdrawal can't take effect before it was received.")
         if received and self.replied_on and not received <= self.replied_on <= timezone.now().astimezone(zone).date():
-            wrong["replied_on"] = _("The reply was given between the day of receipt and today.")
+            wrong["replied_on"] = _("The day of the reply must be between the day of receipt and today.")
         if self.scan and self._state.adding and not conf.get().PRIVATE_ROOT:
             wrong["scan"] = _("The site has no private folder for scans. Set PRIVATE_ROOT.")
         if wrong:

@@ -432,20 +432,20 @@ def _what_to_do(
         button = accept
         sentence = (
             _(
-                "You can accept this edition now. After it takes effect the site asks you to accept it; if you"
-                " accepted an earlier edition, only when the time to accept ends."
+                "You can accept this edition now. After it takes effect, the site asks you to accept it. If you"
+                " accepted an earlier edition, the site asks you only when the time to accept ends."
             )
             if grace
             else _("You can accept this edition now. After that moment the site asks you to accept it.")
         )
     elif grace:
         sentence = _(
-            "After this edition takes effect the site asks you to accept it, and does not let you go on before you"
-            " answer. If you accepted an earlier edition, it asks you only when the time to accept ends."
+            "After this edition takes effect, the site asks you to accept it. You can continue only after you answer."
+            " If you accepted an earlier edition, the site asks you only when the time to accept ends."
         )
     else:
         sentence = _(
-            "After that moment the site asks you to accept this edition, and does not let you go on before you answer."
+            "After that moment, the site asks you to accept this edition. You can continue only after you answer."
         )
     steps = [Step(sentence)]
     disagree = {

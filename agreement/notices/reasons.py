@@ -26,7 +26,7 @@ REASON_LABELS = {
     "": _("other reasons"),
     NO_ADDRESS: _("no address"),
     INVALID_ADDRESS: _("invalid address"),
-    ADDRESS_NOT_TAKEN: _("the mail server does not accept addresses with such letters"),
+    ADDRESS_NOT_TAKEN: _("the mail server does not accept addresses with letters other than a–z"),
     CANCELLED: _("the edition was cancelled"),
     PERHAPS_SENT: _("the edition was cancelled; sending was interrupted, and the message may have been sent"),
     IN_EFFECT: _("the edition is in effect already"),

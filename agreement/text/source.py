@@ -131,7 +131,7 @@ def decode(content: bytes, name: str, *, encoding: str = "UTF-8", may_be_empty: 
         ) from None
     if "\x00" in text:
         raise SourceError(
-            _("%(name)s contains a NUL character at position %(position)s. It may not be a text file.")
+            _("%(name)s contains a NUL character at position %(position)s. It is probably not a text file.")
             % (values | {"position": text.index("\0")}),
             _("Save it as .docx or as a text file in UTF-8."),
         )

@@ -94,7 +94,7 @@ def _refuse_impersonation(visit: Visit) -> HttpResponse:
     """
     return visit.refuse(
         403,
-        _("You act in the name of another user"),
+        _("You are acting in the name of another user"),
         _("Nothing was recorded. Only the user can accept, withdraw, give a consent or download their record."),
         _("This attempt is recorded in the audit log."),
         link=(visit.path("record"), _("My record")),

@@ -94,7 +94,7 @@ def _with_csrf_check(view: Callable[[HttpRequest], HttpResponseBase]) -> Callabl
             status=403,
             kind=CSRF,
             title=_("The request has no valid CSRF token."),
-            detail=_("Nothing was recorded. Read the acceptances by GET, and send the token in X-CSRFToken."),
+            detail=_("Nothing was recorded. Read the acceptances with GET, and send the token in X-CSRFToken."),
         )
 
     return check
@@ -122,7 +122,7 @@ def _answer(request: HttpRequest) -> HttpResponse:
         return problem(
             status=403,
             kind=IMPERSONATION,
-            title=_("You act in the name of another user"),
+            title=_("You are acting in the name of another user"),
             detail=_(
                 "Nothing was recorded. Only the user can accept, withdraw, give a consent or download their record."
             ),
@@ -149,7 +149,7 @@ def _recorded(visit: Visit) -> HttpResponse:
             status=404,
             kind=UNKNOWN,
             title=_("There is no such agreement."),
-            detail=_("Nothing was recorded. Read the acceptances by GET: they name the agreements."),
+            detail=_("Nothing was recorded. Read the acceptances with GET: the answer names the agreements."),
         )
     except WithdrawnError as error:
         return problem(status=403, kind=WITHDRAWN, title=_("Consent was withdrawn."), detail=" ".join(error.messages))

@@ -182,7 +182,7 @@ def _foreign(content: bytes) -> tuple[str, str] | None:
             return _("it is protected by a password"), _(
                 "Open it in Word, remove the password (File, Info, Protect Document), and save it."
             )
-        return _("it is a file of an old Word (.doc) or another Office program"), resave
+        return _("it is a file of an old version of Word (.doc) or of another Office program"), resave
     if head.startswith(b"{\\rtf"):
         return _("it is an RTF file"), resave
     if head.startswith((b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"II*\0", b"MM\0*")):

@@ -73,7 +73,7 @@ def test_a_page_says_what_one_may_not_do_and_who_may(django_user_model):
     page = html.unescape(author.get(at("edition_change", factories.draft().pk)).content.decode())
     assert "You don't have permission to publish this draft." in page
     assert "Groups that have it: publishers of agreements (Айгүл Серік)." in page
-    assert "to edit this draft" not in page
+    assert "You don't have permission to edit this draft" not in page
 
 
 def test_the_history_of_a_draft_is_not_called_that_of_a_published_edition(django_user_model):

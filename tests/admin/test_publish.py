@@ -154,14 +154,14 @@ def test_the_letter_above_the_button_says_what_is_published_when_to_whom_and_wha
     page = publisher.get(at("edition_publish", edition.pk))
     letter = words(page).partition("Before you publish")[2].partition("type publish to confirm")[0]
     for part in (
-        "publisher, you publish a new edition of",
+        "publisher, you are publishing a new edition of",
         "It replaces edition 1.",
         "Kazakh: Nothing changed. Russian: 1 clause changed.",
         "It takes effect on ",
         "Users to be notified by e-mail: 1. The first message is sent on ",
         "Users who see the notice on the site only: 1.",
-        "This can't be undone. The texts, the number and the date stay as they are for good, with your name.",
-        "Until the edition takes effect you can cancel it",
+        "This can't be undone. The texts, the number, the date and your name can never be changed.",
+        "You can cancel the edition until it takes effect.",
     ):
         assert part in letter, (part, letter)
 

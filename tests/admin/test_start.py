@@ -252,7 +252,7 @@ def test_a_chosen_file_is_never_dropped(author):
         file.seek(0)
         answer = begin(author, choice, kk=file)
         assert answer.status_code == 400
-        assert "You chose files, but not to start with them." in answer.content.decode()
+        assert "You chose files, but not the option to start with them." in answer.content.decode()
         assert answer.context["form"]["begin"].value() == "files"
     assert not Edition.objects.drafts().exists()
     # The file is kept. Only the other one is chosen now.
@@ -274,8 +274,11 @@ def test_a_file_that_was_read_is_kept_while_the_other_one_is_refused(author):
     )
     assert refused.status_code == 400
     page = html.unescape(refused.content.decode())
-    assert "kk.docx was read and is kept." in page
-    assert '<a href="#id_ru">Text in Russian</a>: ru.doc was not accepted: it is a file of an old Word (.doc)' in page
+    assert "kk.docx was read and is stored." in page
+    assert (
+        '<a href="#id_ru">Text in Russian</a>: ru.doc was not accepted: it is a file of an old version of Word (.doc)'
+        in page
+    )
     assert "save it as “Word Document (.docx)”" in page
 
     read = begin(author, "files", **kept(refused), ru=SimpleUploadedFile("ru.md", factories.RU.encode()))

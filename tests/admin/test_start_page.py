@@ -67,7 +67,7 @@ def cost(client: Client, address: str = INDEX) -> int:
         ),
         (
             "superuser",
-            ["Continue", "Publish…", "Not reached: 2", "Withdrawals", "The deadline is over.", "editions verified"],
+            ["Continue", "Publish…", "Not reached: 2", "Withdrawals", "The deadline has passed.", "editions verified"],
             [],
         ),
     ],

@@ -167,7 +167,7 @@ def test_a_draft_states_what_the_edition_in_force_states_and_what_its_text_says(
     printed = run("import_edition", **files)
     draft = Edition.objects.drafts().get()
     assert (draft.notice_days, draft.grace_days, draft.retention_years, draft.prevailing_language) == (10, 14, 5, "kk")
-    assert "States: notice 10 days, 14 days to agree, retention 5 years, prevailing language kk" in printed
+    assert "States: notice 10 days, 14 days to accept, retention 5 years, prevailing language kk" in printed
     assert (draft.title_ru, draft.approval_ru) == (
         "Пользовательское соглашение",
         "Утверждено приказом от 3 мая 2026 г. № 7",

@@ -34,8 +34,8 @@ from tests.support import factories
 
 pytestmark = pytest.mark.django_db
 DAY = timedelta(days=1)
-UNLINKED = "It has no account, but the account was not deleted; or it has one that was deleted."
-FUTURE = "It was recorded in the future, or after its account was deleted."
+UNLINKED = "It names no account although the account was not deleted, or it names an account that was deleted."
+FUTURE = "Its moment of recording is in the future or after the deletion of its account."
 LOGGED = "The audit log has no entry about its publication with this digest and moment."
 CANCELLED = "Its cancellation differs from the audit log."
 

@@ -99,7 +99,7 @@ def test_a_gap_or_a_number_out_of_order_at_the_beginning_is_named_without_a_numb
         "agreement.L011": [
             "Өз орнында тұрған жоқ: 5. Бұл басында келеді.",
             "Стоит не на своём месте: 5. Этот номер идёт в начале.",
-            "Out of order: 5. This comes first.",
+            "A number is out of order: 5. It comes first.",
         ],
     }
 

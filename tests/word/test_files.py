@@ -39,7 +39,7 @@ RESAVE = "save it as “Word Document (.docx)”"
     [
         (b"%PDF-1.4\n%\xe2\xe3", "it is a PDF file", "Use the Word file from which the PDF was made."),
         (b"\n\n%PDF-1.4 ascii only", "it is a PDF file", RESAVE),
-        (OLD_OFFICE, "it is a file of an old Word (.doc)", RESAVE),
+        (OLD_OFFICE, "it is a file of an old version of Word (.doc)", RESAVE),
         (OLD_OFFICE + "EncryptedPackage".encode("utf-16-le"), "protected by a password", "remove the password"),
         (rb"{\rtf1\ansi \'ea}", "it is an RTF file", RESAVE),
         (b"\x89PNG\r\n\x1a\n", "it is a picture", "A picture has no text."),

@@ -379,7 +379,8 @@ class PublishView(DecisionView):
         chosen = question.chosen(form)
         if form.is_valid() and self.request.POST.get("letter", _iso(chosen)) != _iso(chosen):
             again = _(
-                "You chose another moment. Read the letter above the button again, which now has it; then publish."
+                "You chose another moment. The letter above the button now states it. Read the letter again, then"
+                " publish."
             )
             form.add_error("when", again)
         if form.is_valid():

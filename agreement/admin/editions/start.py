@@ -100,8 +100,8 @@ class StartForm(forms.Form):
             self.data = self.data.copy()  # type: ignore[attr-defined]  # a QueryDict
             self.data["begin"] = self.FILES  # type: ignore[index]
             sentence = _(
-                "You chose files, but not to start with them. They are kept: go on with them, or choose how to start"
-                " again."
+                "You chose files, but not the option to start with them. The files are not lost: start with them, or"
+                " choose again how to start."
             )
             self.add_error("begin", sentence)
         elif begin == self.EDITION and self.cleaned_data.get("agreement"):

@@ -79,7 +79,7 @@ class BreachForm(AdminForm):
         required=False,
         strip=False,
         widget=forms.Textarea(attrs={"rows": 6, "class": "vLargeTextField"}),
-        help_text=_("One user in each line, by name or key. Clear the mark above to name users."),
+        help_text=_("Write one user on each line, by name or key. To name users, clear the check box above."),
     )
 
     class Meta:
@@ -100,7 +100,7 @@ class BreachForm(AdminForm):
         cleaned = super().clean()
         written = [line.strip() for line in cleaned.get("users", "").splitlines() if line.strip()]
         if cleaned.get("everyone") and written:
-            self.add_error("everyone", _("Users are named below. Name nobody, or clear this mark."))
+            self.add_error("everyone", _("Users are named below. Delete their names, or clear this check box."))
         found = find_user_keys(written)
         faults = [value for value in found.values() if isinstance(value, ValidationError)]
         for fault in faults[:MAX_FAULTS]:

@@ -13,7 +13,7 @@ from agreement.models import Agreement
 
 class Display(models.TextChoices):
     QUOTATION = "quotation", _("the words of the clause, with their source")
-    LINK = "link", _("a link to the clause, to stand in a sentence")
+    LINK = "link", _("a link to the clause, for use in a sentence")
 
 
 class AgreementPlugin(CMSPlugin):
@@ -68,13 +68,13 @@ class NewsPlugin(AgreementPlugin):
         null=True,
         blank=True,
         verbose_name=_("agreement"),
-        help_text=_("Empty: all agreements."),
+        help_text=_("Leave this field empty for all agreements."),
     )
     days = models.PositiveSmallIntegerField(
         _("days"),
         default=10,
         validators=[MinValueValidator(1), MaxValueValidator(366)],
-        help_text=_("For how many days an edition counts as new after it took effect."),
+        help_text=_("For how many days an edition counts as new after it takes effect."),
     )
 
     class Meta:
@@ -86,7 +86,10 @@ class NewsPlugin(AgreementPlugin):
 
 class ChangesPlugin(AgreementPlugin):
     edition = models.PositiveIntegerField(
-        _("number of the edition"), null=True, blank=True, help_text=_("Empty: always the edition in force.")
+        _("number of the edition"),
+        null=True,
+        blank=True,
+        help_text=_("Leave this field empty for the edition in force."),
     )
 
     class Meta:

@@ -174,11 +174,13 @@ class AnnouncementBlock(_Block):
     """
 
     agreement = AgreementBlock(
-        label=gettext_lazy("User agreement"), help_text=gettext_lazy("Leave empty for all agreements."), required=False
+        label=gettext_lazy("User agreement"),
+        help_text=gettext_lazy("Leave this field empty for all agreements."),
+        required=False,
     )
     days = blocks.IntegerBlock(
         label=gettext_lazy("Days"),
-        help_text=gettext_lazy("For how many days an edition counts as new after it took effect."),
+        help_text=gettext_lazy("For how many days an edition counts as new after it takes effect."),
         default=10,
         min_value=1,
         max_value=365,

@@ -12,7 +12,7 @@ from agreement.status import report
 class Command(BaseCommand):
     help = (
         "Report the state of the installation to a monitor: editions, waiting and failed deliveries, the seal."
-        " Exit code 0: all is well; 1: look at it; 2: act."
+        " Exit code 0: nothing is wrong; 1: a person must look at it; 2: a person must act immediately."
     )
     requires_system_checks: list[str] = []
 

@@ -11,13 +11,13 @@ from agreement.retention import erase
 
 
 class Command(BaseCommand):
-    help = "Erase personal data whose retention term is over. Editions, records and counts are not erased."
+    help = "Erase personal data whose retention term has ended. Editions, records and counts are not erased."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
             "--at",
             metavar="T",
-            help="erase what was over at this instant, such as 2026-03-01T09:00:00+05:00 (default: now)",
+            help="erase the data whose term ended by this instant, such as 2026-03-01T09:00:00+05:00 (default: now)",
         )
         parser.add_argument(
             "--dry-run", action="store_true", help="count exactly what would be erased, and change nothing"

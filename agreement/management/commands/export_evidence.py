@@ -25,7 +25,7 @@ class Command(BaseCommand):
         about.add_argument(
             "--user",
             metavar="U",
-            help="a username, or the key of an account, which may be deleted; name:U or key:U says which",
+            help="a username, or the key of an account, which may be deleted; name:U or key:U states which one it is",
         )
         about.add_argument(
             "--edition",

@@ -43,7 +43,7 @@ class Command(BaseCommand):
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        user = "user: a username or a key (name:U or key:U says which)"
+        user = "user: a username or a key (name:U or key:U states which one it is)"
         parser.add_argument("file", metavar="FILE.csv", help=f"UTF-8; {user}; at: 2026-03-01T09:00Z")
         parser.add_argument("--agreement", metavar="SLUG", help="the agreement; may be left out if there is only one")
         parser.add_argument("--dry-run", action="store_true", help="check every line, and record nothing")

@@ -107,7 +107,7 @@ class Command(BaseCommand):
             self.stdout.write(printable(line))
         language = edition.prevailing_language or "none"
         self.stdout.write(
-            f"States: notice {edition.notice_days} days, {edition.grace_days} days to agree,"
+            f"States: notice {edition.notice_days} days, {edition.grace_days} days to accept,"
             f" retention {edition.retention_years} years, prevailing language {language}"
         )
         for approval in filter(None, (edition.approval_kk, edition.approval_ru)):

@@ -200,7 +200,7 @@ MESSAGES: dict[str, MessageText] = {
             "Переставьте пункт на его место или измените номер.",
         ),
         (
-            "Out of order: {numbers}. This comes {after}.",
+            "A number is out of order: {numbers}. It comes {after}.",
             "Move it to its place, or renumber it.",
         ),
     ),
@@ -285,7 +285,7 @@ MESSAGES: dict[str, MessageText] = {
         ),
         (
             "No section and no clause with a number was found in the text.",
-            "Write a section in a line of its own as “## 1. Name”, and a clause as “1.1. Text”.",
+            "Write a section on a line of its own as “## 1. Name”, and a clause as “1.1. Text”.",
         ),
     ),
     "agreement.L019": MessageText(
@@ -314,8 +314,8 @@ MESSAGES: dict[str, MessageText] = {
             "Наберите слово заново буквами одного письма: на вид оно такое же, но поиск и сравнение его не найдут.",
         ),
         (
-            "Look-alike characters of another script in “{word}”: {letters}.",
-            "Type the word again in one script. It looks the same, but a search and a comparison do not find it.",
+            "There are look-alike characters of another script in “{word}”: {letters}.",
+            "Type the word again in one script. A search or a comparison does not find the word as it is now.",
         ),
     ),
     "agreement.L021": MessageText(
@@ -519,7 +519,7 @@ MESSAGES: dict[str, MessageText] = {
         ),
         (
             "In the text, {name} is {written}, but the edition states {stated}.",
-            "Correct the text, or what the edition states.",
+            "Correct the text, or the value that the edition states.",
         ),
     ),
     "agreement.L037": MessageText(
@@ -549,7 +549,7 @@ MESSAGES: dict[str, MessageText] = {
         ),
         (
             "Not one word has changed since the previous edition.",
-            "Check that this is the right text. If only what the edition states changes, confirm it.",
+            "Check that this is the right text. If you change only the values that the edition states, confirm it.",
         ),
     ),
     "agreement.L039": MessageText(
@@ -618,7 +618,7 @@ MESSAGES: dict[str, MessageText] = {
         ),
         (
             "Pages of the site quote {number} of this text ({pages}), but the text has no such number.",
-            "Restore the number, or tell whoever corrects these pages before you publish.",
+            "Restore the number. Or, before you publish, inform the person who corrects these pages.",
         ),
     ),
 }

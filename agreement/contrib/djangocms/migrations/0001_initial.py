@@ -31,7 +31,7 @@ class Migration(migrations.Migration):
                     "edition",
                     models.PositiveIntegerField(
                         blank=True,
-                        help_text="Empty: always the edition in force.",
+                        help_text="Leave this field empty for the edition in force.",
                         null=True,
                         verbose_name="number of the edition",
                     ),
@@ -79,7 +79,7 @@ class Migration(migrations.Migration):
                     models.CharField(
                         choices=[
                             ("quotation", "the words of the clause, with their source"),
-                            ("link", "a link to the clause, to stand in a sentence"),
+                            ("link", "a link to the clause, for use in a sentence"),
                         ],
                         default="quotation",
                         max_length=16,
@@ -120,7 +120,7 @@ class Migration(migrations.Migration):
                     "days",
                     models.PositiveSmallIntegerField(
                         default=10,
-                        help_text="For how many days an edition counts as new after it took effect.",
+                        help_text="For how many days an edition counts as new after it takes effect.",
                         validators=[
                             django.core.validators.MinValueValidator(1),
                             django.core.validators.MaxValueValidator(366),
@@ -132,7 +132,7 @@ class Migration(migrations.Migration):
                     "agreement",
                     models.ForeignKey(
                         blank=True,
-                        help_text="Empty: all agreements.",
+                        help_text="Leave this field empty for all agreements.",
                         null=True,
                         on_delete=django.db.models.deletion.PROTECT,
                         related_name="+",
