@@ -356,8 +356,8 @@ class _Reading:
     def _is_next_item(self, label: str, rest: str, previous: str) -> bool:
         """Does a label without a space after it, such as ``2)`` in «2)текст», begin the next sub-clause? Its number
         must be the next one after that of the last sub-clause, and either a capital letter must follow it, or no
-        unfinished sentence may precede it. ``label`` has no bracket, ``rest`` is the text after it, and ``previous`` the
-        end of the line before, as in ``_begins``.
+        unfinished sentence may precede it. ``label`` has no bracket, ``rest`` is the text after it, and ``previous``
+        the end of the line before, as in ``_begins``.
         """
         ended = not previous or ENDED.search(previous) is not None
         begins = rest.lstrip('«"“„')[:1].isupper() or ended
