@@ -176,11 +176,12 @@ class Document:
         """Two kinds of entries, for references. (Number of a clause, label of an item in it) → number of the item:
         ``("1.1", "2)")`` → ``"1.1-2"``. And (number of an appendix such as ``a1``, or ``""``; name) → number of the
         section, the appendix or the clause (if its number has one part) with that name: ``("", "article 5")`` →
-        ``"5"``. ``references.name`` describes the names.
+        ``"5"``. ``references.name`` describes the names. A section whose number without the prefix of an appendix has
+        only digits is found as ``section 5`` too.
 
         Items are the units whose numbers contain a dash. Their labels ``(2)`` and ``2.`` are found as ``2)``. An item
-        ``ә)`` in ``1.1-2`` is found under ``1.1-2`` and under ``1.1``. If a clause has a label twice, its first item is
-        found.
+        ``ә)`` in ``1.1-2`` is found under ``1.1-2`` and under ``1.1``. If a label or a name occurs twice, the first
+        unit is found.
         """
         return _labels(self.clauses)
 
@@ -215,7 +216,8 @@ def title_line(body: str) -> str:
 def replace_title(body: str, title: str) -> str:
     """The text with the words ``title`` in its title line, or with a title above it if it has none. The line becomes a
     heading of Markdown. It can still be no title, for example if the words begin with a number: to find out, compare
-    :func:`title_line` of the result with ``title``. A line that underlines the title is removed. Lines end with LF.
+    :func:`title_line` of the result with ``title``. A line that underlines the title is removed. Lines end with LF. A
+    title is also put above a text for which :func:`front_matter` gives the line -1, such as one that is only a date.
     """
     lines, line = body.split("\n"), front_matter(body).line
     heading = f"# {escaped(' '.join(title.split()), start=False)}"
@@ -446,8 +448,8 @@ def _bounded(lines: list[str]) -> Iterator[str]:
 
 def _is_table(block: list[str]) -> bool:
     """Is the block certain to become a table, whose cells are parsed one by one? Every line must have a ``|`` at both
-    ends, and the first line no backtick. The first two lines must be at most 5000 characters long, because
-    ``_inexpensive`` might escape the ``|`` of longer ones.
+    ends, the first line as many as the second, and no line more. The first line must have no backtick. The first two
+    lines together must be at most 5000 characters long, because ``_inexpensive`` might escape the ``|`` of longer ones.
     """
     if len(block) < 2 or not _RULE.match(block[1]) or "`" in block[0] or len(block[0]) + len(block[1]) > 5000:
         return False
@@ -458,8 +460,8 @@ def _is_table(block: list[str]) -> bool:
 
 
 def _inexpensive(block: list[str]) -> list[str]:
-    """The lines of a block. If the brackets ``[`` and ``<``, or the marks of emphasis and code, are so frequent that
-    Python-Markdown would need quadratic time, each of them is escaped.
+    """The lines of a block. If the brackets ``[`` and ``<``, or the marks of emphasis, code, escapes, images, entities
+    and tables, are so frequent that Python-Markdown would need quadratic time, each of them is escaped.
     """
     size = sum(map(len, block))
     if size <= 1000:

@@ -178,8 +178,8 @@ def instant(at: datetime, language: str, name: str, *, seconds: bool = True) -> 
     """The date and time in the time zone ``name``, and the zone: «2026 жылғы 1 наурыз, сағат 09:00 (Астана уақыты,
     UTC+5)». The date is in the nominative. A language other than ``kk`` and ``ru`` gives English.
 
-    It follows a colon or stands alone, because only :func:`placeholders` give a sentence its cases. ``seconds=False``
-    leaves the seconds out, as sentences do; the details of an edition and the records contain them.
+    It follows a colon or stands alone, because only :func:`placeholders` give a sentence its cases. The seconds are
+    written if they are not zero; ``seconds=False`` leaves them out, as sentences do.
     """
     hour = f"сағат{NBSP}" if language == "kk" else ""
     return f"{day(at, language, name)}, {hour}{clock(at, name, seconds=seconds)} ({zone(at, language, name)})"

@@ -244,7 +244,9 @@ class _Table(TableProcessor):
 
 
 class _Numbered(OListProcessor):
-    """Stores in each item the number or bullet that it is written with. :func:`print_numbers` uses it."""
+    """Stores in each item of a list the number or bullet that it is written with, as its ``value``.
+    :func:`print_numbers` uses it.
+    """
 
     def __init__(self, parser: BlockParser) -> None:
         super().__init__(parser)

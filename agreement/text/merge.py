@@ -25,9 +25,10 @@ APART = "\n\n"
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A unit that both authors changed in different ways: its sources without the white space at their ends. A source
-    is ``""`` if that text does not contain the unit. ``base`` is also ``""`` if the common text is not known. ``unit``
-    is that of ``mine``, or of another text if ``mine`` does not contain it.
+    """A unit that both authors changed in different ways: its sources, each without the white space at its end. If the
+    authors disagree only about the printed number, or only about the rest, ``theirs`` and ``mine`` both contain the
+    other part as merged. A source is ``""`` if that text does not contain the unit. ``base`` is also ``""`` if the
+    common text is not known. ``unit`` is that of ``mine``, or of another text if ``mine`` does not contain it.
     """
 
     unit: Clause
@@ -76,7 +77,7 @@ class Merge:
 
     def text(self, answers: Iterable[str] = ()) -> str:
         """The merged text. ``answers`` are the sources for the questions, in their order; a missing answer is that of
-        ``mine``. The unit of an empty answer is left out.
+        ``mine``. White space at the end of an answer is removed. The unit of an empty answer is left out.
         """
         left = iter(answers)
         parts: list[tuple[str, str]] = []
@@ -114,8 +115,9 @@ def merge(base: str | None, theirs: str, mine: str) -> Merge:
     who changed what, so every difference is a question.
 
     If only one text differs from ``base``, or both are equal, there is no question, and the result is that text,
-    character for character. A unit that both inserted under the same number, with different words, is a question.
-    Other units that both inserted at the same place are both in the result, those of ``theirs`` first.
+    character for character. A unit that both inserted with the same source, at the same place or under the same number,
+    is in the result once. A unit that both inserted under the same number, with different words, is a question. Other
+    units that both inserted at the same place are all in the result, those of ``theirs`` first.
     """
     known = base is not None
     first = theirs if base is None else base
@@ -299,7 +301,10 @@ def _merged(base: str, theirs: str, mine: str) -> str | None:
 
 
 def _gap(item: _Item) -> str:
-    """The white space after a unit; ``""`` if it was the last one of all texts that contain it."""
+    """The white space after a unit. If all three texts contain the unit, it is that of the author who changed it, and
+    that of ``mine`` if both did. Otherwise, or if that is empty, it is the first of ``mine``, ``theirs`` and the common
+    text that is not empty. ``""`` if the unit is the last one of all texts that contain it.
+    """
     gaps = [block.gap for block in (item.base, item.theirs, item.mine) if block]
     if item.base and item.theirs and item.mine:
         return _choose(*gaps) or next(filter(None, reversed(gaps)), "")

@@ -60,11 +60,12 @@ class Start:
     """A unit that begins at ``line``, counted from 0.
 
     ``kind``, ``number``, ``label`` and ``parent`` are those of ``clauses.Clause``. ``label`` is the number as it is
-    printed, or the first word of a note; ``""`` if the unit has neither, and for an appendix. ``parent`` is the number
-    of the unit that contains this one, which need not be in the text: 1.1 has the parent 1. It is ``0`` for ``2)``
-    before the first section, clause or appendix, and ``""`` for a unit that no other one contains. ``rest`` are the
-    words of the line or of the whole heading, without the label and without the marks of a heading; ``""`` for a text.
-    ``tag`` is the HTML element of the unit. ``last`` is the index of the last line of its heading, or ``line``.
+    printed, or the first word of a note; ``""`` if the unit has neither, and for an appendix and a section whose number
+    is its place. ``parent`` is the number of the unit that contains this one, which need not be in the text: 1.1 has
+    the parent 1. It is ``0`` for ``2)`` before the first section, clause or appendix, and for ``ә)`` there if no ``2)``
+    precedes it; ``""`` for a unit that no other one contains. ``rest`` are the words of the line or of the whole
+    heading, without the label and without the marks of a heading; ``""`` for a text. ``tag`` is the HTML element of the
+    unit. ``last`` is the index of the last line of its heading, or ``line``.
     ``words`` are its lines of text; :func:`outline` leaves them empty, and ``clauses`` fills them.
 
     ``doubt`` is ``clauses`` if the numbers that begin here were read as clauses and might be a list, ``list`` if
@@ -238,10 +239,10 @@ class _Reading:
     def _item(self, index: int, label: str) -> tuple[bool, int]:
         """Is the label of an item read as a Roman numeral, and what is its value?
 
-        The value of a Latin letter is its place in the alphabet. Of the Cyrillic letters, ``а`` has 1, ``б`` and ``ә``
-        have 2, ``ы``, which precedes ``і``, has 8, and all others have 0. What one letter such as ``i`` is depends on
-        the lists that are open, and after ``h`` on the next labels. ``index`` is the index of the line, and ``label``
-        has no brackets.
+        A label of several letters is a numeral. The value of one Latin letter that is no numeral is its place in the
+        alphabet. Of the Cyrillic letters, ``а`` has 1, ``б`` and ``ә`` have 2, ``ы``, which precedes ``і``, has 8, and
+        all others have 0. What one letter such as ``i`` is depends on the lists that are open, and after ``h`` on the
+        label of the next item. ``index`` is the index of the line, and ``label`` has no brackets.
         """
         value = numeral(label.upper())
         letter = _LETTERS.get(label, 0)
@@ -353,17 +354,20 @@ class _Reading:
         return "." in parent and (self.clause == before or self.scheme.ahead.stands(after, index))
 
     def _is_next_item(self, label: str, rest: str, previous: str) -> bool:
-        """Does a label without a space after it, such as ``2)`` in «2)текст», begin the next sub-clause? ``label`` has
-        no bracket, ``rest`` is the text after it, and ``previous`` the end of the line before, as in ``_begins``.
+        """Does a label without a space after it, such as ``2)`` in «2)текст», begin the next sub-clause? Its number
+        must be the next one after that of the last sub-clause, and either a capital letter must follow it, or no
+        unfinished sentence may precede it. ``label`` has no bracket, ``rest`` is the text after it, and ``previous``
+        the end of the line before, as in ``_begins``.
         """
         ended = not previous or ENDED.search(previous) is not None
         begins = rest.lstrip('«"“„')[:1].isupper() or ended
         return begins and label.isdigit() and self.sub == f"{self._here() or '0'}-{int(label) - 1}"
 
     def _opens(self, index: int, label: str, rest: str, previous: str) -> bool:
-        """Does a label in brackets, such as ``(2)`` or ``(a)``, begin a sub-clause or item? ``(c)`` before a year does
-        not: it is the sign of copyright. ``index`` is the index of the line, ``label`` has no brackets, ``rest`` is the
-        text after it, and ``previous`` the end of the line before, as in ``_begins``.
+        """Does a label in brackets, such as ``(2)`` or ``(a)``, begin a sub-clause or item? A label without text after
+        it does not, and neither does ``(c)`` before a year, which is the sign of copyright. ``index`` is the index of
+        the line, ``label`` has no brackets, ``rest`` is the text after it, and ``previous`` the end of the line before,
+        as in ``_begins``.
         """
         if not rest or (label in "cс" and rest[:4].isdigit()):
             return False
@@ -467,7 +471,8 @@ def resembles_number(line: str, previous: str, clause: str) -> bool:
     """Does the line begin with something like a number, written in a way that the grammar does not recognise?
 
     The caller asks only about lines that begin no numbered unit. ``previous`` is the line before it; the answer is no
-    if that line is not empty and does not end a sentence. ``clause`` is the number of the unit that contains the line.
+    if that line is not empty and does not end a sentence. ``clause`` is the number of the unit that contains the line:
+    a number of four or more parts without a final dot counts only if it begins with that number.
     """
     if not (match := _ALMOST.match(line)) or (previous.strip() and not ENDED.search(previous[-60:])):
         return False

@@ -149,8 +149,9 @@ class Reference:
 
     def is_expected(self, here: str, labels: Mapping[tuple[str, str], str], names: AbstractSet[str]) -> bool:
         """Should the document contain what the reference names? A document without any ``Статья``, for example, need
-        not contain the article 5: another document does. ``here`` and ``labels`` are those of :meth:`target`, and
-        ``names`` is the result of :func:`names` for the document.
+        not contain the article 5: another document does. Always false for an appendix, for an article or chapter such
+        as 12.1, and for a number of one part in ``this article`` or the like. ``here`` and ``labels`` are those of
+        :meth:`target`, and ``names`` is the result of :func:`names` for the document.
         """
         if self.within and not self.within.startswith("this "):
             return any((scope, self.within) in labels for scope in self._scopes(here))

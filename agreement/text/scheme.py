@@ -136,9 +136,10 @@ class Role:
 
 @dataclass(slots=True)
 class _Head:
-    """A line that may begin a section or a clause. ``level`` is smaller for a heading that contains others. ``source``
-    says what numbers it: a ``number``, a ``word``, a ``roman`` numeral or a ``letter``. It is ``word`` also for a
-    heading whose number is its place.
+    """A line that may begin a section or a clause. ``level`` is smaller for a heading that contains others. ``number``
+    is the value of its number or numeral. ``label`` and ``rest`` are those of :class:`Role`. ``source`` says what
+    numbers it: a ``number``, a ``word``, a ``roman`` numeral or a ``letter``. It is ``word`` also for a heading whose
+    number is its place.
     """
 
     line: int
@@ -165,7 +166,7 @@ class _Head:
     """Does a dot follow its plain number? True if it has no plain number."""
     source: str = "word"
     inserted: str = ""
-    """``_1`` for the chapter or article 12.1, which was inserted after the one with the number 12."""
+    """``_1`` for the chapter or article 12.1, which was inserted after the one with the number 12; otherwise ``""``."""
     indent: bool = False
     wrapped: bool = False
     """Does its line begin with a plain number, and the next line with a small letter?"""
@@ -598,9 +599,10 @@ class Scheme:
     def _in_unnumbered(self, bare: list[_Head], breaks: list[int], start: int) -> bool:
         """Take the headings without a number and what is numbered in them, if the numbers begin at 1 in at least two of
         them and wherever they occur. The number of such a heading is its place. The title is one of these headings if
-        it has as many marks ``#`` as the first of them, and a list from 1 on follows directly. Return whether they were
-        taken. ``bare`` are the lines with a plain number, ``breaks`` the lines of the headings without a number, and
-        ``start`` is the index of the first line of the agreement or of the appendix.
+        it has as many marks ``#`` as the first of them, and a list from 1 on follows directly. Nothing is taken if a
+        line with a number is a heading with as few marks. Return whether they were taken. ``bare`` are the lines with a
+        plain number, ``breaks`` the lines of the headings without a number, and ``start`` is the index of the first
+        line of the agreement or of the appendix.
         """
         first = self.lines[self._title] if bare and self._title >= 0 and not start else ""
         title = _depth(first) if HEADING.match(first) else 0
@@ -660,8 +662,9 @@ class Scheme:
         return right * 2 > len(clauses)
 
     def _is_listed(self, head: _Head, before: _Head | None) -> bool:
-        """Is the line an item of a list? ``before`` is the head before this one; it matters for a number other
-        than 1.
+        """Is the line an item of a list? A line with the number 1 is one if it follows a colon and a clause such as 1.1
+        is above it. Another line is one if the line directly above begins with the number before its own, unless that
+        line is ``before``, the head before this one, and is taken.
         """
         if head.number == 1:
             return head.colon and self.ahead.clause_before(head.line)
@@ -1014,7 +1017,7 @@ def _depth(line: str) -> int:
 def _nested(heads: Sequence[_Head]) -> tuple[list[_Head], dict[int, list[_Head]]]:
     """The lines whose numbers run on from 1, and by the index of each of them the lines below it that begin again at 1.
     Lines of a third list, inside those, are in neither. If no inner list is open, a paragraph of the same form may
-    repeat a number or leave out up to two.
+    repeat a number or leave out up to two. It also sets ``closes`` of the lines.
     """
     outer: list[_Head] = []
     inner: dict[int, list[_Head]] = {}

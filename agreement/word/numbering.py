@@ -87,7 +87,8 @@ class _List:
     starts: dict[int, int] = field(default_factory=dict)
     begun: set[int] = field(default_factory=set)
     anew: bool = False
-    """Whether a paragraph took one of the first numbers. LibreOffice takes one of them only, once."""
+    """Has a paragraph of this list come whose own level has a first number in ``starts``? LibreOffice begins the list
+    anew only at the first such paragraph."""
     styles: dict[str, int] = field(default_factory=dict)
     """The depth of each paragraph style that a level names."""
 

@@ -682,7 +682,9 @@ def _joined(lines: Iterable[str]) -> str:
 
 
 def _cell_lines(words: str) -> str:
-    """The words as lines of a cell. A bar in them is escaped, because it would end the cell."""
+    """The words as Markdown that displays them in a cell of a table, with ``<br>`` between their lines. A bar in them
+    is escaped, because it would end the cell.
+    """
     lines = _joined(escaped(line, start=False) for line in words.split("\n"))
     return re.sub(r"(\\.)|\|", lambda match: match[1] or "\\|", lines)
 

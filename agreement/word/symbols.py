@@ -26,7 +26,7 @@ _LOWERED = str.maketrans("0123456789+-−–=()aehijklmnoprstuvx", "₀₁₂₃
 def symbol(font: str, code: int) -> str:
     """The Unicode character at the place ``code`` of the font with this name; ``""`` if this module is not sure of it.
     The place in a known symbol font may be given with 0xF000 added. In any other font, it is the code point of the
-    character, which must be printable.
+    character; ``""`` if that is above 0xFFFF, not printable or for private use.
     """
     places = _FONTS.get(font.lower())
     if places is not None:

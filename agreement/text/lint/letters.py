@@ -155,9 +155,9 @@ def _as_letters(word: str) -> str:
 
 
 def _strange_letters(word: str) -> str:
-    """The characters of other scripts and styles in a word, if each of them looks like one of the alphabet; else
-    ``""``. Also ``""`` for a word that consists of Latin letters only and has Latin letters with marks or of other
-    languages (``Yıldız``).
+    """The characters of other scripts and styles in a word, if each of them looks like a letter of Kazakh, Russian or
+    English or a digit; else ``""``. Also ``""`` for a word that consists of Latin letters only and has Latin letters
+    with marks or of other languages (``Yıldız``).
     """
     strange = [char for char in word if char not in _ALPHABET]
     if not strange or not all(char in SKELETONS for char in strange):

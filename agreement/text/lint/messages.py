@@ -648,11 +648,11 @@ def make_message(
     ``""`` if it is about both texts.
 
     The message has the line of ``unit`` and its number, or the number of its parent if it has none. ``lines`` are the
-    lines of all places of a message about several; the first of them replaces the line, and the sentence then ends with
-    them and their count. A ``line`` other than 0 replaces the line in any case. ``units`` are units in a row, which the
-    sentence names as ``{numbers}``; the first of them replaces ``unit``. ``values`` replace the ``{…}`` of the
-    sentences and hints: a mapping contains a value for each language. The value ``clause`` replaces the number of the
-    unit.
+    lines of all places of a message about several; the first of them replaces the line. If there is more than one, the
+    sentence ends with the first eight and their count. A ``line`` other than 0 replaces the line in any case. ``units``
+    are units in a row, which the sentence names as ``{numbers}``; the first of them replaces ``unit``. ``values``
+    replace the ``{…}`` of the sentences and hints: a mapping contains a value for each language. The value ``clause``
+    replaces the number of the unit.
     """
     text = MESSAGES[id]
     if units:
@@ -691,8 +691,9 @@ def collected(
     **values: Any,
 ) -> Iterator[Message]:
     """Yield one message about all places, if there are any. Each place is a unit, a line and what is wrong there, in
-    the order of the lines. The sentence names the first few different words as ``{name}``. If the places are in several
-    lines, it counts these. ``id``, ``language`` and the further ``values`` are those of :func:`make_message`.
+    the order of the lines. The value ``{name}`` of the sentence is the first five different words about the places. If
+    the places are in several lines, the sentence counts these. ``id``, ``language`` and the further ``values`` are
+    those of :func:`make_message`.
     """
     first: Clause | None = None
     lines, written = list[int](), dict[str, None]()

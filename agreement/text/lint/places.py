@@ -26,8 +26,9 @@ def printed(unit: Clause) -> str:
 
 def readable(number: str) -> str:
     """The number as people read it, for a unit that is unknown or does not exist: ``3.1``, ``3.1 2)``; in an appendix
-    ``3.1 (a1)``, and of the appendix itself ``a1``. The number ``ch2`` of a chapter gives ``2``. The place of an item
-    with a letter is left out. Of ``0``, the parent of what stands before the first number, nothing remains.
+    ``3.1 (a1)``, and of the appendix itself ``a1``. The number ``ch2`` of a chapter gives ``2``, and ``12_1`` gives
+    ``12.1``. What follows the dash in the number of an item with a letter is left out: ``3.1-2b`` gives ``3.1``. Of
+    ``0``, the parent of what stands before the first number, nothing remains.
     """
     head, dash, tail = number.partition("-")
     if head.startswith("a"):

@@ -479,8 +479,8 @@ def structure(texts: Texts) -> Iterator[Message]:
     all, no title, and a title line that looks like something else.
 
     An empty clause is a unit with a number and without words. If units with numbers are in it, only a section is
-    reported. In an empty text, only the summary is checked. The summary is checked if summaries are known and there is
-    a previous edition.
+    reported. Headings directly below the title, and those of a second document, are not reported. In an empty text,
+    only the summary is checked. The summary is checked if summaries are known and there is a previous edition.
     """
     for language, document in texts.documents.items():
         if not texts.bodies[language].strip():

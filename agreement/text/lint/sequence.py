@@ -63,8 +63,8 @@ class Sequence:
         self.gaps = [gap for gap in self.gaps if gap.missing]
 
     def before(self, unit: Clause) -> Clause | None:
-        """The unit with a number before this one; ``None`` before the first. Items with letters, repeated units and
-        copied units are left out.
+        """The unit in ``units`` before this one, which is one of ``units``; ``None`` before the first. So items with
+        letters, repeated units and copied units are left out.
         """
         place = self.place[unit.start]
         return self.units[place - 1] if place else None

@@ -113,9 +113,10 @@ _SENTENCE_END = re.compile(r"(?<=[.!?])\s+")
 
 
 def stated_periods(texts: Texts) -> Iterator[Message]:
-    """L036: the days of notice or the years of retention in a text differ from those that the edition states. Only
-    sentences about that period are read. Nothing is reported if one of them contains the stated number, or if none
-    contains a number. Working days are not compared.
+    """L036: the days of notice or the years of retention in a text differ from those that the edition states. One
+    message for each text and period. Only sentences about that period are read. Nothing is reported if the edition does
+    not state it, if one of the sentences contains the stated number, or if none contains a number. Working days are not
+    compared.
     """
     for language, document in texts.documents.items():
         for period in _PERIODS.get(language, ()):

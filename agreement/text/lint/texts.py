@@ -40,7 +40,8 @@ class Texts:
     previous: Mapping[str, str] | None = None
     """The bodies of the previous edition; ``None`` or empty if there is none."""
     stated: Mapping[str, object] = field(default_factory=dict)
-    """What the edition states about itself, by the names of its fields; fields that are unknown are left out."""
+    """What the edition states about itself, by the names of its fields: ``notice_days``, ``retention_years`` and
+    ``prevailing_language``. Fields that are unknown are left out."""
     previous_stated: Mapping[str, object] = field(default_factory=dict)
     """What the previous edition states about itself; empty if there is none or if it is unknown."""
     cited: Mapping[str, Collection[str]] = field(default_factory=dict)
@@ -123,13 +124,15 @@ _TOP = re.compile(r"(?P<kind>(?:a\d+\.)?(?:ch|pt|bk|vo)?)(?P<number>\d+)(?:\.|$)
 
 
 def _further(document: Document, body: str, repeated: Mapping[Clause, int]) -> Iterator[Further]:
-    """Yield the second and each further document of a text, in the order of their lines. Such a document begins where
-    the numbers of the highest level (chapters, sections, or sections of one appendix) begin again with 1 and 2, and
-    both numbers were used earlier. The numbers of clauses do not count by themselves.
+    """Yield the second and each further document of a text, in the order of their lines. What counts is the first part
+    of each number: 3 for 3.1. A document begins where this part becomes 1 again and then 2, and the two units that
+    begin with these parts have numbers that were used earlier. Numbers with a letter prefix such as ``ch`` are compared
+    only with those of the same prefix, and the numbers of each appendix only with one another. Numbers with a dash do
+    not count.
 
     ``repeated`` contains the units whose number is used earlier; its values are not read. ``body`` is the source of the
-    text. The words of a document are the title that stands shortly above its first unit. If there is none, they are
-    those of the unit itself.
+    text. The words of a document are the line above its first unit, if it looks like a title and is at most seven lines
+    away; otherwise they are those of the unit itself.
     """
     lines, numbered = clauses.LINE_END.split(body), {unit.line for unit in document.clauses}
     tops: dict[str, list[tuple[int, Clause]]] = {}  # Chapters, sections and those of each appendix: number and unit.

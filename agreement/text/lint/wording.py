@@ -215,7 +215,9 @@ _SCOPE = re.compile(r"a\d{1,3}\.")
 
 
 def _following(number: str) -> set[str]:
-    """The numbers that may follow a number directly: after 1.1, these are 1.1.1, 1.2, 2 and 2.1."""
+    """The numbers that may follow a number directly: after 1.1, these are 1.1.1, 1.2, 2 and 2.1. Empty for a
+    number that does not consist of digits and dots.
+    """
     parts = number.split(".")
     if not all(part.isdigit() for part in parts):
         return set()

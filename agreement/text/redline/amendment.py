@@ -455,8 +455,8 @@ class _Drafting:
 
     def _gathered(self) -> list[_Draft]:
         """The drafts, in which the same replacement in at least ``EVERYWHERE`` units or lines is one on the whole text,
-        and comes first. Other drafts that follow each other and replace the same words are one, if one sentence can
-        name their places.
+        and comes first, if it covers every occurrence of the old words and these contain a letter. Other drafts that
+        follow each other and replace the same words are one, if one sentence can name their places.
         """
         alike: dict[Phrase, list[_Draft]] = {}
         for draft in self.drafts:
