@@ -46,8 +46,10 @@ def noindex(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponse
 
 @require_safe
 def home(request: HttpRequest) -> HttpResponse:
-    """The front page. 1 query."""
-    context = {"agreements": editions_in_force(), "mailbox": _mailbox_is_displayed()}
+    """The front page, with the agreement of ``DEFAULT_AGREEMENT`` before the others. 1 query."""
+    main = settings.AGREEMENT["DEFAULT_AGREEMENT"]
+    agreements = sorted(editions_in_force(), key=lambda displayed: displayed.edition.agreement.slug != main)
+    context = {"agreements": agreements, "mailbox": _mailbox_is_displayed()}
     return render(request, "portal/home.html", context)
 
 
