@@ -35,11 +35,12 @@ class AcceptanceFormMixin(forms.BaseForm):
     """Adds acceptance to a form that creates a user: ``class SignUp(AcceptanceFormMixin, UserCreationForm)``.
 
     The form asks about every agreement that users accept on this site, or about those of ``agreements`` (slugs), as far
-    as they have an edition in force. Each has a checkbox that must be ticked. The form also asks for each consent of
-    the setting ``CONSENTS``, by a checkbox of its own that may stay empty. If another edition than the displayed one is
-    in force when the form is posted, or the words of a ticked consent have changed, the form has an error and displays
-    the new text, with this checkbox unticked. ``save()`` records the answers in the transaction that saves the user;
-    :meth:`accept` says what it raises.
+    as they have an edition in force. An agreement with an audience of its own (the setting ``AUDIENCES``) is asked
+    about only if it is named, because the form can't know whether the new user will be in its audience. Each has a
+    checkbox that must be ticked. The form also asks for each consent of the setting ``CONSENTS``, by a checkbox of its
+    own that may stay empty. If another edition than the displayed one is in force when the form is posted, or the words
+    of a ticked consent have changed, the form has an error and displays the new text, with this checkbox unticked.
+    ``save()`` records the answers in the transaction that saves the user; :meth:`accept` says what it raises.
 
     The mixin works with any form whose ``save()`` returns the user, also with that of django-allauth. If ``save()``
     returns a user that is not stored yet, as with ``commit=False``, nothing is recorded: save the user, then call
@@ -47,7 +48,7 @@ class AcceptanceFormMixin(forms.BaseForm):
     """
 
     #: The slugs of the agreements that the form asks about. Empty: all that users accept on this site (all but those
-    #: accepted elsewhere).
+    #: accepted elsewhere) and that bind every user.
     agreements: tuple[str, ...] = ()
     #: The request of the form. Set it if the site records the IP address and the browser; without it they are empty.
     #: Set it before the form is checked if officers can act in the name of a user; the form then has an error.
@@ -58,7 +59,9 @@ class AcceptanceFormMixin(forms.BaseForm):
         now, timelines = timezone.now(), timeline.fresh_timelines().agreements
         self.editions: dict[str, DisplayedEdition] = {}
         for slug in self.agreements or [
-            slug for slug, one in timelines.items() if one.acceptance_mode != AcceptanceMode.ELSEWHERE
+            slug
+            for slug, one in timelines.items()
+            if one.acceptance_mode != AcceptanceMode.ELSEWHERE and slug not in conf.get().AUDIENCES
         ]:
             edition = timelines[slug].in_force(now) if slug in timelines else None
             if edition:

@@ -31,6 +31,7 @@ from agreement.models import (
     WithdrawnError,
 )
 from agreement.models.agreements import AcceptanceMode
+from agreement.models.membership import unbound_agreements
 from agreement.models.succession import EditionDates
 from agreement.text import dates, languages
 from agreement.views.account import (
@@ -247,6 +248,7 @@ def _declined_edition(visit: Visit, answer: PostedAnswer) -> DeclinedEdition:
         return DeclinedEdition(displayed=displayed)
     in_force, mode = timeline.in_force(visit.at), timeline.acceptance_mode
     binds = in_force is not None and in_force.pk == edition.pk
+    binds = binds and timeline.slug not in unbound_agreements(visit.request.user.pk)
     time_left = _grace(timeline, user_acceptances(visit)[timeline.key], visit.at)
     return DeclinedEdition(
         displayed=displayed,
@@ -294,7 +296,8 @@ def _grace(timeline: Timeline, rows: Iterable[Acceptance], at: datetime) -> str:
 def _question_page(visit: Visit, timeline: Timeline, *, stale: Sequence[PostedAnswer] = ()) -> HttpResponse:
     """Return the page with the questions: first the one about this agreement, also if the user has accepted it; then
     those about the other agreements that are accepted by confirmation and that the user has not accepted. Another
-    agreement is left out if the user withdrew from it and may not accept it again without an officer.
+    agreement is left out if it does not bind the user, or if the user withdrew from it and may not accept it again
+    without an officer.
 
     ``stale`` are the answers of a form that was not recorded. If there are any, the status is 409, and the page states
     that the text was changed in the meantime, and what changed since the edition that the form displayed. If the user
@@ -310,9 +313,11 @@ def _question_page(visit: Visit, timeline: Timeline, *, stale: Sequence[PostedAn
         return _redirect_to_withdrawal(visit)
     read = {answer.slug: answer for answer in stale}
     of_page = _question(visit, timeline, wanted, accepted[timeline.key], withdrawal, read.get(timeline.slug))
-    questions = [of_page]
+    questions, unbound = [of_page], unbound_agreements(visit.request.user.pk)
     for other in visit.timelines.agreements.values():
-        if other.key != timeline.key and other.acceptance_mode == AcceptanceMode.BY_CONFIRMATION:
+        if other.slug in {timeline.slug, *unbound}:
+            continue
+        if other.acceptance_mode == AcceptanceMode.BY_CONFIRMATION:
             rows = accepted[other.key]
             edition = edition_to_accept(visit, other, rows)
             if edition is None or is_accepted(other, edition, rows):

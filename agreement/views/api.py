@@ -24,6 +24,7 @@ from agreement.acceptance.impersonation import current_impersonation
 from agreement.editions.timeline import Timeline, fresh_timelines
 from agreement.models import Acceptance, Edition, StaleEditionError, WithdrawnError
 from agreement.models.agreements import AcceptanceMode
+from agreement.models.membership import unbound_agreements
 from agreement.models.succession import EditionDates
 from agreement.text import languages
 from agreement.views.acceptance import (
@@ -214,14 +215,15 @@ def _posted_answer(answer: object) -> PostedAnswer:
 
 def _agreements(visit: Visit) -> list[Json]:
     """Return, in the order of the slugs, the facts about the edition of each agreement that the user can accept or has
-    accepted. Left out are agreements that are accepted elsewhere, and those without such an edition. 2 queries, and 1
-    or 2 for each agreement.
+    accepted. Left out are agreements that are accepted elsewhere, those that do not bind the user, and those without
+    such an edition. 2 queries, 1 more if the site has ``AUDIENCES``, and 1 or 2 for each agreement.
     """
-    rows = user_acceptances(visit)
+    rows, unbound = user_acceptances(visit), unbound_agreements(visit.request.user.pk)
     wanted = [
         (timeline, edition)
-        for _slug, timeline in sorted(visit.timelines.agreements.items())
-        if timeline.acceptance_mode != AcceptanceMode.ELSEWHERE
+        for slug, timeline in sorted(visit.timelines.agreements.items())
+        if slug not in unbound
+        and timeline.acceptance_mode != AcceptanceMode.ELSEWHERE
         and (edition := edition_to_accept(visit, timeline, rows[timeline.key]))
     ]
     displayed = visit.display_without_texts(wanted)
