@@ -68,8 +68,8 @@ class Requirements:
     cacheable: bool
     """False if this was read inside a transaction, because the transaction may be rolled back."""
     for_some_users: bool = False
-    """Whether one of the agreements has an audience of its own (``AUDIENCES``). A user can join it at any time, so it is
-    not used for long that they fulfil these requirements."""
+    """Whether one of the agreements has an audience of its own (``AUDIENCES``). A user can join it at any time, so it
+    is not used for long that they fulfil these requirements."""
 
     @property
     def known_seconds(self) -> int:
