@@ -174,6 +174,10 @@ class Conf:
     """May users accept an announced edition, the next one to take effect, by confirmation before it takes effect? The
     page offers it only if ``SHOW_SCHEDULED`` is true."""
 
+    SEPARATE_ANSWERS: bool = False
+    """Does the page that asks about several agreements let a user accept some of them and decline others? If not, one
+    answer is about all of them."""
+
     EXEMPT: tuple[str, ...] = ()
     """Pages that a user who has not accepted can reach, besides those that are always reachable: names of views
     (``"health"``, ``"api:status"``), namespaces (``"accounts:"``) or paths with all that is below them
