@@ -171,16 +171,14 @@ def accept(visit: Visit, slug: str) -> HttpResponse:
     if visit.request.method != "POST":
         return _question_page(visit, timeline)
     answers, decision = list(_posted_answers(posted, slug)), posted.get("decision")
-    # By slug, so that two forms of one user that are sent at the same moment don't wait for each other.
-    in_order = sorted(answers, key=lambda answer: answer.slug)
     try:
         with transaction.atomic():
             if decision == "decline":
-                found = {answer.slug: _declined_edition(visit, answer) for answer in in_order}
+                found = {answer.slug: _declined_edition(visit, answer) for answer in in_order(visit, answers)}
                 return _declined_page(visit, slug, [found[answer.slug] for answer in answers])
             found = {
                 answer.slug: (_accepted_edition if answer.accepts else _declined_edition)(visit, answer)
-                for answer in in_order
+                for answer in in_order(visit, answers)
             }
             consents.give(visit.request.user, _posted_consents(posted))
     except WithdrawnError:
@@ -233,6 +231,14 @@ def _posted_consents(posted: QueryDict) -> list[tuple[str, str]]:
     checkbox. Neither is checked.
     """
     return [(name.partition(":")[2], posted.get(name, "")) for name in posted if name.startswith("consent:")]
+
+
+def in_order(visit: Visit, answers: Iterable[PostedAnswer]) -> list[PostedAnswer]:
+    """Return the answers in the order in which they must be recorded in one transaction: that of the primary keys of
+    their agreements, as for deemed acceptances. If two requests of one user recorded the same rows in different orders,
+    each would wait for the other. Raises ``Http404`` if an agreement does not exist or has no public edition.
+    """
+    return sorted(answers, key=lambda answer: visit.timeline(answer.slug).key)
 
 
 def record_answer(visit: Visit, answer: PostedAnswer) -> Acceptance:

@@ -31,6 +31,7 @@ from agreement.views.acceptance import (
     PostedAnswer,
     decline_answer,
     edition_to_accept,
+    in_order,
     is_accepted,
     record_answer,
     withdrawal_in_effect,
@@ -137,7 +138,10 @@ def _recorded(visit: Visit) -> HttpResponse:
         return problem(status=400, kind=INVALID, title=_("The request is invalid."), detail=str(error))
     try:
         with transaction.atomic():
-            rows = [(record_answer if accepts else decline_answer)(visit, answer) for answer in answers]
+            rows = {
+                answer.slug: (record_answer if accepts else decline_answer)(visit, answer)
+                for answer in in_order(visit, answers)
+            }
     except Http404:
         return problem(
             status=404,
@@ -170,7 +174,7 @@ def _recorded(visit: Visit) -> HttpResponse:
                     # Without a row, the user declined an edition that they have accepted: the acceptance stays.
                     "recorded_at": rfc3339(row.at, zones[answer.slug]) if row else None,
                 }
-                for answer, row in zip(answers, rows, strict=True)
+                for answer, row in ((answer, rows[answer.slug]) for answer in answers)
             ],
         }
     )

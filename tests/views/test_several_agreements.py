@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import threading
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -18,6 +20,7 @@ from tests.views.test_acceptance import by_confirmation, changed, fields
 pytestmark = pytest.mark.django_db
 
 HERE = "/ru/agreements/terms/accept/"
+API = "/ru/agreements/api/acceptances/"
 DUE = "/ru/agreements/accept/"
 
 
@@ -57,6 +60,25 @@ def accepted() -> set[str]:
 
 def declined() -> set[str]:
     return set(Decline.objects.values_list("edition__agreement__slug", flat=True))
+
+
+def at_once(*sends: Callable[[], Any]) -> list[int]:
+    """Send these requests at the same moment, and return the statuses of the answers."""
+    barrier, statuses = threading.Barrier(len(sends)), []
+
+    def send_one(send: Callable[[], Any]) -> None:
+        try:
+            barrier.wait()
+            statuses.append(send().status_code)
+        finally:
+            connections.close_all()
+
+    threads = [threading.Thread(target=send_one, args=(send,)) for send in sends]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return statuses
 
 
 def test_the_page_asks_about_each_and_has_one_button(reader, editions):
@@ -201,23 +223,26 @@ def test_two_windows_that_answer_at_the_same_moment_record_one_answer_each(user,
     for client, path in zip(clients, paths, strict=True):
         client.force_login(user)
         bodies.append(each(show(client, path), terms="accept", partners="accept", privacy="decline"))
-    barrier, statuses = threading.Barrier(2), []
-
-    def send(client: Client, path: str, body: dict[str, Any]) -> None:
-        try:
-            barrier.wait()
-            statuses.append(client.post(path, body).status_code)
-        finally:
-            connections.close_all()
-
-    threads = [threading.Thread(target=send, args=each_) for each_ in zip(clients, paths, bodies, strict=True)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-
-    assert statuses == [200, 200]
+    sends = [partial(one.post, path, body) for one, path, body in zip(clients, paths, bodies, strict=True)]
+    assert at_once(*sends) == [200, 200]
     assert (Acceptance.objects.count(), Decline.objects.count()) == (2, 1)
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("round_", range(5))
+def test_two_programs_that_answer_at_the_same_moment_record_one_answer_each(user, editions, round_):
+    answers = [
+        {"agreement": slug, "edition": 1, "digest": edition.digest, "language": "kk"}
+        for slug, edition in editions.items()
+    ]
+    sends = []
+    for order in (answers, answers[::-1]):
+        client = Client()
+        client.force_login(user)
+        body = {"decision": "accept", "answers": order}
+        sends.append(partial(client.post, API, body, content_type="application/json"))
+    assert at_once(*sends) == [200, 200]
+    assert Acceptance.objects.count() == 3
 
 
 # The address of everything that is due
