@@ -64,6 +64,11 @@ class Conf:
     """Dotted path of a callable without arguments that returns the users to notify, as a ``QuerySet`` that is neither a
     slice nor a union. Default: the users with ``is_active``."""
 
+    AUDIENCES: Mapping[str, str] = field(default_factory=dict)
+    """Whom an agreement binds, by its slug, ``{"partner-terms": "portal.users.partners"}``: dotted paths of callables
+    without arguments that return users as ``AUDIENCE`` does. Other users are not asked to accept it, not notified of it
+    and not counted. An agreement that is not named binds every user."""
+
     NOTICE_DELAY: timedelta = timedelta(minutes=10)
     """How long a notice waits at least after a publication, a cancellation or the announcement of a breach, as a
     ``timedelta``. Until then no message is sent, so a person can pause the notice before the first one. The audience is
@@ -168,6 +173,10 @@ class Conf:
     ACCEPT_ANNOUNCED: bool = False
     """May users accept an announced edition, the next one to take effect, by confirmation before it takes effect? The
     page offers it only if ``SHOW_SCHEDULED`` is true."""
+
+    SEPARATE_ANSWERS: bool = False
+    """Does the page that asks about several agreements let a user accept some of them and decline others? If not, one
+    answer is about all of them."""
 
     EXEMPT: tuple[str, ...] = ()
     """Pages that a user who has not accepted can reach, besides those that are always reachable: names of views
@@ -288,14 +297,25 @@ def audience() -> QuerySet[Model]:
     Raises ``ImproperlyConfigured`` if ``AUDIENCE`` does not return a queryset of users, or returns a slice or a union,
     and ``ImportError`` if it can't be imported.
     """
-    path = get().AUDIENCE
+    return _users('AGREEMENT["AUDIENCE"]', get().AUDIENCE)
+
+
+def bound_users(slug: str) -> QuerySet[Model] | None:
+    """The users whom the agreement with that slug binds, as ``AUDIENCES`` defines them; ``None`` if it binds every
+    user. The queryset is not evaluated. Raises errors as :func:`audience` does.
+    """
+    path = get().AUDIENCES.get(slug)
+    return _users(f'AGREEMENT["AUDIENCES"][{slug!r}]', path) if path else None
+
+
+def _users(setting: str, path: str) -> QuerySet[Model]:
     callable_: Callable[[], object] = import_string(path)
     users = callable_()
     if not isinstance(users, QuerySet) or users.model is not get_user_model():
-        msg = f'AGREEMENT["AUDIENCE"] {path!r} returns {users!r:.80}, which is not a queryset of users.'
+        msg = f"{setting} {path!r} returns {users!r:.80}, which is not a queryset of users."
         raise ImproperlyConfigured(msg)
     if users.query.is_sliced or users.query.combinator:
-        msg = f'AGREEMENT["AUDIENCE"] {path!r} returns a slice or a union; wrap it: filter(pk__in=users.values("pk")).'
+        msg = f'{setting} {path!r} returns a slice or a union; wrap it: filter(pk__in=users.values("pk")).'
         raise ImproperlyConfigured(msg)
     return users
 

@@ -37,10 +37,12 @@ class AcceptanceFormMixin(forms.BaseForm):
     """Adds acceptance to a form that creates a user: ``class SignUp(AcceptanceFormMixin, UserCreationForm)``.
 
     The form asks about every agreement that users accept on this site, or about those of ``agreements`` (slugs), as far
-    as they have an edition in force. Each has a checkbox that must be ticked. The form also asks for each consent of
-    the setting ``CONSENTS``, by a checkbox of its own that may stay empty. If another edition than the displayed one is
-    in force when the form is posted, or the words of a ticked consent have changed, the form has an error and displays
-    the new text, with this checkbox unticked. ``save()`` records the answers in the transaction that saves the user;
+    as they have an edition in force. An agreement with an audience of its own (the setting ``AUDIENCES``) is asked
+    about only if it is named, because the form can't know whether the new user will be in its audience. Each has a
+    checkbox that must be ticked, unless ``optional_agreements`` names it. The form also asks for each consent of the
+    setting ``CONSENTS``, by a checkbox of its own that may stay empty. If another edition than the displayed one is in
+    force when the form is posted, or the words of a ticked consent have changed, the form has an error and displays the
+    new text, with this checkbox unticked. ``save()`` records the answers in the transaction that saves the user;
     :meth:`accept` says what it raises.
 
     The mixin works with any form whose ``save()`` returns the user, also with that of django-allauth. If ``save()``
@@ -49,8 +51,11 @@ class AcceptanceFormMixin(forms.BaseForm):
     """
 
     #: The slugs of the agreements that the form asks about. Empty: all that users accept on this site (all but those
-    #: accepted elsewhere).
+    #: accepted elsewhere) and that bind every user.
     agreements: tuple[str, ...] = ()
+    #: The slugs of those of these agreements that a user may leave unaccepted. An empty checkbox records nothing, and
+    #: the account and the other acceptances are recorded all the same.
+    optional_agreements: tuple[str, ...] = ()
     #: The request of the form. Set it if the site records the IP address and the browser; without it they are empty.
     #: Set it before the form is checked if officers can act in the name of a user; the form then has an error.
     request: HttpRequest | None = None
@@ -60,7 +65,9 @@ class AcceptanceFormMixin(forms.BaseForm):
         now, timelines = timezone.now(), timeline.fresh_timelines().agreements
         self.editions: dict[str, DisplayedEdition] = {}
         for slug in self.agreements or [
-            slug for slug, one in timelines.items() if one.acceptance_mode != AcceptanceMode.ELSEWHERE
+            slug
+            for slug, one in timelines.items()
+            if one.acceptance_mode != AcceptanceMode.ELSEWHERE and slug not in conf.get().AUDIENCES
         ]:
             edition = timelines[slug].in_force(now) if slug in timelines else None
             if edition:
@@ -80,6 +87,7 @@ class AcceptanceFormMixin(forms.BaseForm):
                 label=_("I accept the terms: %(title)s, edition %(number)s")
                 % {"title": displayed.title, "number": displayed.edition.number},
                 help_text=render_to_string("agreement/partials/acceptance_field_help.html", {"displayed": displayed}),
+                required=slug not in self.optional_agreements,
                 error_messages={"required": gettext_lazy("You must accept the agreement to create an account.")},
                 template_name=FIELD_TEMPLATE,
             )
@@ -107,6 +115,8 @@ class AcceptanceFormMixin(forms.BaseForm):
             language = posted["language"] if posted["language"] in languages.LANGUAGES else displayed.language
             self.editions[slug] = replace(displayed, language=str(language))
             if (posted["edition"], posted["digest"]) == (str(displayed.edition.number), displayed.edition.digest):
+                continue
+            if slug in self.optional_agreements and not posted["accept"]:  # Nothing is recorded of it.
                 continue
             values = {
                 "edition": str(displayed.edition.number),
@@ -140,9 +150,9 @@ class AcceptanceFormMixin(forms.BaseForm):
         return user
 
     def accept(self, user: SiteUser) -> None:
-        """Record that the user, who must be stored, accepted the displayed editions by confirmation and gave the
-        consents that they ticked. The form must be valid. Call this inside a transaction, so that an error leaves
-        nothing behind.
+        """Record that the user, who must be stored, accepted the displayed editions by confirmation, without optional
+        ones that they did not tick, and gave the consents that they ticked. The form must be valid. Call this inside a
+        transaction, so that an error leaves nothing behind.
 
         Raises :class:`~agreement.models.StaleEditionError` if another edition took effect after the form was checked.
         The middleware turns this error into a response with the status 409. Raises
@@ -152,7 +162,9 @@ class AcceptanceFormMixin(forms.BaseForm):
         """
         if self.request and current_impersonation(self.request):
             raise PermissionDenied(NOT_IN_ANOTHERS_NAME)
-        for displayed in self.editions.values():
+        for slug, displayed in self.editions.items():
+            if not self.cleaned_data.get(f"accept_{slug}"):  # It is optional: the form would not be valid otherwise.
+                continue
             Acceptance.objects.record(
                 user=user,
                 edition=displayed.edition,

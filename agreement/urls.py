@@ -78,6 +78,7 @@ urlpatterns = [
     path("record/consent/", withdrawal.consent, name="consent"),
     path("record/evidence.zip", withdrawal.evidence_mine, name="evidence_mine"),
     path("withdraw/", withdrawal.withdraw, name="withdraw"),
+    path("accept/", acceptance.accept_due, name="accept_due"),
     path("api/acceptances/", api.acceptances, name="api_acceptances"),
     path("api/openapi.json", api.openapi, name="openapi"),
     path("schema.json", data.schema, name="schema"),

@@ -1,14 +1,19 @@
-"""The context processor of the portal."""
+"""The context processors of the portal."""
 
 from __future__ import annotations
 
 from django.core.exceptions import DisallowedHost
 from django.http import HttpRequest
 from django.urls import NoReverseMatch
+from django.utils import timezone
 from django.utils.functional import SimpleLazyObject
 
+from agreement.editions.timeline import current_timelines
 from agreement.views import alternates
 from agreement.views.base import Alternate
+
+#: The agreement to which the footer links, if it has an edition in force. A portal may have none.
+PRIVACY_POLICY_SLUG = "privacy-policy"
 
 
 def languages(request: HttpRequest) -> dict[str, object]:
@@ -25,3 +30,16 @@ def languages(request: HttpRequest) -> dict[str, object]:
             return []
 
     return {"alternates": SimpleLazyObject(find)}
+
+
+def privacy_policy(request: HttpRequest) -> dict[str, object]:
+    """The slug of the privacy policy, as ``privacy_policy``, for the link in the footer; ``""`` if it has
+    no edition in force. No query, except those that read the dates of the editions once per second. Pages that must
+    work without the database, such as error pages, do not use it.
+    """
+
+    def find() -> str:
+        timeline = current_timelines().agreements.get(PRIVACY_POLICY_SLUG)
+        return PRIVACY_POLICY_SLUG if timeline and timeline.in_force(timezone.now()) else ""
+
+    return {"privacy_policy": SimpleLazyObject(find)}

@@ -70,6 +70,7 @@ TEMPLATES = [
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
                 "portal_site.context_processors.languages",
+                "portal_site.context_processors.privacy_policy",
             ]
         },
     }

@@ -46,8 +46,12 @@ def noindex(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponse
 
 @require_safe
 def home(request: HttpRequest) -> HttpResponse:
-    """The front page, with the editions in force. The queries are those of :func:`editions_in_force`."""
-    context = {"agreements": editions_in_force(), "mailbox": _mailbox_is_displayed()}
+    """The front page, with the editions in force: first that of ``DEFAULT_AGREEMENT``, then the others. The queries are
+    those of :func:`editions_in_force`.
+    """
+    main = settings.AGREEMENT["DEFAULT_AGREEMENT"]
+    agreements = sorted(editions_in_force(), key=lambda displayed: displayed.edition.agreement.slug != main)
+    context = {"agreements": agreements, "mailbox": _mailbox_is_displayed()}
     return render(request, "portal/home.html", context)
 
 

@@ -51,8 +51,8 @@ def check(request: HttpRequest, view: SiteView | None = None) -> HttpResponse | 
     agreement is accepted by confirmation and no acceptance of the user is sufficient now
     (:func:`agreement.models.succession.sufficient_editions`). If an agreement is accepted by use and no acceptance of
     the user is sufficient, a use of the site is recorded as a deemed acceptance, and other requests pass without one.
-    While somebody acts in the name of the user, no acceptance is recorded. Agreements that are accepted elsewhere, and
-    those without an edition in force, are not considered.
+    While somebody acts in the name of the user, no acceptance is recorded. Agreements that are accepted elsewhere,
+    those without an edition in force, and those that do not bind the user (``AUDIENCES``) are not considered.
 
     A refused ``GET`` by which a browser opens a page is redirected: to the page on which the user can accept or, if
     they withdrew, to the withdrawal page. Every other refused request gets the status 403, also a form that a browser
@@ -87,7 +87,8 @@ def pending(request: HttpRequest) -> tuple[Requirement, ...]:
     """Record the deemed acceptances of this request's user, if it is a use of the site and nobody acts in the name of
     the user. Return the editions because of which they may not continue. These are the editions that they must still
     accept by confirmation, and those of agreements from which they withdrew and that they have not accepted again
-    (``withdrawn``). Agreements that are accepted elsewhere, and those without an edition in force, are not considered.
+    (``withdrawn``). Agreements that are accepted elsewhere, those without an edition in force, and those that do not
+    bind the user (``AUDIENCES``) are not considered.
 
     If nobody is signed in, or the user is staff and the setting ``EXEMPT_STAFF`` is true, the result is empty and no
     acceptance is recorded. The setting ``EXEMPT`` has no effect. Errors of the database are raised. For a user whom the

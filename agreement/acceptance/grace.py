@@ -15,6 +15,7 @@ from agreement.editions.display import DisplayedEdition
 from agreement.editions.timeline import current_timelines
 from agreement.models import Acceptance, Edition
 from agreement.models.fields import SiteUser
+from agreement.models.membership import unbound_agreements
 from agreement.text import dates
 
 
@@ -45,11 +46,11 @@ def sentence(until: datetime, time_zone: str) -> str:
 
 def of_request(request: HttpRequest) -> list[Grace]:
     """Return a :class:`Grace` for each edition in force that the user of this request has not accepted while an earlier
-    acceptance still counts, in the order of the slugs. The list is empty if nobody is signed in, or if the user is
-    staff and the setting ``EXEMPT_STAFF`` is true.
+    acceptance still counts, in the order of the slugs. Agreements that do not bind the user are left out. The list is
+    empty if nobody is signed in, or if the user is staff and the setting ``EXEMPT_STAFF`` is true.
 
-    It makes no query of its own if no edition gives days to agree at this moment or nobody is signed in; otherwise at
-    most 1, and 1 more if the list is not empty.
+    It makes no query of its own if no edition gives days to accept at this moment or nobody is signed in; otherwise at
+    most 1, and 1 more if the list is not empty. If the site has ``AUDIENCES``, it makes 1 more.
     """
     at, timelines = timezone.now(), current_timelines().agreements.values()
     in_grace = {timeline.key: timeline for timeline in timelines if timeline.gives_grace(at)}
@@ -60,10 +61,13 @@ def of_request(request: HttpRequest) -> list[Grace]:
         return []
     rows = Acceptance.objects.with_current(user.pk).filter(edition__agreement__in=in_grace)
     accepted = {row.edition_id for row in rows if row.current}
+    unbound = unbound_agreements(user.pk)
     found = {
         edition.pk: (timeline, until)
         for timeline in in_grace.values()
-        if (edition := timeline.in_force(at)) and (until := timeline.grace_until(accepted, at))
+        if timeline.slug not in unbound
+        and (edition := timeline.in_force(at))
+        and (until := timeline.grace_until(accepted, at))
     }
     editions = (
         Edition.objects.select_related("agreement").without_texts("body", "summary").in_bulk(found) if found else {}

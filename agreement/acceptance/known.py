@@ -15,7 +15,7 @@ from typing import TypeVar
 
 from django.utils import timezone
 
-from agreement import memory
+from agreement import conf, memory
 from agreement.editions.timeline import (
     Timelines,
     current_timelines,
@@ -36,6 +36,9 @@ MAX_KNOWN = 50_000
 MAX_SESSION_KEY = 128
 #: How long an answer is used, in seconds. Then the site or the database is asked again.
 KNOWN_SECONDS = 600
+#: How long it is used that a user has accepted everything, in seconds, if an agreement is for some users only
+#: (``AUDIENCES``). A user who joins its audience is asked after this time at the latest.
+KNOWN_SECONDS_WITH_AUDIENCES = 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +67,14 @@ class Requirements:
     they withdraw."""
     cacheable: bool
     """False if this was read inside a transaction, because the transaction may be rolled back."""
+    for_some_users: bool = False
+    """Whether one of the agreements has an audience of its own (``AUDIENCES``). A user can join it at any time, so it
+    is not used for long that they fulfil these requirements."""
+
+    @property
+    def known_seconds(self) -> int:
+        """How long it is used that a user fulfils these requirements, in seconds."""
+        return KNOWN_SECONDS_WITH_AUDIENCES if self.for_some_users else KNOWN_SECONDS
 
 
 def requirements() -> Requirements:
@@ -105,13 +116,15 @@ def _requirements(timelines: Timelines, at: datetime) -> Requirements:
         agreements=tuple(agreements),
         key=tuple((one.slug, one.by_use, one.counting[0]) for one in agreements),
         cacheable=may_remember(),
+        for_some_users=any(one.slug in conf.get().AUDIENCES for one in agreements),
     )
 
 
 class KnownAcceptances:
     """A cache of two mappings: session key to user key, and user key to the ``key`` of the :class:`Requirements` that
-    the user is known to fulfil. Each has at most ``MAX_KNOWN`` entries. An entry is used for at most ``KNOWN_SECONDS``.
-    For requirements that are not ``cacheable``, nothing is stored and every answer is false.
+    the user is known to fulfil. Each has at most ``MAX_KNOWN`` entries. An entry of the first is used for at most
+    ``KNOWN_SECONDS``, and one of the second for at most ``known_seconds`` of its requirements. For requirements that
+    are not ``cacheable``, nothing is stored and every answer is false.
     """
 
     def __init__(self) -> None:
@@ -145,9 +158,9 @@ class KnownAcceptances:
             return
         with self._lock:
             if not self.user_accepted(user, required):
-                _add(self._accepted, user, required.key)
+                _add(self._accepted, user, required.key, required.known_seconds)
             if session and len(session) <= MAX_SESSION_KEY:
-                _add(self._users, session, user)
+                _add(self._users, session, user, KNOWN_SECONDS)
 
     def remove(self, users: Iterable[UserKey] | None) -> None:
         """Remove users who have withdrawn; ``None`` removes all users. Which session belongs to which user stays
@@ -164,9 +177,9 @@ class KnownAcceptances:
             self._accepted.clear()
 
 
-def _add(entries: dict[Key, tuple[Value, float]], key: Key, value: Value) -> None:
+def _add(entries: dict[Key, tuple[Value, float]], key: Key, value: Value, seconds: int) -> None:
     entries.pop(key, None)
-    entries[key] = value, time.monotonic() + KNOWN_SECONDS
+    entries[key] = value, time.monotonic() + seconds
     if len(entries) > MAX_KNOWN:
         del entries[next(iter(entries))]
 

@@ -69,6 +69,7 @@ def check_settings(app_configs: Sequence[AppConfig] | None, **kwargs: object) ->
     yield from _check_values(now)
     yield from _check_pseudonym_keys(now.PSEUDONYM_KEYS)
     yield from _check_consents(now.CONSENTS)
+    yield from _check_audiences(now.AUDIENCES)
     yield from _check_base_url(now.BASE_URL)
     yield from _check_site_name(now.SITE_NAME)
     yield from _check_private_root(now.PRIVATE_ROOT)
@@ -174,6 +175,15 @@ def _check_consents(consents: object) -> Iterator[CheckMessage]:
             yield _wrong("CONSENTS", name, "must be a name of at most 64 letters, digits, - and _")
 
 
+def _check_audiences(audiences: object) -> Iterator[CheckMessage]:
+    """Check that the audiences of agreements are a dict of dotted paths by slug."""
+    if not isinstance(audiences, dict) or not all(
+        isinstance(slug, str) and slug_re.match(slug) and isinstance(path, str) and path
+        for slug, path in audiences.items()
+    ):
+        yield _wrong("AUDIENCES", audiences, 'must be like {"partner-terms": "portal.users.partners"}')
+
+
 def _has_texts(value: object) -> bool:
     """Return whether the value is a dict with a text for ``kk`` and one for ``ru``, and nothing else. A text with
     nothing but white space does not count.
@@ -262,6 +272,8 @@ def _check_dotted_paths(now: conf.Conf) -> Iterator[CheckMessage]:
     paths = [(key, getattr(now, key)) for key in DOTTED_PATHS if getattr(now, key)]
     for key in LISTS_OF_PATHS:
         paths += [(key, path) for path in getattr(now, key)] if _has_type(getattr(now, key), tuple) else []
+    audiences = now.AUDIENCES.values() if isinstance(now.AUDIENCES, dict) else ()
+    paths += [("AUDIENCES", path) for path in audiences if isinstance(path, str) and path]
     for key, path in paths:
         try:
             import_string(path)

@@ -29,7 +29,7 @@ from agreement.models.agreements import Agreement
 from agreement.models.deliveries import Delivery
 from agreement.models.editions import Edition
 from agreement.models.fields import LANGUAGE_CHOICES, InstantField, UserKey
-from agreement.models.membership import Membership, overtaken
+from agreement.models.membership import Membership, overtaken, unbound
 from agreement.models.notices import DESCRIBING, Notice
 from agreement.models.personal import Personal, PersonalQuerySet
 from agreement.models.succession import EDITION_DATES_FIELDS, EditionDates, State
@@ -411,9 +411,10 @@ class AcceptanceQuerySet(PersonalQuerySet["Acceptance"]):
     ) -> dict[int, bool]:
         """Record the deemed acceptances of a user who uses the site.
 
-        Returns a dictionary: the primary key of each required agreement that this user has not accepted, before or in
-        this call → whether the user withdrew from it and has accepted no edition of it since. The user has accepted an
-        agreement if they accepted an edition in ``counting`` of its requirement and did not withdraw since.
+        Returns a dictionary: the primary key of each required agreement that binds this user and that they have not
+        accepted, before or in this call → whether the user withdrew from it and has accepted no edition of it since.
+        The user has accepted an agreement if they accepted an edition in ``counting`` of its requirement and did not
+        withdraw since.
 
         ``is_use``: is this request a use of the site? If so, an acceptance of the edition in force is recorded for each
         agreement that is accepted by use and that the user has not accepted, unless the value above is true: a deemed
@@ -453,19 +454,21 @@ class AcceptanceQuerySet(PersonalQuerySet["Acceptance"]):
     def _not_accepted(
         self, user_key: UserKey, required: dict[int, RequiredAcceptance]
     ) -> models.QuerySet[Agreement, tuple[int, int, bool]]:
-        """For each required agreement of which the user has accepted no edition that counts: its primary key, the round
-        that the user is in, and whether the user withdrew and has accepted no edition since. The rows are in the order
-        of the keys. Acceptances that a withdrawal overtook do not count. Withdrawals that are refused or not in effect
-        yet are not considered. The queryset is not evaluated.
+        """For each required agreement that binds the user and of which they have accepted no edition that counts: its
+        primary key, the round that the user is in, and whether the user withdrew and has accepted no edition since. The
+        rows are in the order of the keys. Acceptances that a withdrawal overtook do not count. Withdrawals that are
+        refused or not in effect yet are not considered. The queryset is not evaluated.
         """
         overtaking = _withdrawals(user_key).filter(agreement=models.OuterRef("edition__agreement"))
         accepted = self.filter(~overtaken(overtaking), user=user_key, edition__agreement=models.OuterRef("pk"))
         counting = accepted.filter(edition__in=[key for one in required.values() for key in one.counting])
+        agreements = Agreement.objects.filter(pk__in=required)
+        if outside := unbound(user_key):
+            agreements = agreements.exclude(outside)
         withdrawals = _withdrawals(user_key).filter(agreement=models.OuterRef("pk"))
         withdrawn = models.Case(models.When(round_=1, then=False), default=~models.Exists(accepted))
         return (
-            Agreement.objects.filter(pk__in=required)
-            .annotate(round_=1 + _count(withdrawals))
+            agreements.annotate(round_=1 + _count(withdrawals))
             .annotate(withdrawn=withdrawn)
             .exclude(models.Exists(counting))
             .order_by("pk")

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from agreement.models.editions import EditionQuerySet
 
 #: Words that can't be a slug, because they begin the addresses of pages of the app (``agreement.urls``).
-RESERVED_SLUGS = frozenset({"api", "notices", "record", "verify", "withdraw"})
+RESERVED_SLUGS = frozenset({"accept", "api", "notices", "record", "verify", "withdraw"})
 
 
 class AcceptanceMode(models.TextChoices):

@@ -1,5 +1,8 @@
 """Whether a user is bound by an agreement, since when, until when and by which edition.
 
+The setting ``AUDIENCES`` names the users whom an agreement can bind; :func:`audience`, :func:`unbound` and
+:func:`unbound_agreements` apply it. A user who leaves the audience of an agreement stays bound by what they accepted.
+
 A withdrawal that *overtakes* an acceptance ends it. :func:`overtakes` is this rule for two rows in Python, and
 :func:`overtaken` is the same rule in SQL. :class:`Membership` applies it to the rows of one user in one agreement. The
 column ``round`` of an acceptance allows a user to accept an edition again after a withdrawal, and it tells which
@@ -13,12 +16,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar, cast
 
-from django.db.models import Exists, OuterRef, Q
+from django.apps import apps
+from django.db.models import Exists, Model, OuterRef, Q, QuerySet
 
+from agreement import conf
 from agreement.models import succession
 from agreement.models.succession import EditionDates
 
 if TYPE_CHECKING:
+    from agreement.models.fields import UserKey
     from agreement.models.withdrawals import Withdrawal, WithdrawalQuerySet
 
 
@@ -42,6 +48,37 @@ Row = TypeVar("Row")
 
 def _moments(row: object) -> AcceptanceMoments:
     return cast("AcceptanceMoments", row)
+
+
+def audience(slug: str) -> QuerySet[Model]:
+    """The users who are notified of the agreement with that slug, and counted: those of the site's ``AUDIENCE`` whom
+    the agreement binds. The queryset is not evaluated.
+    """
+    users, bound = conf.audience(), conf.bound_users(slug)
+    # A look-up by key for each user, because ``IN`` could read the audience again for each part of a fan-out.
+    return users if bound is None else users.filter(Exists(bound.order_by().filter(pk=OuterRef("pk"))))
+
+
+def unbound(user_key: UserKey, *, slug: str = "slug") -> Q:
+    """The condition, for a queryset, that the agreement does not bind that user: its audience does not contain them.
+    ``slug`` is the path from the model of the queryset to the slug of the agreement. The condition is empty if the site
+    has no ``AUDIENCES``.
+    """
+    condition = Q()
+    for name in conf.get().AUDIENCES:
+        if (bound := conf.bound_users(name)) is not None:
+            condition |= Q(~Exists(bound.order_by().filter(pk=user_key)), **{slug: name})
+    return condition
+
+
+def unbound_agreements(user_key: UserKey) -> frozenset[str]:
+    """The slugs of the agreements that do not bind that user, because their audience does not contain them. No query if
+    the site has no ``AUDIENCES``, else 1.
+    """
+    if not (condition := unbound(user_key)):
+        return frozenset()
+    agreements = apps.get_model("agreement", "Agreement")._default_manager
+    return frozenset(agreements.filter(condition).order_by().values_list("slug", flat=True))
 
 
 def overtakes(withdrawal: Withdrawal, acceptance: AcceptanceMoments) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Self
 
+from django.apps import apps
 from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser
 from django.db import models, router, transaction
@@ -16,6 +17,7 @@ from django.utils.module_loading import import_string
 from django.utils.translation import gettext_lazy as _
 
 from agreement import conf
+from agreement.models import membership
 from agreement.models.audit import AuditAction, AuditEntry, By
 from agreement.models.fields import LANGUAGE_CHOICES, InstantField
 from agreement.seal.manifest import notice_digest
@@ -175,9 +177,10 @@ class NoticeQuerySet(models.QuerySet["Notice"]):
         Of the publication, the reminder and the cancellation of a cancelled edition, at most one notice is included:
         that of the cancellation or that of the publication. If the site does not display scheduled editions
         (``SHOW_SCHEDULED``), notices about editions that are cancelled or have not taken effect are left out, except
-        those of breaches. If the user model records when the account was created (``date_joined``), notices of editions
-        that took effect or were cancelled by that moment, and of breaches that were announced by that moment, are left
-        out too.
+        those of breaches. Notices about agreements that do not bind the user (``AUDIENCES``) are left out too, except
+        those of breaches and those that were written for this user while the agreement bound them. If the user model
+        records when the account was created (``date_joined``), notices of editions that took effect or were cancelled
+        by that moment, and of breaches that were announced by that moment, are left out as well.
         """
         at, never_sent = at or timezone.now(), Q(paused_at__lt=F("due_at"))
         cancellation = Notice.objects.filter(edition=OuterRef("edition"), kind=NoticeKind.CANCELLED, due_at__lte=at)
@@ -192,6 +195,10 @@ class NoticeQuerySet(models.QuerySet["Notice"]):
             found = found.filter(about_breach | Q(edition__effective_from__lte=at, edition__cancelled_at=None))
         concerned = Notice.objects.filter(Q(breach__everyone=True) | Q(breach__affected__user=user.pk))
         found = found.filter(~about_breach | Q(pk__in=concerned.values("pk")))
+        if outside := membership.unbound(user.pk, slug="edition__agreement__slug"):
+            deliveries = apps.get_model("agreement", "Delivery")._default_manager
+            own = Exists(deliveries.filter(notice=OuterRef("pk"), user=user.pk))
+            found = found.exclude(~about_breach & outside & ~Q(own))
         if created := getattr(user, "date_joined", None):
             about_edition = Q(edition__effective_from__gt=created) & ~Q(edition__cancelled_at__lte=created)
             found = found.filter(~about_breach & about_edition | about_breach & Q(created_at__gt=created))

@@ -32,6 +32,7 @@ from agreement.models import (
     NoticeKind,
     NoticeRead,
     Progress,
+    membership,
 )
 from agreement.models.deliveries import NEVER_ACTIVE_RANK
 from agreement.models.notices import DESCRIBING, PERHAPS_SENT
@@ -64,6 +65,17 @@ def active_users() -> QuerySet[Model]:
     return everybody.filter(is_active=True)
 
 
+def notice_audience(notice: Notice) -> QuerySet[Model]:
+    """Return the users to whom this notice may be sent: those of the site's ``AUDIENCE`` whom its agreement binds
+    (:func:`agreement.models.membership.audience`). A breach may concern users whom the agreement does not bind, and a
+    cancellation those who were notified before they left its audience: such a notice is for the ``AUDIENCE``. The
+    queryset is not evaluated. No query if the edition of the notice is loaded with its agreement.
+    """
+    if notice.kind in (NoticeKind.BREACH, NoticeKind.CANCELLED) or not conf.get().AUDIENCES:
+        return conf.audience()
+    return membership.audience(notice.edition.agreement.slug)
+
+
 def count_by_language(users: QuerySet[Model]) -> dict[str, int]:
     """Return the number of these users by the language of their notice: ``kk``, ``ru``, or ``mul`` (both languages) if
     the language of a user is unknown or another one. The result contains all three, also with 0. At most 1 query, which
@@ -81,7 +93,7 @@ def count_recipients(notice: Notice, channel: str, *, up_to: int) -> int:
     of a cancellation need not be saved, and its edition need be cancelled only in memory. At most 3 queries if the
     edition is loaded; one of them may read the whole audience.
     """
-    return _recipients(conf.audience().order_by(), notice, channel)[:up_to].count()
+    return _recipients(notice_audience(notice).order_by(), notice, channel)[:up_to].count()
 
 
 class IdleHours(Func):
@@ -157,7 +169,7 @@ def _write_next(notice: Notice, channels: tuple[str, ...]) -> tuple[int, bool]:
             Notice.objects.filter(pk=notice.pk).update(fan_out_cursor="", fanned_out_at=timezone.now())
             return 0, True
         key = get_user_model()._meta.pk
-        users = conf.audience().using(alias).order_by("pk")
+        users = notice_audience(notice).using(alias).order_by("pk")
         if notice.fan_out_cursor:
             users = users.filter(pk__gt=key.to_python(notice.fan_out_cursor))
         last = users.values_list("pk", flat=True)[USERS_PER_STATEMENT - 1 : USERS_PER_STATEMENT].first()

@@ -35,6 +35,7 @@ from agreement.models.backoff import MAX_ATTEMPTS, retry_pause
 from agreement.models.deliveries import LEASE
 from agreement.models.fields import UserKey
 from agreement.models.notices import ACCOUNT_GONE, ENDED, INACTIVE, NOT_IN_AUDIENCE
+from agreement.notices.audience import notice_audience
 from agreement.notices.channels import Channel, Deferred, Refused, Unavailable
 from agreement.notices.lease import LeaseRenewer
 from agreement.notices.worker import Worker
@@ -430,7 +431,7 @@ class Batch:
         """
         language = conf.user_language()
         rows = (
-            conf.audience()
+            notice_audience(self.deliveries[0].notice)
             .filter(pk__in={delivery.user_id for delivery in self.deliveries} - {None})
             .annotate(
                 agreement_address=self.channel.address(),

@@ -8,11 +8,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.db.models import Model, QuerySet, Sum, Value
+from django.db.models import Model, Q, QuerySet, Sum, Value
 from django.utils import timezone
 
 from agreement import conf
-from agreement.models import ChannelState, Notice, NoticeKind, Progress, channel_state, rate_limits
+from agreement.models import ChannelState, Notice, NoticeKind, Progress, channel_state, membership, rate_limits
 from agreement.models.notices import DESCRIBING, INVALID_ADDRESS, NO_ADDRESS, notice_due_at
 from agreement.models.rate_limits import RateLimit
 from agreement.notices.audience import count_by_language
@@ -103,21 +103,26 @@ class Recipients:
         return self.total + self.unreachable
 
 
-def recipients(channel: Channel, *, users: QuerySet[Model] | None = None) -> Recipients:
-    """Return how many users the channel would notify now: of these users, or of the audience.
+def recipients(channel: Channel, *, users: QuerySet[Model] | None = None, agreement: str = "") -> Recipients:
+    """Return how many users the channel would notify now: of these users, or of the audience of the agreement with the
+    slug ``agreement``, or of the site's ``AUDIENCE``.
 
     If they are at most ``COUNTED_UP_TO``, they are read, and the channel checks each address. If there are more, the
     numbers are those of the last notice of a new edition, of any agreement, that was sent completely in this channel,
     so that the cost does not depend on the number of users. At most 2 queries in both cases. Notices of editions that
-    were cancelled are not used. If there is no such notice yet, or if more than ``COUNTED_UP_TO`` ``users`` are given,
-    all users are counted, by at most 4 queries. An address then counts if ``channel.reachable()`` finds it, although
+    were cancelled are not used. An agreement that is named in ``AUDIENCES`` uses its own notices only, and the others
+    do not use them. If there is no such notice yet, or if more than ``COUNTED_UP_TO`` ``users`` are given, all users
+    are counted, by at most 4 queries. An address then counts if ``channel.reachable()`` finds it, although
     the channel may not accept its form.
     """
-    audience = (conf.audience() if users is None else users).order_by()
+    audience = (membership.audience(agreement) if users is None else users).order_by()
     count = audience[: COUNTED_UP_TO + 1].count()
     if count > COUNTED_UP_TO:
         complete = {"notice__fanned_out_at__isnull": False, "notice__edition__cancelled_at": None, "waiting": 0}
         last = Progress.objects.filter(channel=channel.name, notice__kind=NoticeKind.PUBLISHED, sent__gt=0, **complete)
+        special = conf.get().AUDIENCES
+        own = Q(notice__edition__agreement__slug__in=[agreement] if agreement in special else special)
+        last = last.filter(own if agreement in special else ~own) if special else last
         if users is None and (row := last.order_by("-notice_id").first()):
             skipped: dict[str, int] = row.reasons.get("skipped", {})
             unreachable = skipped.get(NO_ADDRESS, 0) + skipped.get(INVALID_ADDRESS, 0)

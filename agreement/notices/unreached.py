@@ -13,7 +13,6 @@ from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
-from agreement import conf
 from agreement.models import Bounce, Delivery, DeliveryOutcome, Notice, Progress, pseudonyms
 from agreement.models.audit import By
 from agreement.models.backoff import MAX_ATTEMPTS
@@ -26,6 +25,7 @@ from agreement.models.notices import (
     OVERTAKEN,
     enqueue_on_commit,
 )
+from agreement.notices.audience import notice_audience
 from agreement.notices.channels import Channel, site_channels
 
 #: How many deliveries are read at once.
@@ -141,7 +141,7 @@ def unreached(notice: Notice, cause: Cause, *, after: int = 0, size: int = ROWS_
     returned = {mail.delivery_id: mail for mail in mails}
     now: dict[int, AddressNow] = {}
     for channel in site_channels():
-        now |= _addresses_now([row for row in rows if row.channel == channel.name], channel)
+        now |= _addresses_now(notice, [row for row in rows if row.channel == channel.name], channel)
     found = []
     for row in rows:
         address, mail = now.get(row.pk, AddressNow.NONE), returned.get(row.pk)
@@ -184,7 +184,7 @@ def resend_reachable(notice: Notice, *, by: By = None, at: datetime | None = Non
     names = set(progress.values_list("channel", flat=True))
     for channel in [channel for channel in site_channels() if channel.name in names]:
         rows = Delivery.objects.using(alias).filter(notice=notice, channel=channel.name, lease="")
-        with_address = channel.reachable(conf.audience().using(alias)).order_by().values("pk")
+        with_address = channel.reachable(notice_audience(notice).using(alias)).order_by().values("pk")
         without = rows.filter(reason=NO_ADDRESS, user__in=with_address)
         total += without.reopen(notice=notice, channel=channel.name, outcome=DeliveryOutcome.SKIPPED, by=by, at=at)
         for cause, outcome in READDRESSED.items():
@@ -202,19 +202,19 @@ def _with_another_address(notice: Notice, cause: Cause, channel: Channel, alias:
     rows, after = deliveries_by_cause(notice, cause).using(alias).filter(channel=channel.name), 0
     while chunk := list(rows.filter(pk__gt=after)[:ROWS_PER_CHUNK]):
         after = chunk[-1].pk
-        now = _addresses_now(chunk, channel)
+        now = _addresses_now(notice, chunk, channel)
         if keys := [key for key, address in now.items() if address == AddressNow.ANOTHER]:
             yield keys
 
 
-def _addresses_now(rows: list[Delivery], channel: Channel) -> dict[int, AddressNow]:
-    """Return what is known now of the addresses of the users of these deliveries, which are of that channel, by the
-    primary key of the delivery. At most 1 query.
+def _addresses_now(notice: Notice, rows: list[Delivery], channel: Channel) -> dict[int, AddressNow]:
+    """Return what is known now of the addresses of the users of these deliveries, which are of that notice and channel,
+    by the primary key of the delivery. At most 1 query.
     """
     users = {row.user_id for row in rows} - {None}
     if not users:
         return dict.fromkeys((row.pk for row in rows), AddressNow.NONE)
-    found = conf.audience().filter(pk__in=users).annotate(agreement_address=channel.address())
+    found = notice_audience(notice).filter(pk__in=users).annotate(agreement_address=channel.address())
     addresses: dict[UserKey, object] = dict(found.values_list("pk", "agreement_address"))
     return {row.pk: _address_now(row, addresses.get(row.user_id), channel) for row in rows}
 

@@ -5,7 +5,7 @@ allows it, announced ones.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -14,6 +14,7 @@ from django.db import transaction
 from django.http import Http404, HttpResponse, HttpResponseRedirect, QueryDict
 from django.utils import timezone
 from django.utils.http import urlencode
+from django.utils.translation import gettext as _
 
 from agreement import conf
 from agreement.acceptance import consents, grace, requests
@@ -31,6 +32,7 @@ from agreement.models import (
     WithdrawnError,
 )
 from agreement.models.agreements import AcceptanceMode
+from agreement.models.membership import unbound_agreements
 from agreement.models.succession import EditionDates
 from agreement.text import dates, languages
 from agreement.views.account import (
@@ -80,6 +82,9 @@ class AcceptanceQuestion:
     """Sentences which state until when an earlier acceptance still counts, although the user has not accepted the
     edition in force; ``""`` if that is not so.
     """
+    chosen: str = ""
+    """The answer to this edition, ``accept`` or ``decline``, in a form that was not recorded because of another edition
+    and had an answer to each; ``""`` otherwise."""
 
     @property
     def rows(self) -> list[ComparisonRow]:
@@ -101,12 +106,16 @@ def _prefix_ids(html: str, prefix: str) -> str:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DeclinedEdition:
-    """An edition that the user declined, or that they have accepted and therefore can't decline."""
+class AnsweredEdition:
+    """An edition that the user declined or, if they answered about each, accepted. Or one that they tried to decline
+    and can't, because they had accepted it.
+    """
 
     displayed: DisplayedEdition
     at: str = ""
     """When the user first declined it, in words; ``""`` if they have accepted it."""
+    accepted_at: str = ""
+    """When the user accepted it, in words, if this was their answer; ``""`` otherwise."""
     grace: str = ""
     """Sentences which state until when an earlier acceptance still counts, although the user has not accepted the
     edition in force; ``""`` if that is not so, or if they have accepted this edition.
@@ -130,6 +139,8 @@ class PostedAnswer:
     number: int
     digest: str
     language: str
+    accepts: bool = True
+    """Whether the user accepts the edition. It is read only from a form with an answer to each edition."""
 
 
 @account_page("GET", "HEAD", "POST")
@@ -150,6 +161,10 @@ def accept(visit: Visit, slug: str) -> HttpResponse:
     example because another edition has taken effect, nothing is recorded, and the response is the page with the new
     question and the status 409.
 
+    With the setting ``SEPARATE_ANSWERS``, a form about several editions may have an answer to each (the decision
+    ``each``). The acceptances, the declines and the ticked consents are recorded together, all or nothing. If the user
+    declined one or more, the response is the page that states the effect.
+
     Raises ``Http404`` if the agreement of the page or of a posted edition does not exist or has no public edition, and
     if a question is to be displayed but no edition can be accepted. Raises ``BadRequest`` if the posted decision, the
     number of an edition or a language is missing or invalid.
@@ -157,13 +172,16 @@ def accept(visit: Visit, slug: str) -> HttpResponse:
     timeline, posted = visit.timeline(slug), visit.request.POST
     if visit.request.method != "POST":
         return _question_page(visit, timeline)
-    answers = list(_posted_answers(posted, slug))
+    answers, decision = list(_posted_answers(posted, slug)), posted.get("decision")
     try:
         with transaction.atomic():
-            if posted.get("decision") == "decline":
-                return _declined_page(visit, slug, [_declined_edition(visit, answer) for answer in answers])
-            for answer in answers:
-                record_answer(visit, answer)
+            if decision == "decline":
+                found = {answer.slug: _declined_edition(visit, answer) for answer in in_order(visit, answers)}
+                return _declined_page(visit, slug, [found[answer.slug] for answer in answers])
+            found = {
+                answer.slug: (_accepted_edition if answer.accepts else _declined_edition)(visit, answer)
+                for answer in in_order(visit, answers)
+            }
             consents.give(visit.request.user, _posted_consents(posted))
     except WithdrawnError:
         return _redirect_to_withdrawal(visit)
@@ -171,17 +189,32 @@ def accept(visit: Visit, slug: str) -> HttpResponse:
         # Another edition may have taken effect since this request began, so the dates are read again.
         again = Visit(visit.request, timezone.now(), fresh_timelines(), {})
         return _question_page(again, again.timeline(slug), stale=answers)
+    if not all(answer.accepts for answer in answers):
+        return _declined_page(visit, slug, [found[answer.slug] for answer in answers])
     return HttpResponseRedirect(next_path(visit.request) or visit.path("record"))
+
+
+@account_page("GET", "HEAD")
+def accept_due(visit: Visit) -> HttpResponse:
+    """Redirect to the page that asks about everything that the user must still accept by confirmation and may accept;
+    if there is nothing, to ``next`` or, without it, to the record.
+    """
+    following = next_path(visit.request)
+    for timeline, _edition, _withdrawal in _due(visit, user_acceptances(visit)):
+        path = visit.path("accept", timeline.slug)
+        return HttpResponseRedirect(f"{path}?{urlencode({'next': following})}" if following else path)
+    return HttpResponseRedirect(following or visit.path("record"))
 
 
 def _posted_answers(posted: QueryDict, slug: str) -> Iterable[PostedAnswer]:
     """Yield one answer for each edition about which the form has fields. If the user has accepted the agreement of the
     page, ``slug``, the form has none about it; otherwise its answer is the first. The others follow in the order of
-    their slugs. Raises ``BadRequest`` if there is no answer, if the decision is neither ``accept`` nor ``decline``, if
-    a number does not consist of 1 to 10 digits, or if a language is neither ``kk`` nor ``ru``. The digests are not
-    checked.
+    their slugs. Raises ``BadRequest`` if there is no answer, if the decision is neither ``accept`` nor ``decline`` nor,
+    with ``SEPARATE_ANSWERS``, ``each``, if there is not exactly one decision about an edition then, if a number does
+    not consist of 1 to 10 digits, or if a language is neither ``kk`` nor ``ru``. The digests are not checked.
     """
-    if posted.get("decision") not in {"accept", "decline"}:
+    each = posted.get("decision") == "each" and conf.get().SEPARATE_ANSWERS
+    if not each and posted.get("decision") not in {"accept", "decline"}:
         raise BadRequest("decision must be accept or decline.")
     others = sorted(name.partition(":")[2] for name in posted if name.startswith("edition:"))
     of_page = [(slug, "")] if "edition" in posted or not others else []
@@ -189,7 +222,10 @@ def _posted_answers(posted: QueryDict, slug: str) -> Iterable[PostedAnswer]:
         number, digest, language = (posted.get(f"{field}{suffix}", "") for field in ("edition", "digest", "language"))
         if not (number.isascii() and number.isdecimal() and len(number) <= 10) or language not in languages.LANGUAGES:
             raise BadRequest("edition must be a number, and language kk or ru.")
-        yield PostedAnswer(name, int(number), digest, language)
+        decisions = posted.getlist(f"decision:{name}") if each else ["accept"]
+        if decisions not in (["accept"], ["decline"]):
+            raise BadRequest(f"decision:{name:.100} must be accept or decline, once.")
+        yield PostedAnswer(name, int(number), digest, language, decisions == ["accept"])
 
 
 def _posted_consents(posted: QueryDict) -> list[tuple[str, str]]:
@@ -197,6 +233,14 @@ def _posted_consents(posted: QueryDict) -> list[tuple[str, str]]:
     checkbox. Neither is checked.
     """
     return [(name.partition(":")[2], posted.get(name, "")) for name in posted if name.startswith("consent:")]
+
+
+def in_order(visit: Visit, answers: Iterable[PostedAnswer]) -> list[PostedAnswer]:
+    """Return the answers in the order in which they must be recorded in one transaction: that of the primary keys of
+    their agreements, as for deemed acceptances. If two requests of one user recorded the same rows in different orders,
+    each would wait for the other. Raises ``Http404`` if an agreement does not exist or has no public edition.
+    """
+    return sorted(answers, key=lambda answer: visit.timeline(answer.slug).key)
 
 
 def record_answer(visit: Visit, answer: PostedAnswer) -> Acceptance:
@@ -238,7 +282,17 @@ def decline_answer(visit: Visit, answer: PostedAnswer) -> Decline | None:
     return decline
 
 
-def _declined_edition(visit: Visit, answer: PostedAnswer) -> DeclinedEdition:
+def _accepted_edition(visit: Visit, answer: PostedAnswer) -> AnsweredEdition:
+    """Record that the user accepts the edition in this answer (:func:`record_answer`). Return the edition, with the
+    moment of their acceptance.
+    """
+    row, timeline = record_answer(visit, answer), visit.timeline(answer.slug)
+    displayed = replace(_display(visit, timeline, row.edition), language=answer.language)
+    at = dates.instant(row.at, active_language(), timeline.time_zone, seconds=False)
+    return AnsweredEdition(displayed=displayed, accepted_at=at)
+
+
+def _declined_edition(visit: Visit, answer: PostedAnswer) -> AnsweredEdition:
     """Record that the user declines the edition in this answer (:func:`decline_answer`). Return the edition, with the
     moment of their decline if they have not accepted it.
     """
@@ -246,11 +300,12 @@ def _declined_edition(visit: Visit, answer: PostedAnswer) -> DeclinedEdition:
     edition = decline.edition if decline else _edition(visit, answer)
     displayed = replace(DisplayedEdition.from_timeline(edition, timeline, visit.at), language=answer.language)
     if decline is None:
-        return DeclinedEdition(displayed=displayed)
+        return AnsweredEdition(displayed=displayed)
     in_force, mode = timeline.in_force(visit.at), timeline.acceptance_mode
     binds = in_force is not None and in_force.pk == edition.pk
+    binds = binds and timeline.slug not in unbound_agreements(visit.request.user.pk)
     time_left = _grace(timeline, user_acceptances(visit)[timeline.key], visit.at)
-    return DeclinedEdition(
+    return AnsweredEdition(
         displayed=displayed,
         at=dates.instant(decline.at, active_language(), timeline.time_zone, seconds=False),
         grace=time_left,
@@ -259,16 +314,20 @@ def _declined_edition(visit: Visit, answer: PostedAnswer) -> DeclinedEdition:
     )
 
 
-def _declined_page(visit: Visit, slug: str, editions: list[DeclinedEdition]) -> HttpResponse:
-    """Return the page that states which editions the user declined and when, and what that means for them.
-    ``editions`` may also contain editions that they have accepted. ``slug`` is that of the agreement of the page.
+def _declined_page(visit: Visit, slug: str, editions: list[AnsweredEdition]) -> HttpResponse:
+    """Return the page that states which editions the user declined and when, and what that means for them. If they
+    accepted others by the same form, it states these too. ``editions`` may also contain editions that they accepted
+    before. ``slug`` is that of the agreement of the page.
     """
     declined = [one for one in editions if one.at]
+    some_accepted = any(one.accepted_at for one in editions)
     context = {
-        "slug": slug,
+        # The page of an agreement that was just accepted would ask about it no more.
+        "slug": declined[0].displayed.edition.agreement.slug if declined and some_accepted else slug,
         "next": next_path(visit.request),
         "editions": editions,
         "declined": declined,
+        "heading": _("Your answers are recorded") if some_accepted else _("You have not accepted the terms"),
         "must_accept": any(one.must_accept for one in declined),
         "by_use": any(one.by_use for one in declined),
     }
@@ -298,7 +357,8 @@ def _grace(timeline: Timeline, rows: Iterable[Acceptance], at: datetime) -> str:
 def _question_page(visit: Visit, timeline: Timeline, *, stale: Sequence[PostedAnswer] = ()) -> HttpResponse:
     """Return the page with the questions: first the one about this agreement, also if the user has accepted it; then
     those about the other agreements that are accepted by confirmation and that the user has not accepted. Another
-    agreement is left out if the user withdrew from it and may not accept it again without an officer.
+    agreement is left out if it does not bind the user, or if the user withdrew from it and may not accept it again
+    without an officer.
 
     ``timeline`` is that of this agreement. ``stale`` are the answers of a form that was not recorded. If there are any,
     the status is 409, and the page states that the text was changed in the meantime, and what changed since the edition
@@ -315,22 +375,17 @@ def _question_page(visit: Visit, timeline: Timeline, *, stale: Sequence[PostedAn
     read = {answer.slug: answer for answer in stale}
     of_page = _question(visit, timeline, wanted, accepted[timeline.key], withdrawal, read.get(timeline.slug))
     questions = [of_page]
-    for other in visit.timelines.agreements.values():
-        if other.key != timeline.key and other.acceptance_mode == AcceptanceMode.BY_CONFIRMATION:
-            rows = accepted[other.key]
-            edition = edition_to_accept(visit, other, rows)
-            if edition is None or is_accepted(other, edition, rows):
-                continue
-            withdrawal = withdrawal_in_effect(visit, other)
-            if withdrawal is None or withdrawal.may_accept_again:
-                question = _question(visit, other, edition, rows, withdrawal, read.get(other.slug))
-                questions.append(replace(question, prefix=f"{other.slug}-"))
+    for other, edition, withdrawal in _due(visit, accepted, without=timeline.slug):
+        question = _question(visit, other, edition, accepted[other.key], withdrawal, read.get(other.slug))
+        questions.append(replace(question, prefix=f"{other.slug}-"))
     language, way_back = questions[0].displayed.language, next_path(visit.request)
+    open_questions = [question for question in questions if not question.is_accepted]
     counterpart = next(code for code in languages.LANGUAGES if code != language)
     context = {
         "slug": timeline.slug,
         "questions": questions,
-        "open_questions": [question for question in questions if not question.is_accepted],
+        "open_questions": open_questions,
+        "separate": conf.get().SEPARATE_ANSWERS and len(open_questions) > 1,
         "other": {
             "language": counterpart,
             "path": "?" + urlencode({"language": counterpart} | ({"next": way_back} if way_back else {})),
@@ -343,6 +398,26 @@ def _question_page(visit: Visit, timeline: Timeline, *, stale: Sequence[PostedAn
     response = visit.render("agreement/account/acceptance.html", context)
     response.status_code = 409 if stale else 200
     return response
+
+
+def _due(
+    visit: Visit, accepted: Mapping[int, Sequence[Acceptance]], *, without: str = ""
+) -> Iterator[tuple[Timeline, EditionDates, Withdrawal | None]]:
+    """Yield the agreements that the page must ask this user about, in the order of their slugs, each with the edition
+    and the withdrawal in effect: those that are accepted by confirmation and bind the user, and that they have not
+    accepted and may accept. ``accepted`` are their acceptances by the primary key of the agreement. The agreement with
+    the slug ``without`` is left out.
+    """
+    skipped = {without, *unbound_agreements(visit.request.user.pk)}
+    for slug, timeline in sorted(visit.timelines.agreements.items()):
+        if slug in skipped or timeline.acceptance_mode != AcceptanceMode.BY_CONFIRMATION:
+            continue
+        edition = edition_to_accept(visit, timeline, accepted[timeline.key])
+        if edition is None or is_accepted(timeline, edition, accepted[timeline.key]):
+            continue
+        withdrawal = withdrawal_in_effect(visit, timeline)
+        if withdrawal is None or withdrawal.may_accept_again:
+            yield timeline, edition, withdrawal
 
 
 def edition_to_accept(visit: Visit, timeline: Timeline, rows: Sequence[Acceptance]) -> EditionDates | None:
@@ -407,6 +482,8 @@ def _question(
     )
     was_read = _edition_read(visit, timeline, read)
     if was_read and was_read.pk == edition.pk:
+        if read and visit.request.POST.get("decision") == "each":
+            question = replace(question, chosen="accept" if read.accepts else "decline")
         was_read = None
     since = was_read.pk if was_read else last.edition_id if last else edition.pk
     if since == edition.pk:

@@ -24,12 +24,14 @@ from agreement.acceptance.impersonation import current_impersonation
 from agreement.editions.timeline import Timeline, fresh_timelines
 from agreement.models import Acceptance, Edition, StaleEditionError, WithdrawnError
 from agreement.models.agreements import AcceptanceMode
+from agreement.models.membership import unbound_agreements
 from agreement.models.succession import EditionDates
 from agreement.text import languages
 from agreement.views.acceptance import (
     PostedAnswer,
     decline_answer,
     edition_to_accept,
+    in_order,
     is_accepted,
     record_answer,
     withdrawal_in_effect,
@@ -143,7 +145,10 @@ def _recorded(visit: Visit) -> HttpResponse:
         return problem(status=400, kind=INVALID, title=_("The request is invalid."), detail=str(error))
     try:
         with transaction.atomic():
-            rows = [(record_answer if accepts else decline_answer)(visit, answer) for answer in answers]
+            rows = {
+                answer.slug: (record_answer if accepts else decline_answer)(visit, answer)
+                for answer in in_order(visit, answers)
+            }
     except Http404:
         return problem(
             status=404,
@@ -176,7 +181,7 @@ def _recorded(visit: Visit) -> HttpResponse:
                     # Without a row, the user declined an edition that they have accepted: the acceptance stays.
                     "recorded_at": rfc3339(row.at, zones[answer.slug]) if row else None,
                 }
-                for answer, row in zip(answers, rows, strict=True)
+                for answer, row in ((answer, rows[answer.slug]) for answer in answers)
             ],
         }
     )
@@ -223,13 +228,15 @@ def _posted_answer(answer: object) -> PostedAnswer:
 def _agreements(visit: Visit) -> list[Json]:
     """Return the list ``agreements`` of the response: for each agreement, in the order of the slugs, the result of
     :func:`_facts` about the edition that the user can accept or has accepted. Left out are agreements that are accepted
-    elsewhere, and those without such an edition. At most 2 queries, and 1 or 2 for each agreement.
+    elsewhere, those that do not bind the user, and those without such an edition. At most 2 queries, 1 more if the site
+    has ``AUDIENCES``, and 1 or 2 for each agreement.
     """
-    rows = user_acceptances(visit)
+    rows, unbound = user_acceptances(visit), unbound_agreements(visit.request.user.pk)
     wanted = [
         (timeline, edition)
-        for _slug, timeline in sorted(visit.timelines.agreements.items())
-        if timeline.acceptance_mode != AcceptanceMode.ELSEWHERE
+        for slug, timeline in sorted(visit.timelines.agreements.items())
+        if slug not in unbound
+        and timeline.acceptance_mode != AcceptanceMode.ELSEWHERE
         and (edition := edition_to_accept(visit, timeline, rows[timeline.key]))
     ]
     displayed = visit.display_without_texts(wanted)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from typing import Any
+
 import pytest
 from django.contrib.auth import get_user_model
 from django.contrib.auth.forms import UserCreationForm
@@ -11,8 +14,9 @@ from django.urls import path
 from django.utils import translation
 
 from agreement.forms import AcceptanceFormMixin
-from agreement.models import Acceptance, Edition, StaleEditionError
+from agreement.models import Acceptance, Decline, Edition, StaleEditionError
 from portal_site.urls import urlpatterns as portal
+from tests.docs.test_documents import code_blocks, read
 from tests.support import factories
 from tests.support.site import KK, RU
 
@@ -174,4 +178,107 @@ def test_a_form_that_came_too_late_is_409_and_saves_nothing(client, settings, he
     assert answer["Content-Type"].startswith(kind)
     assert answer["Cache-Control"] == "private, no-store"
     assert says in answer.content.decode()
+    assert (users(), Acceptance.objects.count()) == (0, 0)
+
+
+# Several documents
+
+
+@pytest.fixture
+def of_the_guide() -> type[SignUp]:
+    """The form of the guide that asks about three agreements, word for word. All have an edition in force."""
+    first, *codes = [code for code in code_blocks(read("acceptance.md"), "python") if "SignUpForm" in code]
+    names: dict[str, Any] = {}
+    for code in (first, *codes):
+        exec(code, names)  # noqa: S102 - the code of the guide
+    form: type[SignUp] = names["PartnerSignUpForm"]
+    for slug in form.agreements:
+        factories.published(slug=slug)
+    return form
+
+
+def all_ticked(form: type[SignUp], **more: object) -> dict[str, object]:
+    return filled(form(), **{f"accept_{slug}": "on" for slug in form.agreements}, accept_terms="") | more
+
+
+def slugs() -> set[str]:
+    return set(Acceptance.objects.values_list("edition__agreement__slug", flat=True))
+
+
+def test_each_document_is_recorded_with_its_own_edition_and_digest(of_the_guide):
+    factories.published(slug="partner-terms")
+    form = of_the_guide(all_ticked(of_the_guide))
+    assert form.is_valid(), form.errors
+    user = form.save()
+    rows = Acceptance.objects.select_related("edition__agreement")
+    assert {(row.user, row.edition.agreement.slug, row.edition.number, row.kind) for row in rows} == {
+        (user, "user-agreement", 1, "explicit"),
+        (user, "partner-terms", 2, "explicit"),
+        (user, "newsletter-terms", 1, "explicit"),
+    }
+    assert all(row.digest == row.edition.digest for row in rows)
+
+
+def test_an_optional_document_that_is_not_ticked_does_not_lose_the_others(of_the_guide):
+    page = of_the_guide().as_div()
+    required = re.findall(r'<input type="checkbox" name="accept_([-a-z]+)"[^>]*required', page)
+    assert required == ["user-agreement", "partner-terms"]
+
+    form = of_the_guide(all_ticked(of_the_guide, **{"accept_newsletter-terms": ""}))
+
+    assert form.is_valid(), form.errors
+    form.save()
+    assert (users(), slugs()) == (1, {"user-agreement", "partner-terms"})
+    assert not Decline.objects.exists()
+
+
+def test_a_required_document_that_is_not_ticked_leaves_no_account(of_the_guide):
+    form = of_the_guide(all_ticked(of_the_guide, **{"accept_partner-terms": ""}))
+    assert list(form.errors) == ["accept_partner-terms"]
+
+
+@pytest.mark.parametrize(
+    ("ticked", "faults"),
+    [("on", ["accept_newsletter-terms"]), ("", [])],
+)
+def test_an_optional_document_that_changed_is_an_error_only_if_it_was_ticked(of_the_guide, ticked, faults):
+    posted = all_ticked(of_the_guide, **{"accept_newsletter-terms": ticked})
+    factories.published(slug="newsletter-terms")
+    form = of_the_guide(posted)
+    assert list(form.errors) == faults
+    if not faults:
+        form.save()
+        assert slugs() == {"user-agreement", "partner-terms"}
+
+
+@pytest.mark.parametrize(
+    "forged",
+    [
+        {"digest_partner-terms": ""},
+        {"edition_partner-terms": "9"},
+        {"digest_partner-terms": "f" * 64},
+        {"digest_newsletter-terms": "f" * 64},
+        {"edition_newsletter-terms": ""},
+    ],
+)
+def test_one_forged_document_leaves_no_account_and_no_acceptance(of_the_guide, forged):
+    assert not of_the_guide(all_ticked(of_the_guide, **forged)).is_valid()
+    assert (users(), Acceptance.objects.count()) == (0, 0)
+
+
+def test_the_digest_of_another_document_is_refused(of_the_guide):
+    factories.published(slug="partner-terms")
+    posted = all_ticked(of_the_guide)
+    posted["digest_user-agreement"] = posted["digest_partner-terms"]
+    assert list(of_the_guide(posted).errors) == ["accept_user-agreement"]
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("changed", ["user-agreement", "partner-terms", "newsletter-terms"])
+def test_if_one_document_changes_before_the_save_nothing_is_recorded(of_the_guide, changed):
+    form = of_the_guide(all_ticked(of_the_guide))
+    assert form.is_valid()
+    factories.published(slug=changed)
+    with pytest.raises(StaleEditionError):
+        form.save()
     assert (users(), Acceptance.objects.count()) == (0, 0)

@@ -61,7 +61,7 @@ def accepted(quick: bool) -> Iterator[Result]:
             return sum(len(rows) for rows in iter(lambda: cursor.fetchmany(10_000), []))
 
     def ours() -> int:
-        return sum(part.count(b"\n") for part in csv_lines([edition.pk])) - 1
+        return sum(part.count(b"\n") for part in csv_lines(edition.agreement.slug, [edition.pk])) - 1
 
     def file(missing: int) -> tuple[float, float]:
         ratios, seconds = [], []

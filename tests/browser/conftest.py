@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from django.utils import timezone
 
-from agreement.models import Agreement, Edition
+from agreement.models import Edition
 from portal_site.management.commands import demo
 
 if TYPE_CHECKING:
@@ -41,13 +41,18 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture
 def site(live_server, settings) -> str:
     """A served portal with the sample editions, and a fourth that is announced; its address."""
-    settings.AGREEMENT = {**settings.AGREEMENT, "BASE_URL": live_server.url, "ENQUEUE": None}
+    settings.AGREEMENT = {
+        **settings.AGREEMENT,
+        "BASE_URL": live_server.url,
+        "ENQUEUE": None,
+        "DEFAULT_AGREEMENT": demo.SLUG,
+    }
     demo.make_people()
     demo.load_samples()
-    last = Edition.objects.published().last()
+    last = Edition.objects.in_force().get(agreement__slug=demo.SLUG)
     changed = {"kk": ("үш жұмыс", "бес жұмыс"), "ru": ("трёх рабочих", "пяти рабочих")}
     bodies = {language: last.text(language).body.replace(*words) for language, words in changed.items()}
-    next_one = Edition.objects.create_draft(agreement=Agreement.objects.get(), bodies=bodies, prevailing_language="kk")
+    next_one = Edition.objects.create_draft(agreement=last.agreement, bodies=bodies, prevailing_language="kk")
     next_one.publish(effective_from=timezone.now() + timedelta(days=12))
     return live_server.url
 

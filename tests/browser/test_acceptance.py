@@ -16,7 +16,7 @@ from django.utils import timezone
 from agreement.acceptance import known
 from agreement.editions import timeline
 from agreement.evidence import export
-from agreement.models import Acceptance, Agreement, Consent, Edition, Withdrawal
+from agreement.models import Acceptance, Agreement, Consent, Decline, Edition, Withdrawal
 from agreement.models.agreements import AcceptanceMode
 from agreement.notices import dispatch
 from portal_site.management.commands import demo
@@ -66,9 +66,10 @@ def look(page: Page, variant: Variant) -> None:
         assert violations(page) == [], page.url
 
 
-def publish(number: int) -> Edition:
+def publish(number: int, sample: demo.Sample = demo.USER_AGREEMENT) -> Edition:
+    slug = "terms" if sample == demo.USER_AGREEMENT else sample.slug
     edition = Edition.objects.create_draft(
-        agreement=factories.agreement(), bodies=demo.bodies(number), retention_years=5
+        agreement=factories.agreement(slug), bodies=demo.bodies(number, sample), retention_years=5
     )
     edition.publish()
     a_second_later()
@@ -153,3 +154,53 @@ def test_a_whole_life(live_server, settings, window, complaints, tmp_path: Path,
     assert subprocess.run(sums, cwd=tmp_path / "user", capture_output=True, check=False).returncode == 0
     assert len((tmp_path / "user/user/acceptances.csv").read_text().splitlines()) == 4
     assert complaints == []
+
+
+@pytest.mark.parametrize("variant", WAYS, ids=str)
+def test_an_answer_to_each_of_two_agreements(live_server, settings, window, complaints, variant: Variant):
+    stated = {"BASE_URL": live_server.url, "ENQUEUE": None, "SEPARATE_ANSWERS": True}
+    settings.AGREEMENT = {**settings.AGREEMENT, **stated}
+    here = f"{live_server.url}/{variant.language}"
+    publish(1)
+    publish(1, demo.PRIVACY_POLICY)
+    Agreement.objects.update(acceptance_mode=AcceptanceMode.BY_CONFIRMATION)
+    a_second_later()
+    (user,) = factories.users(1, languages=(variant.language,))
+    page = variant.open(window)
+    log_in(page, live_server.url, user)
+
+    page.goto(f"{here}/agreements/accept/?next=/{variant.language}/materials/")
+    look(page, variant)
+    send = page.locator("button[value=each]")
+
+    # The browser sends nothing while an answer is missing.
+    page.locator("input[name='decision:terms'][value=accept]").check()
+    send.click()
+    assert page.url.endswith(f"/accept/?next=%2F{variant.language}%2Fmaterials%2F")
+    assert kinds() == []
+
+    # Another edition takes effect: the other answer is still selected.
+    page.locator("input[name='decision:privacy-policy'][value=decline]").check()
+    publish(1, demo.PRIVACY_POLICY)
+    follow(send)
+    assert (kinds(), Decline.objects.count()) == ([], 0)
+    assert page.locator("input[name='decision:terms'][value=accept]").is_checked()
+    assert page.locator("input[name='decision:privacy-policy']:checked").count() == 0
+    look(page, variant)
+    refused = [words for words in complaints if "409" not in words]
+    complaints.clear()
+
+    page.locator("input[name='decision:privacy-policy'][value=decline]").check()
+    follow(send)
+    look(page, variant)
+    assert kinds() == [(1, "explicit", 1)]
+    assert [(row.edition.agreement.slug, row.edition.number) for row in Decline.objects.all()] == [
+        ("privacy-policy", 2)
+    ]
+
+    # The declined agreement can be accepted later, and the user is led back.
+    follow(page.locator("main a[href*='/accept/']"))
+    assert page.locator("input[type=radio]").count() == 0
+    follow(page.locator("button[value=accept]"))
+    assert page.url == f"{here}/materials/"
+    assert (refused, complaints) == ([], [])

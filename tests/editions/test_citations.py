@@ -318,9 +318,10 @@ def test_warm_the_tags_cost_no_query():
 # The portal's page
 
 
-def test_the_materials_quote_section_two_in_force(client):
+def test_the_materials_quote_section_two_in_force(client, settings):
     from portal_site.management.commands import demo
 
+    settings.AGREEMENT = {**settings.AGREEMENT, "DEFAULT_AGREEMENT": demo.SLUG}
     demo.make_people()
     demo.load_samples()
     page = client.get("/ru/materials/").content.decode()

@@ -240,6 +240,7 @@ RULES: dict[str, Rule] = {
         },
         write_states=(IN_FORCE,),
     ),
+    "agreement:accept_due": Rule(kind="account", read=SIGNED_IN, status=(302,)),
     "agreement:openapi": public(),
     "agreement:api_acceptances": Rule(
         kind="program",

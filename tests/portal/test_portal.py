@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import http.client
+import json
 import os
 import re
 import socket
@@ -27,6 +28,7 @@ from django.test import Client
 from django.utils import timezone
 
 from agreement.models import Agreement, Delivery, DeliveryOutcome, Edition, verification
+from agreement.text.lint import lint
 from portal_site import mailbox
 from portal_site.management.commands import demo
 from portal_site.models import Profile
@@ -324,8 +326,14 @@ def run_demo(**options) -> str:
 def test_the_demo_fills_the_portal_and_prints_where_to_look(client, post):
     report = run_demo(port=8321)
 
-    assert list(Edition.objects.published().values_list("number", "imported")) == [(1, True), (2, True), (3, False)]
-    assert Edition.objects.in_force().get().number == 3
+    editions = Edition.objects.published().order_by("number")
+    of_terms, of_policy = (editions.filter(agreement__slug=slug) for slug in (demo.SLUG, "privacy-policy"))
+    assert list(of_terms.values_list("number", "imported")) == [(1, True), (2, True), (3, False)]
+    assert list(of_policy.values_list("number", "imported")) == [(1, True)]
+    assert list(Edition.objects.in_force().values_list("agreement__slug", "number")) == [
+        ("privacy-policy", 1),
+        (demo.SLUG, 3),
+    ]
     assert list(verification.faults()) == []
     people = get_user_model().objects.count()
     assert Delivery.objects.filter(outcome=DeliveryOutcome.SENT).count() == mailbox.count() == people
@@ -333,12 +341,39 @@ def test_the_demo_fills_the_portal_and_prints_where_to_look(client, post):
     for address in (
         "kk/agreements/user-agreement/",
         "ru/agreements/user-agreement/editions/",
+        "ru/agreements/privacy-policy/",
         "ru/mailbox/",
         "ru/admin/",
     ):
         assert f"http://127.0.0.1:8321/{address}" in report
     assert "http://127.0.0.1:8321/" in mailbox.get(mailbox.newest()[0].key).text
     assert client.get("/ru/agreements/user-agreement/").status_code == 200
+    assert len(report.partition("The demo is ready.")[2].splitlines()) <= 20
+    assert max(map(len, report.splitlines())) <= 100
+
+
+@pytest.mark.parametrize("sample", [demo.USER_AGREEMENT, demo.PRIVACY_POLICY], ids=lambda sample: sample.slug)
+def test_the_lint_finds_nothing_in_the_sample_that_is_in_force(sample):
+    last = json.loads((demo.SAMPLES / sample.index).read_text(encoding="utf-8"))[-1]
+    titles, summaries = ({code: last[f"{name}_{code}"] for code in ("kk", "ru")} for name in ("title", "summary"))
+    assert lint(demo.bodies(last["number"], sample), titles=titles, summaries=summaries, stated=last) == ()
+
+
+@pytest.mark.django_db
+def test_the_pages_of_a_portal_with_two_agreements(client, post, settings):
+    """``DEFAULT_AGREEMENT`` names the one that pages mean if they name none."""
+    settings.AGREEMENT = {**settings.AGREEMENT, "DEFAULT_AGREEMENT": demo.SLUG}
+    assert "privacy-policy" not in client.get("/ru/").content.decode()
+    run_demo()
+
+    policy = '<a href="/ru/agreements/privacy-policy/">Политика конфиденциальности</a>'
+    home, materials = (client.get(address).content.decode() for address in ("/ru/", "/ru/materials/"))
+    assert home.partition("portal-foot")[2].count(policy) == materials.partition("portal-foot")[2].count(policy) == 1
+    titles = [home.index(f'<h2><a href="/ru/agreements/{slug}/"') for slug in (demo.SLUG, "privacy-policy")]
+    assert titles == sorted(titles)
+    assert f'href="/ru/agreements/{demo.SLUG}/editions/3/#2.1"' in materials
+    assert policy in client.get("/ru/agreements/").content.decode().partition("portal-foot")[2]
+    assert f'<a href="/ru/agreements/{demo.SLUG}/">Читать соглашение целиком</a>' in materials
 
 
 @pytest.mark.django_db
@@ -379,7 +414,8 @@ def test_a_demo_that_was_stopped_is_finished_by_the_next(post, step, monkeypatch
             run_demo()
     run_demo()
 
-    assert [edition.number for edition in Edition.objects.all().order_by("number")] == [1, 2, 3]
+    editions = Edition.objects.order_by("agreement__slug", "number").values_list("agreement__slug", "number")
+    assert list(editions) == [("privacy-policy", 1), *((demo.SLUG, number) for number in (1, 2, 3))]
     assert not Edition.objects.drafts().exists()
     assert mailbox.count() == get_user_model().objects.count() == len(demo.READERS) + 1
 
@@ -389,8 +425,8 @@ def test_the_demo_leaves_editions_alone_that_were_published_after_it(post):
     run_demo()
     factories.published(slug=demo.SLUG)
     run_demo()
-    assert Edition.objects.in_force().get().text("kk").body == factories.KK
-    assert Edition.objects.count() == 4
+    assert Edition.objects.in_force().get(agreement__slug=demo.SLUG).text("kk").body == factories.KK
+    assert Edition.objects.count() == 5
 
 
 @pytest.mark.django_db
@@ -419,7 +455,7 @@ def test_the_demo_goes_on_in_a_database_that_people_worked_in_since(post):
     factories.users(1)
     factories.agreement("privacy")
     run_demo()
-    assert Edition.objects.published().count() == 3
+    assert Edition.objects.published().count() == 4
     assert get_user_model().objects.count() == len(demo.READERS) + 2
 
 

@@ -47,6 +47,7 @@ def portal(settings, tmp_path) -> Client:
     else:
         settings.EMAIL_BACKEND, settings.EMAIL_FILE_PATH = mailbox.BACKEND, where
     settings.DEBUG = True
+    settings.AGREEMENT = {**settings.AGREEMENT, "DEFAULT_AGREEMENT": demo.SLUG}
     demo.make_people()
     demo.load_samples()
     demo.dispatch.work()
@@ -96,10 +97,14 @@ def test_every_link_on_every_page_leads_somewhere(portal):
         (address, id_) for address, links in pages.items() for id_ in links.places if links.places.count(id_) > 1
     ] == []
     assert [lost for lost in fragments if (page := seen[lost[1]]) is None or lost[2] not in page.places] == []
-    numbers = Edition.objects.published().values_list("number", flat=True)
+    numbers = {demo.SLUG: [1, 2, 3], "privacy-policy": [1]}
+    assert [*Edition.objects.order_by("agreement__slug", "number").values_list("agreement__slug", "number")] == [
+        (slug, number) for slug in sorted(numbers) for number in numbers[slug]
+    ]
     for language, _name in settings.LANGUAGES:
-        here = f"{BASE}/{language}/agreements/{demo.SLUG}/"
-        names = ["", "editions/", "feed/", "timemap/", "editions.json", *(f"editions/{n}/" for n in numbers)]
-        assert {here + name for name in names} <= set(seen)
-    assert len(pages) > 3 * (5 + len(numbers))
+        for slug in numbers:
+            here = f"{BASE}/{language}/agreements/{slug}/"
+            names = ["", "editions/", "feed/", "timemap/", "editions.json", *(f"editions/{n}/" for n in numbers[slug])]
+            assert {here + name for name in names} <= set(seen)
+    assert len(pages) > 3 * (2 * 5 + 3 + 1)
     assert len(fragments) > 100

@@ -21,7 +21,7 @@ from agreement import conf
 from agreement.admin.base import AdminView, MissingRight
 from agreement.editions.timeline import current_timelines
 from agreement.evidence.bundle import csv_chunks
-from agreement.models import Acceptance, AcceptanceKind, AuditEntry, Decline, Edition
+from agreement.models import Acceptance, AcceptanceKind, AuditEntry, Decline, Edition, membership
 from agreement.models.audit import AuditAction
 from agreement.models.fields import LANGUAGE_CHOICES
 from agreement.notices.audience import count_by_language
@@ -70,7 +70,7 @@ class ReportView(OfficerView):
         """
         edition, counting = _edition(key)
         AuditEntry.objects.log(AuditAction.VIEWED, on=edition, by=request.user, note="report")
-        users = conf.audience()
+        users = membership.audience(edition.agreement.slug)
         accepted = Acceptance.objects.filter(edition__in=counting, user__isnull=False)
         by_month = accepted.annotate(month=TruncMonth("at")).order_by("month", "kind", "language")
         labels = dict(LANGUAGE_CHOICES)
@@ -108,7 +108,9 @@ class CsvView(OfficerView):
             raise BadRequest("language must be kk, ru or mul.")
         name = f"not-accepted-{language}.csv" if language else "not-accepted.csv"
         AuditEntry.objects.log(AuditAction.EXPORTED, on=edition, by=request.user, note=name)
-        response = StreamingHttpResponse(csv_lines(counting, language), content_type="text/csv; charset=utf-8")
+        response = StreamingHttpResponse(
+            csv_lines(edition.agreement.slug, counting, language), content_type="text/csv; charset=utf-8"
+        )
         name = f"{edition.agreement.slug}-{edition.number}-{name}"
         response.headers["Content-Disposition"] = f'attachment; filename="{name}"'
         response.headers["Cache-Control"] = "private, no-store"
@@ -132,9 +134,9 @@ def _edition(key: int) -> tuple[Edition, list[int]]:
     raise Http404
 
 
-def csv_lines(counting: list[int], only: str = "") -> Iterator[bytes]:
-    """Yield the bytes, in chunks, of the CSV file of the users of the audience who accepted none of the editions with
-    these keys, or withdrew after they last did, in the order of their primary keys.
+def csv_lines(slug: str, counting: list[int], only: str = "") -> Iterator[bytes]:
+    """Yield the bytes, in chunks, of the CSV file of the users of the audience of that agreement who accepted none of
+    the editions with these keys, or withdrew after they last did, in the order of their primary keys.
 
     The first row names three columns: the primary key, the name and the stored language of the user. If the site stores
     no language, the other rows have only the first two cells. ``only`` selects the users with one language of notices
@@ -143,7 +145,7 @@ def csv_lines(counting: list[int], only: str = "") -> Iterator[bytes]:
     users = get_user_model()
     language = conf.user_language()
     names = ["pk", users.USERNAME_FIELD] + ["agreement_language"] * (language is not None)
-    rows = Acceptance.objects.users_without(conf.audience(), counting).order_by("pk")
+    rows = Acceptance.objects.users_without(membership.audience(slug), counting).order_by("pk")
     rows = rows.annotate(agreement_language=language) if language is not None else rows
     # Without this mark, a spreadsheet program does not read the file as UTF-8.
     yield BOM_UTF8

@@ -78,7 +78,7 @@ def sending_forecast(edition: Edition, effective_from: datetime | None, binding:
     unsent = Progress.objects.filter(notice__edition__agreement=edition.agreement_id, notice__kind__in=DESCRIBING)
 
     def channel_forecast(channel: Channel) -> ChannelForecast:
-        found = recipients(channel)
+        found = recipients(channel, agreement=edition.agreement.slug)
         expected = forecast(
             channel=channel.name,
             recipients=found.total,

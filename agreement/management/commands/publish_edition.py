@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from agreement import conf
 from agreement.management import command_error, parse_instant, quote
-from agreement.models import Edition, Notice
+from agreement.models import Edition, Notice, membership
 from agreement.notices.channels import site_channels
 from agreement.notices.forecast import Forecast, forecast, recipients
 
@@ -38,7 +38,7 @@ class Command(BaseCommand):
     def handle(self, *, dry_run: bool, no_notice: bool, **options: Any) -> None:
         edition = self.draft(options["id"])
         try:
-            recipients = 0 if no_notice else conf.audience().count()
+            recipients = 0 if no_notice else membership.audience(edition.agreement.slug).count()
         except ImproperlyConfigured as error:
             raise command_error(str(error)) from None
         at = parse_instant(options["effective_from"]) if options["effective_from"] else None
@@ -89,7 +89,7 @@ class Command(BaseCommand):
         binding = Edition.objects.in_force().filter(agreement=edition.agreement_id).first()
         found = []
         for channel in site_channels():
-            counted = recipients(channel)
+            counted = recipients(channel, agreement=edition.agreement.slug)
             expected = forecast(
                 channel=channel.name,
                 recipients=counted.total,

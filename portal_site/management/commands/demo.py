@@ -11,6 +11,7 @@ import time
 from argparse import ArgumentParser
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -28,21 +29,58 @@ from django.urls import reverse
 from django.utils import timezone, translation
 
 from agreement.models import Agreement, Delivery, DeliveryOutcome, Edition, EditionError
+from agreement.models.agreements import AcceptanceMode
 from agreement.notices import dispatch
 from agreement.text import dates, languages
 from portal_site import mailbox
+from portal_site.context_processors import PRIVACY_POLICY_SLUG
 from portal_site.models import Profile
 
 HOST, PORT = "127.0.0.1", 8000
-SLUG = "user-agreement"
 ZONE = "Asia/Almaty"
-NAMES = {"name_kk": "Пайдаланушы келісімі", "name_ru": "Пользовательское соглашение"}
 SAMPLES = Path(__file__).resolve().parents[2] / "samples"
-#: When the sample editions took effect that are recorded as history. The demo publishes the edition that is not listed.
-HISTORY = {
-    1: datetime(2024, 2, 12, 9, 0, tzinfo=ZoneInfo(ZONE)),
-    2: datetime(2025, 2, 1, 9, 0, tzinfo=ZoneInfo(ZONE)),
-}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sample:
+    """A sample agreement, with its name in both languages. The demo finds it by ``slug``."""
+
+    slug: str
+    name_kk: str
+    name_ru: str
+    acceptance_mode: AcceptanceMode
+    index: str
+    """The name of the file that describes the editions."""
+    texts: str
+    """What the names of the files with the texts begin with."""
+    history: dict[int, datetime]
+    """When the editions took effect that are recorded as history. The demo publishes an edition that is not listed, and
+    notifies the readers of it."""
+
+
+USER_AGREEMENT = Sample(
+    slug="user-agreement",
+    name_kk="Пайдаланушы келісімі",
+    name_ru="Пользовательское соглашение",
+    acceptance_mode=AcceptanceMode.BY_USE,
+    index="editions.json",
+    texts="edition",
+    history={
+        1: datetime(2024, 2, 12, 9, 0, tzinfo=ZoneInfo(ZONE)),
+        2: datetime(2025, 2, 1, 9, 0, tzinfo=ZoneInfo(ZONE)),
+    },
+)
+#: The policy informs readers. They are not asked to accept it, and its only edition was recorded without a notice.
+PRIVACY_POLICY = Sample(
+    slug=PRIVACY_POLICY_SLUG,
+    name_kk="Құпиялылық саясаты",
+    name_ru="Политика конфиденциальности",
+    acceptance_mode=AcceptanceMode.ELSEWHERE,
+    index="policy.json",
+    texts="policy",
+    history={1: datetime(2024, 2, 12, 9, 0, tzinfo=ZoneInfo(ZONE))},
+)
+SLUG = USER_AGREEMENT.slug
 #: The names of the readers, and the language of their letters (``""`` if it is unknown).
 READERS = {
     f"reader-{number}": language
@@ -118,6 +156,7 @@ class Command(BaseCommand):
         self.row("Келісім (kk)", address("kk", "agreement:current", SLUG))
         self.row("Соглашение (ru)", address("ru", "agreement:current", SLUG))
         self.row("Archive", address("ru", "agreement:editions", SLUG))
+        self.row("Privacy policy", address("ru", "agreement:current", PRIVACY_POLICY.slug))
         self.row("Mailbox", f"{address('ru', 'mailbox')}  ({mailbox.count()} letters)")
         self.row("Reader's record", address("ru", "agreement:record"))
         self.row("Administration", address("ru", "admin:index"))
@@ -276,13 +315,27 @@ def make_people() -> str:
 
 
 def load_samples() -> Agreement:
-    """Record or publish the sample editions with a higher number than the last sealed edition, each in one transaction.
-    None is added if the last edition is not imported history. Return the agreement, which is created if it is missing.
-    Raises ``EditionError`` if an edition is refused; those before it remain. The administrator must exist.
+    """Load the sample agreements, and return the user agreement. The administrator must exist."""
+    load(PRIVACY_POLICY)
+    return load(USER_AGREEMENT)
+
+
+def load(sample: Sample) -> Agreement:
+    """Record or publish the editions of this sample with a higher number than the last sealed edition, each in one
+    transaction. None is added if the last edition is not imported history. Return the agreement, which is created if it
+    is missing. Raises ``EditionError`` if an edition is refused; those before it remain. The administrator must exist.
     """
-    agreement, _created = Agreement.objects.get_or_create(slug=SLUG, defaults=NAMES | {"time_zone": ZONE})
+    agreement, _created = Agreement.objects.get_or_create(
+        slug=sample.slug,
+        defaults={
+            "name_kk": sample.name_kk,
+            "name_ru": sample.name_ru,
+            "time_zone": ZONE,
+            "acceptance_mode": sample.acceptance_mode,
+        },
+    )
     admin = get_user_model()._default_manager.get(username=ADMIN)
-    for stated in json.loads((SAMPLES / "editions.json").read_text(encoding="utf-8")):
+    for stated in json.loads((SAMPLES / sample.index).read_text(encoding="utf-8")):
         number = stated.pop("number")
         with transaction.atomic():
             agreement.lock()
@@ -291,23 +344,24 @@ def load_samples() -> Agreement:
                 continue
             with reversion.create_revision():
                 reversion.set_user(admin)
-                reversion.set_comment(", ".join(file(number, language).name for language in languages.LANGUAGES))
-                edition = Edition.objects.create_draft(agreement=agreement, bodies=bodies(number), **stated)
-            if moment := HISTORY.get(number):
+                names = [file(number, language, sample).name for language in languages.LANGUAGES]
+                reversion.set_comment(", ".join(names))
+                edition = Edition.objects.create_draft(agreement=agreement, bodies=bodies(number, sample), **stated)
+            if moment := sample.history.get(number):
                 edition.record(effective_from=moment, by=admin)
             else:
                 edition.publish(by=admin, reason="Портал жұмысын көрсету. Показ работы портала.")
     return agreement
 
 
-def bodies(number: int) -> dict[str, str]:
+def bodies(number: int, sample: Sample = USER_AGREEMENT) -> dict[str, str]:
     """Return the texts of a sample edition by language."""
-    return {language: file(number, language).read_text(encoding="utf-8") for language in languages.LANGUAGES}
+    return {language: file(number, language, sample).read_text(encoding="utf-8") for language in languages.LANGUAGES}
 
 
-def file(number: int, language: str) -> Path:
+def file(number: int, language: str, sample: Sample = USER_AGREEMENT) -> Path:
     """Return the file with the text of a sample edition in ``kk`` or ``ru``."""
-    return SAMPLES / f"edition-{number}.{language}.md"
+    return SAMPLES / f"{sample.texts}-{number}.{language}.md"
 
 
 def deliver_continuously() -> None:
