@@ -131,7 +131,8 @@ def agreement_grace(context: Context) -> dict[str, Any]:
     is true, or if the context has no ``request``.
 
     Caches must not store a page with this tag, because it depends on the user. It makes no query of its own while no
-    edition gives days to accept; otherwise at most 2 (3 if the site has ``AUDIENCES``), besides those by which Django loads the user.
+    edition gives days to accept; otherwise at most 2 (3 if the site has ``AUDIENCES``), besides those by which Django
+    loads the user.
     """
     request = context.get("request")
     return {"editions": grace.of_request(request) if request else [], "app": _app(context)}
