@@ -100,7 +100,7 @@ def test_what_the_page_costs_does_not_grow_with_its_notices(reader, user, django
     accept(user, published("первый"))
     for number in range(8):
         published(f"номер{number}")
-    with django_assert_max_num_queries(13):  # One is for the footer of the portal. Outside a transaction it is saved.
+    with django_assert_max_num_queries(12):
         reader.get(HERE, headers={"Accept": "text/html"})
 
 
