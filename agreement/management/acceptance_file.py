@@ -1,5 +1,5 @@
 """The file of the command ``import_acceptances``: reads its rows, and stores them until all of them are checked and
-recorded.
+recorded. Other imports store their rows in the same way.
 """
 
 from __future__ import annotations
@@ -26,6 +26,9 @@ COLUMNS = ("user", "edition", "at", "language")
 MAX_LINE = 10_000
 #: So many lines are looked up together, and recorded in one transaction. It takes a fraction of a second.
 BATCH = 1_000
+#: The pause after each batch on SQLite. A process that waits to write tries again every tenth of a second; without a
+#: pause, it could find the database locked each time.
+SQLITE_PAUSE_SECONDS = 0.1
 
 
 class Digest(Protocol):
@@ -121,10 +124,12 @@ class Staging:
         """Return the number of lines that :meth:`add` added, also of those for which an error was added later."""
         return self._number("SELECT COUNT(*) FROM line")
 
-    def errors(self, most: int) -> tuple[int, list[str]]:
-        """Return the number of wrong lines, and a sentence with the number of the line for the first ``most``."""
+    def errors(self, most: int, *, of: str = "Line") -> tuple[int, list[str]]:
+        """Return the number of wrong lines, and a sentence with the number of the line for the first ``most``. ``of``
+        is the first word of the sentences.
+        """
         with closing(self._database.execute("SELECT * FROM error ORDER BY number LIMIT ?", [most])) as rows:
-            sentences = [f"Line {number}: {sentence}" for number, sentence in rows]
+            sentences = [f"{of} {number}: {sentence}" for number, sentence in rows]
         return self._number("SELECT COUNT(*) FROM error"), sentences
 
     def batches(self) -> Iterator[tuple[list[int], list[HistoricAcceptance]]]:
