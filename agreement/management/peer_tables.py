@@ -11,7 +11,7 @@ from typing import Any
 
 from django.apps.registry import Apps
 from django.db import connections, models
-from django.db.models import Count, Max, Min
+from django.db.models import Count, F, Max, Min
 from django.utils import timezone
 
 from agreement.management import command_error, quote
@@ -84,7 +84,7 @@ def read_termsandconditions(slug: str | None, *, language: str | None, using: st
     texts: list[PeerText] = []
     notes: list[str] = []
     now = timezone.now()
-    for row in versions.filter(slug=slug).order_by("date_active", "version_number", "pk"):
+    for row in versions.filter(slug=slug).order_by(F("date_active").asc(nulls_first=True), "version_number", "pk"):
         label = f"{row.version_number:.2f}"
         problem = ""
         if row.date_active is None:
