@@ -98,7 +98,9 @@ class Staging:
     sentence about a wrong line may quote the file.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, unit: str = "Line") -> None:
+        #: What the numbers count: the first word of each sentence.
+        self._unit = unit
         self._database = sqlite3.connect("", isolation_level=None)
         self._database.executescript(
             "BEGIN; CREATE TABLE line (number INTEGER, user TEXT, edition INTEGER, language TEXT, at TEXT);"
@@ -124,12 +126,10 @@ class Staging:
         """Return the number of lines that :meth:`add` added, also of those for which an error was added later."""
         return self._number("SELECT COUNT(*) FROM line")
 
-    def errors(self, most: int, *, of: str = "Line") -> tuple[int, list[str]]:
-        """Return the number of wrong lines, and a sentence with the number of the line for the first ``most``. ``of``
-        is the first word of the sentences.
-        """
+    def errors(self, most: int) -> tuple[int, list[str]]:
+        """Return the number of wrong lines, and a sentence with the number of the line for the first ``most``."""
         with closing(self._database.execute("SELECT * FROM error ORDER BY number LIMIT ?", [most])) as rows:
-            sentences = [f"{of} {number}: {sentence}" for number, sentence in rows]
+            sentences = [f"{self._unit} {number}: {sentence}" for number, sentence in rows]
         return self._number("SELECT COUNT(*) FROM error"), sentences
 
     def batches(self) -> Iterator[tuple[list[int], list[HistoricAcceptance]]]:

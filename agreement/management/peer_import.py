@@ -251,7 +251,7 @@ def _import_acceptances(
     """Record the acceptances, each with its moment, and count them in ``result``. ``editions`` is what
     :func:`_import_texts` returned. The rows of the package are read once. Memory does not grow with their number.
     """
-    with Staging() as staging:
+    with Staging("Acceptance") as staging:
         digest = sha256()
         _stage(history, editions, staging, digest)
         if not dry_run and staging.count():
@@ -266,7 +266,7 @@ def _import_acceptances(
             staging.add_errors(errors)
             if pause:
                 time.sleep(SQLITE_PAUSE_SECONDS)
-        result.refused, sentences = staging.errors(MAX_NAMED, of="Acceptance")
+        result.refused, sentences = staging.errors(MAX_NAMED)
         result.lines += sentences
         if result.refused > MAX_NAMED:
             result.lines.append(f"And {result.refused - MAX_NAMED} more.")
