@@ -190,7 +190,8 @@ def test_the_audit_log_says_how_many_rows_were_read(site_terms):
 
 
 @pytest.mark.parametrize("language", ["kk", "ru"])
-def test_the_language_without_a_text_gets_a_copy_that_says_so(users, language):
+def test_the_language_without_a_text_gets_a_copy_that_says_so(users, settings, language):
+    settings.AGREEMENT = {**settings.AGREEMENT, "PREVAILING_LANGUAGE": "kk"}
     make_terms()
     terms(1, "1.00", day(0), KK if language == "kk" else RU)
     import_terms(language=language)
@@ -203,6 +204,7 @@ def test_the_language_without_a_text_gets_a_copy_that_says_so(users, language):
 
 
 def test_columns_of_both_languages_are_read_and_the_language_of_acceptances_is_unknown(users, settings):
+    settings.AGREEMENT = {**settings.AGREEMENT, "PREVAILING_LANGUAGE": "kk"}
     make_terms(", text_kk text, text_ru text, name_kk text, name_ru text")
     terms(1, "1.00", day(0), "", text_kk=KK, text_ru=RU, name_kk="Ереже", name_ru="Правила")
     accepted(1, 1, users[0], day(1))
@@ -211,7 +213,7 @@ def test_columns_of_both_languages_are_read_and_the_language_of_acceptances_is_u
 
     edition = Edition.objects.get()
     assert (edition.body_kk, edition.body_ru) == (f"# Ереже\n\n{KK}", f"# Правила\n\n{RU}")
-    assert edition.prevailing_language == settings.AGREEMENT.get("PREVAILING_LANGUAGE", "")
+    assert edition.prevailing_language == "kk"
     assert bindings() == [(users[0], 1, day(1), "", "imported")]
 
 
