@@ -92,13 +92,14 @@ class Conf:
     writes the missing deliveries."""
 
     ENQUEUE: str | None = "agreement.tasks.enqueue"
-    """Dotted path of a callable without arguments, which starts the sending. It is called after each commit that
+    """Dotted path of a callable without arguments, which starts the sending: by Django's Tasks, or by Celery with
+    ``agreement.tasks.enqueue_celery``. It is called after each commit that
     created or resumed a notice, let deliveries be sent again, or registered the withdrawal of a user, whose reply is
     mailed. ``None``: nothing is called, and ``deliver_notices --watch`` finds the work."""
 
     SENDERS: int = 1
-    """How many tasks the default ``ENQUEUE`` starts, which then send at the same time. Set it to the number of free
-    workers of the task engine."""
+    """How many tasks the two functions for ``ENQUEUE`` start, which then send at the same time. Set it to the number of
+    free workers of the task engine."""
 
     FROM_EMAIL: str = ""
     """The ``From`` address of notices and of replies to withdrawals. Default: ``DEFAULT_FROM_EMAIL``. If the address

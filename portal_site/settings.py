@@ -174,15 +174,8 @@ else:
 # Tasks are stored in the database and executed by `manage.py db_worker`. If there is a broker, Celery executes them.
 CELERY_BROKER_URL = env.str("CELERY_BROKER_URL", default="")
 if CELERY_BROKER_URL:
-    INSTALLED_APPS += ["django_tasks_fennel"]
-    CELERY_TASK_IGNORE_RESULT = True
     CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
-    # An unavailable broker is an error at once, and no reason to wait. deliver_notices --watch sends the notices.
-    CELERY_TASK_PUBLISH_RETRY = False
-    CELERY_BROKER_TRANSPORT_OPTIONS = {"socket_connect_timeout": 2, "socket_timeout": 5, "max_retries": 0}
-    TASKS = {"default": {"BACKEND": "django_tasks_fennel.CeleryBackend"}}
-else:
-    TASKS = {"default": {"BACKEND": "django_tasks_db.DatabaseBackend"}}
+TASKS = {"default": {"BACKEND": "django_tasks_db.DatabaseBackend"}}
 
 AGREEMENT = {
     "BASE_URL": env.str("AGREEMENT_BASE_URL", default="http://127.0.0.1:8000"),
@@ -193,6 +186,7 @@ AGREEMENT = {
     "REPLY_TO": env.str("AGREEMENT_REPLY_TO", default=""),
     "VERP": env.str("AGREEMENT_VERP", default=""),
     "RATE_LIMITS": {"email": env.tuple("AGREEMENT_RATE_LIMITS", default=())},
+    "ENQUEUE": f"agreement.tasks.{'enqueue_celery' if CELERY_BROKER_URL else 'enqueue'}",
     "SENDERS": env.int("AGREEMENT_SENDERS", default=1),
     "SENDING_SUSPENDED": env.bool("AGREEMENT_SENDING_SUSPENDED", default=False),
     # Seconds. A person who tries the demo should not wait long.

@@ -36,6 +36,10 @@ NEEDS = {
         "AGREEMENT_TEST_DJANGOCMS_PYTHON",
         "needs django CMS: set AGREEMENT_TEST_DJANGOCMS_PYTHON to the Python of an environment that has it",
     ),
+    "peers": (
+        "AGREEMENT_TEST_PEERS_PYTHON",
+        "needs two other packages: set AGREEMENT_TEST_PEERS_PYTHON to the Python of an environment that has them",
+    ),
     "wagtail": (
         "AGREEMENT_TEST_WAGTAIL_PYTHON",
         "needs Wagtail: set AGREEMENT_TEST_WAGTAIL_PYTHON to the Python of an environment that has it",

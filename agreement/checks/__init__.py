@@ -8,7 +8,7 @@ The package provides ``register()``, which ``AgreementConfig.ready()`` calls, an
 
 ``site``: ``E003`` languages of modeltranslation · ``E004`` missing app · ``E005`` order of apps · ``E006`` ``USE_TZ`` ·
 ``E021`` order of middleware · ``E022`` old time zone data · ``E023`` ``USE_I18N`` · ``W001`` no ``BASE_URL`` ·
-``W002`` no URLs · ``W004`` immediate tasks · ``W005`` languages of the site
+``W002`` no URLs · ``W004`` immediate tasks · ``W005`` languages of the site · ``W050`` Celery without a broker
 
 ``seal``: ``E007`` the seal is altered · ``W003`` database without triggers ·
 ``W045`` a role that can remove the triggers (only with ``check --deploy``)

@@ -112,6 +112,17 @@ def _check_addresses() -> Iterator[CheckMessage]:
 
 
 def _check_task_engine() -> Iterator[CheckMessage]:
+    if conf.get().ENQUEUE == "agreement.tasks.enqueue_celery":
+        from agreement import tasks  # Only here, because it imports Celery, which takes long.
+
+        engine = getattr(tasks, "celery_engine", None)  # Without Celery, E002 reports the path.
+        if engine and not engine.is_configured:
+            yield Warning(
+                "ENQUEUE names Celery, but this process has no Celery app with a broker.",
+                hint="Set CELERY_BROKER_URL, and import the site's Celery app in the __init__.py of its package.",
+                id="agreement.W050",
+            )
+        return
     if conf.get().ENQUEUE != conf.Conf().ENQUEUE or settings.DEBUG:
         return
     engine = getattr(settings, "TASKS", {}).get("default", {}).get("BACKEND", "immediate")

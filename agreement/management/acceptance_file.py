@@ -1,5 +1,5 @@
 """The file of the command ``import_acceptances``: reads its rows, and stores them until all of them are checked and
-recorded.
+recorded. Other imports store their rows in the same way.
 """
 
 from __future__ import annotations
@@ -26,6 +26,9 @@ COLUMNS = ("user", "edition", "at", "language")
 MAX_LINE = 10_000
 #: So many lines are looked up together, and recorded in one transaction. It takes a fraction of a second.
 BATCH = 1_000
+#: The pause after each batch on SQLite. A process that waits to write tries again every tenth of a second; without a
+#: pause, it could find the database locked each time.
+SQLITE_PAUSE_SECONDS = 0.1
 
 
 class Digest(Protocol):
@@ -95,7 +98,9 @@ class Staging:
     sentence about a wrong line may quote the file.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, unit: str = "Line") -> None:
+        #: What the numbers count: the first word of each sentence.
+        self._unit = unit
         self._database = sqlite3.connect("", isolation_level=None)
         self._database.executescript(
             "BEGIN; CREATE TABLE line (number INTEGER, user TEXT, edition INTEGER, language TEXT, at TEXT);"
@@ -126,7 +131,7 @@ class Staging:
         each with the number of its line.
         """
         with closing(self._database.execute("SELECT * FROM error ORDER BY number LIMIT ?", [most])) as rows:
-            sentences = [f"Line {number}: {sentence}" for number, sentence in rows]
+            sentences = [f"{self._unit} {number}: {sentence}" for number, sentence in rows]
         return self._number("SELECT COUNT(*) FROM error"), sentences
 
     def batches(self) -> Iterator[tuple[list[int], list[HistoricAcceptance]]]:

@@ -21,7 +21,7 @@ from tests.support.mail_sink import sink
 
 ROOT = Path(__file__).resolve().parents[2]
 WORKERS = 2
-CELERY = ("-m", "celery", "-A", "django_tasks_fennel.app", "worker", "--pool=solo", "--loglevel=WARNING")
+CELERY = ("-m", "celery", "-A", "portal_site", "worker", "--pool=solo", "--loglevel=WARNING")
 PUBLISH = "import django; django.setup(); from tests.support import factories; factories.published()"
 
 

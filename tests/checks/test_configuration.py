@@ -13,7 +13,7 @@ from django.core.management import call_command
 from django.core.management.base import SystemCheckError
 from django.db import connection
 
-from agreement import conf
+from agreement import conf, tasks
 from agreement.checks import check_deployment, check_pseudonym_keys, check_seal, check_settings, check_site
 from agreement.seal import triggers
 
@@ -163,6 +163,25 @@ def test_W004_warns_of_a_publisher_who_waits(settings):  # noqa: N802
     assert only(check_site(None)).id == "agreement.W004"
     settings.AGREEMENT = {**settings.AGREEMENT, "NOTICE_DELAY": timedelta(minutes=10)}
     assert "it does not send notices that wait for NOTICE_DELAY (0:10:00)." in only(check_site(None)).msg
+
+
+def test_W050_warns_of_celery_without_a_broker(settings, monkeypatch):  # noqa: N802
+    celery = pytest.importorskip("celery", reason="needs Celery")
+    settings.AGREEMENT = {**settings.AGREEMENT, "ENQUEUE": "agreement.tasks.enqueue_celery"}
+    before = celery.current_app._get_current_object()
+    try:
+        app = celery.Celery("site", set_as_current=True)
+        message = only(check_site(None))
+        app.conf.broker_url = "memory://"
+        assert list(check_site(None)) == []
+    finally:
+        before.set_current()
+    assert (message.id, message.msg) == (
+        "agreement.W050",
+        "ENQUEUE names Celery, but this process has no Celery app with a broker.",
+    )
+    monkeypatch.delattr(tasks, "celery_engine")  # As without Celery. Then E002 reports the path.
+    assert list(check_site(None)) == []
 
 
 def test_W005_warns_of_a_text_without_pages(settings):  # noqa: N802

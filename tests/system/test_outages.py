@@ -23,7 +23,7 @@ from typing import Any
 
 import pytest
 
-from tests.support import moved_clock, rabbitmq, smtp_server
+from tests.support import moved_clock, rabbitmq, redis, smtp_server
 from tests.support.scale import FULL
 from tests.support.site import ROOT, Site, make_users, publish_to, site
 
@@ -35,7 +35,11 @@ outcomes = dict(Delivery.objects.values_list("outcome").annotate(Count("pk")))
 print(json.dumps({"outcomes": outcomes, "progress": Progress.objects.total()}))
 """
 HOUR = 3600
-NUDGE = "from agreement import tasks; tasks.enqueue()"
+NUDGE = """
+from django.utils.module_loading import import_string
+from agreement import conf
+import_string(conf.get().ENQUEUE)()
+"""
 #: The notice is due in two minutes. How many seconds later the next task is enqueued.
 LATER = """
 from datetime import timedelta
@@ -61,7 +65,7 @@ for module in modules:
 call_command("deliver_notices", "--once")
 """
 # Two workers on one machine need names of their own.
-CELERY = ("-m", "celery", "-A", "django_tasks_fennel.app", "worker", "--pool=solo", "--loglevel=INFO")
+CELERY = ("-m", "celery", "-A", "portal_site", "worker", "--pool=solo", "--loglevel=INFO")
 
 
 def adds_up(portal: Site, *mailboxes: smtp_server.Mailbox, count: int, repeats: int, what: str) -> None:
@@ -228,6 +232,48 @@ def test_cut_off_from_the_database_a_worker_goes_on_or_is_started_again(tmp_path
 
 
 @pytest.mark.postgresql
+@pytest.mark.parametrize(
+    "broker",
+    [
+        pytest.param("rabbitmq", marks=pytest.mark.rabbitmq),
+        pytest.param("redis", marks=pytest.mark.skipif(not redis.SERVER, reason="needs redis-server")),
+    ],
+)
+def test_killed_celery_workers_lose_nobody(tmp_path, broker):
+    kills, count = (20, 5_000) if FULL else (2, 120)
+    mailbox = smtp_server.Mailbox(delay=0.005)
+    moments = [count * number // (kills + 1) for number in range(1, kills + 1)]
+
+    def kill(taken: int) -> None:
+        if moments and taken >= moments[0]:
+            moments.pop(0)
+            for worker in workers:
+                if worker.process:
+                    worker.process.kill()
+
+    mailbox.on_data = kill
+    with smtp_server.server(mailbox), site(tmp_path, email_url=mailbox.url) as portal, ExitStack() as stack:
+        url = os.environ["AGREEMENT_TEST_RABBITMQ"] if broker == "rabbitmq" else ""
+        portal = replace(portal, broker_url=url or stack.enter_context(redis.broker(tmp_path / "redis")))
+        portal.python(publish_to(count))
+        logs = [tmp_path / f"log{number}" for number in range(2)]
+        workers = [stack.enter_context(supervised(portal, log, *CELERY, f"--hostname={log.name}")) for log in logs]
+
+        def all_notified() -> bool:
+            # RabbitMQ executes the task of a killed worker again at once, and Redis after an hour.
+            if broker == "redis" and finished(portal) < count:
+                portal.python(NUDGE)
+            return finished(portal) == count
+
+        until(all_notified, seconds=120 + 40 * kills, what="not all are notified")
+        stack.close()
+        portal.run("deliver_notices", "--once")  # Counts the outcomes that were not counted yet.
+        assert not moments
+        what = f"{kills} kills of two Celery workers, {broker}"
+        adds_up(portal, mailbox, count=count, repeats=2 * kills, what=what)
+
+
+@pytest.mark.postgresql
 @pytest.mark.rabbitmq
 @pytest.mark.skipif(not rabbitmq.SERVER, reason="needs rabbitmq-server, to stop and start a node of its own")
 def test_without_its_broker_publishing_goes_on_and_the_sweep_finds_the_rest(tmp_path):
@@ -293,7 +339,8 @@ def test_workers_of_every_kind_at_once_tell_each_user_once(tmp_path):
             stack.enter_context(supervised(made, logs[-1], *kind, *name))
         until(lambda: all(log.exists() and "ready" in log.read_text() for log in logs[3:]), seconds=60, what="celery")
         portal.run("publish_edition", portal.draft(tmp_path))
-        celery.python("from agreement import tasks\nfor _task in range(10): tasks.enqueue()")
+        celery.python("from agreement import tasks\nfor _task in range(10): tasks.enqueue_celery()")
+        portal.python(NUDGE)
         until(lambda: finished(portal) == count, seconds=300, what="not all are notified")
         stack.close()
         portal.run("deliver_notices", "--once")

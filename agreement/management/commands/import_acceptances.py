@@ -15,7 +15,7 @@ from django.db import IntegrityError, connections, router
 from agreement.editions.timeline import Timeline, current_timelines
 from agreement.evidence import find_user_keys
 from agreement.management import command_error, parse_past_instant, printable, quote, shell_user
-from agreement.management.acceptance_file import BATCH, Digest, Staging, read_rows
+from agreement.management.acceptance_file import BATCH, SQLITE_PAUSE_SECONDS, Digest, Staging, read_rows
 from agreement.models import (
     Acceptance,
     Agreement,
@@ -30,9 +30,6 @@ from agreement.text import languages
 
 #: The error lists this many bad lines, and counts the others.
 MAX_NAMED = 20
-#: The pause after each batch on SQLite. A process that waits to write tries again every tenth of a second; without a
-#: pause, it could find the database locked each time.
-SQLITE_PAUSE_SECONDS = 0.1
 
 
 class Command(BaseCommand):

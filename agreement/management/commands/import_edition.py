@@ -14,15 +14,13 @@ from agreement.management import (
     command_error,
     parse_instant,
     printable,
-    quote,
     read_texts,
 )
-from agreement.models import Agreement, Edition
+from agreement.management.agreements import choose_agreement
+from agreement.models import Edition
 from agreement.text.front_matter import front_matter
 from agreement.text.languages import LANGUAGES
 from agreement.text.lint import lint
-
-DEFAULT_SLUG = "user-agreement"
 
 
 class Command(BaseCommand):
@@ -70,7 +68,7 @@ class Command(BaseCommand):
             stated[f"approval_{language}"] = approval
         try:
             with transaction.atomic():
-                agreement = self.agreement(options["agreement"], create=options["create"])
+                agreement = choose_agreement(options["agreement"], create=options["create"])
                 if not imported:  # What an edition of history stated is not known.
                     stated |= Edition.objects.stated_in_force(agreement)
                 with reversion.create_revision():
@@ -112,32 +110,3 @@ class Command(BaseCommand):
         )
         for approval in filter(None, (edition.approval_kk, edition.approval_ru)):
             self.stdout.write(printable(f"Approval: {approval}"))
-
-    def agreement(self, slug: str | None, *, create: bool) -> Agreement:
-        """Return the agreement with that slug; if no slug is given, the only agreement.
-
-        If there is no agreement with that slug, it is created if ``create`` is true; otherwise ``CommandError`` is
-        raised. If no slug is given, and there is no agreement at all, one with the slug ``DEFAULT_SLUG`` is created; if
-        there are several, ``CommandError`` is raised. Raises ``ValidationError`` if the new agreement can't have that
-        slug.
-        """
-        if slug is None:
-            found = list(Agreement.objects.all()[:2])
-            if len(found) > 1:
-                slugs = ", ".join(Agreement.objects.values_list("slug", flat=True))
-                raise command_error(f"There are several agreements: {slugs}.", "Choose one: --agreement SLUG.")
-            if found:
-                return found[0]
-            slug, create = DEFAULT_SLUG, True
-        agreement = Agreement.objects.filter(slug=slug).first()
-        if agreement is None:
-            if not create:
-                known = ", ".join(Agreement.objects.values_list("slug", flat=True)) or "none"
-                raise command_error(
-                    f"There is no agreement {quote(slug)} (known: {known}).",
-                    "Correct the slug, or add --create to create the agreement.",
-                )
-            agreement = Agreement(slug=slug)
-            agreement.full_clean()
-            agreement.save()
-        return agreement
