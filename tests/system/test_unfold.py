@@ -51,6 +51,14 @@ COVERED = """() => [...document.querySelectorAll("#content :is(a, button, input,
         const found = document.elementFromPoint(left + width / 2, top + height / 2);
         return !found || !(one.contains(found) || found.contains(one) || one.labels?.[0]?.contains(found));
     }).map((one) => one.outerHTML.slice(0, 160))"""
+#: The fields without a border, and the buttons with neither a border nor a background.
+BARE = """() => [...document.querySelectorAll("#content :is(input, select, textarea, .button), #agreement-foot button")]
+    .filter((one) => one.checkVisibility() && !["checkbox", "radio", "file"].includes(one.type))
+    .filter((one) => {
+        const {borderTopWidth, backgroundColor} = getComputedStyle(one);
+        const button = one.type === "submit" || one.matches("button, .button");
+        return borderTopWidth === "0px" && !(button && backgroundColor !== "rgba(0, 0, 0, 0)");
+    }).map((one) => one.outerHTML.slice(0, 160))"""
 
 pytestmark = [pytest.mark.unfold, pytest.mark.browser]
 
@@ -135,7 +143,7 @@ def test_every_page_of_the_desk_is_readable_and_nothing_is_hidden(site, browser,
         faults = [] if status == 200 else [status]
         wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
         faults += ["too wide"] if wide > 0 else []
-        faults += page.evaluate(COVERED)
+        faults += page.evaluate(COVERED) + page.evaluate(BARE)
         rules = axe.run(page, context="#content", options={"runOnly": ["color-contrast"]}).response["violations"]
         faults += [(node["html"], node["any"][0]["message"]) for rule in rules for node in rule["nodes"]]
         if faults:
