@@ -114,7 +114,8 @@ def proposals(people: list[Any]) -> list[dict[str, str]]:
 
 class PersonInput(forms.TextInput):
     """The input for the name, e-mail address or key of a user. ``address`` is that of :class:`PeopleView`. With
-    ``confirms`` the value is a pair: the text, and the key of the user whom the officer has confirmed.
+    ``confirms`` the value is a pair: the text, and the key of the user whom the officer has confirmed. ``adds_to`` is
+    the ``id`` of a text area with a user in each line, to which a button adds the named user.
     """
 
     template_name = "admin/agreement/person.html"
@@ -123,10 +124,12 @@ class PersonInput(forms.TextInput):
         css = {"all": ["agreement/admin.css"]}
         js = [forms.Script("agreement/people.js", defer=True)]
 
-    def __init__(self, *, picker: PersonPicker[Any], request: HttpRequest, confirms: bool = False) -> None:
+    def __init__(
+        self, *, picker: PersonPicker[Any], request: HttpRequest, confirms: bool = False, adds_to: str = ""
+    ) -> None:
         attrs = {"class": "vTextField", "autocomplete": "off", "maxlength": 255, "data-people": picker.people_address()}
         super().__init__(attrs)
-        self.picker, self.request, self.confirms = picker, request, confirms
+        self.picker, self.request, self.confirms, self.adds_to = picker, request, confirms, adds_to
 
     def value_from_datadict(self, data: Any, files: Any, name: str) -> Any:
         written = super().value_from_datadict(data, files, name)
@@ -143,6 +146,7 @@ class PersonInput(forms.TextInput):
         context |= {
             "list": listed,
             "confirms": self.confirms,
+            "adds_to": self.adds_to,
             "consequence": self.picker.consequence,
             "key": person.pk if person else "",
             "who": in_words(person) if person else "",
@@ -221,8 +225,8 @@ class PersonPicker(admin.ModelAdmin[ModelT]):
 
 class PeopleView(AdminView):
     """``…/people/?q=…``: as JSON, the ``people`` whom the text may mean, and the ``person`` whom it names, if it names
-    one. Each of the people is the text for the field and the words about them; the person is the key and the words. An
-    answer that names anyone is logged.
+    one. Each of the people is the text for the field and the words about them; the person is the key, the words, and
+    the text. An answer that names anyone is logged.
 
     Raises ``MissingRight`` for a user who may not add rows of this admin.
     """
@@ -241,7 +245,8 @@ class PeopleView(AdminView):
         except ValidationError:
             found = None
         if found:
-            person = {"key": str(found.pk), "who": in_words(found)}
+            [proposal] = proposals([found])
+            person = {"key": str(found.pk), "who": in_words(found), "value": proposal["value"]}
             self.model_admin.log_person(request, found)
         if people:
             self.model_admin.log_search(request)
