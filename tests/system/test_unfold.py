@@ -43,7 +43,7 @@ PAGES = [
     "agreement/acceptance/evidence/",
 ]
 #: The links, buttons and fields that are displayed, but at whose middle there is something else.
-COVERED = """() => [...document.querySelectorAll("#content :is(a, button, input, select, textarea), #agreement-foot button")]
+COVERED = """() => [...document.querySelectorAll("#content :is(a, button, input, select, textarea)")]
     .filter((one) => one.checkVisibility() && !one.matches(".agreement-spoken") && !one.closest(".agreement-mirror"))
     .filter((one) => {
         one.scrollIntoView({block: "center", behavior: "instant"});

@@ -20,7 +20,9 @@ def text(language: str, number: int) -> str:
 def draft(number: int) -> Edition:
     agreement, _made = Agreement.objects.get_or_create(slug="terms")
     words = {"summary_kk": "Тармақ өзгерді.", "summary_ru": "Изменён пункт."}
-    return Edition.objects.create_draft(agreement=agreement, bodies={code: text(code, number) for code in WORDS}, **words)
+    return Edition.objects.create_draft(
+        agreement=agreement, bodies={code: text(code, number) for code in WORDS}, **words
+    )
 
 
 def fill() -> dict[str, int]:
