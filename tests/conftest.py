@@ -44,6 +44,10 @@ NEEDS = {
         "AGREEMENT_TEST_WAGTAIL_PYTHON",
         "needs Wagtail: set AGREEMENT_TEST_WAGTAIL_PYTHON to the Python of an environment that has it",
     ),
+    "unfold": (
+        "AGREEMENT_TEST_UNFOLD_PYTHON",
+        "needs django-unfold: set AGREEMENT_TEST_UNFOLD_PYTHON to the Python of an environment that has it",
+    ),
     "scale": (
         "AGREEMENT_TEST_FULL",
         "repeats a rule at scale: name the marker (-m scale) or set AGREEMENT_TEST_FULL to 1",

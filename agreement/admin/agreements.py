@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -11,11 +12,10 @@ from django import forms
 from django.contrib import admin
 from django.db.models import Prefetch, QuerySet
 from django.forms.renderers import BaseRenderer
-from django.forms.utils import flatatt
 from django.http import HttpRequest
 from django.utils.html import format_html, format_html_join
-from django.utils.safestring import SafeString, mark_safe
-from django.utils.text import capfirst
+from django.utils.safestring import SafeString
+from django.utils.text import capfirst, format_lazy
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
@@ -71,10 +71,12 @@ class TimelineEntry:
         )
 
 
-class ZoneSelect(forms.Select):
-    """A select box for about six hundred time zones. It is rendered without templates, which would take longer than the
-    rest of the page. If the value is none of the choices, no option is marked as selected.
+class ZoneInput(forms.TextInput):
+    """A text input that proposes the time zones of the field, about six hundred, which contain what is typed. The
+    proposals are rendered without templates, which would take longer than the rest of the page.
     """
+
+    choices: Iterable[tuple[str, str]] = ()
 
     def render(
         self,
@@ -83,12 +85,11 @@ class ZoneSelect(forms.Select):
         attrs: dict[str, Any] | None = None,
         renderer: BaseRenderer | None = None,
     ) -> SafeString:
-        options = format_html_join(
-            "\n",
-            '<option value="{}"{}>{}</option>',
-            ((zone, mark_safe(" selected") if zone == value else "", label) for zone, label in self.choices),
-        )
-        return format_html("<select{}>{}</select>", flatatt({"name": name, **self.attrs, **(attrs or {})}), options)
+        proposed = f"{(attrs or {}).get('id', name)}_zones"
+        own = {"list": proposed, "autocomplete": "off", "class": "vTextField"}
+        field = super().render(name, value, {**(attrs or {}), **own}, renderer)
+        options = format_html_join("\n", '<option value="{}">', ((zone,) for zone, _label in self.choices))
+        return format_html('{}<datalist id="{}">{}</datalist>', field, proposed, options)
 
 
 @remembered
@@ -101,15 +102,19 @@ def _zones() -> list[tuple[str, str]]:
 
 
 class AgreementForm(AdminForm):
-    """The form of an agreement. The time zone is chosen from a list of all time zones. For a new agreement, the time
-    zone of the settings (``conf.time_zone()``) is preselected.
+    """The form of an agreement. The time zone is one of all time zones, which are proposed while a person types. For a
+    new agreement, the field contains the time zone of the settings (``conf.time_zone()``).
     """
 
     time_zone = forms.ChoiceField(
         label=capfirst(Agreement._meta.get_field("time_zone").verbose_name),
-        help_text=Agreement._meta.get_field("time_zone").help_text,
+        help_text=format_lazy(
+            "{} {}",
+            Agreement._meta.get_field("time_zone").help_text,
+            _("Delete the name and type a part of another one, such as Almaty."),
+        ),
         choices=lambda: _zones(),
-        widget=ZoneSelect,
+        widget=ZoneInput,
         initial=conf.time_zone,
     )
 

@@ -119,7 +119,8 @@ class PersonInput(forms.TextInput):
     """The input for the name, e-mail address or key of a user. ``picker`` is the admin that the script of the page asks
     for proposals (:class:`PeopleView`). With ``confirms`` the input also displays who the user is, which is logged,
     with a box to confirm it. The value is then a pair: the text, and the key of the user whom the officer has
-    confirmed. Without it, the value is the text.
+    confirmed. Without it, the value is the text. ``adds_to`` is the ``id`` of a text area with a user in each line, to
+    which a button adds the named user.
     """
 
     template_name = "admin/agreement/person.html"
@@ -128,10 +129,12 @@ class PersonInput(forms.TextInput):
         css = {"all": ["agreement/admin.css"]}
         js = [forms.Script("agreement/people.js", defer=True)]
 
-    def __init__(self, *, picker: PersonPicker[Any], request: HttpRequest, confirms: bool = False) -> None:
+    def __init__(
+        self, *, picker: PersonPicker[Any], request: HttpRequest, confirms: bool = False, adds_to: str = ""
+    ) -> None:
         attrs = {"class": "vTextField", "autocomplete": "off", "maxlength": 255, "data-people": picker.people_address()}
         super().__init__(attrs)
-        self.picker, self.request, self.confirms = picker, request, confirms
+        self.picker, self.request, self.confirms, self.adds_to = picker, request, confirms, adds_to
 
     def value_from_datadict(self, data: Any, files: Any, name: str) -> Any:
         written = super().value_from_datadict(data, files, name)
@@ -148,6 +151,7 @@ class PersonInput(forms.TextInput):
         context |= {
             "list": listed,
             "confirms": self.confirms,
+            "adds_to": self.adds_to,
             "consequence": self.picker.consequence,
             "key": person.pk if person else "",
             "who": in_words(person) if person else "",
@@ -230,8 +234,9 @@ class PersonPicker(admin.ModelAdmin[ModelT]):
 class PeopleView(AdminView):
     """``…/people/?q=…``: returns as JSON the ``people`` whom the text may mean (:func:`search_people`), and the
     ``person`` whom it names (:func:`find_person`). Each of the people has a ``value``, the text for the field, and a
-    ``label``, the words about them. The person has the ``key`` and the words, ``who``; it is ``null`` if the text names
-    nobody. Only the first 255 characters of the text count. An answer that names anyone is logged.
+    ``label``, the words about them. The person has the ``key``, the words, ``who``, and the text for the field; it is
+    ``null`` if the text names nobody. Only the first 255 characters of the text count. An answer that names anyone is
+    logged.
 
     Raises ``MissingRight`` if the user may not search for users (:meth:`PersonPicker.may_pick`).
     """
@@ -250,7 +255,8 @@ class PeopleView(AdminView):
         except ValidationError:
             found = None
         if found:
-            person = {"key": str(found.pk), "who": in_words(found)}
+            [proposal] = proposals([found])
+            person = {"key": str(found.pk), "who": in_words(found), "value": proposal["value"]}
             self.model_admin.log_person(request, found)
         if people:
             self.model_admin.log_search(request)

@@ -107,32 +107,52 @@ def recipients(channel: Channel, *, users: QuerySet[Model] | None = None, agreem
     """Return how many users the channel would notify now: of these users, or of the audience of the agreement with the
     slug ``agreement``, or of the site's ``AUDIENCE``.
 
+    If :func:`known_recipients` has no answer, all users are counted, by at most 2 further queries. An address then
+    counts if ``channel.reachable()`` finds it, although the channel may not accept its form.
+    """
+    known = known_recipients(channel, users=users, agreement=agreement)
+    if known is not None:
+        return known
+    everybody = (membership.audience(agreement) if users is None else users).order_by()
+    counts = count_by_language(channel.reachable(everybody))
+    return _recipients(counts, everybody.count())
+
+
+def known_recipients(
+    channel: Channel, *, users: QuerySet[Model] | None = None, agreement: str = ""
+) -> Recipients | None:
+    """Return how many users the channel would notify now, as in :func:`recipients`. Return ``None`` if all of them
+    would have to be counted. The cost does not depend on the number of users. At most 2 queries.
+
     If they are at most ``COUNTED_UP_TO``, they are read, and the channel checks each address. If there are more, the
-    numbers are those of the last notice of a new edition, of any agreement, that was sent completely in this channel,
-    so that the cost does not depend on the number of users. At most 2 queries in both cases. Notices of editions that
-    were cancelled are not used. An agreement that is named in ``AUDIENCES`` uses its own notices only, and the others
-    do not use them. If there is no such notice yet, or if more than ``COUNTED_UP_TO`` ``users`` are given, all users
-    are counted, by at most 4 queries. An address then counts if ``channel.reachable()`` finds it, although
-    the channel may not accept its form.
+    numbers are those of the last notice of a new edition, of any agreement, that was sent completely in this channel.
+    Notices of editions that were cancelled are not used. An agreement that is named in ``AUDIENCES`` uses its own
+    notices only, and the others do not use them. The number is unknown if there is no such notice yet, or if more than
+    ``COUNTED_UP_TO`` ``users`` are given.
     """
     audience = (membership.audience(agreement) if users is None else users).order_by()
     count = audience[: COUNTED_UP_TO + 1].count()
-    if count > COUNTED_UP_TO:
-        complete = {"notice__fanned_out_at__isnull": False, "notice__edition__cancelled_at": None, "waiting": 0}
-        last = Progress.objects.filter(channel=channel.name, notice__kind=NoticeKind.PUBLISHED, sent__gt=0, **complete)
-        special = conf.get().AUDIENCES
+    if count <= COUNTED_UP_TO:
+        return _recipients(_checked_by_language(channel, audience), count)
+    if users is not None:
+        return None
+    complete = {"notice__fanned_out_at__isnull": False, "notice__edition__cancelled_at": None, "waiting": 0}
+    last = Progress.objects.filter(channel=channel.name, notice__kind=NoticeKind.PUBLISHED, sent__gt=0, **complete)
+    if special := conf.get().AUDIENCES:
         own = Q(notice__edition__agreement__slug__in=[agreement] if agreement in special else special)
-        last = last.filter(own if agreement in special else ~own) if special else last
-        if users is None and (row := last.order_by("-notice_id").first()):
-            skipped: dict[str, int] = row.reasons.get("skipped", {})
-            unreachable = skipped.get(NO_ADDRESS, 0) + skipped.get(INVALID_ADDRESS, 0)
-            return Recipients(total=row.audience - unreachable, unreachable=unreachable, by_language={})
-        count = audience.count()
-        counts = count_by_language(channel.reachable(audience))
-    else:
-        counts = _checked_by_language(channel, audience)
+        last = last.filter(own if agreement in special else ~own)
+    row = last.order_by("-notice_id").first()
+    if row is None:
+        return None
+    skipped: dict[str, int] = row.reasons.get("skipped", {})
+    unreachable = skipped.get(NO_ADDRESS, 0) + skipped.get(INVALID_ADDRESS, 0)
+    return Recipients(total=row.audience - unreachable, unreachable=unreachable, by_language={})
+
+
+def _recipients(counts: dict[str, int], users: int) -> Recipients:
+    """Return the numbers for so many ``users``, of whom ``counts`` have an address, by the language of their notice."""
     total = sum(counts.values())
-    return Recipients(total=total, unreachable=count - total, by_language=counts)
+    return Recipients(total=total, unreachable=users - total, by_language=counts)
 
 
 def _checked_by_language(channel: Channel, audience: QuerySet[Model]) -> dict[str, int]:

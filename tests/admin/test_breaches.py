@@ -183,9 +183,31 @@ def test_affected_users_are_named_by_name_or_key(officer):
     assert one.username in officer.get(at("change", row.pk)).text
 
 
+@pytest.mark.parametrize("written", ["{name}", "{address}", "{key}", "key:{key}"])
+def test_one_more_user_is_named_by_name_address_or_key(officer, written):
+    one, two = factories.users(2)
+    text = written.format(name=two.username, address=two.email.upper(), key=two.pk)
+    officer.post(at("add"), form(everyone="", users=one.username, person=text))
+    row = Breach.objects.get()
+    assert set(row.affected.values_list("user", flat=True)) == {one.pk, two.pk}
+    again = form(everyone="", users=f"{one.username}\n{two.username}", person=text, text_ru="Иначе.")
+    officer.post(at("change", row.pk), again)
+    assert row.affected.count() == 2
+
+
+def test_the_search_of_the_form_is_for_officers_and_answers_with_a_line(officer):
+    (user,) = factories.users(1)
+    found = officer.get(at("people"), {"q": user.email}).json()
+    assert found["person"]["value"] == user.username
+    assert at("people") in officer.get(at("add")).text
+    assert member("agreement publishers").get(at("people"), {"q": user.email}).status_code == 403
+
+
 @pytest.mark.parametrize(
     ("changed", "field", "code"),
     [
+        ({"everyone": "", "person": "nobody-of-this-name"}, "person", "nobody"),
+        ({"person": "user0"}, "everyone", None),
         ({"everyone": "", "users": "nobody-of-this-name"}, "users", "nobody"),
         ({"users": "user0"}, "everyone", None),
         ({"known_at_0": "2999-01-01"}, "known_at", "future"),

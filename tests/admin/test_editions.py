@@ -494,6 +494,9 @@ def test_no_address_hides_an_agreement_but_those_that_are_reserved():
 def test_a_zone_that_does_not_exist_is_refused(superuser):
     answer = superuser.post(at("agreement_add"), {"slug": "terms", "time_zone": "Asia/Nowhere"})
     assert "time_zone" in answer.context["adminform"].form.errors
+    page = answer.content.decode()
+    assert re.search(r'<input type="text" name="time_zone" value="Asia/Nowhere" [^>]*list="id_time_zone_zones"', page)
+    assert re.search(r'<datalist id="id_time_zone_zones">.*<option value="Asia/Almaty">.*</datalist>', page, re.DOTALL)
     assert not Agreement.objects.exists()
 
 

@@ -125,6 +125,19 @@ def test_a_draft_with_errors_is_not_handed_over(author):
     assert "can't be published" in html.unescape(answer.content.decode())
 
 
+def test_the_author_reads_what_the_publisher_must_accept(author, settings, tmp_path):
+    (tmp_path / "page.html").write_text('{% agreement_clause "7.7" "terms" %}')
+    settings.TEMPLATES = [{**settings.TEMPLATES[0], "DIRS": [tmp_path]}]
+    draft = factories.draft()
+    sentence = "Pages of the site quote 7.7 of this text (page.html), but the text has no such number."
+    shown = page(author, "hand_over", draft)
+    assert [finding.sentence for finding in shown.context["findings"]] == [sentence]
+    assert sentence in html.unescape(shown.content.decode())
+    typed = {"body_kk": draft.body_kk, "body_ru": draft.body_ru}
+    checked = author.post(at("edition_check", draft.pk), typed).json()
+    assert [message["id"] for message in checked["messages"]] == ["agreement.L052"]
+
+
 def test_a_mail_that_fails_loses_no_hand_over(author, publisher, django_user_model, settings):
     mail_by(settings, "tests.support.no_backend")
     draft = factories.draft()

@@ -697,7 +697,8 @@ def test_of_many_users_the_page_takes_the_numbers_of_the_last_notice_and_counts_
     monkeypatch.setattr("agreement.notices.forecast.COUNTED_UP_TO", 5)
     edition = factories.draft()
     factories.users(9)
-    page = words(publisher.get(at("edition_publish", edition.pk)))
+    there = at("edition_publish", edition.pk)
+    page = words(publisher.get(f"{there}?count"))
     assert "e-mail Kazakh 3 e-mail Russian 3 e-mail Kazakh and Russian 3" in page, "there is no last notice"
     assert "Users whose language is known (e-mail): 6 of 9." in page
 
@@ -718,7 +719,75 @@ def test_of_many_users_the_page_takes_the_numbers_of_the_last_notice_and_counts_
     said = "Users with an address to which the notice can be sent: 9,051 of 10,051. 1,000 users will see the notice on"
     assert said in page
     counts = [query["sql"] for query in captured if "COUNT(" in query["sql"] and "auth_user" in query["sql"]]
-    assert all("LIMIT 6" in sql for sql in counts)
+    assert all("LIMIT" in sql for sql in counts)
+
+
+def test_of_many_users_the_page_has_no_button_before_they_are_counted(publisher, monkeypatch):
+    monkeypatch.setattr("agreement.notices.forecast.COUNTED_UP_TO", 5)
+    edition = factories.draft()
+    factories.users(9)
+    there = at("edition_publish", edition.pk)
+    with CaptureQueriesContext(connection) as captured:
+        page = publisher.get(there)
+    counts = [query["sql"] for query in captured if "COUNT(" in query["sql"] and "auth_user" in query["sql"]]
+    assert all("LIMIT" in sql for sql in counts), counts
+    assert "The number of users who will be notified is not known yet, because no notice was sent." in words(page)
+    assert "Before you publish" not in words(page)
+    assert 'value="Publish"' not in page.content.decode()
+    assert '<a class="button" href="?count">Count the users, then publish</a>' in page.content.decode()
+
+    counted = publisher.get(f"{there}?count")
+    assert "Users to be notified by e-mail: 9." in words(counted)
+    assert 'value="Publish"' in counted.content.decode()
+    refused = publisher.post(there, question(publisher, edition, confirmation=""))
+    assert refused.status_code == 400
+    assert "Users to be notified by e-mail: 9." in words(refused)
+
+
+@pytest.mark.parametrize(
+    ("moment", "field", "sentence"),
+    [
+        ({"date": "2020-03-01", "time": "09:00"}, "date", "2020, 09:00 (Astana time, UTC+6) is in the past:"),
+        ({"date": "9999-03-01", "time": "09:00"}, "date", "Enter a date within the next ten years."),
+        ({"date": "2020-03-01"}, "time", "Enter the date and the time."),
+        ({"date": "x", "time": "09:00"}, "date", "Enter a valid date."),
+    ],
+)
+def test_the_page_states_at_once_what_is_wrong_with_a_moment(publisher, author, moment, field, sentence):
+    edition = factories.draft()
+    there = at("edition_publish", edition.pk)
+    answer = publisher.get(there, moment)
+    assert list(answer.json()) == [field]
+    [stated] = answer.json()[field]
+    assert sentence in stated
+    page = words(publisher.post(there, question(publisher, edition, when="at", **{"time": ""} | moment)))
+    assert " ".join(stated.split()) in page
+    later = (timezone.now() + timedelta(days=40)).date().isoformat()
+    assert publisher.get(there, {"date": later, "time": "09:00"}).json() == {}
+    assert author.get(there, moment).status_code == 403
+
+
+def test_on_a_large_site_other_staff_are_listed_when_the_publisher_asks(publisher, django_user_model, monkeypatch):
+    monkeypatch.setattr("agreement.admin.editions.decision.COUNTED_UP_TO", 5)
+    edition = factories.draft()
+    django_user_model.objects.update(email="publisher@example.kz")
+    lawyer = django_user_model.objects.create_user("lawyer", "lawyer@example.kz", is_staff=True)
+    factories.users(4)
+    me = django_user_model.objects.get(username="publisher")
+    there, button = at("edition_publish", edition.pk), "Choose other members of the staff"
+    with CaptureQueriesContext(connection) as captured:
+        page = publisher.get(there)
+    assert list(page.context["tests"].people) == [str(me.pk)]
+    assert button in words(page)
+    assert not [query for query in captured if "is_staff" in query["sql"].partition("WHERE")[2]]
+
+    listed = publisher.post(
+        at("edition_test_mail", edition.pk), question(publisher, edition, reason="Себебі бар.") | {"list_staff": "1"}
+    )
+    assert list(listed.context["tests"].people) == [str(me.pk), str(lawyer.pk)]
+    assert listed.context["form"]["reason"].value() == "Себебі бар."
+    assert button not in words(listed)
+    assert mail.outbox == []
 
 
 def test_the_page_forecasts_when_sending_begins_and_ends_and_who_is_notified_in_time(publisher, settings):

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
 languages = pytest.mark.parametrize("language", ["kk", "ru"])
+russian = pytest.mark.parametrize("language", ["ru"])
 INPUT = os.environ.get("AGREEMENT_TEST_INPUT", "")
 REFERENCE = {"kk": " 9.9-тармақты қараңыз.", "ru": " См. пункт 9.9."}
 
@@ -768,3 +769,22 @@ def test_the_pages_of_the_desk_fit_a_phone_and_a_screen(person, language):
         if name == "desk":
             person.page.locator(".agreement-number").first.wait_for()
         assert overflow(person.page) <= 0, name
+
+
+@russian
+def test_an_officer_collects_the_users_whom_a_breach_concerns(person, language, complaints, django_user_model):
+    one, two = factories.users(2)
+    django_user_model.objects.get(username="author").groups.add(Group.objects.get(name=groups.PRIVACY_OFFICERS))
+    person.log_in("author")
+    person.open("agreement/breach/add/")
+    person.page.locator("#id_person").fill(one.email)
+    person.page.locator("[data-adds]").click()
+    until(person.page, "document.querySelector('#id_person').value === ''")
+    person.page.locator("#id_person").fill("nobody-of-this-name")
+    person.page.keyboard.press("Enter")
+    person.page.get_by_text("Пользователь по этому тексту не найден.").wait_for()
+    person.page.locator("#id_person").fill(str(two.pk))
+    person.page.keyboard.press("Enter")
+    until(person.page, "document.querySelector('#id_person').value === ''")
+    assert person.page.locator("#id_users").input_value() == f"{one.username}\n{two.username}"
+    assert complaints == []

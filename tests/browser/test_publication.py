@@ -185,6 +185,50 @@ def test_another_moment_is_published_after_the_letter_was_read_with_it(person, l
     assert not Edition.objects.drafts().exists()
 
 
+@russian
+def test_a_moment_in_the_past_is_stated_when_it_is_entered(person, language, complaints):
+    draft = draft_of()
+    person.log_in("publisher")
+    person.open(f"agreement/edition/{draft.pk}/publish/")
+    day, error = person.page.locator("#id_date"), person.page.locator(".agreement-moment .errorlist")
+    person.page.locator("#id_time").fill("09:00")
+    day.fill("2020-03-01")
+    day.press("Tab")
+    error.wait_for()
+    assert error.inner_text().startswith("Указанный момент уже прошёл: 1\u00a0марта 2020\u00a0г., 09:00 (")
+    assert overflow(person.page) <= 0
+    day.fill("2027-03-01")
+    day.press("Tab")
+    error.wait_for(state="detached")
+    assert complaints == []
+
+
+@languages
+@pytest.mark.parametrize("script", [True, False])
+def test_on_a_large_site_users_are_counted_before_the_button_appears(window, site, language, script, monkeypatch):
+    monkeypatch.setattr("agreement.notices.forecast.COUNTED_UP_TO", 5)
+    draft = draft_of()
+    factories.users(9)
+    person = Person(window(script=script), site, language)
+    person.log_in("publisher")
+    person.open(f"agreement/edition/{draft.pk}/publish/")
+    button, letter = person.page.locator("#agreement-publish input"), person.page.locator(".agreement-letter")
+    if not script:
+        assert button.count() == 0
+        assert letter.count() == 0
+        person.click("#agreement-publish a.button")
+    button.wait_for()
+    words = re.sub(r"\s+", " ", letter.inner_text())
+    assert f": {get_user_model().objects.exclude(email='').count()}. " in words
+    for tick in person.page.locator(".agreement-tick").all():
+        tick.check()
+    person.confirm()
+    button.click()
+    person.page.wait_for_url("**/change/")
+    draft.refresh_from_db()
+    assert draft.state() == State.IN_FORCE
+
+
 @pytest.mark.parametrize("page", [390, 1280], indirect=True)
 @languages
 def test_the_pages_to_publication_fit_a_phone_and_a_screen_and_axe_finds_nothing(person, language, tmp_path):

@@ -401,6 +401,7 @@ RULES: dict[str, Rule] = {
     "admin:agreement_acceptance_people": Rule(kind="desk", read=OFFICERS),
     "admin:agreement_withdrawal_people": Rule(kind="desk", read=OFFICERS),
     "admin:agreement_legalhold_people": Rule(kind="desk", read=OFFICERS),
+    "admin:agreement_breach_people": Rule(kind="desk", read=OFFICERS),
     "admin:agreement_acceptance_report": Rule(kind="desk", read=OFFICERS),
     "admin:agreement_acceptance_edition": Rule(
         kind="desk", read=OFFICERS, logs="agreement_auditentry", states=(SUPERSEDED, IN_FORCE, SCHEDULED)

@@ -183,7 +183,7 @@ class EditionAdmin(SafeFilters[Edition], VersionAdmin, TranslationAdmin):  # typ
         css = {"all": ["agreement/admin.css"]}
         js = [
             forms.Script(f"agreement/{name}.js", defer=True)
-            for name in ("writing", "desk", "combine", "progress", "start")
+            for name in ("writing", "desk", "combine", "progress", "publish", "start")
         ]
 
     # The pages.

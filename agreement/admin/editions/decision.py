@@ -25,16 +25,18 @@ from agreement.models import Edition, NoticeKind
 from agreement.models.audit import name_of
 from agreement.notices.audience import active_users
 from agreement.notices.channels import EmailChannel
+from agreement.notices.forecast import COUNTED_UP_TO
 from agreement.text import languages
 
 #: How many staff users the form for test mails offers.
 MAX_TEST_RECIPIENTS = 100
 
 
-def staff_with_address(user: AbstractBaseUser) -> dict[str, tuple[AbstractBaseUser, str]]:
+def staff_with_address(user: AbstractBaseUser, *, others: bool = True) -> dict[str, tuple[AbstractBaseUser, str]]:
     """Return the users to whom test mails can be sent, in a dict: primary key as text → the user and their e-mail
     address. They are this user, who comes first, and the active staff users, as far as they have an address; at most
-    ``MAX_TEST_RECIPIENTS``. If the user model has no ``is_staff``, there are no other users. At most 2 queries.
+    ``MAX_TEST_RECIPIENTS``. If ``others`` is false, or the user model has no ``is_staff``, there are no other users. At
+    most 2 queries; that for other users may read all users of the site.
     """
     channel = EmailChannel()
     reachable: Any = channel.reachable(active_users())
@@ -42,13 +44,17 @@ def staff_with_address(user: AbstractBaseUser) -> dict[str, tuple[AbstractBaseUs
         get_user_model()._meta.get_field("is_staff")
         staff = reachable.filter(is_staff=True).exclude(pk=user.pk).order_by("pk")[: MAX_TEST_RECIPIENTS - 1]
     except FieldDoesNotExist:
-        staff = reachable.none()
-    return {str(one.pk): (one, one.agreement_address) for one in [*reachable.filter(pk=user.pk), *staff]}
+        others = False
+    people = [*reachable.filter(pk=user.pk), *(staff if others else ())]
+    return {str(one.pk): (one, one.agreement_address) for one in people}
 
 
 class TestMailForm(forms.Form):
     """The form that asks which staff users get the test mails. No other address can be given, so that the page is no
     way to send mail to strangers.
+
+    On a site with more than ``COUNTED_UP_TO`` users, the form offers the other staff users only if ``others`` is true
+    or an answer is given. Otherwise ``incomplete`` is true. At most 3 queries.
     """
 
     test_to = forms.MultipleChoiceField(
@@ -57,8 +63,10 @@ class TestMailForm(forms.Form):
         error_messages={"required": _("Choose who gets the test e-mails.")},
     )
 
-    def __init__(self, user: AbstractBaseUser, answer: QueryDict | None = None) -> None:
-        self.people = staff_with_address(user)
+    def __init__(self, user: AbstractBaseUser, answer: QueryDict | None = None, *, others: bool = False) -> None:
+        users = get_user_model()._default_manager.order_by()
+        self.incomplete = not others and answer is None and users[: COUNTED_UP_TO + 1].count() > COUNTED_UP_TO
+        self.people = staff_with_address(user, others=not self.incomplete)
         super().__init__(answer, initial={"test_to": [str(user.pk)]})
         field = cast("forms.MultipleChoiceField", self.fields["test_to"])
         field.choices = [(key, f"{name_of(one)} · {address}") for key, (one, address) in self.people.items()]
@@ -125,8 +133,11 @@ class DecisionView(EditionView, ABC):
     def send_tests(self, edition: Edition) -> TestMailForm:
         """Send the notice about the edition, as it will be, to the staff users whom the posted form names, and add a
         message about the outcome. Return the form, which has errors if it names nobody, or a user whom it does not
-        offer; nothing is sent then.
+        offer; nothing is sent then. If the posted form asks for the other staff users, nothing is sent, and the
+        returned form offers them.
         """
+        if "list_staff" in self.request.POST:
+            return TestMailForm(cast("AbstractBaseUser", self.request.user), others=True)
         form = TestMailForm(cast("AbstractBaseUser", self.request.user), self.request.POST)
         if form.is_valid():
             messages.add_message(self.request, *send_test_mails(form.recipients(), edition, self.kind))

@@ -20,6 +20,7 @@ from agreement.admin.editions.fields import STATED_FIELDS, WRITTEN_FIELDS, finge
 from agreement.admin.editions.page import EditionView
 from agreement.conf import active_language
 from agreement.editions.changes import message_language
+from agreement.editions.template_citations import cited_clauses
 from agreement.models import AuditEntry, Edition
 from agreement.models.audit import AuditAction
 from agreement.models.autosave import Autosave
@@ -167,7 +168,8 @@ class CheckView(DraftView):
             setattr(draft, f"body_{code}", body)
         binding = Edition.objects.in_force().filter(agreement=edition.agreement_id).first()
         summaries = {code: request.POST.get(f"summary_{code}", "") for code in LANGUAGES}
-        findings = lint_findings(bodies, summaries, binding, _posted_statements(request))
+        cited = cited_clauses(edition.agreement)
+        findings = lint_findings(bodies, summaries, binding, _posted_statements(request), cited)
         changes = redlines(binding, draft) if binding and "changes" in request.POST else []
         return JsonResponse(
             {

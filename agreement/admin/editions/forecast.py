@@ -15,7 +15,7 @@ from agreement.models import Edition, Notice, NoticeKind, Progress
 from agreement.models.notices import DESCRIBING, NOTICE_LANGUAGES, notice_due_at, overtaken_by
 from agreement.notices.audience import count_recipients
 from agreement.notices.channels import Channel, site_channels
-from agreement.notices.forecast import COUNTED_UP_TO, forecast, recipients
+from agreement.notices.forecast import COUNTED_UP_TO, Recipients, forecast, known_recipients, recipients
 from agreement.text.languages import LANGUAGES
 
 
@@ -51,6 +51,9 @@ class SendingForecast:
     begins: str
     """When the first message is due."""
     channels: list[ChannelForecast]
+    """Empty if the users were not counted."""
+    counted: bool
+    """Whether the numbers of all channels are known."""
     effective: str
     """When the edition takes effect; ``""`` if it does so at the moment of publication."""
     notice_days: int
@@ -63,22 +66,28 @@ class SendingForecast:
     """
 
 
-def sending_forecast(edition: Edition, effective_from: datetime | None, binding: Edition | None) -> SendingForecast:
+def sending_forecast(
+    edition: Edition, effective_from: datetime | None, binding: Edition | None, *, count: bool
+) -> SendingForecast:
     """Return the forecast of the notice about this draft, if the draft is published now.
 
     ``effective_from`` is the chosen or proposed moment; ``None`` means the moment of publication. ``binding`` is the
     edition in force, which may promise days of notice; ``None`` means that no edition is in force.
 
     The cost does not grow with the number of users beyond ``COUNTED_UP_TO``, except for a channel that has not sent the
-    notice of a new edition completely yet (cancelled editions do not count): there all users are counted.
+    notice of a new edition completely yet (cancelled editions do not count). There all users are counted if ``count``
+    is true. Otherwise the result has no channels, and ``counted`` is false.
     """
     now, zone = timezone.now(), edition.agreement.time_zone
     languages = dict(NOTICE_LANGUAGES)
     days = binding.notice_days if binding and effective_from else 0
     unsent = Progress.objects.filter(notice__edition__agreement=edition.agreement_id, notice__kind__in=DESCRIBING)
+    numbers_of, slug = recipients if count else known_recipients, edition.agreement.slug
+    channels = [(channel, numbers_of(channel, agreement=slug)) for channel in site_channels()]
+    known = [(channel, numbers) for channel, numbers in channels if numbers is not None]
+    counted = len(known) == len(channels)
 
-    def channel_forecast(channel: Channel) -> ChannelForecast:
-        found = recipients(channel, agreement=edition.agreement.slug)
+    def channel_forecast(channel: Channel, found: Recipients) -> ChannelForecast:
         expected = forecast(
             channel=channel.name,
             recipients=found.total,
@@ -102,7 +111,8 @@ def sending_forecast(edition: Edition, effective_from: datetime | None, binding:
 
     return SendingForecast(
         begins=moment(notice_due_at(now, effective_from or now), zone, seconds=False),
-        channels=[channel_forecast(channel) for channel in site_channels()],
+        channels=[channel_forecast(channel, numbers) for channel, numbers in known] if counted else [],
+        counted=counted,
         effective=moment(effective_from, zone, seconds=False) if effective_from else "",
         notice_days=days,
         replaced=unsent.total()["waiting"],

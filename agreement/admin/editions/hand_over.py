@@ -17,9 +17,10 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from agreement.admin.base import MissingRight, moment, redirect_missing
-from agreement.admin.editions.draft import lint_findings
+from agreement.admin.editions.draft import Finding, lint_findings
 from agreement.admin.editions.fields import fingerprint
 from agreement.admin.editions.page import EditionView, find_locked, may, redirect_to_edition
+from agreement.editions.template_citations import cited_clauses
 from agreement.groups import staff_able
 from agreement.models import Edition, HandOver, HandOverState
 from agreement.models.audit import name_of
@@ -149,6 +150,7 @@ class HandOverView(EditionView):
             form=form,
             ready=ready,
             title=gettext("Ready to publish") if ready else gettext("Send the draft back"),
+            findings=_findings(edition) if ready else [],
             recipients=[name_of(user) for user in self._recipients(edition)],
             **hand_over_context(edition),
         )
@@ -177,6 +179,16 @@ class SendBackView(HandOverView):
             return None
         sentence = gettext("This draft is not marked as ready to publish. Nothing was done.")
         return self.refuse(edition, sentence, gettext("Its author may have changed it meanwhile."))
+
+
+def _findings(edition: Edition) -> list[Finding]:
+    """Return the messages of the lint that the publisher of this draft will read. 1 query, and 1 for its agreement if
+    that is not loaded.
+    """
+    bodies = {code: edition.text(code).body for code in languages.LANGUAGES}
+    summaries = {code: edition.text(code).summary for code in languages.LANGUAGES}
+    binding = Edition.objects.in_force().filter(agreement=edition.agreement_id).first()
+    return lint_findings(bodies, summaries, binding, edition.statements(), cited_clauses(edition.agreement))
 
 
 def hand_over_of(edition: Edition) -> HandOver | None:

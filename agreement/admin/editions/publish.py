@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 from django import forms
 from django.contrib.auth.models import AbstractBaseUser
 from django.core.exceptions import PermissionDenied, ValidationError
-from django.http import HttpRequest, HttpResponse, QueryDict
+from django.http import HttpRequest, HttpResponse, JsonResponse, QueryDict
 from django.utils import timezone
 from django.utils.translation import gettext, pgettext
 from django.utils.translation import gettext_lazy as _
@@ -73,7 +73,55 @@ def _changed(changes: list[LanguageRedline]) -> str:
     return sentences.pop() if len(sentences) == 1 else " ".join(f"{names[one.code]}: {one.summary}" for one in changes)
 
 
-class PublishForm(forms.Form):
+class MomentForm(forms.Form):
+    """The form for a date and a time of day in the time zone ``zone``. After validation, ``effective_from`` is that
+    moment; ``None`` if the form is not valid. A moment in the past is not valid.
+    """
+
+    date = forms.DateField(
+        label=_("Date"),
+        required=False,
+        input_formats=["%Y-%m-%d"],
+        widget=forms.DateInput(format="%Y-%m-%d", attrs={"type": "date"}),
+    )
+    time = forms.TimeField(
+        label=_("Time"),
+        required=False,
+        input_formats=["%H:%M", "%H:%M:%S"],
+        widget=forms.TimeInput(format="%H:%M", attrs={"type": "time"}),
+    )
+
+    def __init__(self, *args: Any, zone: str, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.zone = zone
+        self.effective_from: datetime | None = None
+
+    def clean(self) -> None:
+        if not {"date", "time"} & self.errors.keys():
+            self.clean_moment()
+
+    def clean_moment(self) -> None:
+        """Set ``effective_from``, or add an error to one of the two fields."""
+        day, clock = self.cleaned_data.get("date"), self.cleaned_data.get("time")
+        if not day or clock is None:
+            self.add_error("time" if day else "date", _("Enter the date and the time."))
+        elif day > timezone.now().date() + MAX_AHEAD:
+            self.add_error("date", _("Enter a date within the next ten years."))
+        else:
+            try:
+                at = local(day, clock, self.zone)
+            except ValidationError as error:
+                self.add_error("time", error)
+                return
+            # Otherwise the form would first ask for the reason and the confirmation of a moment that is refused.
+            if at < timezone.now():
+                sentence = _("%(effective_from)s is in the past: an edition can't take effect before it is published.")
+                self.add_error("date", sentence % {"effective_from": moment(at, self.zone)})
+            else:
+                self.effective_from = at
+
+
+class PublishForm(MomentForm):
     """The form that asks when a draft is to take effect. After validation, ``effective_from`` is the chosen moment;
     ``None`` if the answer is "now", or if there is no valid moment. A moment in the past is not valid.
 
@@ -93,18 +141,6 @@ class PublishForm(forms.Form):
         choices=[NOW, LATER],
         widget=forms.RadioSelect,
     )
-    date = forms.DateField(
-        label=_("Date"),
-        required=False,
-        input_formats=["%Y-%m-%d"],
-        widget=forms.DateInput(format="%Y-%m-%d", attrs={"type": "date"}),
-    )
-    time = forms.TimeField(
-        label=_("Time"),
-        required=False,
-        input_formats=["%H:%M", "%H:%M:%S"],
-        widget=forms.TimeInput(format="%H:%M", attrs={"type": "time"}),
-    )
     reason = forms.CharField(
         label=_("Why it takes effect before the notice period ends"),
         required=False,
@@ -119,6 +155,7 @@ class PublishForm(forms.Form):
     )
     after = forms.CharField(required=False, widget=forms.HiddenInput)
     draft = forms.CharField(widget=forms.HiddenInput)
+    field_order = ["when", "date", "time"]
 
     def __init__(
         self,
@@ -133,7 +170,7 @@ class PublishForm(forms.Form):
         that another edition is scheduled, so this one can't take effect at once. ``warnings`` are the findings that the
         publisher must tick.
         """
-        super().__init__(*args, **kwargs)
+        super().__init__(*args, zone=edition.agreement.time_zone, **kwargs)
         if scheduled:
             choice = cast("forms.ChoiceField", self.fields["when"])
             choice.choices = [self.LATER]
@@ -145,16 +182,14 @@ class PublishForm(forms.Form):
         self.warning_keys = {warning.key for warning in warnings}
         # In Kazakh and Russian it has only letters that both keyboards have.
         self.phrase = pgettext("a word to type", "publish")
-        self.zone = edition.agreement.time_zone
         self.binding = binding
-        self.effective_from: datetime | None = None
 
     def clean(self) -> None:
         when = self.cleaned_data.get("when")
         if when == "now":
             self._clean_now()
         elif when == "at" and not {"date", "time"} & self.errors.keys():
-            self._clean_moment()
+            self.clean_moment()
         self._require_reason(at_once=when == "now")
         # No user is notified before the notice delay is over, and then there is little time to cancel.
         soon = self.effective_from and self.effective_from <= timezone.now() + conf.get().NOTICE_DELAY
@@ -165,25 +200,6 @@ class PublishForm(forms.Form):
         proposal = self.initial.get("date"), self.initial.get("time")
         if any(answer) and answer != proposal:
             self.add_error("when", _("You also entered a date or a time. Clear it, or choose the later moment."))
-
-    def _clean_moment(self) -> None:
-        day, clock = self.cleaned_data.get("date"), self.cleaned_data.get("time")
-        if not day or clock is None:
-            self.add_error("time" if day else "date", _("Enter the date and the time."))
-        elif day > timezone.now().date() + MAX_AHEAD:
-            self.add_error("date", _("Enter a date within the next ten years."))
-        else:
-            try:
-                at = local(day, clock, self.zone)
-            except ValidationError as error:
-                self.add_error("time", error)
-                return
-            # Otherwise the form would first ask for the reason and the confirmation of a moment that is refused.
-            if at < timezone.now():
-                sentence = _("%(effective_from)s is in the past: an edition can't take effect before it is published.")
-                self.add_error("date", sentence % {"effective_from": moment(at, self.zone)})
-            else:
-                self.effective_from = at
 
     def _require_reason(self, *, at_once: bool) -> None:
         """Add an error if there is no reason, although the edition takes effect earlier than the edition in force
@@ -281,8 +297,12 @@ class PublishQuestion:
         # Days of notice are subtracted from it, and the result must be a valid date.
         return form.effective_from and max(form.effective_from, MIN_EFFECTIVE_FROM)
 
-    def context(self, form: PublishForm, chosen: datetime | None, request: HttpRequest) -> dict[str, object]:
-        """Return the template context, for an edition that takes effect at the chosen moment (``None``: now)."""
+    def context(
+        self, form: PublishForm, chosen: datetime | None, request: HttpRequest, *, count: bool
+    ) -> dict[str, object]:
+        """Return the template context, for an edition that takes effect at the chosen moment (``None``: now). ``count``
+        means that all users are counted if their number is not known.
+        """
         binding, scheduled = self.binding, self.scheduled
         compared = [(other, redlines(other, self.edition)) for other in (binding, scheduled) if other]
         return {
@@ -304,7 +324,7 @@ class PublishQuestion:
             "accept_by": self._accept_by(chosen),
             "chosen": chosen,
             "publisher": name_of(request.user),
-            "forecast": sending_forecast(self.edition, chosen, binding),
+            "forecast": sending_forecast(self.edition, chosen, binding, count=count),
             "zone": f"{dates.zone(self.now, active_language(), self.zone)}, {self.zone}",
             "now": moment(self.now, self.zone, seconds=False),
         }
@@ -358,6 +378,10 @@ class PublishView(DecisionView):
     refused, the page is displayed again with the status 400. So it is if the user chose another moment than the letter
     above the button states; the posted field ``letter`` has the moment of the letter. After the publication the
     response is a redirect to the edition.
+
+    On a large site that has not sent a notice yet, the page has no numbers of users, and no button that publishes. They
+    are on ``…/publish/?count``, to which the page links, and which a script fetches. With the parameters ``date`` and
+    ``time``, the response is JSON: the errors of this moment by field.
     """
 
     action = "publish"
@@ -366,6 +390,10 @@ class PublishView(DecisionView):
     def ask(self, edition: Edition) -> HttpResponse:
         if edition.published_at:
             return self._refuse_published(edition)
+        if {"date", "time"} & self.request.GET.keys():
+            form = MomentForm(self.request.GET, zone=edition.agreement.time_zone)
+            errors = {name: [str(error) for error in found] for name, found in form.errors.items()}
+            return JsonResponse(errors, headers={"Cache-Control": "private, no-store"})
         question = PublishQuestion(edition)
         return self.show(question, question.form(), question.proposed)
 
@@ -414,12 +442,13 @@ class PublishView(DecisionView):
         if the form is bound, because a bound form is displayed only if it was refused. ``tests`` is the posted form for
         test mails, if there is one.
         """
+        count = self.request.method == "POST" or "count" in self.request.GET
         return self.render(
             "publish",
             status=400 if form.is_bound else 200,
             original=question.edition,
             title=gettext("Publish: %(edition)s") % {"edition": question.edition},
-            **question.context(form, chosen, self.request),
+            **question.context(form, chosen, self.request, count=count),
             **self.letter_context(as_published(question.edition, chosen), tests),
             **hand_over_context(question.edition),
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -35,6 +36,7 @@ from agreement.admin.base import (
     short_moment,
 )
 from agreement.admin.notices.progress import CHANNEL_LABELS
+from agreement.admin.people import PersonInput, PersonPicker, find_person
 from agreement.evidence import find_user_keys
 from agreement.models import AffectedUser, AuditAction, AuditEntry, Breach
 from agreement.models.audit import name_of
@@ -71,7 +73,8 @@ def names_of(rows: QuerySet[AffectedUser]) -> str:
 
 class BreachForm(AdminForm):
     """The form of a breach that is not announced yet. ``users`` names the affected users, one in each line, by name or
-    key. It must be empty if ``everyone`` is marked.
+    key. ``person`` names one more user, by name, e-mail address or key. A
+    script adds that user to the lines. Both must be empty if ``everyone`` is marked.
     """
 
     users = forms.CharField(
@@ -80,6 +83,12 @@ class BreachForm(AdminForm):
         strip=False,
         widget=forms.Textarea(attrs={"rows": 6, "class": "vLargeTextField"}),
         help_text=_("Write one user on each line, by name or key. To name users, clear the check box above."),
+    )
+    person = forms.CharField(
+        label=_("Add a user"),
+        required=False,
+        max_length=255,
+        help_text=_("Name, e-mail address or key. The user is added to the list above, at the latest when you save."),
     )
 
     class Meta:
@@ -96,10 +105,16 @@ class BreachForm(AdminForm):
             rows = self.instance.affected.select_related("user").order_by("pk")
             self.initial["users"] = "\n".join(map(_written, rows))
 
+    def clean_person(self) -> Any:
+        """Return the named user; ``None`` if nothing is entered. Raises the errors of ``find_person()``."""
+        text = self.cleaned_data["person"]
+        return find_person(text) if text else None
+
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean()
+        person = cleaned.get("person")
         written = [line.strip() for line in cleaned.get("users", "").splitlines() if line.strip()]
-        if cleaned.get("everyone") and written:
+        if cleaned.get("everyone") and (written or person):
             self.add_error("everyone", _("Users are named below. Delete their names, or clear this check box."))
         found = find_user_keys(written)
         faults = [value for value in found.values() if isinstance(value, ValidationError)]
@@ -108,7 +123,8 @@ class BreachForm(AdminForm):
         if more := len(faults[MAX_FAULTS:]):
             message = _("Further lines with faults: %(count)s.")
             self.add_error("users", ValidationError(message, code="more", params={"count": more}))
-        cleaned["user_keys"] = [key for key in found.values() if not isinstance(key, ValidationError)]
+        keys = [key for key in found.values() if not isinstance(key, ValidationError)]
+        cleaned["user_keys"] = list(dict.fromkeys([*keys, *([person.pk] if person else [])]))
         if not (self.instance.pk or self.errors):  # Perhaps the button was clicked twice.
             same = Breach.objects.filter(notice=None, **{name: cleaned[name] for name in STATED})
             if same.exists():
@@ -117,7 +133,7 @@ class BreachForm(AdminForm):
 
 
 @admin.register(Breach)
-class BreachAdmin(LoggedViews[Breach], SafeFilters[Breach]):
+class BreachAdmin(PersonPicker[Breach], LoggedViews[Breach], SafeFilters[Breach]):
     """The admin of breaches. Once a breach is announced, its page only displays it."""
 
     form = BreachForm
@@ -126,7 +142,7 @@ class BreachAdmin(LoggedViews[Breach], SafeFilters[Breach]):
     list_display += ["by", "notified"]
     list_display_links = ["id", "agreement"]
     list_select_related = ["agreement", "notice"]
-    fields = ["agreement", "known_at", "everyone", "users", "text_kk", "text_ru"]
+    fields = ["agreement", "known_at", "everyone", "users", "person", "text_kk", "text_ru"]
     displayed_fields = ["about", "known", "deadline", "announced", "whom", "text_kk", "text_ru", "recorded_by"]
     change_form_template = "admin/agreement/breach/change_form.html"
     actions = None
@@ -135,6 +151,13 @@ class BreachAdmin(LoggedViews[Breach], SafeFilters[Breach]):
         view = BreachNotifyView.as_view(model_admin=self)
         own = path("<path:object_id>/notify/", self.admin_site.admin_view(view), name="agreement_breach_notify")
         return [own, *super().get_urls()]
+
+    def get_form(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        form = super().get_form(request, *args, **kwargs)
+        if field := form.base_fields.get("person"):
+            field = form.base_fields["person"] = copy(field)  # The field is shared with other requests.
+            field.widget = PersonInput(picker=self, request=request, adds_to="id_users")
+        return form
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
         words = {f"text_{language}": ready_words(language) for language in languages.LANGUAGES}

@@ -5,8 +5,10 @@ for (const field of document.querySelectorAll("[data-people]")) {
     const WAIT = 250;
     const proposed = field.list;
     const box = field.parentElement.querySelector(".agreement-person");
+    const add = field.parentElement.querySelector("[data-adds]");
     let timer;
     let asked = field.value.trim();
+    let named = null;
 
     function propose(people) {
         proposed.replaceChildren(...people.map(({value, label}) => {
@@ -38,9 +40,36 @@ for (const field of document.querySelectorAll("[data-people]")) {
             } catch { /* The site can't be reached. The form asks when it is sent. */ }
             if (text !== asked) return; // A later answer counts.
         }
+        named = found.person;
         propose(found.people);
         identify(found.person);
     }
 
+    async function append() {
+        clearTimeout(timer);
+        await ask();
+        const status = add.parentElement.querySelector("[role=status]");
+        status.textContent = named || !field.value.trim() ? "" : status.dataset.nobody;
+        if (!named) return;
+        const lines = document.getElementById(add.dataset.adds);
+        const written = lines.value.split("\n").map((line) => line.trim()).filter(Boolean);
+        if (!written.includes(named.value)) written.push(named.value);
+        lines.value = written.join("\n");
+        status.textContent = named.who;
+        field.value = asked = "";
+        named = null;
+        propose([]);
+        field.focus();
+    }
+
+    if (add) {
+        add.hidden = false;
+        add.addEventListener("click", append);
+        field.addEventListener("keydown", (event) => {
+            if (event.key !== "Enter" || !field.value.trim()) return;
+            event.preventDefault(); // Otherwise the form is sent.
+            append();
+        });
+    }
     field.addEventListener("input", () => { clearTimeout(timer); timer = setTimeout(ask, WAIT); });
 }
