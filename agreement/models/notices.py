@@ -87,7 +87,9 @@ NOTICE_LANGUAGES = [*LANGUAGE_CHOICES, ("mul", _("Kazakh and Russian"))]
 
 
 class NoticeKind(models.TextChoices):
-    """What a notice announces."""
+    """What a notice announces: a new edition, that an edition takes effect soon, that an edition was cancelled, or a
+    breach of personal data.
+    """
 
     PUBLISHED = "published", _("new edition")
     REMINDER = "reminder", _("reminder before it takes effect")

@@ -115,7 +115,7 @@ class CountedRows:
 
 @dataclass(frozen=True, slots=True)
 class LegalHoldScope:
-    """The people and editions under legal holds."""
+    """The people and editions under the legal holds in effect, of all agreements."""
 
     identifiers: set[str]
     """The identifiers of people: ``user:`` and the primary key of an account; the id of the key, a colon and the digest
@@ -141,8 +141,8 @@ class LegalHoldScope:
         return cls(identifiers, digests, users, {hold.edition_id for hold in holds if hold.edition_id})
 
     def covers(self, person: Person) -> bool:
-        """Return whether a hold names this person, or one of the editions of ``Person.edition_keys()``: an edition that
-        they accepted, that bound them, or that states their term.
+        """Return whether any hold of this scope names the person, or one of the editions of ``Person.edition_keys()``:
+        an edition that they accepted, that bound them, or that states their retention term.
         """
         editions = self.editions and self.editions & person.edition_keys()
         return bool(person.identifiers & self.identifiers or editions)

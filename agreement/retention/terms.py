@@ -42,9 +42,9 @@ class Terms:
 
 @dataclass(slots=True)
 class Person:
-    """The rows about one person in one agreement, with the identifiers by which a legal hold can name that person. If
-    ``possible_people`` is not empty, they are the rows of several people. An erased acceptance is not among the rows;
-    an erased withdrawal can be.
+    """The acceptances and the withdrawals of one person in one agreement, with the identifiers by which a legal hold
+    can name that person. If ``possible_people`` is not empty, the rows may belong to several people. An erased
+    acceptance is not among the rows; an erased withdrawal can be.
     """
 
     terms: Terms

@@ -1164,7 +1164,11 @@ def _roman(value: int) -> str:
 
 
 def _is_title(line: str) -> bool:
-    """May the line be the title of the heading above it («ОБЩИЕ ПОЛОЖЕНИЯ» under «ГЛАВА 1»)?"""
+    """May the line be the title of the heading above it («ОБЩИЕ ПОЛОЖЕНИЯ» or «Общие положения» under «ГЛАВА 1»)?
+
+    Without the marks of a heading or of emphasis, it must begin with a capital letter, have at most 120 characters, and
+    end with none of ``.;,:|``. A line that begins like a numbered unit, another heading or an appendix is no title.
+    """
     words = line.strip("#*_ ")
     return (
         words[:1].isupper()

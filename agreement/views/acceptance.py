@@ -209,16 +209,19 @@ def accept_due(visit: Visit) -> HttpResponse:
 def _posted_answers(posted: QueryDict, slug: str) -> Iterable[PostedAnswer]:
     """Yield one answer for each edition about which the form has fields. If the user has accepted the agreement of the
     page, ``slug``, the form has none about it; otherwise its answer is the first. The others follow in the order of
-    their slugs. Raises ``BadRequest`` if there is no answer, if the decision is neither ``accept`` nor ``decline`` nor,
-    with ``SEPARATE_ANSWERS``, ``each``, if there is not exactly one decision about an edition then, if a number does
-    not consist of 1 to 10 digits, or if a language is neither ``kk`` nor ``ru``. The digests are not checked.
+    their slugs. Each answer has the decision of the form or, if that is ``each``, the one about its edition.
+
+    Raises ``BadRequest`` if there is no answer, if the decision of the form is neither ``accept`` nor ``decline`` nor,
+    with ``SEPARATE_ANSWERS``, ``each``, if ``each`` comes without exactly one decision about an edition, if a number
+    does not consist of 1 to 10 digits, or if a language is neither ``kk`` nor ``ru``. The digests are not checked.
     """
     each = posted.get("decision") == "each" and conf.get().SEPARATE_ANSWERS
     if not each and posted.get("decision") not in {"accept", "decline"}:
         raise BadRequest("decision must be accept or decline.")
     others = sorted(name.partition(":")[2] for name in posted if name.startswith("edition:"))
+    others = [other for other in others if other != slug]
     of_page = [(slug, "")] if "edition" in posted or not others else []
-    for name, suffix in [*of_page, *((other, f":{other}") for other in others if other != slug)]:
+    for name, suffix in [*of_page, *((other, f":{other}") for other in others)]:
         number, digest, language = (posted.get(f"{field}{suffix}", "") for field in ("edition", "digest", "language"))
         if not (number.isascii() and number.isdecimal() and len(number) <= 10) or language not in languages.LANGUAGES:
             raise BadRequest("edition must be a number, and language kk or ru.")

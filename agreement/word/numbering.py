@@ -308,7 +308,10 @@ class Numbering:
 
 
 def _instructions(paragraph: Any) -> list[str]:
-    """The instructions of the fields of a paragraph. One may be divided between several elements."""
+    """The instructions of the fields of a paragraph: first those of ``w:fldSimple``, each with a space after it, then
+    the texts of ``w:instrText``. Word may divide one instruction between several ``w:instrText``. The parts are not
+    joined here.
+    """
     simple = [it.get(f"{W}instr", "") + " " for it in paragraph.iter(f"{W}fldSimple")]
     return simple + [it.text or "" for it in paragraph.iter(f"{W}instrText")]
 

@@ -206,6 +206,13 @@ def test_a_form_that_was_tampered_with_is_recorded_as_a_whole_or_not_at_all(read
     assert not Decline.objects.exists()
 
 
+def test_a_form_with_fields_about_the_agreement_of_the_page_alone_is_refused(reader, editions):
+    """They would have no slug. Such a form once recorded nothing and answered as if it had."""
+    posted = {"decision": "accept", "edition:terms": "1", "digest:terms": "f" * 64, "language:terms": "ru"}
+    assert reader.post(HERE, posted).status_code == 400
+    assert accepted() == set()
+
+
 def test_without_the_setting_an_answer_to_each_is_refused(reader, editions, settings):
     posted = each(show(reader), terms="accept", partners="decline", privacy="accept")
     settings.AGREEMENT = {**settings.AGREEMENT, "SEPARATE_ANSWERS": False}

@@ -197,8 +197,9 @@ def hand_over_of(edition: Edition) -> HandOver | None:
 
 
 def hand_over_context(edition: Edition) -> dict[str, Any]:
-    """Return the template context about the hand-over of the edition: the row as ``hand_over``, the name of the user
-    who made it as ``hand_over_by``, and its moment as a phrase as ``hand_over_at``. If there is none, it has only
+    """Return the template context about the hand-over of a draft: that its author marked it as ready to publish, or
+    that a publisher sent it back. ``hand_over`` is the row, ``hand_over_by`` is the name of the user who did it, and
+    ``hand_over_at`` is the moment as a phrase. If there is none, and for a published edition, the context has only
     ``hand_over``, which is ``None``. At most 2 queries, if the agreement of the edition is loaded.
     """
     row = hand_over_of(edition)
