@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from django.contrib.auth.models import Group
+from django.contrib.auth.models import Group, Permission
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone, translation
@@ -233,6 +233,20 @@ def test_the_view_of_named_users_is_logged(officer):
     row = Breach.objects.create(agreement=factories.agreement(), everyone=False)
     officer.get(at("change", row.pk))
     row.set_affected([user.pk])
+    assert AuditEntry.objects.about(row).get().action == "viewed"
+
+
+def test_the_view_of_left_out_users_is_logged_for_an_officer_who_may_only_announce():
+    """The page of the announcement may name users who are left out, such as those without an account in use."""
+    (user,) = factories.users(1)
+    user.is_staff = True
+    user.save()
+    user.user_permissions.add(Permission.objects.get(codename="notify_breach"))
+    client = Client()
+    client.force_login(user)
+    row = Breach.objects.create(agreement=factories.agreement(), everyone=False)
+    row.set_affected([user.pk])
+    assert client.get(at("notify", row.pk)).status_code == 200
     assert AuditEntry.objects.about(row).get().action == "viewed"
 
 

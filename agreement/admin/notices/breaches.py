@@ -179,11 +179,13 @@ class BreachAdmin(PersonPicker[Breach], LoggedViews[Breach], SafeFilters[Breach]
         return super().has_delete_permission(request, obj) and not (obj and obj.notice_id)
 
     def displays_people(self, request: HttpRequest, row: Breach | None = None) -> bool:
-        """Return whether the page of that row may name users to this reader: the breach does not concern everyone, and
-        they may view or change it. Whether any user is recorded is not checked. ``False`` for the list, which names
-        none.
+        """Return whether the pages of that row may name users to this reader: the breach does not concern everyone, and
+        they may view, change or announce it. Whether any user is recorded is not checked. ``False`` for the list, which
+        names none.
         """
-        return row is not None and not row.everyone and self.has_view_or_change_permission(request, row)
+        if row is None or row.everyone:
+            return False
+        return self.has_view_or_change_permission(request, row) or request.user.has_perm("agreement.notify_breach")
 
     def save_model(self, request: HttpRequest, obj: Breach, form: BreachForm, change: object) -> None:
         """Save the breach and its affected users, and add an audit entry. If the moment at which the breach became
