@@ -176,7 +176,7 @@ class SendBackView(HandOverView):
         if hand_over_of(edition):
             return None
         sentence = gettext("This draft is not marked as ready to publish. Nothing was done.")
-        return self.refuse(edition, sentence, gettext("Its author may have changed it meanwhile."))
+        return self.refuse(edition, sentence, gettext("Its author may have changed it in the meantime."))
 
 
 def hand_over_of(edition: Edition) -> HandOver | None:
