@@ -72,7 +72,7 @@ class Conf:
     NOTICE_DELAY: timedelta = timedelta(minutes=10)
     """How long a notice waits at least after a publication, a cancellation or the announcement of a breach, as a
     ``timedelta``. Until then no message is sent, so a person can pause the notice before the first one. The audience is
-    written meanwhile. ``timedelta(0)``: no delay."""
+    written in the meantime. ``timedelta(0)``: no delay."""
 
     REMINDER_DAYS: int = 0
     """How many days before an announced edition takes effect users are reminded of it. 0: never. An edition for which

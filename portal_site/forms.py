@@ -16,8 +16,8 @@ class SecondFactorForm(OTPTokenForm):  # type: ignore[misc]  # django-otp is unt
         "token_required": _("Enter the code."),
         "device_required": _("Choose the device that displays the code."),
         "invalid_token": _("This code is wrong or was used already. Enter the code that the device displays now."),
-        "n_failed_attempts": _("Too many wrong codes. Wait a few seconds, then try again."),
-        "verification_not_allowed": _("Too many wrong codes. Wait a few seconds, then try again."),
+        "n_failed_attempts": _("You entered too many wrong codes. Wait a few seconds, then try again."),
+        "verification_not_allowed": _("You entered too many wrong codes. Wait a few seconds, then try again."),
     }
 
     @staticmethod

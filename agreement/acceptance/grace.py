@@ -1,4 +1,4 @@
-"""The editions that the user of a request may still accept later, because they give users days to agree."""
+"""The editions that the user of a request may still accept later, because they give users days to accept."""
 
 from __future__ import annotations
 

@@ -81,7 +81,7 @@ def requirements() -> Requirements:
     """Return what users must have accepted now.
 
     The result is used again for at most a second, and not beyond the moment when an edition takes effect or its days to
-    agree end: until then a call makes no query, inside a transaction too. Otherwise
+    accept end: until then a call makes no query, inside a transaction too. Otherwise
     :func:`agreement.editions.timeline.current_timelines` gives the dates of the editions: at most 2 queries. A result
     that was read inside a transaction is not used again.
     """

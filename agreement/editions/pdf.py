@@ -61,8 +61,8 @@ def fault() -> str:
     full stop; ``""`` if it can.
 
     The first call in a process tries it, which takes about a second, and at most ``MAX_TRIAL_SECONDS``. Other calls
-    wait for it meanwhile. The result is remembered. The libraries of WeasyPrint end a process that has no font, so a
-    child process tries it.
+    wait for it in the meantime. The result is remembered. The libraries of WeasyPrint end a process that has no font,
+    so a child process tries it.
     """
     with _one_trial:
         return _fault()

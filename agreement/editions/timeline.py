@@ -103,7 +103,7 @@ class Timeline:
 
     def sufficient_editions(self, edition: EditionDates, at: datetime) -> tuple[EditionDates, ...]:
         """The editions of which an acceptance is sufficient at that instant to go on, while ``edition`` is in force, in
-        the order of their numbers: those of :meth:`counting_editions` and, during its days to agree, earlier ones
+        the order of their numbers: those of :meth:`counting_editions` and, during its days to accept, earlier ones
         (:func:`agreement.models.succession.sufficient_editions`). Only an agreement that is accepted by confirmation
         gives such days.
         """
@@ -112,7 +112,7 @@ class Timeline:
         return succession.sufficient_editions(edition, self.editions, at)
 
     def grace_ends_at(self, edition: EditionDates) -> datetime | None:
-        """The end of the days to agree that this edition gives; ``None`` if it gives none, or if the agreement is not
+        """The end of the days to accept that this edition gives; ``None`` if it gives none, or if the agreement is not
         accepted by confirmation.
         """
         by_confirmation = self.acceptance_mode == AcceptanceMode.BY_CONFIRMATION
@@ -120,7 +120,7 @@ class Timeline:
 
     def gives_grace(self, at: datetime) -> bool:
         """Is an acceptance that does not count for the edition in force nevertheless sufficient at that instant,
-        because users still have days to agree? ``False`` if no edition is in force.
+        because users still have days to accept? ``False`` if no edition is in force.
         """
         edition = self.in_force(at)
         return edition is not None and self.sufficient_editions(edition, at) != self.counting_editions(edition)

@@ -189,9 +189,9 @@ class AcceptanceRecord:
 
     def grace(self) -> tuple[int, datetime] | None:
         """The number of the next edition that this acceptance does not count for, and the moment until which it was
-        nevertheless sufficient, because that edition gives days to agree. ``None`` if there is no such edition, if it
-        gives no days to agree, if it has not taken effect by ``at``, or if a withdrawal had ended the acceptance by its
-        effect. The moment is not after the end of the acceptance.
+        nevertheless sufficient, because that edition gives days to accept. ``None`` if there is no such edition, if it
+        gives no days to accept, if it has not taken effect by ``at``, or if a withdrawal had ended the acceptance by
+        its effect. The moment is not after the end of the acceptance.
         """
         accepted, timeline, ended_at = self.row.edition, self.timeline, self.binding.ended_at
         for edition in timeline.binding:

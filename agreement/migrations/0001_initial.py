@@ -66,7 +66,7 @@ class Migration(migrations.Migration):
                         ],
                         db_default="by_use",
                         default="by_use",
-                        help_text="How users accept the agreement if the site uses the middleware.",
+                        help_text="If the site uses the middleware, users accept the agreement in this way.",
                         max_length=16,
                         verbose_name="acceptance",
                     ),
@@ -749,7 +749,7 @@ class Migration(migrations.Migration):
                 (
                     "ground",
                     models.TextField(
-                        help_text="Who required the legal hold, and by which act or letter. Do not name users if the legal hold is on an edition, because this text then stays.",
+                        help_text="State who required the legal hold, and by which act or letter. Do not name users if the legal hold is on an edition, because this text then stays.",
                         verbose_name="ground",
                     ),
                 ),
@@ -1251,7 +1251,7 @@ class Migration(migrations.Migration):
                     "ground",
                     models.TextField(
                         blank=True,
-                        help_text="Why the application is refused, or what else the reply states.",
+                        help_text="If the application is refused, state the reason. Otherwise, enter any other text that the reply must contain.",
                         verbose_name="ground",
                     ),
                 ),

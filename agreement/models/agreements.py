@@ -70,7 +70,7 @@ class Agreement(models.Model):
         choices=AcceptanceMode.choices,
         default=AcceptanceMode.BY_USE,
         db_default=AcceptanceMode.BY_USE,
-        help_text=_("How users accept the agreement if the site uses the middleware."),
+        help_text=_("If the site uses the middleware, users accept the agreement in this way."),
     )
 
     # Digest of the last sealed edition. If the last edition is deleted, the end of the chain has another digest.
@@ -96,10 +96,10 @@ class Agreement(models.Model):
             raise ValidationError({"slug": ValidationError(message, code="reserved", params={"slug": self.slug})})
 
     def lock(self, *, using: str | None = None) -> None:
-        """Lock the agreement until the transaction ends. Meanwhile no other transaction publishes or cancels one of its
-        editions, records an acceptance or registers a withdrawal (1 query). Call it inside a transaction; outside one
-        the lock ends immediately. ``using`` is the alias of the database (``None``: the one for writes). The attributes
-        of this object are not read again.
+        """Lock the agreement until the transaction ends. In the meantime, no other transaction publishes or cancels one
+        of its editions, records an acceptance or registers a withdrawal (1 query). Call it inside a transaction;
+        outside one the lock ends immediately. ``using`` is the alias of the database (``None``: the one for writes).
+        The attributes of this object are not read again.
 
         The lock is a write and not ``SELECT … FOR UPDATE``. On PostgreSQL a write locks the row: it excludes
         ``FOR SHARE``, but not the check of a foreign key. SQLite has no row locks; there a write locks the database.

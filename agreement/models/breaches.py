@@ -196,8 +196,8 @@ class Breach(models.Model):
         one.
 
         Raises ``ValidationError`` if users can't be notified (:meth:`require_complete`), also because another request
-        has announced the breach meanwhile. If a ``digest`` is given, it raises one with the code ``changed`` unless it
-        is that of the stored breach.
+        has announced the breach in the meantime. If a ``digest`` is given, it raises one with the code ``changed``
+        unless it is that of the stored breach.
         """
         at, alias = at or timezone.now(), router.db_for_write(Breach)
         with transaction.atomic(using=alias):

@@ -32,7 +32,7 @@ class DatabaseClock:
     The object reads the clock when it is created, and again by ``read()``. A call of the object returns the moment of
     the last reading and adds the time since then, as the monotonic clock of this process measures it. A call makes no
     query, so it can't fail between sending a message and recording it. The wall clock of this machine may be wrong, or
-    may be corrected meanwhile.
+    may be corrected in the meantime.
     """
 
     def __init__(self, using: str) -> None:

@@ -146,7 +146,7 @@ class DeliveryQuerySet(PersonalQuerySet["Delivery"]):
         """Renew a lease, so that it lasts for ``LEASE`` from that instant (now). With ``at``, 2 queries.
 
         Returns the primary keys of the deliveries that wait and still have this lease. A lease that ran out is renewed
-        too, for the deliveries that no other worker has claimed meanwhile. The worker must not send the other
+        too, for the deliveries that no other worker has claimed in the meantime. The worker must not send the other
         deliveries of its claim.
         """
         leased = self.primary().waiting().filter(lease=lease)
@@ -177,7 +177,7 @@ class DeliveryQuerySet(PersonalQuerySet["Delivery"]):
 
         ``began_at`` is when the batch began (``None``: no time is added), and ``at`` when it ended (now). Each delivery
         is added once, however often this is called and wherever a caller is killed. Returns how many were added; 0 if
-        there are none or if another process has added them meanwhile. With ``at``, at most 5 queries.
+        there are none or if another process has added them in the meantime. With ``at``, at most 5 queries.
         """
         at = at or ledger_now()
         final = self.primary().final().filter(lease=lease).order_by()
@@ -280,7 +280,7 @@ class DeliveryQuerySet(PersonalQuerySet["Delivery"]):
                 progress = Progress.objects.using(rows.db).lock(notice=notice, channel=channel)
                 counts: Counter[tuple[str, str]] = Counter()
                 # The keys are read first. As a subquery, PostgreSQL may join two scans of all waiting rows while its
-                # statistics are old. The conditions are repeated: a row may have been claimed meanwhile.
+                # statistics are old. The conditions are repeated: a row may have been claimed in the meantime.
                 old_reasons = dict(rows.values_list("pk", "reason")[:CHUNK_ROWS])
                 if reopening and old_reasons:
                     reopened = {"reopened_by": reopening(note=str(len(old_reasons))), "returns_before": F("returns")}

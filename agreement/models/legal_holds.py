@@ -182,8 +182,8 @@ class LegalHold(models.Model):
     ground = models.TextField(
         _("ground"),
         help_text=_(
-            "Who required the legal hold, and by which act or letter. Do not name users if the legal hold is on an"
-            " edition, because this text then stays."
+            "State who required the legal hold, and by which act or letter. Do not name users if the legal hold is on"
+            " an edition, because this text then stays."
         ),
     )
     by = models.CharField(_("who"), max_length=255)

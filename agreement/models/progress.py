@@ -201,7 +201,7 @@ class NoticeState(models.TextChoices):
     SUSPENDED = "suspended", _("suspended by a setting")
     SENDING = "sending", _("being sent")
     OVERTAKEN = "overtaken", _("no longer needed")
-    GAPS = "gaps", _("finished, not everybody was reached")
+    GAPS = "gaps", _("finished, but not everybody was reached")
     DONE = "done", _("finished")
 
 

@@ -287,7 +287,7 @@ def require_second_person(edition: models.Model, by: By, *, using: str) -> None:
     if account and (last is None or last.account != account):
         return
     raise EditionError(
-        _("Two people are needed: %(author)s was the last to edit the draft."),
+        _("Two people are needed to publish this draft: %(author)s was the last to edit it."),
         code="four_eyes",
         hint=_("Ask another person to read both texts and publish the draft."),
         author=(last and last.by) or "—",

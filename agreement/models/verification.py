@@ -73,7 +73,7 @@ def faults(editions: EditionQuerySet | None = None) -> Iterator[tuple[Edition | 
             last = last if edition.cancelled_at else edition
             found_head = found_head or edition.digest == head
         agreement.refresh_from_db(fields=["head"])
-        # If an edition was published meanwhile, the head that was read first is the digest of an earlier edition.
+        # If an edition was published in the meantime, the head that was read first is the digest of an earlier edition.
         if head != (previous.digest if previous else "") and not (found_head and agreement.head != head):
             yield (
                 (
@@ -183,7 +183,7 @@ def row_faults(using: str) -> Iterator[tuple[Model, str]]:
     stamps = TimeStamp.objects.using(using).select_related("edition__agreement")
     for stamp in stamps.defer(*(f"edition__{name}" for name in ("body", "body_kk", "body_ru"))).iterator(chunk_size=50):
         if bytes.fromhex(stamp.edition.digest) not in bytes(stamp.response):
-            yield stamp, gettext("The answer of the authority does not contain the digest of the edition.")
+            yield stamp, gettext("The response of the authority does not contain the digest of the edition.")
         # The clock of the site may have been wrong, but not by a day.
         if stamp.edition.recorded_at and stamp.stamped_at < stamp.edition.recorded_at - timedelta(days=1):
             yield stamp, gettext("It was stamped before its edition was recorded.")

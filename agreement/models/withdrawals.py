@@ -354,7 +354,12 @@ class Withdrawal(Personal):
     effective_at = InstantField(_("effective"), null=True, blank=True)
     outcome = models.CharField(_("outcome"), max_length=9, choices=WithdrawalOutcome.choices)
     ground = models.TextField(
-        _("ground"), blank=True, help_text=_("Why the application is refused, or what else the reply states.")
+        _("ground"),
+        blank=True,
+        help_text=_(
+            "If the application is refused, state the reason. Otherwise, enter any other text that the reply must"
+            " contain."
+        ),
     )
     may_accept_again = models.BooleanField(
         _("may accept again"), default=True, help_text=_("May the user accept again without permission?")

@@ -152,7 +152,7 @@ def write_deliveries(notice: Notice, *, channels: Iterable[str], deadline: float
 def _write_next(notice: Notice, channels: tuple[str, ...]) -> tuple[int, bool]:
     """Write the deliveries of up to ``USERS_PER_STATEMENT`` further users, in the order of their primary keys. Return
     how many deliveries were written, and whether the notice is finished: all of its deliveries are written, or no more
-    are to be written because the edition was cancelled. The row of the notice is locked meanwhile.
+    are to be written because the edition was cancelled. The row of the notice is locked while this runs.
     """
     alias = router.db_for_write(Delivery)
     connection = connections[alias]

@@ -161,7 +161,7 @@ def deliver(
 
 def reconcile(message_ids: Iterable[str], *, at: datetime | None = None) -> int:
     """Correct the ledger after a restore from a backup. Return how many deliveries were recorded as sent. ``at`` is the
-    present moment (``None``: now). The setting ``SENDING_SUSPENDED`` must be on meanwhile; this is not checked.
+    present moment (``None``: now). The setting ``SENDING_SUSPENDED`` must be on, which is not checked.
 
     First, the missing deliveries of the notices that are due are written. Then each waiting delivery whose
     ``Message-ID`` is among ``message_ids``, which come from the log of the mail server, is recorded as sent. A delivery

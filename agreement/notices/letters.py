@@ -282,16 +282,16 @@ def _what(notice: Notice, covered: Sequence[Edition], now: datetime, language: s
         what = _("A correction of the wording only")
     elif first:
         what = (
-            _("The document takes effect on %(day)s") % {"day": coming[0]}
+            _("The agreement takes effect on %(day)s") % {"day": coming[0]}
             if coming
-            else _("The document is in force from %(day)s") % {"day": day(edition.effective_from, "from")}
+            else _("The agreement is in force from %(day)s") % {"day": day(edition.effective_from, "from")}
         )
     elif not coming:
         what = _("The terms have changed")
     elif len(coming) == len(material):
         what = _("The terms change on %(day)s") % {"day": coming[0]}
     else:
-        what = _("The terms have changed and change again on %(day)s") % {"day": coming[0]}
+        what = _("The terms have changed, and will change again on %(day)s") % {"day": coming[0]}
     return _("%(what)s (reminder)") % {"what": what} if notice.kind == NoticeKind.REMINDER else what
 
 

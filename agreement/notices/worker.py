@@ -115,8 +115,8 @@ def sealed_texts(channel: Channel, notice: Notice, *, since: int, history: Histo
 class ChannelSnapshot:
     """The state of a channel as a worker read it. The worker takes a new snapshot when it needs one and the last is
     older than ``SNAPSHOT_SECONDS``, and when it finds no delivery to claim although it claimed some with the last.
-    Meanwhile it does not notice changes of what the fields contain, except that each claim checks again whether the
-    notice is paused.
+    In the meantime, it does not notice changes of what the fields contain, except that each claim checks again whether
+    the notice is paused.
     """
 
     taken_at: float

@@ -394,7 +394,7 @@ class Erasure:
         for pk, cursor in list(cursors) if not self.dry_run else ():
             key = users._meta.pk.to_python(cursor)
             last = users._base_manager.filter(pk__lte=key).order_by("-pk").values_list("pk", flat=True).first()
-            # A worker may have written more of the audience meanwhile.
+            # A worker may have written more of the audience in the meantime.
             notice = Notice.objects.filter(pk=pk, fan_out_cursor=cursor)
             notice.update(fan_out_cursor="" if last is None else str(last))
 

@@ -392,7 +392,8 @@ def opened(connection: BaseDatabaseWrapper, get_model: GetModel) -> Iterator[Non
     """Context manager: drop the triggers, and install them again afterwards, also after an error, which is raised
     again. ``get_model`` is ``apps.get_model`` or the same for the models of a migration.
 
-    Inside a transaction, an error rolls back everything that was done meanwhile. Outside one, nothing is rolled back.
+    Inside a transaction, an error rolls back everything that was done in the meantime. Outside one, nothing is rolled
+    back.
     """
     if connection.in_atomic_block:
         # After a database error nothing can be installed here, but the rollback to the savepoint restores the triggers.

@@ -241,8 +241,8 @@ def _counts(draft: int, saved: int | None, binding: str) -> _Counts:
 
 def _findings(cards: dict[int, Card], drafts: list[Edition]) -> dict[int, tuple[int, int]]:
     """Return the numbers of errors and warnings about each of these drafts, by its primary key: (0, 0) for a draft that
-    was deleted meanwhile. The numbers are remembered, because a text takes long to check. 1 query for all texts, if the
-    numbers of any draft are not remembered. ``cards`` are by the primary key of the agreement.
+    was deleted in the meantime. The numbers are remembered, because a text takes long to check. 1 query for all texts,
+    if the numbers of any draft are not remembered. ``cards`` are by the primary key of the agreement.
     """
     counts, wanted = {}, set()
     for draft in drafts:
@@ -254,7 +254,7 @@ def _findings(cards: dict[int, Card], drafts: list[Edition]) -> dict[int, tuple[
     for draft in drafts:
         if counts[draft.pk].known is None:
             binding = cards[draft.agreement_id].binding
-            # If the draft was deleted meanwhile, nothing is known of it.
+            # If the draft was deleted in the meantime, nothing is known of it.
             written = texts.get(draft.pk)
             cited = _cited(cards, draft.agreement_id)
             counts[draft.pk].known = (

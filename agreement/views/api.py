@@ -154,7 +154,7 @@ def _recorded(visit: Visit) -> HttpResponse:
             status=404,
             kind=UNKNOWN,
             title=_("There is no such agreement."),
-            detail=_("Nothing was recorded. Read the acceptances with GET: the answer names the agreements."),
+            detail=_("Nothing was recorded. Read the acceptances with GET: the response contains the agreements."),
         )
     except WithdrawnError as error:
         return problem(status=403, kind=WITHDRAWN, title=_("Consent was withdrawn."), detail=" ".join(error.messages))

@@ -91,7 +91,7 @@ def withdraw(visit: Visit) -> HttpResponse:
 def _register(visit: Visit, outcome: str) -> None:
     """Register the withdrawal that the form states, and withdraw the user's consents. It takes effect now, and the user
     may accept again without an officer. ``outcome`` is its effect: ``suspended`` or ``ended``. Nothing is registered if
-    a withdrawal from the same agreement is in effect already. The agreement is locked meanwhile.
+    a withdrawal from the same agreement is in effect already. The agreement is locked while this runs.
 
     Raises ``BadRequest`` if the field ``agreement`` is not the slug of an agreement with a sealed edition, or if the
     field ``confirm`` is not ``yes``.

@@ -96,8 +96,8 @@ class ReadFile:
             (_("Tracked changes of the format that change numbers or words: %(count)d."), document.restyled),
             (
                 _(
-                    "Superscripts and subscripts: %(count)d. They are characters such as ¹ and ₂, or stand in brackets"
-                    " after ^ or _."
+                    "Superscripts and subscripts: %(count)d. The imported text contains them as characters such as ¹"
+                    " and ₂, or in brackets after ^ or _."
                 ),
                 document.raised,
             ),
@@ -205,7 +205,7 @@ def _foreign_zip(content: bytes, resave: str) -> tuple[str, str] | None:
     if len(content) > package.MAX_PACKED:
         return None
     if content[30:38] == b"mimetype" and content[38:].startswith(b"application/vnd.oasis.opendocument"):
-        return _("it is a file of LibreOffice (.odt or another one)"), _(
+        return _("it is a LibreOffice file (.odt or another one)"), _(
             "Open it in LibreOffice or Word and save it as “Word Document (.docx)”."
         )
     try:
@@ -214,9 +214,9 @@ def _foreign_zip(content: bytes, resave: str) -> tuple[str, str] | None:
     except (zipfile.BadZipFile, ValueError, OSError, NotImplementedError):
         return None
     if names & {"Index/Document.iwa", "Index.zip", "index.xml"}:
-        return _("it is a file of Pages"), _("Export it from Pages as Word (.docx).")
+        return _("it is a Pages file"), _("Export it from Pages as Word (.docx).")
     if names & {"xl/workbook.xml", "ppt/presentation.xml"}:
-        return _("it is a file of Excel or PowerPoint"), _("Copy the text into a Word document and save it as .docx.")
+        return _("it is an Excel or PowerPoint file"), _("Copy the text into a Word document and save it as .docx.")
     if "[Content_Types].xml" not in names:
         return _("it is an archive"), _("Unpack it, then choose a file from it.")
     return None

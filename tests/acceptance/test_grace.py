@@ -1,4 +1,4 @@
-"""Days to agree: an earlier acceptance is sufficient until the last day, and not a moment longer."""
+"""Days to accept: an earlier acceptance is sufficient until the last day, and not a moment longer."""
 
 from __future__ import annotations
 
@@ -168,7 +168,7 @@ def accept(user, edition: Edition) -> None:
 
 
 def two_editions(user=None, *, grace_days: int = 10) -> Edition:
-    """Two editions, of which the user has accepted the first; the second gives days to agree."""
+    """Two editions, of which the user has accepted the first; the second gives days to accept."""
     Agreement.objects.create(slug="terms", acceptance_mode=AcceptanceMode.BY_CONFIRMATION)
     first = factories.published()
     if user:

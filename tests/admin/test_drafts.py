@@ -94,7 +94,7 @@ def test_only_who_may_write_the_draft_asks_and_only_with_the_forms_token(django_
     for key, word in ((published.pk, "published"), (999, "deleted")):
         answer = author.post(at(f"edition_{page}", key), {"body_kk": "# А"})
         assert answer.status_code == 409
-        assert f"because this draft was {word} meanwhile. Click Save" in answer.json()["sentence"]
+        assert f"because this draft was {word} in the meantime. Click Save" in answer.json()["sentence"]
     assert desk(django_user_model, *PUBLISHER, name="publisher").post(there, {}).status_code == 403
     author.handler.enforce_csrf_checks = True
     assert author.post(there, {}).status_code == 403

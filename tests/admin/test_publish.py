@@ -285,7 +285,7 @@ def test_with_four_eyes_the_last_author_reads_who_else_may_publish(settings, dja
     answer = both.post(at("edition_publish", edition.pk), question(both, edition))
     assert answer.status_code == 400
     for said in (page, answer):
-        assert "Two people are needed: both was the last to edit the draft." in words(said)
+        assert "Two people are needed to publish this draft: both was the last to edit it." in words(said)
 
 
 @pytest.mark.parametrize("act", ["publish", "cancel"])
@@ -804,11 +804,14 @@ def test_the_page_forecasts_when_sending_begins_and_ends_and_who_is_notified_in_
     assert "Sending by e-mail is expected to end" in page
     assert "This is before the edition takes effect" in page
     assert "Users to whom the notice is sent by then: 89 of 90." in page, "the publisher has no address"
-    assert re.search(r"Users to whom it is sent a full day before: \d+ of 90\.", page)
+    assert re.search(r"sent at least one full day before the edition takes effect: \d+ of 90\.", page)
     soon = (timezone.now() + timedelta(days=1, hours=1)).astimezone(ZoneInfo(edition.agreement.time_zone))
     asked = question(publisher, edition, when="at", date=soon.date().isoformat(), time=f"{soon:%H:%M}", confirmation="")
     page = words(publisher.post(at("edition_publish", edition.pk), asked))
-    words_of_forecast = r"sent by then: 89 of 90\. Users to whom it is sent a full day before: (49|5\d) of 90\."
+    words_of_forecast = (
+        r"sent by then: 89 of 90\. Users to whom the notice is sent at least one full day before the edition takes"
+        r" effect: (49|5\d) of 90\."
+    )
     assert re.search(words_of_forecast, page), page
 
 

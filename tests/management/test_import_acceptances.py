@@ -190,7 +190,10 @@ def test_a_line_that_became_wrong_after_the_check_ends_the_import_there(history,
     finally:
         acceptance_recorded.disconnect(change_second_user)
 
-    says = {"withdraw": "Line 3: the user had withdrawn", "delete the account": "An account was deleted meanwhile"}
+    says = {
+        "withdraw": "Line 3: the user had withdrawn",
+        "delete the account": "An account was deleted in the meantime",
+    }
     assert says[change] in str(caught.value)
     assert "1 acceptances were recorded before this and stay." in str(caught.value)
     assert [row.user.username for row in Acceptance.objects.all()] == ["user0"]

@@ -464,4 +464,4 @@ def test_a_time_stamp_must_contain_the_digest_of_its_edition(edition, scheduled)
     changed(stamp, stamped_at=edition.recorded_at - 2 * DAY)
     assert found() == [(stamp, "It was stamped before its edition was recorded.")]
     changed(stamp, edition=scheduled, stamped_at=timezone.now())
-    assert found() == [(stamp, "The answer of the authority does not contain the digest of the edition.")]
+    assert found() == [(stamp, "The response of the authority does not contain the digest of the edition.")]

@@ -117,5 +117,5 @@ def _export(request: HttpRequest, form: EvidenceForm) -> HttpResponseBase | None
     except ValidationError as error:
         form.add_error("user", error)
     except LookupError:
-        form.add_error("user", gettext("There are no records about this user at that moment."))
+        form.add_error("user", gettext("There were no records about this user at that moment."))
     return None

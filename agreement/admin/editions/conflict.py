@@ -1,5 +1,5 @@
-"""The page for an author whose draft somebody else saved meanwhile. The two wordings are merged clause by clause, and
-the page asks only about what both changed in different ways.
+"""The page for an author whose draft somebody else saved in the meantime. The two wordings are merged clause by clause,
+and the page asks only about what both changed in different ways.
 """
 
 from __future__ import annotations
@@ -122,9 +122,9 @@ class Conflict:
     """Two wordings of one draft, merged field by field, and the bodies clause by clause.
 
     ``base`` are the values with which the author began, ``None`` if they are not known; ``theirs`` are those that were
-    saved meanwhile, and ``mine`` those of the author. ``base_token`` and ``token`` are the fingerprints of ``base`` and
-    of ``theirs``. ``posted`` is the posted form with the answers, such as ``merge_0`` and ``merge_text_0`` for the
-    first question; ``None`` if the page asks for the first time. It makes no query.
+    saved in the meantime, and ``mine`` those of the author. ``base_token`` and ``token`` are the fingerprints of
+    ``base`` and of ``theirs``. ``posted`` is the posted form with the answers, such as ``merge_0`` and ``merge_text_0``
+    for the first question; ``None`` if the page asks for the first time. It makes no query.
     """
 
     def __init__(

@@ -139,9 +139,9 @@ class DraftView(EditionView):
         if edition and not edition.published_at:
             return edition
         sentence = (
-            gettext("Nothing is being saved, because this draft was published meanwhile.")
+            gettext("Nothing is being saved, because this draft was published in the meantime.")
             if edition
-            else gettext("Nothing is being saved, because this draft was deleted meanwhile.")
+            else gettext("Nothing is being saved, because this draft was deleted in the meantime.")
         )
         hint = gettext("Click Save: the next page displays your text, so that you can copy it.")
         return JsonResponse({"sentence": f"{sentence} {hint}"}, status=409)

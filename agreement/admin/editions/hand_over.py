@@ -178,7 +178,7 @@ class SendBackView(HandOverView):
         if hand_over_of(edition):
             return None
         sentence = gettext("This draft is not marked as ready to publish. Nothing was done.")
-        return self.refuse(edition, sentence, gettext("Its author may have changed it meanwhile."))
+        return self.refuse(edition, sentence, gettext("Its author may have changed it in the meantime."))
 
 
 def _findings(edition: Edition) -> list[Finding]:

@@ -330,8 +330,8 @@ class PublishQuestion:
         }
 
     def _accept_by(self, effective_from: datetime | None) -> str:
-        """Return the end, in words, of the days to agree that the draft gives to users who have accepted the edition in
-        force, if it takes effect at ``effective_from`` (``None``: now): the last day or, if it does not end at
+        """Return the end, in words, of the days to accept that the draft gives to users who have accepted the edition
+        in force, if it takes effect at ``effective_from`` (``None``: now): the last day or, if it does not end at
         midnight, the moment. ``""`` if it gives none: it has no ``grace_days`` or changes only the wording, no edition
         is in force, or the agreement is not accepted by confirmation.
         """
@@ -407,8 +407,8 @@ class PublishView(DecisionView):
         chosen = question.chosen(form)
         if form.is_valid() and self.request.POST.get("letter", _iso(chosen)) != _iso(chosen):
             again = _(
-                "You chose another moment. The letter above the button now states it. Read the letter again, then"
-                " publish."
+                "You chose another moment. The section “Before you publish” now states it. Read the section again,"
+                " then publish."
             )
             form.add_error("when", again)
         if form.is_valid():

@@ -302,7 +302,7 @@ class StartView(EditionView):
             earlier = self._earlier(edition)
             transaction.set_rollback(earlier is not None)
         if earlier:
-            message = gettext("The draft was created already. Nothing was created again.")
+            message = gettext("The draft already exists. No second draft was created.")
             return redirect_to_edition(self.model_admin, self.request, earlier, message)
         self.model_admin.log_addition(self.request, edition, comment)
         if self.request.POST.get("_next") == "publish":

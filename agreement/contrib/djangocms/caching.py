@@ -29,9 +29,9 @@ def forget_pages(**_signal: Any) -> None:
 
 def seconds_to_store(request: HttpRequest, placeholder: Placeholder, *, until: datetime | None = None) -> int:
     """For how many seconds django CMS may store the page of this request, because of a plugin in the placeholder: until
-    just before the next moment at which an edition takes effect or its days to agree end, or until the moment ``until``
-    if that is earlier, but at most ``MAX_EXPIRATION_TTL``. 0 if such a moment, a publication or a cancellation is less
-    than ``SETTLING`` ago. At most 2 queries for each page, whatever number of plugins it has.
+    just before the next moment at which an edition takes effect or its days to accept end, or until the moment
+    ``until`` if that is earlier, but at most ``MAX_EXPIRATION_TTL``. 0 if such a moment, a publication or a
+    cancellation is less than ``SETTLING`` ago. At most 2 queries for each page, whatever number of plugins it has.
 
     django CMS also asks this about the content of a placeholder alone, before it counts the placeholder as rendered.
     Then the result is 0: a page with stored content would be stored without regard to any plugin.

@@ -104,7 +104,7 @@ def refresh(at: datetime | None = None) -> int | None:
 
 def shorten(response: HttpResponse, *, began_at: datetime) -> None:
     """Change the header ``Cache-Control`` of a response, the rendering of which began at that moment, so that no cache
-    stores it beyond the next moment at which an edition takes effect or its days to agree end. If there is no such
+    stores it beyond the next moment at which an edition takes effect or its days to accept end. If there is no such
     moment, nothing is changed. A response without ``max-age`` gets one only if Django's cache middleware would store it
     for longer.
     """

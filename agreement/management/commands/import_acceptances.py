@@ -152,7 +152,7 @@ class Command(BaseCommand):
                 outcomes = Acceptance.objects.import_history(rows, agreement=timeline.key)
                 problems = [f"Line {number}: {sentence}" for number, sentence in sentences(numbers, outcomes)]
             except IntegrityError as error:
-                problems = [f"An account was deleted meanwhile, or the database refused a line: {error}"]
+                problems = [f"An account was deleted in the meantime, or the database refused a line: {error}"]
             if problems:
                 hint = f"\n{created} acceptances were recorded before this and stay. Correct the file and run it again."
                 raise command_error("\n".join(problems[:MAX_NAMED]), hint)
