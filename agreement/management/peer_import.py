@@ -315,7 +315,7 @@ def _record_batch(
         valid = [row for row, one in zip(rows, outcomes, strict=True) if not isinstance(one, ValidationError)]
         outcomes = Acceptance.objects.import_history(valid, agreement=agreement.pk)
         if any(isinstance(one, ValidationError) for one in outcomes):
-            raise CommandError("An edition or a withdrawal was recorded meanwhile. Run the command again.")
+            raise CommandError("An edition or a withdrawal was recorded in the meantime. Run the command again.")
     return [one for one in outcomes if isinstance(one, bool)], errors
 
 
