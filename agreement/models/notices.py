@@ -297,8 +297,8 @@ class Notice(models.Model):
         return Notice.objects.filter(edition=self.edition_id, kind__in=DESCRIBING).exclude(pk=self.pk)
 
     def covering(self) -> NoticeQuerySet:
-        """For a notice of cancellation: the notices that describe later editions and were created before it. Their
-        texts may cover the cancelled edition too. The queryset is not evaluated.
+        """For a notice of cancellation: the notices of the publication of later editions and their reminders, if they
+        were created before this notice. Their texts may cover the cancelled edition too. The queryset is not evaluated.
         """
         later = Notice.objects.filter(edition__agreement=self.edition.agreement_id, created_at__lt=self.created_at)
         return later.filter(edition__number__gt=self.edition.number, kind__in=DESCRIBING)

@@ -106,8 +106,9 @@ def read_report(mail: bytes) -> DeliveryReport | None:
 
 
 def _split_header(text: str) -> tuple[Message, str]:
-    """The header of a mail or a part, up to ``_MAX_HEADER`` characters of it, and what follows it. A text that begins
-    with an empty line has no header.
+    """Return the header of a mail or a part, and the text after the header. The header ends at the first empty line.
+    Only its first ``_MAX_HEADER`` characters are parsed, and the rest of a longer header is dropped. A text that begins
+    with an empty line has no header. If there is no empty line, the whole text is the header.
     """
     header, _empty, body = ("", "", text[1:]) if text.startswith("\n") else text.partition("\n\n")
     return HeaderParser().parsestr(header[:_MAX_HEADER] + "\n\n"), body

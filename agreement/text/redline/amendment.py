@@ -507,9 +507,16 @@ def _joined(last: _Draft, draft: _Draft) -> bool:
 
 
 def _hunks(before: Sequence[str], after: Sequence[str]) -> list[tuple[range, range]]:
-    """The ranges of the lines that differ, in both; empty if the whole unit is to be restated, for example because too
-    many lines differ or a line is a row of a table. If no line stays, but few words or the same words differ in all,
-    the range is all lines.
+    """Return the passages that differ between two wordings of a unit: for each passage, the range of its lines in
+    ``before`` and the range of its lines in ``after``. One of the two ranges may be empty.
+
+    The list is empty if the whole unit is to be restated. That is so if more than ``MAX_HUNKS`` passages differ, if
+    there are more than ``MAX_LINE_PAIRS`` pairs of lines, if any line of either wording is a row of a table, or if no
+    line stays.
+
+    There is one exception to the last case: both wordings have the same number of lines, from 2 to ``MAX_HUNKS``, and
+    ``phrases`` finds replacements for every line. If these are at most ``MAX_PHRASES`` in total, or the same in every
+    line, the result is one passage with all lines.
     """
     if len(before) * len(after) > MAX_LINE_PAIRS or any(" | " in line for line in (*before, *after)):
         return []
