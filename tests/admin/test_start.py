@@ -71,6 +71,16 @@ def test_the_page_proposes_the_edition_in_force(author):
         assert author.get(at("edition_add"), {"edition": key}).status_code == 200
 
 
+@pytest.mark.parametrize(("default", "chosen"), [("terms", "terms"), ("", None), ("none", None)])
+def test_the_page_proposes_the_default_agreement_of_a_site_with_several(author, settings, default, chosen):
+    rows = {slug: factories.published(slug=slug).agreement for slug in ("privacy", "terms")}
+    settings.AGREEMENT = {**settings.AGREEMENT, "DEFAULT_AGREEMENT": default}
+    page = author.get(at("edition_add")).content.decode()
+    options = page[page.index('<select name="agreement"') :].partition("</select>")[0]
+    selected = re.search(r'value="(\d*)" selected', options)
+    assert ((selected and selected[1]) or None) == (str(rows[chosen].pk) if chosen else None)
+
+
 def test_a_draft_is_begun_from_the_edition_in_force_word_for_word(author, django_user_model):
     old = factories.published(kk=factories.KK + "\n1.3. Бұрын.\n", ru=factories.RU + "\n1.3. Раньше.\n")
     stated = {"notice_days": 10, "grace_days": 14, "retention_years": 5, "prevailing_language": "kk"}

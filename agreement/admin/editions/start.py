@@ -21,6 +21,7 @@ from django.utils.text import capfirst
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from agreement import conf
 from agreement.admin.editions import comments
 from agreement.admin.editions.compare import redlines
 from agreement.admin.editions.draft import findings_summary, lint_findings
@@ -417,13 +418,15 @@ def _unsaved(agreement: Agreement, bodies: Mapping[str, str]) -> Edition:
 
 def _initial(request: HttpRequest) -> dict[str, Any]:
     """Return the initial values of the form. ``edition`` is the key of the edition named by ``?edition=``; ``None`` if
-    there is no such edition. ``agreement`` is the key of its agreement; else that of the only agreement of the site;
-    ``None`` if the site has none or several. ``begin`` is ``EDITION`` if ``edition`` is not ``None``, or if an edition
+    there is no such edition. ``agreement`` is the key of its agreement; else that of ``DEFAULT_AGREEMENT``, or of the
+    only agreement of the site; else ``None``. ``begin`` is ``EDITION`` if ``edition`` is not ``None``, or if an edition
     is in force (of that agreement, if there is one); else ``EMPTY``.
     """
     key = request.GET.get("edition", "")
     edition = Edition.objects.filter(pk=key).first() if key.isascii() and key.isdecimal() and len(key) < 19 else None
-    agreements = list(Agreement.objects.all()[:2])
+    slug = conf.get().DEFAULT_AGREEMENT
+    default = Agreement.objects.filter(slug=slug).first() if slug else None
+    agreements = [default] if default else list(Agreement.objects.all()[:2])
     agreement = edition.agreement_id if edition else agreements[0].pk if len(agreements) == 1 else None
     binding = Edition.objects.in_force()
     binding = binding.filter(agreement=agreement) if agreement else binding
