@@ -246,8 +246,8 @@ def _is_decomposed(match: re.Match[str]) -> bool:
 
 def _foreign_letters(word: str) -> str:
     """The letters of one script in a word of two scripts, if each of them looks like a letter of the other script; else
-    ``""``. If this is true for both scripts, they are the letters of the script with fewer letters, or the Latin ones if
-    both have as many.
+    ``""``. If this is true for both scripts, they are the letters of the script with fewer letters; if both have as
+    many, the Latin ones.
 
     Also ``""`` for a Latin abbreviation with a Cyrillic ending (``HTTPSті``).
     """
