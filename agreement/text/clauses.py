@@ -26,8 +26,8 @@ heading     ``#``                   none; also a line that is underlined with ``
 heading     ``ПРИЛОЖЕНИЕ 1``        ``a1``, by its place among the appendices; also ``1-ҚОСЫМША``. If an appendix
                                     starts its own numbering, its numbers get this prefix: ``a1.1``, ``a1.1.1-2b``. It
                                     does so if its first number was used before, or is less than the last one before it
-text        what follows a title,   none; also a first line that can be no title, such as a list
-            section or heading and
+text        what follows a title,   none; also what is above the title, and a first line that can be no title, such as
+            section or heading and  a list
             begins no other unit
 =========== ======================= ===========================================================================
 
@@ -173,7 +173,7 @@ class Document:
 
     @cached_property
     def labels(self) -> dict[tuple[str, str], str]:
-        """Two kinds of entries, for references. (Number of a clause, label of an item in it) → number of the item:
+        """Two kinds of entries, for references. (Number of a unit, label of an item in it) → number of the item:
         ``("1.1", "2)")`` → ``"1.1-2"``. And (number of an appendix such as ``a1``, or ``""``; name) → number of the
         section, the appendix or the clause (if its number has one part) with that name: ``("", "article 5")`` →
         ``"5"``. ``references.name`` describes the names. A section whose number without the prefix of an appendix has
@@ -192,8 +192,8 @@ class Document:
 
 
 def named_label(unit: Clause) -> str:
-    """The label of a unit without its final mark, if it has a word («Глава 2», «5-бап»); otherwise, and for a note,
-    ``""``.
+    """The label of a unit without its final mark, if it has a word or ``§`` («Глава 2», «5-бап»); otherwise, and for a
+    note, ``""``.
     """
     return unit.label.rstrip(".:) ") if _WORD.search(unit.label) and unit.kind != "note" else ""
 
@@ -206,18 +206,19 @@ def title_line(body: str) -> str:
     """The words of the title line: the first line of the text that is not empty, or the one below an approval, a place
     or the like (:func:`front_matter`). ``""`` if no line has more than white space and marks ``#``. Lines end with LF.
 
-    The words are those that a page displays, without Markdown. A line that is no title, because it begins a clause, a
-    list or the like, is returned as it is written, without the marks of a heading. The text is parsed, as by
+    The words of a title are those of ``Clause.text``, without Markdown. A line that is no title, because it begins a
+    clause, a list or the like, is returned as it is written, without the marks of a heading. The text is parsed, as by
     :func:`parse`.
     """
     return parse(body).title
 
 
 def replace_title(body: str, title: str) -> str:
-    """The text with the words ``title`` in its title line, or with a title above it if it has none. The line becomes a
-    heading of Markdown. It can still be no title, for example if the words begin with a number: to find out, compare
-    :func:`title_line` of the result with ``title``. A line that underlines the title is removed. Lines end with LF. A
-    title is also put above a text for which :func:`front_matter` gives the line -1, such as one that is only a date.
+    """The text with the words ``title`` in place of the line that :func:`front_matter` finds, also if that line is no
+    title but begins a clause or the like. If it gives the line -1, as for an empty text or one that is only a date, the
+    words are put above the text. They become a heading of Markdown. It can still be no title, for example if the words
+    begin with a number: to find out, compare :func:`title_line` of the result with ``title``. A line of ``=`` or ``-``
+    directly below the replaced line is removed. Lines end with LF.
     """
     lines, line = body.split("\n"), front_matter(body).line
     heading = f"# {escaped(' '.join(title.split()), start=False)}"
@@ -385,9 +386,10 @@ def _apart(lines: list[str], number: int) -> bool:
     """Does ``lines[number]`` need an empty line before it, so that Markdown does not join it to the line above?
 
     This is true directly under a line that is not empty, for four kinds of lines: one that begins with a dot such as
-    ``•``; an item of a list, if the line above ends with a colon; one that begins with a dash, if the line above ends
-    with a colon, a semicolon or a full stop, or begins with a dash too and ends with a comma; and the head of a table,
-    if the line above contains no ``|``. It is false for a line that is indented by four characters or more.
+    ``•``; an item of a list, if the line above ends with a colon; one that begins with ``–`` or ``—``, if the line
+    above ends with a colon, a semicolon or a full stop, or begins with such a dash too and ends with a comma; and the
+    head of a table, if the line above contains no ``|``. It is false for a line that is indented by four characters or
+    more.
     """
     line, before = lines[number], lines[number - 1].rstrip() if number else ""
     if not before or line[:4].isspace():

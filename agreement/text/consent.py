@@ -1,11 +1,12 @@
 """Consents to data processing with parts: the words that are rendered from the parts, and what is wrong with the parts.
 
 The parts are those that article 8(4) of the law of Kazakhstan on personal data (No 94-V of 21 May 2013) requires in a
-consent, and the purpose, to which article 7 limits the processing. The name of the person is not among them: the record
-of a consent is about an account, and its words are the same for all users. The dates of the record are not either.
+consent, the purpose, to which article 7 limits the processing, and ``other``, which may be left out. The name of the
+person is not among them: the record of a consent is about an account, and its words are the same for all users. The
+dates of the record are not either.
 
 The words of a consent are stored with each record, and users are asked again if they change. So a change in the words
-of this module asks every user of every site again, and :func:`split` must still know the former words.
+of this module asks every user of each consent with parts again, and :func:`split` must still know the former words.
 """
 
 from __future__ import annotations
@@ -101,7 +102,7 @@ def has_parts(stated: Mapping[str, Any]) -> bool:
 
 def render(stated: Mapping[str, Any], language: str) -> str:
     """Return the words of a consent in ``kk`` or ``ru``: its text or, if it consists of parts, a line for the sentence
-    with the purpose, and a line for each other part. The parts must have no faults.
+    with the purpose, and a line for each other part that is stated. The parts must have no faults.
     """
     if not has_parts(stated):
         return str(stated[language])
@@ -134,8 +135,8 @@ def split(text: str) -> Words:
 
 
 def faults(stated: Mapping[str, Any]) -> Iterator[Fault]:
-    """Yield what is wrong with a consent that consists of parts: unknown and missing parts, words that are missing in a
-    language, and a number of the operator that can't be right.
+    """Yield what is wrong with a consent that consists of parts, such as an unknown or a missing part, words that are
+    missing in a language, or a number of the operator that can't be right.
     """
     for key in stated:
         if key not in PARTS:

@@ -3,7 +3,8 @@
 Django has no Kazakh formats: it prints "Наурыз 1, 2026, 9 Т.Ж.". A Kazakh or Russian sentence needs the name of the
 month in other cases than the nominative. Therefore the names and their cases are here.
 
-A no-break space stands where a line must not break: between the day and the month, before «г.», and after «сағат».
+A no-break space stands where a line must not break: between the day and the month, before «жылғы» and «г.», and after
+«сағат». The texts of :func:`short` have none.
 
 In all functions ``name`` is the name of a time zone, such as ``Asia/Almaty``, and ``language`` is ``kk``, ``ru`` or
 another code, which gives English (in :func:`format_number` only ``en`` does). Instants must have a time zone.

@@ -86,8 +86,8 @@ class FrontMatter:
 
     ``title`` is the text of the title line without the marks ``#`` at its ends. ``line`` is the index of the title
     line, from 0. If every line is empty or consists of marks ``#``, they are ``""`` and -1. ``approval`` are the words
-    of an approval above the title, at most ``MAX_APPROVAL`` characters. It is ``""`` if none was found, or if it is a
-    single word such as «УТВЕРЖДЕНО».
+    of the first approval above the title other than «СОГЛАСОВАНО», at most ``MAX_APPROVAL`` characters. It is ``""`` if
+    none was found, or if it is a single word such as «УТВЕРЖДЕНО».
 
     If no title follows what documents print above one, ``title`` is the first line that is not empty, and ``approval``
     is ``""``. If that line is a date or a detail such as a version, and does not name a kind of document, ``line`` is

@@ -1,4 +1,4 @@
-"""Reads the HTML of a text as Markdown, by the rules of pasted text: only its words, headings, lists and tables."""
+"""Reads the HTML of a text as Markdown: its words, headings, lists, tables and line breaks."""
 
 from __future__ import annotations
 
@@ -30,7 +30,9 @@ _SIGNS = {
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What :func:`to_markdown` returns. ``left_out`` counts what is not in the text, by its kind."""
+    """What :func:`to_markdown` returns. ``left_out`` counts what is not in the text: ``pictures``, ``hidden passages``,
+    ``struck-out passages`` and ``addresses of links``.
+    """
 
     text: str
     left_out: Counter[str]
@@ -44,9 +46,11 @@ def is_html(text: str) -> bool:
 def to_markdown(text: str) -> Reading:
     """The words of this HTML as Markdown that displays them.
 
-    Headings, paragraphs, lists with their numbers, tables and line breaks stay. A heading ``h1`` is a title. Bold and
-    italics are not taken, and nothing of a script or a style is read. Struck-out and hidden words, pictures and the
-    addresses of links are left out and counted. Any text is accepted: what is no tag is a word.
+    Headings with their level, paragraphs, lists with their numbers, tables and line breaks stay. Superscripts and
+    subscripts become signs such as ``²`` or ``^(n)``. Bold and italics are not taken. Struck-out and hidden words,
+    pictures, sound, video and the addresses of links are left out and counted; scripts, styles, fields of forms,
+    formulas and other elements in ``_UNREAD`` are left out without a count. Any text is accepted: what is no tag is a
+    word.
     """
     reader = _read(text)
     parts = [
@@ -180,7 +184,7 @@ class _Reader(HTMLParser):
             self._text += data if "pre" in self._open else _SPACES.sub(" ", data)
 
     def end_block(self) -> None:
-        """End the paragraph, the heading or the item. In a cell of a table it ends a line."""
+        """End the paragraph, the heading or the item. In a table it ends a line."""
         if self._tables:
             self._text += "\n"
             return
@@ -202,7 +206,9 @@ class _Reader(HTMLParser):
             self._text, table.in_cell = "", False
 
     def _raise(self, tag: str, start: int) -> None:
-        """Write the words after ``start`` as superscripts or subscripts, in brackets if they are no digits."""
+        """Write the words after ``start`` as raised or lowered digits; as ``^(…)`` or ``_(…)`` if they are not all
+        digits.
+        """
         words = self._text[start:].strip()
         mark, signs = _SIGNS[tag]
         if words:
@@ -227,7 +233,9 @@ class _Reader(HTMLParser):
 
 
 def _unread(tag: str, attributes: dict[str, str]) -> str:
-    """The kind of an element whose words are not read: ``code`` if it has none; ``""`` if its words are read."""
+    """The kind of an element whose words are not read; ``code`` for a kind that is not counted, such as a script;
+    ``""`` if the words are read.
+    """
     style = attributes.get("style", "")
     if tag in _PICTURES:
         return "pictures"

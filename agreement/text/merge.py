@@ -4,7 +4,8 @@ call is for one language.
 The units of the common text are paired with those of each author (:func:`redline.changes.align`). A unit that only one
 author changed, inserted, deleted, moved or renumbered becomes as that author wrote it. A new number and new words of
 one unit are merged even if they come from different authors. What both authors changed in different ways is a
-:class:`Question`. Sources are copied character for character; white space between units never gives a question.
+:class:`Question`; but if both moved a unit, its place is that of ``mine``. Sources are copied character for character;
+white space between units never gives a question.
 """
 
 from __future__ import annotations
@@ -112,7 +113,7 @@ class _Item:
 
 def merge(base: str | None, theirs: str, mine: str) -> Merge:
     """Merge the texts of two authors. ``base`` is the text with which both began. Without it (``None``), nobody knows
-    who changed what, so every difference is a question.
+    who changed what, so every unit whose sources differ is a question.
 
     If only one text differs from ``base``, or both are equal, there is no question, and the result is that text,
     character for character. A unit that both inserted with the same source, at the same place or under the same number,
@@ -172,7 +173,8 @@ def _pair_insertions(
     is the same, or if only their number is the same. A heading is not paired with another kind by its number.
 
     ``old`` are the units of the common text, and ``blocks`` those of the two authors. ``ours`` are the items of
-    the latter, and is changed. ``places`` maps, for each author, the index of a unit in ``old`` to that in their text.
+    those units; some of the second author are replaced by items of the first. ``places`` maps, for each author, the
+    index of a unit in ``old`` to that in their text.
     """
     added: list[list[tuple[int, _Block, int]]] = []  # Of each author: index, unit, and the unit of ``old`` before it.
     for own, paired in zip(blocks, places, strict=True):

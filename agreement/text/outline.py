@@ -176,8 +176,8 @@ class _Reading:
         return start
 
     def _number(self, start: Start) -> None:
-        """Set the number and the parent of the unit, which depend on the units before it, and remember them for the
-        units after it. The number of an appendix is already set.
+        """Complete the number and the parent of the unit, which depend on the units before it, and remember them for
+        the units after it. The number of an appendix is already complete.
         """
         if start.kind == "heading" and start.number:
             self.appendix, self.scope, self.section, self.clause, self.sub = start.number, "", "", "", ""
@@ -241,8 +241,8 @@ class _Reading:
 
         A label of several letters is a numeral. The value of one Latin letter that is no numeral is its place in the
         alphabet. Of the Cyrillic letters, ``а`` has 1, ``б`` and ``ә`` have 2, ``ы``, which precedes ``і``, has 8, and
-        all others have 0. What one letter such as ``i`` is depends on the lists that are open, and after ``h`` on the
-        label of the next item. ``index`` is the index of the line, and ``label`` has no brackets.
+        all others have 0. What one letter such as ``i`` is depends on the lists that are open, and after ``h`` or
+        ``ы`` on the label of the next item. ``index`` is the index of the line, and ``label`` has no brackets.
         """
         value = numeral(label.upper())
         letter = _LETTERS.get(label, 0)

@@ -10,7 +10,7 @@ import nh3
 
 from agreement.text.clauses import ATTRIBUTES, TAGS, Document
 
-#: How many characters of a unit ``upper_levels`` gives.
+#: How many characters of the first line of a unit ``upper_levels`` gives, without its label.
 MAX_WORDS = 45
 
 
@@ -46,7 +46,8 @@ def upper_levels(left: Document, right: Document) -> tuple[Pair, ...]:
     of :func:`pairs`, applied to these units alone.
 
     Each text of a pair is plain text: the printed number of the unit and the beginning of its first line, or ``""`` if
-    that document has no such unit. A line of more than ``MAX_WORDS`` characters is cut there and ends with ``…``.
+    that document has no such unit. A line of more than ``MAX_WORDS`` characters, without the number, is cut there and
+    ends with ``…``.
     """
     ours, theirs = _upper_levels(left), _upper_levels(right)
     order = _order({"": "", **ours}, theirs)[1:]

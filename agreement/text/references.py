@@ -115,8 +115,8 @@ class Reference:
     """A place in a text that names a unit, such as a clause or an item: the characters from ``start`` up to ``end``.
 
     They are the number, or the label of the item with its quotes, without the word before or after it. ``number`` is
-    the number of the unit (of ``глава II`` it is ``2``), or of the clause that contains the item; ``""`` for an item of
-    the clause that contains the text.
+    what the reference calls the unit, or the clause that contains the item, in digits: ``2`` for ``глава II`` and for
+    ``пункт 2 статьи 5``. It is ``""`` for an item of the clause that contains the text.
     """
 
     start: int
@@ -149,8 +149,9 @@ class Reference:
 
     def is_expected(self, here: str, labels: Mapping[tuple[str, str], str], names: AbstractSet[str]) -> bool:
         """Should the document contain what the reference names? A document without any ``Статья``, for example, need
-        not contain the article 5: another document does. Always false for an appendix, for an article or chapter such
-        as 12.1, and for a number of one part in ``this article`` or the like. ``here`` and ``labels`` are those of
+        not contain the article 5: another document does. A clause in a unit that is named (``пункт 2 статьи 5``) is
+        expected if the document contains that unit. Always false for an appendix, for an article or chapter such as
+        12.1, and for a number of one part in ``this article`` or the like. ``here`` and ``labels`` are those of
         :meth:`target`, and ``names`` is the result of :func:`names` for the document.
         """
         if self.within and not self.within.startswith("this "):

@@ -131,7 +131,7 @@ def _without_label(spans: tuple[Span, ...], label: str) -> tuple[Span, ...] | No
 
 
 class _Parser(HTMLParser):
-    """Collects the lines of the HTML, the same lines as ``agreement.text.markdown.text_lines``."""
+    """Collects the lines of the HTML: those of ``agreement.text.markdown.text_lines``, and rules."""
 
     def __init__(self) -> None:
         super().__init__()

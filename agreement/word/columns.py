@@ -44,7 +44,8 @@ class LanguageColumns:
 
 def language_tables(body: Any) -> dict[Any, LanguageColumns]:
     """The tables directly in the body that have a text in Kazakh and in Russian beside each other, each with its
-    columns; empty if these tables together contain less than 60 % of the characters of the body.
+    columns. One of the two texts may be at most three times as long as the other. Empty if these tables together
+    contain less than 60 % of the characters of the body.
     """
     found = {table: columns for table in body.iterchildren(f"{W}tbl") if (columns := _language_columns(table))}
     most = sum(len(text(table)) for table in found) >= _FILE * len(text(body)) if found else False

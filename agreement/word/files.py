@@ -41,7 +41,9 @@ class ReadFile:
     line_ends: bool = False
 
     def changed(self) -> list[str]:
-        """Sentences about what the reading changed, what it imported and what it did not, in the active language."""
+        """Sentences in the active language about how the file was read: what was changed or imported, and a part of
+        what was not imported. The rest of that is in :meth:`left_out`.
+        """
         found = []
         if not self.encoding:
             found.append(
@@ -81,8 +83,8 @@ class ReadFile:
         return found
 
     def _counted(self) -> list[str]:
-        """Sentences about what the manuscript counts: struck out words, tracked formats, raised words and removed
-        spaces. A count of 0 has no sentence.
+        """Sentences about four counts of the manuscript: of passages struck out by hand, tracked changes of the format,
+        superscripts and subscripts, and places with several spaces. A count of 0 has no sentence.
         """
         document = self.manuscript
         sentences = [

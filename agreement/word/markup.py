@@ -125,9 +125,10 @@ def equal_columns(count: int, width: int) -> list[int]:
 
 
 class Writer:
-    """Writes lines as XML of Word, and collects the addresses of their links in ``relations``.
+    """Writes lines as XML of Word, and collects the addresses outside the file that their links have in ``relations``.
+    Words become no link if Word might refuse the address, or if no unit has the number that they refer to.
 
-    ``numbers`` are the numbers of the units, to which references may lead. ``language`` is the language that the words
+    ``numbers`` are the numbers of the units to which references may lead. ``language`` is the language that the words
     state; with ``""`` it is that of the file. ``width`` is the space for a table, in twips.
     """
 

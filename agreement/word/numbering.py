@@ -105,7 +105,7 @@ class Numbering:
 
     ``numbers`` are the numbers of the two upper levels, each with the first words of its paragraph. ``uncertain`` are
     the numbers of which this module is not sure, in the same form; the number is ``""`` for a paragraph whose number it
-    can't give. ``empty`` are the numbers of paragraphs without words.
+    can't give. ``empty`` are the numbers of paragraphs without words, except hidden ones.
     """
 
     def __init__(self, part: Any, styles: dict[str, Any], *, accept: bool = True) -> None:

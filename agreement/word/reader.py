@@ -1,9 +1,9 @@
 """Reads a Word file (.docx) into the text of an edition: its words, its numbers as Word displays them, its tables.
 
 python-docx opens the file. :mod:`agreement.word.numbering` computes the labels of automatic numbering. Comments,
-footnotes, pictures and hidden text do not become part of the text: they are counted or listed. Tracked changes, and
-words that are struck out, give two texts: one with all changes accepted and without the struck words, and one with all
-changes rejected and with these words.
+notes, headers, footers, pictures, hidden text and an automatic table of contents do not become part of the text: they
+are counted or listed. Tracked changes, and words that are struck out, give two texts: one with all changes accepted and
+without the struck words, and one with all changes rejected and with these words.
 
 A file may be hostile. Therefore :mod:`agreement.word.package` checks it before python-docx opens it.
 """
@@ -129,8 +129,8 @@ def installed() -> bool:
 def read_manuscript(content: bytes, name: str, *, language: str = "") -> Manuscript:
     """The content of the Word file with these bytes. ``name`` is the name of the file in messages.
 
-    If most of the file is a table with the Kazakh and the Russian text beside each other, only the text in ``language``
-    is taken from it, as paragraphs. With ``""`` such a table is read as any other.
+    If most of the file is in tables with the Kazakh and the Russian text beside each other, only the text in
+    ``language`` is taken from these tables, as paragraphs. With ``""`` such tables are read as any other.
 
     Raises ``source.SourceError`` if the file is refused or contains no text. Its sentence and hint are in the active
     language. The extra ``docx`` must be installed.

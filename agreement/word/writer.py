@@ -1,7 +1,7 @@
 """Writes Word files (.docx): an edition, both of its languages, its changes as tracked changes, a comparative table.
 
-No library is needed. The numbers of the text are words. What a :class:`agreement.word.container.Sheet` states is in
-headers, footers and properties of the file. Characters that XML forbids become U+FFFD.
+No library is needed. The numbers of the text are words. What a :class:`agreement.word.container.Sheet` states is in the
+headers, footers, properties and page size of the file. Characters that XML forbids become U+FFFD.
 """
 
 from __future__ import annotations

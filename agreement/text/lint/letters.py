@@ -1,4 +1,6 @@
-"""The lint's rules about characters: scripts, Unicode forms, spaces, HTML tags and pairs of marks."""
+"""The lint's rules about characters: look-alikes, decomposed letters, invisible characters, directions of text, spaces,
+HTML tags and pairs of marks.
+"""
 
 from __future__ import annotations
 
@@ -244,7 +246,8 @@ def _is_decomposed(match: re.Match[str]) -> bool:
 
 def _foreign_letters(word: str) -> str:
     """The letters of one script in a word of two scripts, if each of them looks like a letter of the other script; else
-    ``""``. If this is true for both scripts, they are the letters of the script with fewer letters.
+    ``""``. If this is true for both scripts, they are the letters of the script with fewer letters; if both have as
+    many, the Latin ones.
 
     Also ``""`` for a Latin abbreviation with a Cyrillic ending (``HTTPSті``).
     """

@@ -454,10 +454,10 @@ def stale_references(texts: Texts) -> Iterator[Message]:
 
 
 def one_sided_changes(texts: Texts) -> Iterator[Message]:
-    """L014: clauses whose text did not change in this language, but changed or is new in the other one, since the
-    previous edition. The text is compared without its number and without Markdown; a changed comma or capital letter
-    counts as a change. The number must be in both texts, and the previous edition must have both languages. Clauses in
-    a row give one message.
+    """L014: clauses whose text changed or is new since the previous edition in one language, but did not change in the
+    other. The message is about the language in which it did not change. The text is compared without its number and
+    without Markdown; a changed comma or capital letter counts as a change. The number must be in both texts, and the
+    previous edition must have both languages. Clauses in a row give one message.
     """
     if len(texts.pairs) < 2:
         return

@@ -53,7 +53,8 @@ _FACT = re.compile(
 
 def placeholders(texts: Texts) -> Iterator[Message]:
     """L031: places that were to be filled in: ``{{name}}``, ``[указать БИН]``, ``<ДОМЕН>``, ``____``, ``XXX``. One
-    message for each text. Lines for signatures at the end are no placeholders.
+    message for each text. A line of underscores alone is no placeholder. Neither is a blank for a signature: one after
+    a word such as «подпись», or one near the end of the text that looks like it.
     """
     for language, document in texts.documents.items():
         yield from collected("agreement.L031", language, _placeholders(document, texts.bodies[language]), "text")

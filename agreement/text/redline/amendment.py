@@ -15,8 +15,8 @@ from agreement.text.redline.phrases import MAX_PHRASES, phrases
 from agreement.text.redline.places import APPENDIX_NUMBER, HEADED, Names, noun, printed
 from agreement.text.redline.words import WORD, longest_increasing
 
-#: A unit is reworded by lines only if at most ``MAX_HUNKS`` passages of it differ. Lines are compared only if they are
-#: at most so many pairs.
+#: A unit is reworded by lines only if at most ``MAX_HUNKS`` passages of it differ. Lines are compared only if there
+#: are at most ``MAX_LINE_PAIRS`` pairs of an old and a new line.
 MAX_HUNKS, MAX_LINE_PAIRS = 10, 250_000
 #: The same replacement in at least ``EVERYWHERE`` lines is one operation on the whole text, if it covers every
 #: occurrence. That is tried for the ``MAX_GENERAL`` most frequent replacements.

@@ -32,7 +32,7 @@ CONTAINED, FEWEST = 0.85, 5
 #: than ``SHORT`` words and they share one, or if neither has more than ``SHORTEST``.
 SHORT, SHORTEST = 8, 3
 HEADINGS = frozenset({"title", "section", "heading"})
-#: A word that more units than this contain is not used to find pairs.
+#: A word that more units of the new edition than this contain is not used to find pairs.
 FREQUENT = 16
 
 Correction = tuple[str | None, str | None]

@@ -114,7 +114,7 @@ class Operation:
 
 def apply(body: str, operations: Iterable[Operation]) -> str:
     """The text that the operations make of ``body``. Their order does not matter. Raises ``ValueError`` if ``body``
-    does not contain the words that they delete at their places.
+    does not contain the words that they delete at their places, or if two edits overlap.
     """
     pieces, place = [], 0
     for edit in sorted(edit for operation in operations for edit in operation.edits):

@@ -23,7 +23,7 @@ _PART = re.compile(r"\w+|[^\w\s]")
 
 def phrases(old: str, new: str, runs: Sequence[Run] = ()) -> tuple[Phrase, ...]:
     """The replacements of words that make one line of another. Empty if they would be too many, too long or ambiguous,
-    or if more than half of the words are replaced and not by one phrase throughout the line.
+    or if more than half of the old words are replaced or deleted, and not by one phrase throughout the line.
 
     One phrase may replace words wherever they occur in the line. If there are several, the old words of each occur
     once. Replaced one after the other, the phrases give the new line, apart from white space. ``runs`` turn the old
