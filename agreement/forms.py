@@ -41,9 +41,9 @@ class AcceptanceFormMixin(forms.BaseForm):
     about only if it is named, because the form can't know whether the new user will be in its audience. Each has a
     checkbox that must be ticked, unless ``optional_agreements`` names it. The form also asks for each consent of the
     setting ``CONSENTS``, by a checkbox of its own that may stay empty. If another edition than the displayed one is in
-    force when the form is posted, or the words of a ticked consent have changed, the form has an error and displays the
-    new text, with this checkbox unticked. ``save()`` records the answers in the transaction that saves the user;
-    :meth:`accept` says what it raises.
+    force when the form is posted (unless it is optional and not ticked), or the words of a ticked consent have changed,
+    the form has an error and displays the new text, with this checkbox unticked. ``save()`` records the answers in the
+    transaction that saves the user; :meth:`accept` says what it raises.
 
     The mixin works with any form whose ``save()`` returns the user, also with that of django-allauth. If ``save()``
     returns a user that is not stored yet, as with ``commit=False``, nothing is recorded: save the user, then call

@@ -29,8 +29,8 @@ class Grace:
 
     @property
     def sentence(self) -> str:
-        """Sentences in the active language: the last day on which the user may accept, and that their earlier
-        acceptance counts until then.
+        """Sentences in the active language: when the time to accept ends, and that the earlier acceptance still counts
+        until then.
         """
         return sentence(self.until, self.displayed.edition.agreement.time_zone)
 
@@ -49,8 +49,8 @@ def of_request(request: HttpRequest) -> list[Grace]:
     acceptance still counts, in the order of the slugs. Agreements that do not bind the user are left out. The list is
     empty if nobody is signed in, or if the user is staff and the setting ``EXEMPT_STAFF`` is true.
 
-    It makes no query of its own if no edition gives days to accept at this moment or nobody is signed in; otherwise at
-    most 1, and 1 more if the list is not empty. If the site has ``AUDIENCES``, it makes 1 more.
+    It makes no query of its own if no edition gives days to accept at this moment, if nobody is signed in, or for such
+    staff; otherwise 1, 1 more if the site has ``AUDIENCES``, and 1 more if the list is not empty.
     """
     at, timelines = timezone.now(), current_timelines().agreements.values()
     in_grace = {timeline.key: timeline for timeline in timelines if timeline.gives_grace(at)}

@@ -24,7 +24,7 @@ from agreement.models.fields import SiteUser
 
 #: Session keys of this module: whose impersonation by whom is in the audit log, and who acts since before a login.
 LOGGED, CARRIED = "agreement_impersonation_logged", "agreement_impersonation_officer"
-#: The name of the request attribute that stores the impersonation which the gate found.
+#: The name of the request attribute that stores the impersonation which :func:`current_impersonation` found.
 FOUND = "_agreement_impersonation"
 
 

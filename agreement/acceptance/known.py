@@ -36,7 +36,7 @@ MAX_KNOWN = 50_000
 MAX_SESSION_KEY = 128
 #: How long an answer is used, in seconds. Then the site or the database is asked again.
 KNOWN_SECONDS = 600
-#: How long it is used that a user has accepted everything, in seconds, if an agreement is for some users only
+#: How long the answer that a user has accepted everything is used, in seconds, if an agreement is for some users only
 #: (``AUDIENCES``). A user who joins its audience is asked after this time at the latest.
 KNOWN_SECONDS_WITH_AUDIENCES = 60
 
@@ -68,12 +68,12 @@ class Requirements:
     cacheable: bool
     """False if this was read inside a transaction, because the transaction may be rolled back."""
     for_some_users: bool = False
-    """Whether one of the agreements has an audience of its own (``AUDIENCES``). A user can join it at any time, so it
-    is not used for long that they fulfil these requirements."""
+    """Whether one of the agreements has an audience of its own (``AUDIENCES``). A user can join it at any time, so
+    the answer that they fulfil these requirements is not used for long."""
 
     @property
     def known_seconds(self) -> int:
-        """How long it is used that a user fulfils these requirements, in seconds."""
+        """For how many seconds at most the cache may answer that a user fulfils these requirements."""
         return KNOWN_SECONDS_WITH_AUDIENCES if self.for_some_users else KNOWN_SECONDS
 
 

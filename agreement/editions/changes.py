@@ -65,8 +65,9 @@ class Comparison:
 
     @property
     def html(self) -> SafeString:
-        """The units that changed in any way, one below the other; also those that were only moved, renumbered or
-        reformatted. In the HTML, the old and the new words are marked in one text. ``""`` if nothing changed.
+        """The HTML of the units that changed in any way, one below the other; also of those that were only moved,
+        renumbered or reformatted. Each is one text in which the deleted and the inserted words are marked. ``""`` if
+        nothing changed.
         """
         return redline_html(self.redline, self.new.language)
 
@@ -85,9 +86,9 @@ class Comparison:
 
     @cached_property
     def rows(self) -> list[ComparisonRow]:
-        """The rows of the comparative table, in the order of ``redline``. Every unit is in one row, also unchanged
-        ones. A row that contains nothing but an unchanged title is left out if there are other rows: the page has a
-        heading of its own.
+        """The rows of the comparative table, in the order of ``redline``. Every unit, changed or not, is in one row;
+        but a row that contains nothing but an unchanged title is left out if there are other rows, because the page has
+        a heading of its own.
         """
         rows = comparison_rows(self.redline)
         return [row for row in rows if len(rows) == 1 or not row.is_unchanged_title]
@@ -121,8 +122,8 @@ class ComparisonRow:
 
     @classmethod
     def from_row(cls, row: table.Row, taken: set[str]) -> ComparisonRow:
-        """The row with its id. ``taken`` contains the ids of earlier rows; the id of this row is added to it. If the id
-        is taken already, the row gets none.
+        """The row with its id. ``taken`` contains the ids of earlier rows; the id of this row is added to it. The row
+        gets no id if that is taken already, if its unit has no number, or if it is of the kind ``same``.
         """
         number = row.unit.number if row.kind != "same" else ""
         anchor = f"was-{number}" if number and row.change.deleted else number
@@ -294,12 +295,14 @@ def redline_html(redline: Redline, language: str, *, whole: bool = False) -> Saf
 
 @dataclass(frozen=True)
 class ChangedClause:
-    """A unit that changed, for a list of links. It is a section, clause, sub-clause or appendix with a number such as
-    ``2``, ``2.2`` or ``2.2.1``, also if only a part of it such as 1) changed; or such a part that was deleted from it.
+    """A unit that changed, for a list of links. It is a section, clause or sub-clause with a number such as ``2``,
+    ``2.2`` or ``2.2.1``, or an appendix, also if only a part of it such as 1) changed; or such a part that was deleted
+    from it.
     """
 
     label: str
-    """The number: ``2.2``; of a deleted part of it: that number, and the label of the part: ``2.2 1)``."""
+    """The number: ``2.2``; in an appendix ``2.2 (appendix 1)``; of an appendix ``appendix 1``. For a deleted part it is
+    that number and the label of the part: ``2.2 1)``. The word for the appendix is in the active language."""
     word: str
     """What happened to it, in the active language: "new", "changed" or "deleted"."""
     anchor: str
@@ -323,6 +326,8 @@ def changed_clauses(units: Iterable[MarkedUnit]) -> list[ChangedClause]:
         label, appendix = _within_appendix(number)
         if not label or label == "0" or ((number, True) in found and change.deleted):
             continue
+        if label.startswith("a"):  # The number of an appendix in an address. Readers know its name.
+            label = sentences.PHRASES[message_language()]["appendix"].format(number=label.removeprefix("a"))
         if change.deleted:
             label = f"{label} {change.unit.label}" if item else label
             new = ChangedClause(f"{label}{appendix}", pgettext("clause", "deleted"), unit.anchor, deleted=True)

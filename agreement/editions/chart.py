@@ -45,8 +45,8 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class Cancellation:
-    """A cancelled edition, and where it would have begun, in per cent of the width of the chart; ``""`` if the chart
-    does not contain that moment.
+    """A cancelled edition, and where it would have begun, in per cent of the width of the chart: in the last bar, which
+    has no scale, its middle. ``""`` if the chart does not contain that moment.
     """
 
     number: int

@@ -109,10 +109,10 @@ def clause_history(editions: Sequence[DisplayedEdition], place: int, number: str
 
     ``editions`` are sealed editions of one agreement, in the order of their numbers and with their texts in one
     language. Do not give cancelled editions, which changed nothing. The clause is followed from each edition to the
-    next one, and back: until an edition deleted it, and back to the edition that added it. A unit with the same number,
-    and the same numbers and words of all units in it, is the same clause; otherwise the redline of the two editions
-    decides. No query is made if the
-    editions were read with their texts.
+    next one, and back: until an edition deleted it, and back to the edition that added it. A unit with the same number
+    is the same clause if it and all units in it have the same kinds, numbers, labels and words (in a section or heading
+    only it is compared); otherwise the redline of the two editions decides. No query is made if the editions were read
+    with their texts.
     """
     start = editions[place]
     unit = next((unit for unit in start.document.units if number and unit.number == number), None)
@@ -173,8 +173,8 @@ def _counterpart(known: _Step, other: _Step, *, forwards: bool) -> Clause | None
 
 def _wordings(steps: Iterable[_Step]) -> Iterator[Wording]:
     """Yield the wordings of one clause, whose steps are given in the order of the editions. Neighbouring steps become
-    one wording if their units have the same words, labels and numbers, or if the redline of the two editions has no
-    change of them.
+    one wording if their units have the same kinds, numbers, labels and words, or if the redline of the two editions has
+    no change of them.
     """
     steps = list(steps)
     redline: Redline | None = None

@@ -54,14 +54,16 @@ class Instrument:
 
     @cached_property
     def changes_words(self) -> bool:
-        """Does the instrument have a point, which is an instruction to change words or numbers? If not, the two texts
-        differ at most in their formatting.
+        """Does the instrument have a point, which is an instruction to change words or numbers, or to move something?
+        If not, the two texts differ at most in their formatting.
         """
         return any(operation.kind != "formatting" for operation in self.operations)
 
     @property
     def changes_formatting(self) -> bool:
-        """Do the two texts differ in white space or Markdown that no point mentions?"""
+        """Did a unit change about which there is no point, in its formatting alone: white space, Markdown, or the dot
+        after a number?
+        """
         return any(operation.kind == "formatting" for operation in self.operations)
 
     @cached_property

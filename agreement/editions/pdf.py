@@ -57,8 +57,8 @@ def is_installed() -> bool:
 
 
 def fault() -> str:
-    """Why this machine can't render the Kazakh and Russian letters, digits and quotation marks, as a clause without a
-    full stop; ``""`` if it can.
+    """Why this machine can't render the Kazakh and Russian letters, the digits and the signs «, » and №, as a clause
+    without a full stop; ``""`` if it can.
 
     The first call in a process tries it, which takes about a second, and at most ``MAX_TRIAL_SECONDS``. Other calls
     wait for it in the meantime. The result is remembered. The libraries of WeasyPrint end a process that has no font,

@@ -70,7 +70,7 @@ class Candidate:
 @dataclass(frozen=True, slots=True)
 class Match:
     """How a text is like the body of an edition in one language. ``digest`` is that of the edition. ``runs`` turn the
-    body into the text, without the middle of long runs; it is empty if ``likeness`` is ``same`` or ``part``. If the
+    body into the text, without the middle of long runs; there are none if ``likeness`` is ``same`` or ``part``. If the
     text was put together from pieces of bodies, only the first match has runs, and they give the text alone: pieces
     that stand in one of the bodies are equal, and the others inserted.
     """
@@ -107,8 +107,9 @@ def matches(text: str, candidates: Iterable[Candidate]) -> list[Match]:
     as ``around`` or ``passages``. Otherwise one candidate that shares enough sequences of three words with the text
     (``LIKENESS``) is returned as ``between`` or ``differs``: the one that shares the most, and of several such
     candidates the last. If there is none, but a piece of the text of at least ``FEWEST_PIECE_WORDS`` words stands in a
-    candidate, the result is a choice of candidates that together contain such pieces: of several that contain the same,
-    the last. They are returned as ``passages`` or, if they are complete in the text, ``around``.
+    candidate, the result is a choice of candidates that together contain every piece of at least ``FEWEST_WORDS`` words
+    that stands in any: of several that contain the same, the last. They are returned as ``passages`` or, if they are
+    complete in the text, ``around``.
     """
     given = _words(text)
     if len(given) < FEWEST_WORDS or len(text) > MAX_CHARACTERS:

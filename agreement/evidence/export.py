@@ -64,11 +64,11 @@ def export_editions(
     path of a new file, or an open file. Return the SHA-256 of each file in the bundle by its name. ``editions`` must
     not be empty, and each must have been recorded by that instant.
 
-    The bundle contains the texts and the court pages of these editions, every manifest from edition 1 to the last of
-    them with its time stamps, and the texts of the notices about them that had been sent by then. For each of these
-    editions it contains tables of the acceptances and of the declines recorded by then, and a table of the deliveries
-    whose present outcome (sent, failed or skipped) was recorded by then. If the site has ``PSEUDONYM_KEYS``, the tables
-    identify users by pseudonym, and that of deliveries also by the keyed digest of the address.
+    The bundle contains the texts and the court pages of these editions, and every manifest from edition 1 to the last
+    of them with its time stamps. For each of these editions it contains tables of the acceptances and of the declines
+    recorded by then, a table of the deliveries whose present outcome (sent, failed or skipped) was recorded by then,
+    and the texts of the notices that those with the outcome "sent" delivered. If the site has ``PSEUDONYM_KEYS``, the
+    tables identify users by pseudonym, and that of deliveries also by the keyed digest of the address.
 
     Raises ``FileExistsError`` if ``output`` is a path that exists. After the file is written, an audit entry is added
     for each edition; ``by`` is the person who exports, or ``None`` if no person is known.

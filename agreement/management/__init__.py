@@ -48,8 +48,8 @@ def quote(value: str) -> str:
 def command_error(problem: str | ValidationError, hint: str = "") -> CommandError:
     """Return (not raise) the exception that ends a command with exit code 1. Its message is the problem and the hint.
     The problem of a ``ValidationError`` is all its messages, with the names of their fields if it has any. If no hint
-    is given, the hint is the attribute ``hint`` of the ``ValidationError``, if it has one. Each line of
-    the message is :func:`printable`. The caller cuts long values by :func:`quote`, which also escapes line breaks.
+    is given, the hint is the attribute ``hint`` of the ``ValidationError``, if it has one. Each line of the message is
+    :func:`printable`. The caller cuts long values by :func:`quote`, which also escapes line breaks.
     """
     if isinstance(problem, ValidationError):
         hint = hint or str(getattr(problem, "hint", ""))

@@ -48,7 +48,11 @@ NO_TEXT = {
 
 @dataclass(slots=True)
 class PeerImport:
-    """What was imported: the lines to print, in their order."""
+    """What was imported, in numbers, and further lines to print, in their order. In a dry run, what would be.
+
+    ``known_editions`` and ``known_acceptances`` were there already, and ``refused`` is the number of acceptances that
+    can't be imported.
+    """
 
     editions: int = 0
     known_editions: int = 0
@@ -84,12 +88,14 @@ def import_peer(
     :func:`choose_agreement` finds it, and return the agreement and what was imported. ``texts`` is the folder of the
     option, or ``None``.
 
-    All editions are recorded in one transaction. The acceptances follow in transactions of about ``BATCH`` each, and
-    those that can't be recorded are left out and named. A text whose moment is that of an edition of the agreement, and
-    an acceptance that is recorded, are not imported again, so that the call can be repeated. With ``dry_run`` all of
-    this is done in one transaction, which is rolled back.
+    All editions are recorded in one transaction. The acceptances follow in transactions of about ``BATCH`` each. Those
+    that can't be recorded are left out; the first ``MAX_NAMED`` of them are named. A text whose moment is that of an
+    edition that was not cancelled, and an acceptance that is recorded, are not imported again, so that the call can be
+    repeated. With ``dry_run`` nothing stays: the editions are rolled back, and the acceptances only checked.
 
-    Raises ``CommandError`` if an edition can't be recorded. Nothing is imported then.
+    Raises ``CommandError`` if the agreement is not found, if a file or a text can't be read, or if an edition can't be
+    recorded; nothing is imported then. Raises it also if, in the meantime, an edition or a withdrawal made one of the
+    acceptances impossible; the editions and the batches before it stay.
     """
     result = PeerImport(lines=list(history.notes))
     try:
@@ -123,8 +129,8 @@ def write_result(
 def _import_texts(
     history: PeerHistory, agreement: Agreement, folder: str | None, result: PeerImport
 ) -> dict[int, tuple[int, str]]:
-    """Record an edition for each text, unless the agreement has one with its moment, and return for each text, by its
-    key, the key of the edition and the language of its acceptances (``""``: not known).
+    """Record an edition for each text, unless the agreement has one with its moment that was not cancelled. Return for
+    each text, by its key, the key of the edition and the language of its acceptances (``""``: not known).
     """
     published = Edition.objects.published().binding().filter(agreement=agreement).with_real_columns()
     known = {edition.effective_from: edition for edition in published}
@@ -169,8 +175,8 @@ def _bodies(text: PeerText, files: Mapping[str, str]) -> tuple[dict[str, str], l
     """The text of the edition in each language, and lines about what the reading left out. Raises ``CommandError`` if
     a file can't be read, or if a language that was to be read has no text.
 
-    A file takes the place of a text; ``files`` are their names by language. If only one language has a text, the other
-    one gets a copy, in which ``NO_TEXT`` stands below the title.
+    ``files`` contains, by language, the names of the files that take the place of stored texts. If only one language
+    has a text, the other one gets a copy, in which ``NO_TEXT`` stands below the title.
     """
     bodies, lines = read_texts(files)
     for code, stored in text.bodies.items():
@@ -191,8 +197,9 @@ def _bodies(text: PeerText, files: Mapping[str, str]) -> tuple[dict[str, str], l
 
 
 def _files(texts: list[PeerText], folder: str | None) -> dict[str, dict[str, str]]:
-    """Label of a text → language → the name of the file in the folder that takes its place. Raises ``CommandError`` if
-    the folder can't be read, has two files for one text, or a file for none.
+    """Return label of a text → language → path of the file in the folder that takes the place of the text in that
+    language. Without a folder there are no files. Raises ``CommandError`` if the folder can't be read, has two files
+    for one text in one language, or a file for none; hidden files are ignored.
     """
     files: dict[str, dict[str, str]] = {text.label: {} for text in texts}
     try:
@@ -211,7 +218,9 @@ def _files(texts: list[PeerText], folder: str | None) -> dict[str, dict[str, str
 
 
 def _titled(stored: str, title: str) -> tuple[str, list[str]]:
-    """The stored text as Markdown, below its title if it does not begin with it."""
+    """Return the stored text as Markdown, and the lines of :func:`_markdown` about it. The title is put above the text,
+    if there is one and the text does not begin with it.
+    """
     body, lines = _markdown(stored)
     title = hypertext.plain(title)
     if title and clauses.title_line(body) != title:
@@ -220,7 +229,9 @@ def _titled(stored: str, title: str) -> tuple[str, list[str]]:
 
 
 def _markdown(stored: str) -> tuple[str, list[str]]:
-    """The stored words as Markdown, and what was left out. Only HTML is converted."""
+    """Return the stored words as Markdown, and lines about what was left out, and about marks of Django's templates,
+    which stay as words. Only HTML is converted.
+    """
     lines = []
     if "{%" in stored or "{{" in stored:
         lines.append("marks of Django's templates are imported as words")
@@ -302,8 +313,9 @@ def _stage(history: PeerHistory, editions: Mapping[int, tuple[int, str]], stagin
 def _record_batch(
     numbers: list[int], rows: list[HistoricAcceptance], agreement: Agreement, *, dry_run: bool
 ) -> tuple[list[bool], list[tuple[int, str]]]:
-    """Record those of the rows that can be recorded. Return whether each of these is new, and for each other row its
-    number and a sentence that states why.
+    """Record those of the rows that can be recorded; with ``dry_run`` only check them. Return whether each of these is
+    new, and for each other row its number and a sentence that states why. Raises ``CommandError`` if one of these was
+    found right and could then not be recorded; nothing of the batch is recorded then.
     """
     outcomes = Acceptance.objects.import_history(rows, agreement=agreement.pk, dry_run=dry_run)
     errors = [

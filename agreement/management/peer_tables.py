@@ -23,8 +23,9 @@ _END = datetime.max.replace(tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PeerText:
-    """A text that was in force. ``label`` is what names it in messages and in the names of files, such as ``2.00``. The
-    others map each language to what is stored: HTML, or plain text. A title may be missing.
+    """A text that was in force. ``key`` is its primary key, and ``label`` names it in messages and in the names of
+    files, such as ``2.00``. ``bodies``, ``titles`` and ``summaries`` map languages to what is stored: HTML, or plain
+    text. A title or a summary may be missing.
     """
 
     key: int
@@ -37,8 +38,8 @@ class PeerText:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PeerHistory:
-    """What a package stores of one agreement: the texts that were in force, in ascending order, and sentences about
-    what can't be imported or must be checked.
+    """What a package stores of one agreement: the texts that were in force, in the order in which they took effect, and
+    sentences (``notes``) about what can't be imported or must be checked.
     """
 
     package: str
@@ -58,10 +59,12 @@ class PeerHistory:
 def read_termsandconditions(slug: str | None, *, language: str | None, using: str) -> tuple[str, PeerHistory]:
     """Return the slug and the history of these terms of django-termsandconditions, from the database ``using``. Without
     a slug they are the only ones. ``language`` is the language of the texts; without one, the columns that the package
-    has for Kazakh and Russian are read. At most 5 queries, however many acceptances there are.
+    has for Kazakh and Russian are read. 4 queries, besides those that look up the columns of the two tables.
 
-    A version was in force from its ``date_active``. Raises ``CommandError`` if there is no table, if no language is
-    given and there are no such columns, or if the terms are not found.
+    A version was in force from its ``date_active``. One without this moment, with one in the future, or with the moment
+    or the number of a version before it is left out; a note states this. Raises ``CommandError`` if there is no table,
+    if no language is given and there are no such columns, or if the terms are not found (without a slug: if they are
+    not the only ones).
     """
     columns = _columns("termsandconditions_termsandconditions", using)
     names = _languages(columns, "text", language, "django-termsandconditions")
@@ -120,11 +123,13 @@ def read_termsandconditions(slug: str | None, *, language: str | None, using: st
 
 def read_tos(*, language: str | None, titles: dict[str, str], using: str) -> PeerHistory:
     """Return the history of django-tos, as :func:`read_termsandconditions` does. ``titles`` are those of all texts, by
-    language, because the package stores none. At most 4 queries.
+    language, because the package stores none. 2 queries, besides those that look up the columns of the two tables.
 
     The package does not store when a text became active. It was in force from its creation; but if a user agreed to an
-    earlier text after that, from the first moment at which it is known to be active: its first agreement, or the moment
-    at which it was last saved. A text that is not active and that no user has agreed to is left out.
+    earlier text then or later, from the first moment after the last such agreement at which it is known to be active:
+    its first agreement, or the moment at which it was last saved. If there is neither, its first agreement counts. A
+    text without any such moment is left out, and so is one that is not active and that no user has agreed to; a note
+    states this. Earlier texts are those whose first agreement is earlier.
     """
     columns = _columns("tos_termsofservice", using)
     names = _languages(columns, "content", language, "django-tos")
@@ -169,7 +174,9 @@ def read_tos(*, language: str | None, titles: dict[str, str], using: str) -> Pee
 
 
 def _acceptances(name: str, text: str, at: str, using: str) -> Any:
-    """The queryset of a table of acceptances, whose columns ``text`` and ``at`` are named as in ``PeerHistory``."""
+    """Return the rows of the table ``name`` as a queryset for ``PeerHistory.acceptances``. ``text`` and ``at`` are the
+    names of its columns for the key of the text and for the moment. The rows have ``ip_address`` if the table has it.
+    """
     columns = _columns(name, using)
     optional = {"ip_address": models.TextField(null=True)} if "ip_address" in columns else {}
     return _table(
@@ -182,8 +189,8 @@ def _acceptances(name: str, text: str, at: str, using: str) -> Any:
 
 
 def _table(table: str, /, **fields: models.Field[Any, Any]) -> Any:
-    """All rows of the table, as a queryset of a model that nothing else knows. The field ``pk`` is the column ``id``.
-    Only these columns are read.
+    """Return all rows of the table, as a queryset of a model that nothing else knows. Only the column ``id``, which is
+    the primary key, and those of ``fields`` are read.
     """
     meta = type("Meta", (), {"apps": Apps(), "app_label": "agreement", "managed": False, "db_table": table})
     attributes = {"__module__": __name__, "Meta": meta, "id": models.BigAutoField(primary_key=True), **fields}
@@ -203,7 +210,9 @@ def _columns(table: str, using: str) -> set[str]:
 
 
 def _languages(columns: set[str], name: str, language: str | None, package: str) -> list[str]:
-    """The languages in which the texts are read. Without ``language`` the table must have a column for each."""
+    """Return the languages in which the texts are read: ``language`` or, without it, both. Raises ``CommandError`` if
+    it is missing and the table has no column of the field ``name`` for each.
+    """
     if language:
         return [language]
     if not {f"{name}_{code}" for code in LANGUAGES} <= columns:
@@ -214,5 +223,7 @@ def _languages(columns: set[str], name: str, language: str | None, package: str)
 
 
 def _names(columns: set[str], fields: tuple[str, ...], language: str) -> dict[str, str]:
-    """Field → its column in that language: the one that django-modeltranslation has made, if there is one."""
+    """Return field → its column in that language: the one that django-modeltranslation has made, or that of the field
+    itself if there is none.
+    """
     return {name: f"{name}_{language}" if f"{name}_{language}" in columns else name for name in fields}

@@ -126,13 +126,14 @@ def agreement_first_use(context: Context, days: int = 7) -> dict[str, Any]:
 @register.inclusion_tag("agreement/partials/grace.html", takes_context=True)
 def agreement_grace(context: Context) -> dict[str, Any]:
     """``{% agreement_grace %}``: a banner for the signed-in user with each edition in force that they have not accepted
-    while an earlier acceptance still counts. It names the last day and links to the page on which they can accept.
+    while an earlier acceptance still counts. It states when the time to accept ends, and links to the page on which
+    they can accept.
     Nothing if there is no such edition, if nobody is signed in, if the user is staff and the setting ``EXEMPT_STAFF``
     is true, or if the context has no ``request``.
 
     Caches must not store a page with this tag, because it depends on the user. It makes no query of its own while no
-    edition gives days to accept; otherwise at most 2 (3 if the site has ``AUDIENCES``), besides those by which Django
-    loads the user.
+    edition gives days to accept, and none if nobody is signed in; otherwise at most 2 (3 if the site has
+    ``AUDIENCES``), besides those by which Django loads the user.
     """
     request = context.get("request")
     return {"editions": grace.of_request(request) if request else [], "app": _app(context)}

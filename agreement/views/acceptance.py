@@ -99,7 +99,7 @@ class AcceptanceQuestion:
 
 
 def _prefix_ids(html: str, prefix: str) -> str:
-    """Return the HTML of a unit, whose ids and links to ids begin with the prefix."""
+    """Return the HTML with the prefix before each id in it, and before each id that one of its links leads to."""
     if not prefix:
         return html
     return re.sub(r"<[^<>]+>", lambda tag: re.sub(r'(\s(?:id="|href="#))', rf"\g<1>{prefix}", tag[0]), html)
@@ -153,8 +153,8 @@ def accept(visit: Visit, slug: str) -> HttpResponse:
     If a new acceptance is not possible now (for example, another edition has taken effect since the page was
     displayed), if the posted digest is not that of the edition, or if the words of a consent have changed, nothing is
     recorded. Then the response is the page with the new question and the status 409. If the user withdrew and may not
-    accept again without an officer, an acceptance is not recorded, and the response is a redirect to the withdrawal
-    page; so is the response to a GET.
+    accept again without an officer, nothing is recorded, and the response is a redirect to the withdrawal page; so is
+    the response to a GET if they withdrew from the agreement ``slug``.
 
     If the user declines, a decline is recorded of each posted edition that they have neither accepted nor declined
     before, all or nothing, and the response is a page that states the effect. If one of them can't be declined now, for

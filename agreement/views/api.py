@@ -55,8 +55,8 @@ SENT_BY_BROWSERS = {"basic", "digest", "negotiate", "ntlm"}
 def acceptances(request: HttpRequest) -> HttpResponseBase:
     """GET returns, for each agreement that users accept on this site, the edition that the signed-in user can accept or
     has accepted, and whether they have accepted it or must do so before they go on. POST accepts or declines editions,
-    all or nothing. An error is problem details (RFC 9457) as JSON. Its status is 403 if nobody is signed in, and for a
-    POST of a person who acts in the name of the user.
+    all or nothing. An error is problem details (RFC 9457) as JSON. Its status is 403, for example, if nobody is signed
+    in, and for a POST of a person who acts in the name of the user.
 
     A POST needs the token of Django's protection against forged requests, in the header ``X-CSRFToken``. It needs none
     if the header ``Authorization`` names a scheme that browsers do not use by themselves, such as ``Bearer``. No cache

@@ -50,8 +50,9 @@ class CachedResponse:
 
     @classmethod
     def from_response(cls, response: HttpResponse, *, personal: bool) -> CachedResponse:
-        """Return the response in the form that can be remembered. Its headers are completed, in ``response`` too. The
-        body is also compressed if it has at least ``GZIP_MIN_BYTES`` and becomes smaller.
+        """Return the response in the form that can be remembered. The body is also compressed if it has at least
+        ``GZIP_MIN_BYTES`` and becomes smaller. The headers ``Cache-Control``, ``X-Content-Type-Options`` and, with a
+        compressed body, ``Vary`` are set, in ``response`` too.
 
         If the page is ``personal``, its ``Cache-Control`` becomes ``private, no-cache``. If not, the ``Cache-Control``
         of the response is preserved; if it has none, it becomes ``public, no-cache``. The cookies and the status of the

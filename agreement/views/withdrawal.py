@@ -55,9 +55,9 @@ def withdraw(visit: Visit) -> HttpResponse:
     last 50 applications of this user, the latest first, refused ones too.
 
     If the setting ``FILE_WITHDRAWALS`` is not empty, the page has a form for each of these agreements from which no
-    withdrawal is in effect, if it binds the user or they gave a consent, but none for a person who acts in the name of
-    the user. A POST registers a withdrawal, unless one is in effect already, and redirects to this page. Raises
-    ``BadRequest`` for a POST if the setting is empty, or if a field is missing or invalid.
+    withdrawal is in effect, if it binds the user or they gave any consent that is not withdrawn, but none for a person
+    who acts in the name of the user. A POST registers a withdrawal, unless one is in effect already, and redirects to
+    this page. Raises ``BadRequest`` for a POST if the setting is empty, or if a field is missing or invalid.
     """
     outcome = conf.get().FILE_WITHDRAWALS
     user = visit.request.user

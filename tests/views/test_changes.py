@@ -153,6 +153,16 @@ def test_the_changed_clauses_are_those_with_other_words():
     ]
 
 
+@pytest.mark.parametrize(("language", "name"), [("kk", "1‑қосымша"), ("ru", "приложение 1"), ("en", "appendix 1")])
+def test_a_new_appendix_is_named_in_words(language, name):
+    """Its address is ``a1``, which no reader knows."""
+    text = "# Т\n\n## 1. А\n\n1.1. Бір.\n"
+    old, new = clauses.parse(text), clauses.parse(f"{text}\n# Приложение 1\n\nЕкі үш.\n")
+    with translation.override(language):
+        [changed] = changed_clauses(marked_units(new, redline(old, new)))
+    assert (changed.label, changed.anchor) == (name, "a1")
+
+
 @pytest.mark.parametrize(
     ("language", "chip", "names"),
     [

@@ -52,8 +52,8 @@ class AgreementPluginBase(CMSPluginBase):
         raise NotImplementedError
 
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
-        """Return the field of the form. The list of agreements has no links to add, change or delete one: that is done
-        at the desk.
+        """Return the field of the form. The list of agreements has no links to add, change, delete or view one: that is
+        done at the desk.
         """
         field = super().formfield_for_dbfield(db_field, request, **kwargs)
         if db_field.name == "agreement" and field:

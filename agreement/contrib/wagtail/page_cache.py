@@ -106,7 +106,7 @@ def shorten(response: HttpResponse, *, began_at: datetime) -> None:
     """Change the header ``Cache-Control`` of a response, the rendering of which began at that moment, so that no cache
     stores it beyond the next moment at which an edition takes effect or its days to accept end. If there is no such
     moment, nothing is changed. A response without ``max-age`` gets one only if Django's cache middleware would store it
-    for longer.
+    for longer; not if its header contains ``private``, ``no-cache`` or ``no-store``.
     """
     seconds = current_timelines().seconds_until_next(began_at)
     if seconds == float("inf"):
