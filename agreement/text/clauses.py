@@ -214,16 +214,19 @@ def title_line(body: str) -> str:
 
 
 def replace_title(body: str, title: str) -> str:
-    """The text with the words ``title`` in place of the line that :func:`front_matter` finds, also if that line is no
-    title but begins a clause or the like. If it gives the line -1, as for an empty text or one that is only a date, the
-    words are put above the text. They become a heading of Markdown. It can still be no title, for example if the words
-    begin with a number: to find out, compare :func:`title_line` of the result with ``title``. A line of ``=`` or ``-``
-    directly below the replaced line is removed. Lines end with LF.
+    """The text with the words ``title`` in place of its title, which is the line that :func:`front_matter` finds. If
+    that line begins a clause, a list or the like, the words are put above it. If there is no such line, as in an empty
+    text or one that is only a date, they are put above the text.
+
+    The words become a heading of Markdown. It can still be no title, for example if the words begin with a number: to
+    find out, compare :func:`title_line` of the result with ``title``. A line of ``=`` or ``-`` directly below the
+    replaced line is removed. Lines end with LF.
     """
     lines, line = body.split("\n"), front_matter(body).line
     heading = f"# {escaped(' '.join(title.split()), start=False)}"
-    if line < 0:
-        return "\n".join([heading, "", *lines])
+    if not any(unit.kind == "title" and unit.line == line + 1 for unit in parse(body).units):
+        line = max(line, 0)
+        return "\n".join([*lines[:line], heading, "", *lines[line:]])
     rest = lines[line + 1 :]
     return "\n".join([*lines[:line], heading, *rest[bool(rest and _UNDERLINE.fullmatch(rest[0])) :]])
 

@@ -186,3 +186,20 @@ def test_the_name_of_a_person_who_approved_a_text_is_not_its_title():
     lines = ["УТВЕРЖДЕНО", "Индивидуальный предприниматель", "Имя Отчество Фамилия", "____", "(подпись)"]
     found = front_matter("\n".join([*lines, "«__» _____ 2026 г.", "Политика данных", "", "1.1. Раз.\n"]))
     assert (found.title, found.approval) == ("Политика данных", f"Утверждено {lines[1]} {lines[2]}")
+
+
+@pytest.mark.parametrize(
+    ("body", "replaced"),
+    [
+        ("# Т\n\n1.1. А", "# Жаңа\n\n1.1. А"),
+        ("Т\n===\n\n1.1. А", "# Жаңа\n\n1.1. А"),
+        ("1.1. А.\n\n1.2. Б.", "# Жаңа\n\n1.1. А.\n\n1.2. Б."),
+        ("## 1. А\n\n1.1. Б.", "# Жаңа\n\n## 1. А\n\n1.1. Б."),
+        ("1) а;\n2) б.", "# Жаңа\n\n1) а;\n2) б."),
+        ("01.02.2026", "# Жаңа\n\n01.02.2026"),
+        ("", "# Жаңа\n\n"),
+    ],
+)
+def test_a_title_is_replaced_and_no_clause_is_lost(body, replaced):
+    """A text without a title begins with a clause, which was once replaced by the title that its author wrote."""
+    assert clauses.replace_title(body, "Жаңа") == replaced
