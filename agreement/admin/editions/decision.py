@@ -28,7 +28,7 @@ from agreement.notices.channels import EmailChannel
 from agreement.notices.forecast import COUNTED_UP_TO
 from agreement.text import languages
 
-#: How many staff users the form for test mails offers.
+#: How many users the form for test mails offers at most, with the user of the page.
 MAX_TEST_RECIPIENTS = 100
 
 

@@ -36,7 +36,7 @@ from agreement.text import dates
 
 #: The labels of the app's own channels. The label of another channel is its ``name``.
 CHANNEL_LABELS = {"email": _("e-mail")}
-#: The states in which the numbers on the page change by themselves.
+#: The states in which a script refreshes the numbers on the page.
 RUNNING = frozenset({NoticeState.DELAY, NoticeState.SENDING})
 #: The actions on a notice: the permission and the translated name of each.
 NOTICE_ACTIONS = (
@@ -103,8 +103,8 @@ class NoticeProgress:
 
     @property
     def unreached(self) -> int:
-        """The number of deliveries, in all channels, that should have reached a user and did not, without those of
-        deleted accounts. At most 1 query for each channel.
+        """The sum of ``Progress.unreached`` of all channels: the deliveries that should have reached a user and did
+        not, without those of deleted accounts. At most 1 query for each channel.
         """
         return sum(channel.row.unreached for channel in self.channels)
 
