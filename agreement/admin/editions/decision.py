@@ -114,7 +114,7 @@ class DecisionView(EditionView, ABC):
     @abstractmethod
     def ask(self, edition: Edition) -> HttpResponse:
         """Return the page with the question, or a page that refuses if the state of the edition does not allow the
-        action. Nothing is locked.
+        action. :class:`PublishView` also returns the errors of a moment, as JSON. Nothing is locked.
         """
 
     @abstractmethod

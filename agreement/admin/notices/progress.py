@@ -222,8 +222,8 @@ class ProgressView(NoticeView):
 class NoticeActionView(NoticeView):
     """``…/<id>/pause/``, ``resume/``, ``resend/`` and ``resend-reachable/``: perform the ``action`` on POST, then
     redirect to the progress, with a message that states what was done or, as a warning, why nothing was changed.
-    ``resend`` sends the failed deliveries again, and ``resend_reachable`` the deliveries to users who were not reached
-    and have another address now. GET is not allowed (status 405).
+    ``resend`` sends the failed deliveries again, and ``resend_reachable`` those that did not reach a user who now has
+    an address, if they had none, or another one (:func:`resend_reachable`). GET is not allowed (status 405).
 
     Raises ``MissingRight`` for users who lack the permission for the action (``pause_notice``, ``resume_notice``, or
     ``resend_notice`` for the last two); otherwise ``PermissionDenied`` for users who may not view notices. If there is
