@@ -1,5 +1,5 @@
-"""The admin site of the portal. It requires a second factor of the people who may publish, and its index begins with
-the agreements.
+"""The admin site of the portal. It requires a second factor of the people who may publish or cancel editions, and its
+index begins with the agreements.
 """
 
 from __future__ import annotations

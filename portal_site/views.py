@@ -1,4 +1,6 @@
-"""The portal's own pages: the front page, the materials page, the second factor and, in the demo, the mailbox."""
+"""The portal's own pages: the front page, the materials page, the second factor, ``robots.txt``, the page with the
+status 400 and, in the demo, the mailbox.
+"""
 
 from __future__ import annotations
 

@@ -72,8 +72,8 @@ class TimelineEntry:
 
 
 class ZoneInput(forms.TextInput):
-    """A text input that proposes the time zones of the field, about six hundred, which contain what is typed. The
-    proposals are rendered without templates, which would take longer than the rest of the page.
+    """A text input for one of the time zones of the field, about six hundred. The browser proposes those that contain
+    what is typed. The proposals are rendered without templates, which would take longer than the rest of the page.
     """
 
     choices: Iterable[tuple[str, str]] = ()

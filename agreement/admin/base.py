@@ -1,5 +1,5 @@
-"""Code that the lists, forms and pages of the admin share: permissions, filters, the search for users, logged views,
-templates.
+"""Code that the lists, forms and pages of the admin share, such as permissions, filters, the search for users, logged
+views, templates and inputs.
 """
 
 from __future__ import annotations
@@ -173,8 +173,9 @@ class OwnName(TranslatedHistory[ModelT]):
 
     def _deny(self, request: HttpRequest, error: PermissionDenied) -> HttpResponse:
         """Return the page that states what the user may not do, and who may, with the status 403. A
-        :class:`MissingRight` names the permission that is missing. Django's views do not: then it is the one to add,
-        change or delete rows, by the name of the page and the method, and for any other page the one to view them.
+        :class:`MissingRight` names the permission that is missing. Any other error does not: then it is the one to add
+        or delete rows on Django's pages for that, the one to change them for a POST to Django's page of a row, and
+        otherwise the one to view them.
         """
         if not isinstance(error, MissingRight):
             page = request.resolver_match.url_name or "" if request.resolver_match else ""
@@ -249,7 +250,7 @@ class UserSearch(admin.ModelAdmin[ModelT]):
     @admin.display(description=_("user"))
     def person(self, row: Any) -> str:
         """Return the user of a row as text; a dash if the row has no user. Django's own field is a link to the page of
-        the user, which an officer may not view.
+        the user, which an officer need not be permitted to view.
         """
         return str(row.user or "—")
 
@@ -274,8 +275,8 @@ class UserSearch(admin.ModelAdmin[ModelT]):
 
 class LoggedViews(admin.ModelAdmin[ModelT]):
     """The admin of rows with personal data, which records views as audit entries: each request for the list, and each
-    time that ``get_object()`` finds a row, for example for its page. :meth:`displays_people` says for whom nothing is
-    recorded. The note of an entry about the list is the result of :func:`parameter_names`.
+    time that ``get_object()`` finds a row, for example for its page. Nothing is recorded if :meth:`displays_people` is
+    false. The note of an entry about the list is the result of :func:`parameter_names`.
     """
 
     class Media:
@@ -338,7 +339,7 @@ class AlreadyRecorded(Exception):
 
 class RecordedOnce(admin.ModelAdmin[ModelT]):
     """The admin of a register. If ``save_model()`` raises :class:`AlreadyRecorded` while a row is added, no row is
-    added, a warning names the existing row, and the user is redirected as after an addition.
+    added, a warning names the existing row, and the user is redirected as after a click on “Save”.
     """
 
     def add_view(

@@ -36,7 +36,7 @@ from agreement.notices.unreached import Cause
 
 #: A moment in a note, as RFC 3339 writes it.
 INSTANT = re.compile(r"\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)")
-#: The models whose audit entries contain no personal data of the site's users.
+#: The models whose audit entries contain no personal data of the site's users, unless an entry is about a person.
 IMPERSONAL = ("agreement", "edition", "notice")
 #: The columns that neither say whom an entry is about, nor may name that person.
 IMPERSONAL_FIELDS = frozenset({"id", "at", "action", "by", "account", "model", "key", "agreement", "number", "digest"})
@@ -62,10 +62,10 @@ NOTE_WORDS = {
 
 def _in_words(note: str, model: str) -> str:
     """Return a note that the app wrote, in the language of the page. "became known A instead of B" becomes "became
-    known: B → A". Then the note is divided at ``", "``, ``": "``, ``"; "`` and ``" → "``. Each part that is a key of
-    ``NOTE_WORDS``, or the name of a field of the model or a value of its choices, is translated. Other parts stay as
-    they are stored. ``model`` is the name of a model of the app; if it is empty or unknown, only ``NOTE_WORDS`` are
-    translated.
+    known: B → A", and "notified, " becomes "notified ". Then the note is divided at ``", "``, ``": "``, ``"; "`` and
+    ``" → "``. Each part that is a key of ``NOTE_WORDS``, or the name of a field of the model or a value of its choices,
+    is translated. Other parts stay as they are stored. ``model`` is the name of a model of the app; if it is empty or
+    unknown, only ``NOTE_WORDS`` are translated.
     """
     try:
         fields = {field.name: field for field in apps.get_model("agreement", model)._meta.fields} if model else {}

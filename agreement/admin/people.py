@@ -1,5 +1,5 @@
 """The field with which an officer names a user: by name, e-mail address or key. Scripts propose users while a person
-types. Before something is recorded about a user, the form says who that is, and the officer confirms it.
+types. A form with a :class:`PersonField` says who that is, and the officer confirms it before something is recorded.
 
 An officer needs no permission to view users, only the permission for what they record or export. Every answer that
 names a user is logged.
@@ -168,8 +168,8 @@ class PersonInput(forms.TextInput):
 
 class PersonField(forms.CharField):
     """The field for a user, about whom something is recorded. Its value is the account; ``None`` if nothing is entered.
-    Raises ``ValidationError`` if the text names no user (:func:`find_person`), or if the officer has not confirmed the
-    user: without scripts, the form is displayed a second time for that.
+    Raises ``ValidationError`` if the text does not name one account (:func:`find_person`), or if the officer has not
+    confirmed the user: without scripts, the form is displayed a second time for that.
     """
 
     widget: PersonInput
@@ -190,8 +190,9 @@ class PersonField(forms.CharField):
 
 
 class PersonPicker(admin.ModelAdmin[ModelT]):
-    """An admin whose form for a new row names its ``user`` by a :class:`PersonField`. ``consequence`` is a sentence
-    about what can't be undone, which is displayed where the officer confirms the user; ``""`` if there is none.
+    """An admin with the search for users (:class:`PeopleView`). If its form for a new row has a field ``user``, that is
+    a :class:`PersonField`. ``consequence`` is a sentence about what can't be undone, which is displayed where the
+    officer confirms the user; ``""`` if there is none.
     """
 
     consequence: str | Promise = ""
@@ -234,9 +235,9 @@ class PersonPicker(admin.ModelAdmin[ModelT]):
 class PeopleView(AdminView):
     """``…/people/?q=…``: returns as JSON the ``people`` whom the text may mean (:func:`search_people`), and the
     ``person`` whom it names (:func:`find_person`). Each of the people has a ``value``, the text for the field, and a
-    ``label``, the words about them. The person has the ``key``, the words, ``who``, and the text for the field; it is
-    ``null`` if the text names nobody. Only the first 255 characters of the text count. An answer that names anyone is
-    logged.
+    ``label``, the words about them. The person has the ``key``, the words (``who``), and the text for the field
+    (``value``); it is ``null`` if the text does not name one account. Only the first 255 characters of the text count.
+    An answer that names anyone is logged.
 
     Raises ``MissingRight`` if the user may not search for users (:meth:`PersonPicker.may_pick`).
     """

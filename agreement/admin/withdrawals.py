@@ -116,9 +116,9 @@ class WithdrawalForm(AdminForm):
 
 
 class ReplyFilter(admin.SimpleListFilter):
-    """Filters withdrawals by their reply: ``none`` selects those without a reply, ``overdue`` those of them whose last
-    day for it is over, and ``given`` all others, also those that were erased without a reply. The admin sorts the first
-    two lists by the last day for the reply, the earliest first.
+    """Filters withdrawals by their reply: ``none`` selects those that have no reply and are not erased, ``overdue``
+    those of them whose last day for it is over, and ``given`` all that ``none`` does not select. The admin sorts the
+    first two lists by the last day for the reply, the earliest first.
     """
 
     title = _("reply")

@@ -25,7 +25,7 @@ from agreement.models import rate_limits
 from agreement.models.errors import MAX_STATED
 from agreement.text import consent, languages
 
-#: Settings that contain one dotted path, or several.
+#: Settings that contain one dotted path, or several. ``AUDIENCES`` contains one for each slug.
 DOTTED_PATHS, LISTS_OF_PATHS = ("ACTING_AS", "AUDIENCE", "ENQUEUE"), ("CHANNELS", "LINT_RULES")
 #: The smallest and the largest value of a number. What a draft states has the limits of an edition.
 RANGES = {

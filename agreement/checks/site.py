@@ -19,7 +19,8 @@ REQUIRED_APPS = {"modeltranslation": "before django.contrib.admin", "reversion":
 def check_site(app_configs: Sequence[AppConfig] | None, **kwargs: object) -> Iterable[CheckMessage]:
     """Check the required apps and their order, the languages of django-modeltranslation and of the site, ``USE_TZ``,
     ``USE_I18N``, the age of the time zone data, the order of the middleware, whether ``BASE_URL`` is set, whether the
-    site includes the app's URLs, and whether the task engine has workers.
+    site includes the app's URLs, and the task engine: Celery needs a broker, and Django's default engine needs workers,
+    unless ``DEBUG`` is on.
     """
     yield from _check_apps()
     yield from _check_languages()

@@ -56,8 +56,8 @@ class EditionFilter(admin.SimpleListFilter):
 
 
 class AcceptedFilter(admin.SimpleListFilter):
-    """A filter by whether the user has accepted the same edition, before or after the decline, and whether or not they
-    withdrew afterwards.
+    """A filter by whether the user has accepted the same edition, before or after the decline. A later withdrawal does
+    not matter.
     """
 
     title, parameter_name = _("accepted too"), "accepted"

@@ -69,9 +69,9 @@ class EvidenceForm(forms.Form):
 
 
 class EvidenceView(AdminView):
-    """``…/evidence/``: the form, and on POST the ZIP file. If the form has an error or there is no evidence, the
-    response to POST is the form with the errors. ``?user=`` fills in the user. Raises ``MissingRight`` for users
-    without the permission ``export_evidence``.
+    """``…/evidence/``: the form, and on POST the ZIP file. If the form is not valid, or :func:`_export` finds no user
+    or no records, the response to POST is the form with the errors. ``?user=`` fills in the user. Raises
+    ``MissingRight`` for users without the permission ``export_evidence``.
     """
 
     model_admin: PersonPicker[Any]
@@ -104,8 +104,8 @@ def _require_permission(request: HttpRequest) -> None:
 
 def _export(request: HttpRequest, form: EvidenceForm) -> HttpResponseBase | None:
     """Return the ZIP file about the user or the edition of a valid form, as a download, and log the export. If the user
-    is not found, the text could mean several users, or nothing was stored about them by that instant, return ``None``
-    and add an error to the form; nothing is logged then.
+    is not found, the text could mean several users, or no record about them from before that instant is found, return
+    ``None`` and add an error to the form; nothing is logged then.
     """
     user, edition, at = (form.cleaned_data[name] for name in ("user", "edition", "at"))
     try:

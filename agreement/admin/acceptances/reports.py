@@ -121,7 +121,7 @@ def _edition(key: int) -> tuple[Edition, list[int]]:
     """Return the edition with that key, and the keys of the editions whose acceptance counts for it: itself, and
     earlier ones that differ from it only in wording.
 
-    Raises ``Http404`` for a draft, for a cancelled edition, and for an unknown key. 1 query, and those of
+    Raises ``Http404`` for a draft, for a cancelled edition, and for an unknown key. At most 1 query, besides those of
     ``current_timelines()``.
     """
     for timeline in current_timelines().agreements.values():

@@ -16,7 +16,7 @@ from agreement.conf import active_language
 from agreement.models import Acceptance, Edition
 from agreement.text import dates
 
-#: The chart counts this many acceptances of an edition, the earliest.
+#: The chart counts at most this many acceptances of an edition, the earliest.
 MAX_ACCEPTANCES = 100_000
 #: The largest number of bars. A bar stands for a day; for longer periods it stands for a week or a month.
 MAX_BARS = 62

@@ -85,8 +85,8 @@ if TYPE_CHECKING:
 
 
 class SourceField(forms.CharField):
-    """A text field that normalises the text like an import: line breaks become LF, and a byte order mark at the
-    beginning is removed. Spaces at the ends are preserved.
+    """A text field that normalises the text like an import (:func:`source.normalise`). Spaces at the ends are
+    preserved.
     """
 
     def __init__(self, **kwargs: Any) -> None:
@@ -97,9 +97,7 @@ class SourceField(forms.CharField):
 
 
 class EditionChangeList(SafeChangeList):
-    """The list of editions, which does not read their bodies and summaries, but reads their notices. A page of many
-    editions would read megabytes of texts.
-    """
+    """The list of editions. It reads their notices, but not their bodies and summaries, which may be megabytes."""
 
     def get_queryset(self, *args: Any, **kwargs: Any) -> QuerySet[Edition]:
         return with_notices(super().get_queryset(*args, **kwargs).defer(*TEXT_COLUMNS))
@@ -121,7 +119,7 @@ def _text_column(name: str, code: str) -> Callable[[Edition], SafeString]:
 
 def _stated_column(name: str) -> Callable[[Edition], object]:
     """Return a read-only column that displays the field ``name``, one of the ``STATED_FIELDS``, as
-    :func:`stated_in_words` does: "yes" or "no", the name of the prevailing language or "none stated", or a number.
+    :func:`stated_in_words` words it.
     """
 
     @admin.display(description=label(name))
@@ -421,8 +419,8 @@ class EditionAdmin(SafeFilters[Edition], VersionAdmin, TranslationAdmin):  # typ
         return super().render_change_form(request, context, *args, **kwargs)
 
     def _edition_context(self, request: HttpRequest, edition: Edition) -> dict[str, Any]:
-        """Return the template context with what the user may do with the edition now, and who may do what the state of
-        the edition allows and the user may not. ``correctable`` means that the edition is in force.
+        """Return the template context with what the user may do with the edition now, its hand-over, and who may do
+        what the state of the edition allows and the user may not. ``correctable`` means that the edition is in force.
         """
         state, may_publish, may_cancel = edition.state(), may(self, request, "publish"), may(self, request, "cancel")
         able = {
@@ -443,9 +441,9 @@ class EditionAdmin(SafeFilters[Edition], VersionAdmin, TranslationAdmin):  # typ
         }
 
     def _published_context(self, request: HttpRequest, edition: Edition) -> dict[str, Any]:
-        """Return the template context of a published edition: the chart of acceptances; if the user may view notices,
-        the progress of its notices and whether the user may pause them; and the unsaved texts of this user that are not
-        empty and differ from the edition.
+        """Return the template context of a published edition: the chart of acceptances (``None`` if there are none); if
+        the user may view notices, the progress of its notices and whether the user may pause them; and the unsaved
+        texts of this user that are not empty and differ from the edition.
         """
         context: dict[str, Any] = {"chart": acceptance_chart(edition)}
         if request.user.has_perm("agreement.view_notice"):
@@ -491,7 +489,7 @@ class EditionAdmin(SafeFilters[Edition], VersionAdmin, TranslationAdmin):  # typ
         return field
 
     def formfield_for_choice_field(self, db_field: AnyField, request: HttpRequest, **kwargs: Any) -> Any:
-        """Return the form field. Its empty choice has the label "none stated", because it is a valid answer."""
+        """Return the form field. Its empty choice is a valid answer, and has the label "none stated"."""
         kwargs["choices"] = db_field.get_choices(blank_choice=[("", _("none stated"))])
         return super().formfield_for_choice_field(db_field, request, **kwargs)
 

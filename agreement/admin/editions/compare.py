@@ -1,5 +1,5 @@
-"""Compares two editions, or two revisions of a draft: their texts in both languages, and the other fields that an
-author writes.
+"""Compares two editions or drafts, or two revisions of a draft: their texts in both languages, and the other fields
+that an author writes.
 """
 
 from __future__ import annotations
@@ -40,9 +40,9 @@ class Difference:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LanguageRedline:
-    """The changes between the bodies of two editions in one language: a sentence that counts them, and a redline.
-    ``code`` is the language of the bodies. The sentence is in the language of the page or, if that is not Kazakh or
-    Russian, in English.
+    """The changes between the bodies of two editions or drafts in one language: a sentence that counts them, and a
+    redline. ``code`` is the language of the bodies. The sentence is in the language of the page or, if that is not
+    Kazakh or Russian, in English.
     """
 
     code: str
@@ -78,7 +78,8 @@ def redlines(old: Edition, new: Edition, *, whole: bool = False) -> list[Languag
 
 
 def changes_html(name: str, old: Any, new: Any) -> SafeString:
-    """Return the HTML of the changes in one field. ``name`` is the name of its column.
+    """Return the HTML of the changes in one field. ``name`` is the name of its column; any other name stands for a text
+    that is not a body.
 
     For a body, it is the redline of the units that changed; ``""`` if there are none. For another text, it is the whole
     text. In both, deleted words are in ``<del>``, and inserted words in ``<ins>``. For one of the ``STATED_FIELDS``, it
@@ -103,7 +104,7 @@ class ChangesView(EditionView):
 
     ``?from=`` is the primary key of that other one. By default a draft is compared with the edition in force, and a
     published edition with the published edition before it, even if that was cancelled. If there is no such edition, no
-    changes are displayed. With ``?whole`` the unchanged units of the texts are displayed too. Raises
+    changes are displayed. With ``?whole`` the unchanged units of the bodies are displayed too. Raises
     ``PermissionDenied`` if the user may not view editions, and ``Http404`` if there is no such edition or draft, or if
     ``from`` is not the key of another one of the agreement.
     """
@@ -138,10 +139,10 @@ class ChangesView(EditionView):
 
 
 class CompareRevisionsView(EditionView):
-    """``…/<id>/compare/``: the differences from one revision of a draft to another. ``?old=`` and ``?new=`` are their
-    keys, in any order of time. Without ``new`` the revision ``old`` is compared with the stored row, which may be
-    published. Raises ``PermissionDenied`` if the user may not view editions, and ``Http404`` if there is no such row,
-    if ``old`` is missing, or if a key is not that of a readable revision of it.
+    """``…/<id>/compare/``: the differences from one revision of a draft to another. ``?old=`` and ``?new=`` are the
+    keys of their versions, in any order of time. Without ``new`` the revision ``old`` is compared with the stored row,
+    which may be published. Raises ``PermissionDenied`` if the user may not view editions, and ``Http404`` if there is
+    no such row, if ``old`` is missing, or if a key is not that of a readable version of it.
     """
 
     def get(self, request: HttpRequest, object_id: str) -> HttpResponse:
@@ -177,7 +178,7 @@ def _viewable(view: EditionView, object_id: str) -> Edition:
 
 
 def _revision(edition: Edition, key: str) -> tuple[Version, dict[str, Any]]:
-    """Return the revision with that key, if it is one of the edition, and its values by the name of the field: the
+    """Return the version of the edition with that primary key, and its values by the name of the field: the
     ``WRITTEN_FIELDS``, with ``""`` for an empty text, and the ``STATED_FIELDS``. Raises ``Http404`` if there is none,
     or if django-reversion can't read it.
     """

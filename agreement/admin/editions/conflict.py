@@ -36,9 +36,9 @@ from agreement.text import clauses, source
 from agreement.text.merge import APART, Merge, merge
 from agreement.text.redline import words
 
-#: After a conflict, this many revisions are searched for the wording with which the author began.
+#: After a conflict, at most this many revisions, the latest, are searched for the wording with which the author began.
 REVISIONS_SEARCHED = 50
-#: How many characters the name of a unit on the page has: the label of the unit and its first words.
+#: How many characters of the label and the first line of a unit its name on the page has at most.
 MAX_NAME = 45
 
 Values = Mapping[str, Any]
@@ -47,10 +47,11 @@ Values = Mapping[str, Any]
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choice:
     """A question of the page. ``index`` is its number, from 0, among all questions of the conflict. ``name`` is the
-    field, and ``label`` names the field and the unit. ``base``, ``theirs`` and ``mine`` are the three wordings as text;
-    a unit that a text does not contain is ``""``. ``code`` is the language of a text, ``""`` for other fields, which
-    can only be chosen and not written. ``answer`` is what was posted: ``theirs``, ``mine``, ``both`` or ``hand``, and
-    ``""`` for nothing. ``written`` is the posted text for the answer ``hand``; ``mine`` if none was posted.
+    field, and ``label`` names the field and the unit. ``base``, ``theirs`` and ``mine`` are the three wordings as text:
+    ``""`` if a text does not contain the unit, and for ``base`` also if it is not known. ``code`` is the language of a
+    text, ``""`` for other fields, which can only be chosen and not written. ``answer`` is what was posted, ``""`` for
+    nothing; :attr:`chosen` understands ``theirs``, ``mine``, ``both`` and ``hand``. ``written`` is the posted text for
+    the answer ``hand``; ``mine`` if none was posted.
     """
 
     index: int
@@ -74,7 +75,7 @@ class Choice:
     @property
     def both(self) -> bool:
         """Whether the author may take both wordings: it is a question about a text, ``theirs`` and ``mine`` are not
-        empty, and ``base`` is, because the text with which the author began does not contain the unit, or is not known.
+        empty, and ``base`` is.
         """
         return bool(self.code and self.theirs and self.mine) and not self.base
 
@@ -170,8 +171,9 @@ class Conflict:
 
     @property
     def repeated(self) -> list[str]:
-        """Labels of units whose number the merged text has more than once, and neither wording had more than once. A
-        unit whose question is not answered yet is not in the merged text.
+        """The label, or else the number, of the last unit with each number that a merged body has more than once, and
+        neither ``theirs`` nor ``mine`` has more than once. A unit whose question is not answered yet is not in the
+        merged text.
         """
         found: dict[str, None] = {}
         for name, body in self._bodies.items():
@@ -261,7 +263,7 @@ def _place(name: str, place: str) -> str:
 
 
 def _unit_name(unit: clauses.Clause) -> str:
-    """Return the label and the first words of a unit, cut after ``MAX_NAME`` characters."""
+    """Return the label and the first line of a unit; if that is longer, its first ``MAX_NAME`` characters and ``…``."""
     line = f"{unit.label} {unit.text.partition(chr(10))[0]}".strip()
     return line if len(line) <= MAX_NAME else f"{line[:MAX_NAME].rstrip()}…"
 

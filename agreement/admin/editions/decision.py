@@ -28,7 +28,7 @@ from agreement.notices.channels import EmailChannel
 from agreement.notices.forecast import COUNTED_UP_TO
 from agreement.text import languages
 
-#: How many staff users the form for test mails offers.
+#: How many users the form for test mails offers at most, with the user of the page.
 MAX_TEST_RECIPIENTS = 100
 
 
@@ -114,7 +114,7 @@ class DecisionView(EditionView, ABC):
     @abstractmethod
     def ask(self, edition: Edition) -> HttpResponse:
         """Return the page with the question, or a page that refuses if the state of the edition does not allow the
-        action. Nothing is locked.
+        action. :class:`PublishView` also returns the errors of a moment, as JSON. Nothing is locked.
         """
 
     @abstractmethod

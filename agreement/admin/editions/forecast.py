@@ -74,9 +74,9 @@ def sending_forecast(
     ``effective_from`` is the chosen or proposed moment; ``None`` means the moment of publication. ``binding`` is the
     edition in force, which may promise days of notice; ``None`` means that no edition is in force.
 
-    The cost does not grow with the number of users beyond ``COUNTED_UP_TO``, except for a channel that has not sent the
-    notice of a new edition completely yet (cancelled editions do not count). There all users are counted if ``count``
-    is true. Otherwise the result has no channels, and ``counted`` is false.
+    The cost does not grow with the number of users beyond ``COUNTED_UP_TO``, except for a channel whose number of users
+    is not known from an earlier notice (:func:`known_recipients`). There all users are counted if ``count`` is true.
+    Otherwise the result has no channels, and ``counted`` is false.
     """
     now, zone = timezone.now(), edition.agreement.time_zone
     languages = dict(NOTICE_LANGUAGES)
@@ -157,9 +157,9 @@ class CancellationForecast:
 
 def cancellation_forecast(edition: Edition) -> CancellationForecast:
     """Return the forecast of the notice of cancellation. ``edition`` is a scheduled one as it would be if it were
-    cancelled now. The numbers are the present ones: messages that are being sent now are added later. If a channel has
-    more than ``COUNTED_UP_TO`` such users, their number is that of the sent messages of the publication or of the
-    reminder, whichever is larger.
+    cancelled now. The numbers are the present ones: messages that are being sent now are added later. If more than
+    ``COUNTED_UP_TO`` users would get the notice in a channel, the forecast does not count them: it takes the number of
+    the sent messages of the publication or of the reminder, whichever is larger, and at least ``COUNTED_UP_TO + 1``.
     """
     now, zone = timezone.now(), edition.agreement.time_zone
     of_agreement = Progress.objects.filter(notice__edition__agreement=edition.agreement_id)

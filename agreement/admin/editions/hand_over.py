@@ -49,9 +49,9 @@ class RemarkForm(HandOverForm):
 
 
 class HandOverView(EditionView):
-    """``…/<id>/hand-over/``: the page on which an author marks a draft as ready to publish. On POST the publishers get
-    a mail, and the response is a redirect to the draft. If the form is not valid, it is displayed again with the status
-    400.
+    """``…/<id>/hand-over/``: the page on which an author marks a draft as ready to publish. On POST it is marked, the
+    publishers (:meth:`_recipients`) get a mail, and the response is a redirect to the draft. If the form is not valid,
+    it is displayed again with the status 400.
 
     The page refuses with the status 409 if the draft is published, if it was changed after the page was made, or if the
     lint finds errors, with which it can't be published. If the draft is marked already, nothing is done, and the
@@ -192,13 +192,15 @@ def _findings(edition: Edition) -> list[Finding]:
 
 
 def hand_over_of(edition: Edition) -> HandOver | None:
-    """Return the hand-over of a draft; ``None`` if there is none, and for a published edition. At most 1 query."""
+    """Return the row that says that a draft is marked as ready or was sent back; ``None`` if there is none, and for a
+    published edition. At most 1 query.
+    """
     return None if edition.published_at else getattr(edition, "hand_over", None)
 
 
 def hand_over_context(edition: Edition) -> dict[str, Any]:
-    """Return the template context about the hand-over of a draft: that its author marked it as ready to publish, or
-    that a publisher sent it back. ``hand_over`` is the row, ``hand_over_by`` is the name of the user who did it, and
+    """Return the template context about the hand-over of a draft: that an author marked it as ready to publish, or that
+    a publisher sent it back. ``hand_over`` is the row, ``hand_over_by`` is the name of the user who did it, and
     ``hand_over_at`` is the moment as a phrase. If there is none, and for a published edition, the context has only
     ``hand_over``, which is ``None``. At most 2 queries, if the agreement of the edition is loaded.
     """

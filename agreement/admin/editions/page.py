@@ -1,5 +1,5 @@
-"""Code that the pages about one edition share: finding and locking it, permissions, and the page that refuses an
-action.
+"""Code that the pages about one edition share: finding and locking it, permissions, the page that refuses an action,
+and the redirect to the edition.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ def refuse(
 
 def posted_texts(request: HttpRequest, edition: Edition | None = None) -> list[UnsavedText]:
     """Return the posted texts that are not empty and differ from those of the edition; with ``None``, all posted texts
-    that are not empty. Before the comparison, line breaks become LF and a byte order mark at the beginning is removed.
+    that are not empty. The posted texts are normalised like an import (:func:`source.normalise`).
     """
     return [
         UnsavedText(code, label(f"{name}_{code}"), text)

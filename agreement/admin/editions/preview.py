@@ -1,5 +1,5 @@
-"""Previews of a draft: the notice as a mail, the edition as a page, and test mails to staff users. The notice of a
-cancellation has a preview and test mails too.
+"""Previews of a draft: the notice as a mail, the edition as a page or a Word file, and test mails to staff users. The
+notice of a cancellation has a preview and test mails too.
 """
 
 from __future__ import annotations

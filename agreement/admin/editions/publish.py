@@ -75,7 +75,8 @@ def _changed(changes: list[LanguageRedline]) -> str:
 
 class MomentForm(forms.Form):
     """The form for a date and a time of day in the time zone ``zone``. After validation, ``effective_from`` is that
-    moment; ``None`` if the form is not valid. A moment in the past is not valid.
+    moment; ``None`` if the form is not valid. A moment in the past, or on a day further in the future than
+    ``MAX_AHEAD``, is not valid.
     """
 
     date = forms.DateField(
@@ -123,7 +124,7 @@ class MomentForm(forms.Form):
 
 class PublishForm(MomentForm):
     """The form that asks when a draft is to take effect. After validation, ``effective_from`` is the chosen moment;
-    ``None`` if the answer is "now", or if there is no valid moment. A moment in the past is not valid.
+    ``None`` if the answer is "now", or if there is no valid moment (:class:`MomentForm`).
 
     Every warning must be ticked. A reason is required if the draft takes effect earlier than the edition in force
     promises. ``phrase`` is a word in the language of the page. It must be typed as the confirmation if the draft has
@@ -379,9 +380,9 @@ class PublishView(DecisionView):
     above the button states; the posted field ``letter`` has the moment of the letter. After the publication the
     response is a redirect to the edition.
 
-    On a large site that has not sent a notice yet, the page has no numbers of users, and no button that publishes. They
-    are on ``…/publish/?count``, to which the page links, and which a script fetches. With the parameters ``date`` and
-    ``time``, the response is JSON: the errors of this moment by field.
+    If the users of a channel would have to be counted one by one (:func:`sending_forecast`), the page has no numbers of
+    users, and no button that publishes. They are on ``…/publish/?count``, to which the page links, and which a script
+    fetches. With the parameter ``date`` or ``time``, the response is JSON: the errors of this moment by field.
     """
 
     action = "publish"
@@ -482,8 +483,9 @@ class TestMailView(EditionView):
     outcome.
 
     A GET is not allowed. Raises ``PermissionDenied`` if there is no such edition, if it is neither a draft nor
-    scheduled, or if the user may not publish or cancel it. If the draft, or the last edition that was not cancelled,
-    has changed since the page of publication was opened, nothing is sent, and the response is a page that refuses.
+    scheduled, or if the user may not publish the draft or cancel the scheduled edition. If the draft, or the last
+    edition that was not cancelled, has changed since the page of publication was opened, nothing is sent, and the
+    response is a page that refuses.
     """
 
     http_method_names = ["post"]

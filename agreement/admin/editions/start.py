@@ -52,7 +52,8 @@ class StartForm(forms.Form):
 
     ``imported`` has the files that were read, by language, also if the form is not valid. The page then posts them back
     as ``kept_kk`` and ``kept_ru``, because a browser does not choose a file again. ``by_language`` is set by the script
-    of the page if both files were chosen together: then each is taken for the language in which it is written.
+    of the page if both files were chosen together: then they are exchanged if each is written in the language of the
+    other field.
     """
 
     EDITION, FILES, EMPTY = "edition", "files", "empty"
@@ -251,11 +252,11 @@ class ImportForm(forms.Form):
 
 
 class StartView(EditionView):
-    """``…/add/``: the form that asks how a draft begins. For files, a second page displays what was read and asks for
-    the titles, the approvals, the summaries and the ``CARRIED_FIELDS``, and the draft is created when that page is
-    posted. From an edition, the bodies and the ``CARRIED_FIELDS`` are copied, but not the summaries and approvals. A
-    draft with empty texts gets the ``CARRIED_FIELDS`` of the edition in force, if there is one. Raises
-    ``PermissionDenied`` if the user may not add editions.
+    """``…/add/``: the form that asks how a draft begins. For files, a second page displays what was read and contains
+    the :class:`ImportForm`. The draft is created when that page is posted. From an edition, the bodies and the
+    ``CARRIED_FIELDS`` are copied, but not the summaries and approvals. A draft with empty texts gets the
+    ``CARRIED_FIELDS`` of the edition in force, if there is one. Raises ``PermissionDenied`` if the user may not add
+    editions.
     """
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
@@ -315,9 +316,9 @@ class StartView(EditionView):
         return redirect_to_edition(self.model_admin, self.request, edition, message)
 
     def _earlier(self, made: Edition) -> Edition | None:
-        """Return a draft of the same agreement that was created after the page was made, was last written by this user
-        and has the same contents as ``made``; ``None`` if there is none. The posted field ``after`` is the highest key
-        of an edition when the page was made; ``None`` is also returned if it is missing or invalid.
+        """Return a draft of the same agreement that was created after the first page was made, was last written by this
+        user and has the same contents as ``made``; ``None`` if there is none. The posted field ``after`` is the highest
+        key of an edition when the first page was made; ``None`` is also returned if it is missing or invalid.
         """
         after = self.request.POST.get("after", "")
         if not (after.isascii() and after.isdecimal() and len(after) < 19):

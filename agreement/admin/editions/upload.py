@@ -13,7 +13,8 @@ from agreement.word import files
 #: The fields of the signed report about a file. They are all fields except the language, the name and the two texts.
 REPORT_FIELDS = ("changed", "insertions", "deletions", "left_out", "uncertain")
 REPORT_SALT, FILE_SALT = "agreement.import", "agreement.file"
-#: How many notes of one kind (such as comments or footnotes) the page displays, and how many characters of each.
+#: How many notes of one kind (such as comments or footnotes) the page displays at most, which is also the limit for
+#: uncertain numbers; and how many characters of a note.
 MAX_NOTES, MAX_NOTE_LENGTH = 50, 1000
 
 

@@ -73,8 +73,8 @@ def names_of(rows: QuerySet[AffectedUser]) -> str:
 
 class BreachForm(AdminForm):
     """The form of a breach that is not announced yet. ``users`` names the affected users, one in each line, by name or
-    key. ``person`` names one more user, by name, e-mail address or key. A
-    script adds that user to the lines. Both must be empty if ``everyone`` is marked.
+    key. ``person`` names one more user, by name, e-mail address or key. A script adds that user to the lines. Both must
+    be empty if ``everyone`` is marked.
     """
 
     users = forms.CharField(
@@ -254,7 +254,8 @@ def sending_url(breach: Breach, admin_site: AdminSite) -> str:
 
 
 class BreachNotifyView(AdminView):
-    """``…/<id>/notify/``: whom the notice concerns and the letters, and on POST the announcement.
+    """``…/<id>/notify/``: how many users each channel would notify, who is left out, and the texts of the letters; on
+    POST the announcement.
 
     Raises ``MissingRight`` for users without the permission ``notify_breach``. If there is no breach with that key, the
     response is a redirect to the start page of the admin, with a warning. After the announcement, and if the breach is

@@ -36,7 +36,7 @@ from agreement.text import dates
 
 #: The labels of the app's own channels. The label of another channel is its ``name``.
 CHANNEL_LABELS = {"email": _("e-mail")}
-#: The states in which the numbers on the page change by themselves.
+#: The states in which a script refreshes the numbers on the page.
 RUNNING = frozenset({NoticeState.DELAY, NoticeState.SENDING})
 #: The actions on a notice: the permission and the translated name of each.
 NOTICE_ACTIONS = (
@@ -103,8 +103,8 @@ class NoticeProgress:
 
     @property
     def unreached(self) -> int:
-        """The number of deliveries, in all channels, that should have reached a user and did not, without those of
-        deleted accounts. At most 1 query for each channel.
+        """The sum of ``Progress.unreached`` of all channels: the deliveries that should have reached a user and did
+        not, without those of deleted accounts. At most 1 query for each channel.
         """
         return sum(channel.row.unreached for channel in self.channels)
 
@@ -222,8 +222,8 @@ class ProgressView(NoticeView):
 class NoticeActionView(NoticeView):
     """``…/<id>/pause/``, ``resume/``, ``resend/`` and ``resend-reachable/``: perform the ``action`` on POST, then
     redirect to the progress, with a message that states what was done or, as a warning, why nothing was changed.
-    ``resend`` sends the failed deliveries again, and ``resend_reachable`` the deliveries to users who were not reached
-    and have another address now. GET is not allowed (status 405).
+    ``resend`` sends the failed deliveries again, and ``resend_reachable`` those that did not reach a user who now has
+    an address, if they had none, or another one (:func:`resend_reachable`). GET is not allowed (status 405).
 
     Raises ``MissingRight`` for users who lack the permission for the action (``pause_notice``, ``resume_notice``, or
     ``resend_notice`` for the last two); otherwise ``PermissionDenied`` for users who may not view notices. If there is

@@ -68,7 +68,7 @@ class UnreachedView(NoticeView):
 class UnreachedCsvView(NoticeView):
     """``…/<id>/unreached/not-reached.csv``: the deliveries that reached nobody, with their users, as a streamed file;
     with ``?cause=`` those of one cause. Deleted accounts are left out. The export is logged before it begins. The
-    permission, the errors and the redirect are those of :class:`UnreachedView`.
+    permission, the error of a wrong ``cause`` and the redirect are those of :class:`UnreachedView`.
     """
 
     def get(self, request: HttpRequest, object_id: str) -> HttpResponse | StreamingHttpResponse:
