@@ -260,7 +260,9 @@ class Edition(models.Model):
         ]
 
     def text(self, language: str) -> EditionText:
-        """The title, approval, summary and body in that language (``kk`` or ``ru``); ``""`` for each empty one."""
+        """The title, approval, summary and body in that language (``kk`` or ``ru``); ``""`` for each that is empty or
+        null.
+        """
         return EditionText(**{name: getattr(self, f"{name}_{language}") or "" for name in TEXT_FIELDS})
 
     def statements(self) -> dict[str, object]:

@@ -5,5 +5,6 @@ back.
 The package provides ``dispatch`` (``work``, ``fan_out``, ``deliver``, ``reconcile``), ``forecast``, the ``channels``
 that hosts extend, the record of returned letters (``bounces``), the users who were not reached (``unreached``), the
 replies to withdrawals, and the mails to staff (``hand_over_letters``). It uses the ledger (``agreement.models``),
-``agreement.editions`` for the letters, and ``agreement.retention`` for the replies.
+``agreement.editions`` for the letters, ``agreement.retention`` for the replies, and ``conf``, ``memory``, ``seal`` and
+``text``.
 """
