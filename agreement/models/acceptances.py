@@ -79,7 +79,7 @@ class ContradictionError(ValidationError):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HistoricAcceptance:
     """An acceptance from before the site had this app. ``user`` and ``edition`` are primary keys, and ``at`` is the
-    moment of the acceptance. ``language`` is that of the text, or ``""`` if it is not known.
+    moment of the acceptance. ``language`` is that of the accepted text, or ``""`` if it is not known.
     """
 
     user: UserKey
@@ -205,11 +205,11 @@ class AcceptanceQuerySet(PersonalQuerySet["Acceptance"]):
 
         ``user`` must be an account, not an anonymous user. ``digest`` is that of the edition that was displayed, and
         ``language`` the language of the displayed text (for a deemed acceptance: the language in which the site was
-        read). A new acceptance is possible if the edition is in force at that moment. An explicit acceptance may also
-        be of the next edition to take effect, if the setting ``ACCEPT_ANNOUNCED`` is on. A lock stops publication,
-        cancellation and withdrawal until the transaction ends. ``at`` is the moment of imported history, which is not
-        in the future. For every other kind it must be ``None``, because the user accepts now. After the commit of a new
-        row, the signal ``acceptance_recorded`` is sent.
+        read). A new acceptance is possible if the edition is in force at the moment of the acceptance. An explicit
+        acceptance may also be of the next edition to take effect, if the setting ``ACCEPT_ANNOUNCED`` is on. A lock
+        stops publication, cancellation and withdrawal in this agreement until the transaction ends. ``at`` is the
+        moment of imported history, which is not in the future. For every other kind it must be ``None``, because the
+        user accepts now. After the commit of a new row, the signal ``acceptance_recorded`` is sent.
 
         The kind ``explicit`` requires the language ``kk`` or ``ru``. The kind ``on_behalf``, which an officer records,
         requires ``reason`` and ``officer``. Otherwise the database refuses the new row with ``IntegrityError``.
@@ -217,11 +217,12 @@ class AcceptanceQuerySet(PersonalQuerySet["Acceptance"]):
         A user who withdrew accepts again by this, in a new round. A deemed acceptance can't do that. If the withdrawal
         does not let the user accept again, only the kind ``on_behalf`` is possible.
 
-        Raises :class:`StaleEditionError` if the edition has another digest, or if it can't be accepted at that moment
-        and there is no earlier row to return. Raises :class:`WithdrawnError` if the user withdrew, has not accepted
-        since, and this kind of acceptance does not let them accept again. Raises ``ValueError`` if ``at`` does not suit
-        ``kind``. Nothing is recorded then. Usually 4 queries (5 on SQLite), one of which locks. There is 1 more for
-        imported history, 1 more if the user withdrew from the agreement before, and 1 more if the signal has receivers.
+        Raises :class:`StaleEditionError` if the edition has another digest, or if it can't be accepted at the moment of
+        the acceptance and there is no earlier row to return. Raises :class:`WithdrawnError` if the user withdrew, has
+        not accepted since, and this kind of acceptance does not let them accept again. Raises ``ValueError`` if ``at``
+        does not suit ``kind``. Nothing is recorded then. Usually 4 queries (5 on SQLite), one of which locks. There is
+        1 more for imported history, 1 more if the user withdrew from the agreement before, and 1 more if the signal has
+        receivers.
         """
         if (at is None) == (kind == AcceptanceKind.IMPORTED) or (at and at > timezone.now()):
             msg = f"{str(kind)!r} can't have at={at}: imported history needs an instant in the past, other kinds None."
@@ -272,8 +273,8 @@ class AcceptanceQuerySet(PersonalQuerySet["Acceptance"]):
 
         At most 3 queries with ``dry_run``, otherwise at most 5 (6 on SQLite) and the inserts, each of which writes many
         rows. If the signal has receivers, there is 1 more for each new row. Without ``dry_run`` a lock stops
-        publication, cancellation and withdrawal until the transaction ends. A caller with many rows therefore divides
-        them into several calls, each with a transaction of its own.
+        publication, cancellation and withdrawal in this agreement until the transaction ends. A caller with many rows
+        therefore divides them into several calls, each with a transaction of its own.
         """
         alias = router.db_for_write(self.model)
         with nullcontext() if dry_run else transaction.atomic(using=alias):
@@ -681,7 +682,9 @@ def _with_clock(agreements: models.QuerySet[Agreement, tuple[Any, ...]]) -> list
 
 @dataclass(frozen=True, kw_only=True)
 class _History:
-    """Rows of imported history of one agreement, and what the database contains about their users."""
+    """Rows of imported history of one agreement, its editions, and the withdrawals and acceptances of the users of
+    these rows in it.
+    """
 
     rows: Sequence[HistoricAcceptance]
     now: datetime

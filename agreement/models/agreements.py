@@ -97,9 +97,9 @@ class Agreement(models.Model):
 
     def lock(self, *, using: str | None = None) -> None:
         """Lock the agreement until the transaction ends. In the meantime, no other transaction publishes or cancels one
-        of its editions, records an acceptance or registers a withdrawal (1 query). Call it inside a transaction;
-        outside one the lock ends immediately. ``using`` is the alias of the database (``None``: the one for writes).
-        The attributes of this object are not read again.
+        of its editions, or records an acceptance or registers a withdrawal in it. 1 query. Call it inside a
+        transaction; outside one the lock ends immediately. ``using`` is the alias of the database (``None``: the one
+        for writes). The attributes of this object are not read again.
 
         The lock is a write and not ``SELECT … FOR UPDATE``. On PostgreSQL a write locks the row: it excludes
         ``FOR SHARE``, but not the check of a foreign key. SQLite has no row locks; there a write locks the database.

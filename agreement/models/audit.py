@@ -69,8 +69,8 @@ class AuditEntryQuerySet(PersonalQuerySet["AuditEntry"]):
         digest: str = "",
         person: models.Model | None = None,
     ) -> AuditEntry:
-        """Add one entry to the log, and return it. Its attribute ``at`` may be an expression. 1 query, and 1 more if
-        ``on`` has an agreement that is not loaded.
+        """Add one entry to the log, and return it. On PostgreSQL, its attribute ``at`` is an expression, not a moment.
+        1 query, and 1 more if ``on`` has an agreement that is not loaded.
 
         ``action`` is an :class:`AuditAction`, and ``on`` is the row that the action is about. The entry copies the kind
         and the primary key of ``on``. For an action about a list of rows, ``on`` is an object of their model with the

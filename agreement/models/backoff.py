@@ -7,10 +7,11 @@ from __future__ import annotations
 import random
 from datetime import timedelta
 
-#: Attempts before a delivery fails. With the pauses below the last attempt is about a day and a third after the first,
-#: so that neither a daily quota nor a mistake that a person must correct makes a delivery fail.
+#: After this many failed attempts, a delivery fails and the reply to a withdrawal is given up. With the pauses below,
+#: the last attempt is about a day and a third after the first, so that neither a daily quota nor a mistake that a
+#: person must correct makes a delivery fail.
 MAX_ATTEMPTS = 16
-#: The pauses before a delivery is tried again double from the first to the longest.
+#: The pauses before a delivery, or the reply to a withdrawal, is tried again double from the first to the longest.
 FIRST_RETRY, LONGEST_RETRY = timedelta(minutes=1), timedelta(hours=4)
 #: How long a channel in an outage is not used: the pauses double from the first to the longest.
 FIRST_OUTAGE_PAUSE, LONGEST_OUTAGE_PAUSE = timedelta(seconds=15), timedelta(minutes=10)

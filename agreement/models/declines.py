@@ -59,9 +59,9 @@ class DeclineQuerySet(PersonalQuerySet["Decline"]):
 
         ``user`` must be an account. ``digest`` is that of the edition that was displayed, and ``language`` (``kk`` or
         ``ru``) the language of the displayed text. For a new row, the edition must be in force or, if the setting
-        ``ACCEPT_ANNOUNCED`` is on, not yet in force and not cancelled. Raises :class:`StaleEditionError` if the edition
-        has another digest, or if it can't be declined now and there is no earlier row. Nothing is recorded then. At
-        most 5 queries, unless another process records the same decline at this moment.
+        ``ACCEPT_ANNOUNCED`` is on, published, not yet in force and not cancelled. Raises :class:`StaleEditionError` if
+        the edition has another digest, or if it can't be declined now and there is no earlier row. Nothing is recorded
+        then. At most 5 queries, unless another process records the same decline at this moment.
         """
         alias = router.db_for_write(self.model)
         rows, user_key = self.using(alias), cast("UserKey", user.pk)

@@ -46,9 +46,9 @@ from agreement.models.progress import Progress
 
 #: How long a claimed delivery belongs to the worker that claimed it. The worker renews the lease while it sends.
 LEASE = timedelta(seconds=30)
-#: How many deliveries a worker claims at once. If it is killed, so many have to wait until the lease runs out.
+#: How many deliveries a worker claims at once, at most. If it is killed, they wait until the lease runs out.
 CLAIM_SIZE = 100
-#: How many rows one statement changes, if there may be millions.
+#: How many rows one statement changes at most, if there may be millions.
 CHUNK_ROWS = 10_000
 #: The rank of a user who was never active. Such users are notified last.
 NEVER_ACTIVE_RANK = 1_000_000
@@ -158,8 +158,9 @@ class DeliveryQuerySet(PersonalQuerySet["Delivery"]):
         it.
 
         They were written before the clock was put back. The lease of a dead worker would last for as long as the clock
-        was put back; a living worker renews its lease in time. Three times, because ``at`` may have been read a while
-        before. Returns how many deliveries have these leases. With ``at``, 1 query, 2 if there are any.
+        was put back; a living worker renews its lease in time. A lease that ends earlier is left as it is, because
+        ``at`` may have been read a while before. Returns how many deliveries have these leases. With ``at``, 1 query, 2
+        if there are any.
         """
         at = at or ledger_now()
         ahead = self.leased().filter(due_at__gt=at + 3 * LEASE)
@@ -229,9 +230,10 @@ class DeliveryQuerySet(PersonalQuerySet["Delivery"]):
         an audit entry for each notice and channel (and each ``CHUNK_ROWS`` of its rows). When they are due is not
         changed.
 
-        ``cancelled`` is the notice of that cancellation. A delivery is left out if its channel sent the user a notice
-        that describes the cancelled edition. Call this when no delivery of the cancelled edition is claimed, because
-        only then it is known who was sent one. It may be repeated. Returns how many deliveries wait again.
+        ``cancelled`` is the notice of that cancellation. A delivery is left out if its channel sent the user the notice
+        of the publication of the cancelled edition, or its reminder. Call this when no delivery of the cancelled
+        edition is claimed, because only then it is known who was sent one. It may be repeated. Returns how many
+        deliveries wait again.
         """
         edition, primary, total = cancelled.edition, self.primary(), 0
         received = self.filter(notice__in=cancelled.other_notices(), user=OuterRef("user"), channel=OuterRef("channel"))

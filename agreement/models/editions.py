@@ -260,7 +260,9 @@ class Edition(models.Model):
         ]
 
     def text(self, language: str) -> EditionText:
-        """The title, approval, summary and body in that language (``kk`` or ``ru``); ``""`` for each empty one."""
+        """The title, approval, summary and body in that language (``kk`` or ``ru``); ``""`` for each that is empty or
+        null.
+        """
         return EditionText(**{name: getattr(self, f"{name}_{language}") or "" for name in TEXT_FIELDS})
 
     def statements(self) -> dict[str, object]:
@@ -407,8 +409,8 @@ class Edition(models.Model):
 
     def cancel(self, *, by: By = None, reason: str = "") -> None:
         """Cancel a published edition before it takes effect. The audit log records who did it (``by``) and why
-        (``reason``). If a notice announces this edition or a later one, the notice of the cancellation is created; it
-        is for the users who were notified. After the commit the signal ``edition_cancelled`` is sent.
+        (``reason``). If a notice announces this edition or a later one, the notice of the cancellation is created
+        (:meth:`NoticeQuerySet.announce_cancellation`). After the commit the signal ``edition_cancelled`` is sent.
 
         Raises :class:`EditionError` if the edition is a draft, has taken effect, or was cancelled before. Nothing is
         changed then.

@@ -96,8 +96,8 @@ class History:
         there is none. The result is never a cancelled edition.
 
         A record counts only if it is about an edition before ``before``, and if the edition with which its message
-        compared is not cancelled, and not later than what the user knows by their other records or what
-        :meth:`beginning` returns. Otherwise they were not told what changed before the message.
+        compared is not cancelled, and not later than the one that :meth:`beginning` returns or one that the user knows
+        by another record that counts. Otherwise they were not told about some earlier changes.
         """
         known, cancelled = self.beginning(before=before, created_at=created_at), self.cancelled
         for row in sorted(told, key=lambda row: row.since):
@@ -184,9 +184,9 @@ def since_by_user(
     them (:meth:`History.since`); 0 if there is none, and for a notice that describes no changes.
 
     ``created_at`` is called at most once, with those of the users of whom the sent notices alone do not show that they
-    know the edition before this one. It returns the moments when their accounts were created; a missing key or ``None``
-    means that this is not known. ``history`` is that of the agreement, and the edition of the notice must be loaded. At
-    most 2 queries, and those of ``created_at``.
+    know the last edition before that of this notice. It returns the moments when their accounts were created; a missing
+    key or ``None`` means that this is not known. ``history`` is that of the agreement, and the edition of the notice
+    must be loaded. At most 2 queries, and those of ``created_at``.
     """
     if notice.kind not in DESCRIBING:
         return dict.fromkeys(users, 0)

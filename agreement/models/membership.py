@@ -51,8 +51,8 @@ def _moments(row: object) -> AcceptanceMoments:
 
 
 def audience(slug: str) -> QuerySet[Model]:
-    """The users who are notified of the agreement with that slug, and counted: those of the site's ``AUDIENCE`` whom
-    the agreement binds. The queryset is not evaluated.
+    """The audience of the agreement with that slug: those users of the site's ``AUDIENCE`` whom the agreement binds.
+    They are notified of its editions, and the statistics count them. The queryset is not evaluated.
     """
     users, bound = conf.audience(), conf.bound_users(slug)
     # A look-up by key for each user, because ``IN`` could read the audience again for each part of a fan-out.

@@ -46,10 +46,10 @@ NO_ADDRESS, INVALID_ADDRESS = "no address", "invalid address"
 #: The address has letters before the ``@`` that are not ASCII, and the mail server does not offer SMTPUTF8 (RFC 6531).
 ADDRESS_NOT_TAKEN = "the mail server takes no such address"
 ACCOUNT_GONE, INACTIVE, ENDED, REMOVED = "account deleted", "inactive", "agreement ended", "channel removed"
-#: The edition was cancelled when the mail server may already have accepted the message.
+#: The edition was cancelled when the channel may already have accepted the message.
 PERHAPS_SENT = "edition cancelled, perhaps sent"
 
-#: How many notices a user's page on the site lists, the latest first.
+#: How many notices a user's page on the site lists at most: the latest ones.
 USER_PAGE_NOTICES = 50
 
 
@@ -160,9 +160,9 @@ class NoticeQuerySet(models.QuerySet["Notice"]):
 
     def announce_cancellation(self, edition: Edition, *, at: datetime) -> None:
         """Create the notice that an edition was cancelled at that instant, and call the site's ``ENQUEUE`` after the
-        commit. It is for users who were notified of the edition, directly or in the notice of a later edition. If
-        neither this edition nor a later one has a notice of its publication, nothing is created or called. At most 2
-        queries.
+        commit. It is for users who know of the edition or may know of it, for example from the notice of a later
+        edition. If neither this edition nor a later one has a notice of its publication, nothing is created or called.
+        At most 2 queries.
         """
         announcing = self.filter(edition__agreement=edition.agreement_id, edition__number__gte=edition.number)
         if announcing.filter(kind=NoticeKind.PUBLISHED).exists():
@@ -180,9 +180,9 @@ class NoticeQuerySet(models.QuerySet["Notice"]):
         that of the cancellation or that of the publication. If the site does not display scheduled editions
         (``SHOW_SCHEDULED``), notices about editions that are cancelled or have not taken effect are left out, except
         those of breaches. Notices about agreements that do not bind the user (``AUDIENCES``) are left out too, except
-        those of breaches and those that were written for this user while the agreement bound them. If the user model
-        records when the account was created (``date_joined``), notices of editions that took effect or were cancelled
-        by that moment, and of breaches that were announced by that moment, are left out as well.
+        those of breaches and those of which a delivery to this user is written. If the user model records when the
+        account was created (``date_joined``), notices of editions that took effect or were cancelled by that moment,
+        and of breaches that were announced by that moment, are left out as well.
         """
         at, never_sent = at or timezone.now(), Q(paused_at__lt=F("due_at"))
         cancellation = Notice.objects.filter(edition=OuterRef("edition"), kind=NoticeKind.CANCELLED, due_at__lte=at)
@@ -387,8 +387,8 @@ class NoticeText(models.Model):
 
 
 class NoticeRead(models.Model):
-    """A user read a notice on the site: their page of notices displayed it. An unread notice has no row. The row is
-    deleted with the account.
+    """A user read a notice on the site: their page of notices displayed it to them, not to somebody who acts in their
+    name. An unread notice has no row. The row is deleted with the account.
     """
 
     notice = models.ForeignKey(Notice, on_delete=models.PROTECT, related_name="reads", verbose_name=_("notice"))

@@ -143,8 +143,8 @@ def require_notice_period(at: datetime, now: datetime, binding: Edition | None) 
 
 
 def require_after_last(at: datetime, last: Edition | None) -> None:
-    """Refuse a moment that is not after that of ``last``, the last edition that was not cancelled (``not_after_last``).
-    If ``last`` is ``None``, nothing is refused.
+    """Refuse a moment that is not after the effect of ``last``, the last edition that was not cancelled
+    (``not_after_last``). If ``last`` is ``None``, nothing is refused.
     """
     if last and last.effective_from and at <= last.effective_from:
         raise EditionError(

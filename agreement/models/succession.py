@@ -1,4 +1,6 @@
-"""The state of an edition, computed from its dates, and the editions for which an earlier acceptance still counts."""
+"""The state of an edition, computed from its dates, and which other editions of the agreement belong to it: those whose
+acceptance counts for it, those by which its acceptance binds a user, and those that a notice about it covers.
+"""
 
 from __future__ import annotations
 

@@ -52,7 +52,8 @@ from agreement.seal.triggers import CLOCK_TOLERANCE, SEALS
 
 def faults(editions: EditionQuerySet | None = None) -> Iterator[tuple[Edition | Agreement, str]]:
     """Check the digests, numbers and moments of all sealed editions of the agreements to which these editions belong
-    (``None``: of all agreements that have editions), and their chains with the heads. Yield each fault.
+    (``None``: of all agreements that have editions), and compare the end of each chain with the ``head`` of the
+    agreement. Yield each fault.
 
     A fault is a pair: the edition, and a sentence in the active language. If the editions at the end of a chain are
     missing, it is the last edition that is stored. An agreement that has lost all its sealed editions is always

@@ -295,10 +295,11 @@ class _AcceptedEdition(NamedTuple):
 
 
 def _bound_by(user_key: UserKey, agreement: Agreement, alias: str, at: datetime) -> Edition | None:
-    """Of the editions that the user with that key accepted, the last one that binds them at that instant; else the last
-    one that bound them before; else the one with the lowest number; ``None`` if they accepted none. A later edition
-    that changes only the wording, and that they did not accept, is not considered, although it may bind them. Nor are
-    acceptances of cancelled editions, and those after that instant. ``alias`` is that of the database. 3 queries.
+    """The edition that binds the user with that key at that instant (:meth:`Membership.bound_by`); else, of the
+    editions that bound them before, the one with the highest number. Either may be one that they did not accept, which
+    changes only the wording of one that they accepted. If no edition bound them, it is the one with the lowest number
+    that they accepted; ``None`` if they accepted none. Acceptances of cancelled editions, and those after that instant,
+    are not considered. ``alias`` is that of the database. 3 queries.
     """
     sealed = Edition.objects.using(alias).published().filter(agreement=agreement).order_by("number")
     columns = ("pk", "acceptances__at", "acceptances__recorded_at", "acceptances__round")

@@ -40,8 +40,8 @@ from agreement.text.languages import LANGUAGES, notice_language
 
 logger = logging.getLogger("agreement")
 
-#: For how many users one statement writes deliveries. The statement takes less than half a second, for which SQLite is
-#: locked.
+#: For how many users one statement writes deliveries, at most. The statement takes less than half a second, for which
+#: SQLite is locked.
 USERS_PER_STATEMENT = 50_000
 #: The SQL of each database for the whole hours between two moments, from 0 to ``NEVER_ACTIVE_RANK``.
 IDLE_HOURS = {

@@ -23,8 +23,8 @@ from agreement.models.deliveries import bounce_code
 
 #: How much of a mail is read. The fields of the report and the header of the returned letter are near its beginning.
 MAX_BYTES = 1_000_000
-#: Limits of one mail: characters of a header, parts, recipients, addresses in one place, and ids of letters, each
-#: of which is looked up.
+#: Limits of one mail: characters of a header, parts, groups of fields in one part, addresses (and values of
+#: ``List-Id``), and ids of letters, each of which is looked up.
 _MAX_HEADER, _MAX_PARTS, _MAX_RECIPIENTS, _MAX_FOUND, _MAX_IDS = 65_536, 20, 50, 20, 5
 #: The media types of a returned letter, or of its header (RFC 6522 §3–4, RFC 6533).
 _RETURNED = frozenset({"message/rfc822", "text/rfc822-headers", "message/global", "message/global-headers"})
@@ -139,8 +139,8 @@ def _decode(part: Message, content: str) -> str:
 
 
 def _blocks(status: str) -> list[Message]:
-    """The groups of fields of a ``message/delivery-status``: first those of the report, then those of each recipient
-    (RFC 3464 §2.1).
+    """The groups of fields of a ``message/delivery-status``: first the group about the report, then one for each
+    recipient (RFC 3464 §2.1). At most ``_MAX_RECIPIENTS`` groups are returned.
     """
     blocks = re.split(r"\n[ \t]*\n", status.strip("\n"), maxsplit=_MAX_RECIPIENTS)[:_MAX_RECIPIENTS]
     return [_split_header(block)[0] for block in blocks]

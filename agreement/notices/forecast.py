@@ -21,7 +21,7 @@ from agreement.text import languages
 
 #: Messages per second that are assumed until the speed of the channel can be measured.
 DEFAULT_SPEED = 20.0
-#: Up to this many users are counted. If there are more, the forecast uses the numbers of the last notice.
+#: Up to this many users are counted. If there are more, :func:`known_recipients` uses the numbers of an earlier notice.
 COUNTED_UP_TO = 2000
 #: The speed of a channel is measured from the newest notice of which at least this many messages were sent.
 MEASURABLE = 1000

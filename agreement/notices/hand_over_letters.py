@@ -23,10 +23,11 @@ logger = logging.getLogger("agreement")
 
 def send_letters(row: HandOver, users: QuerySet[Any], *, view: str) -> tuple[int, int]:
     """Mail to these users that the draft is ready to publish, or that it was sent back, as the hand-over ``row`` says:
-    to each in their language, or in both if it is not known. Return how many mails were sent, and how many users were
-    not reached: they have no valid e-mail address, or an error occurred, which is logged. ``view`` is the URL name of
-    the page of the draft. Nothing is tried again, because the admin displays the same. 1 query, besides those for the
-    names of the site and of the draft, if the draft, its agreement and the person who handed it over are loaded.
+    to each in their language, or in both if it is not known or neither Kazakh nor Russian. Return how many mails were
+    sent, and how many users were not reached: they have no valid e-mail address, or an error occurred, which is logged.
+    ``view`` is the URL name of the page of the draft. Nothing is tried again, because the admin displays the same. 1
+    query, besides those for the names of the site and of the draft, if the draft, its agreement and the person who
+    handed it over are loaded.
     """
     sent = missed = 0
     language = conf.user_language()

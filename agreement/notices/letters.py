@@ -31,9 +31,9 @@ from agreement.text.redline.words import Run
 #: Some mail programs display only about the first 100 kB of the HTML. A letter in two languages contains everything
 #: twice.
 MAX_HTML_BYTES = 95_000
-#: The limits for one language of a letter: how many clauses it quotes, how many characters they have together (halved
-#: until the HTML is small enough), how many characters the summaries have together, and how many editions it lists (the
-#: latest ones).
+#: The limits for one language of a letter: how many changed clauses it lists, and how many it quotes; how many
+#: characters the quoted ones have together (halved until the HTML is small enough); how many characters the summaries
+#: have together; and how many editions it lists (the latest ones).
 MAX_CLAUSES, MAX_QUOTED_CHARACTERS, MAX_SUMMARY, MAX_EDITIONS = 40, 12_000, 4_000, 20
 SEPARATOR = f"\n\n{' '.join('—' * 20)}\n\n"
 
@@ -297,8 +297,8 @@ def _what(notice: Notice, covered: Sequence[Edition], now: datetime, language: s
 
 def _covered(editions: Sequence[Edition], language: str, since: int) -> dict[str, Any]:
     """Return the part of the context about the editions that the letter covers, which are given in the order of their
-    numbers. It describes the latest ``MAX_EDITIONS`` of them. ``since`` is the number of the edition whose later
-    changes the letter covers (0: it covers every edition).
+    numbers. It describes the latest ``MAX_EDITIONS`` of them. ``since`` is the number of the edition with which the
+    letter compares the new one (0: there is none, and the letter covers every edition so far).
     """
     listed = editions[-MAX_EDITIONS:]
     return {
@@ -380,7 +380,7 @@ def _moment(at: datetime | None, edition: Edition, language: str, case: dates.Ca
 def _upcoming(notice: Notice, now: datetime) -> list[Edition]:
     """Return other editions of the agreement that take effect after ``now`` and were not cancelled, without their
     texts. In a letter about a cancellation, these are all others, in the order in which they take effect. In any other
-    letter, these are the editions with a lower number, in the opposite order.
+    letter, these are those with a lower number than the edition of the notice, in the reverse order.
     """
     edition = notice.edition
     upcoming = edition.agreement.editions.binding().filter(effective_from__gt=now).exclude(pk=edition.pk)
@@ -474,9 +474,9 @@ def _quotations(part: Mapping[str, Any], room: int) -> dict[str, Any]:
 
     ``clauses`` maps a phrase for what happened to a list of links to the clauses to which that happened. A clause of
     which only the number changed is in the line ``renumbered`` instead; if no clause changed otherwise, that line is
-    empty. Each contains at most one clause for each 100 characters of ``room``, and ``clauses`` at most
-    ``MAX_CLAUSES``. If there are more, ``more_clauses`` is true, and the line ``renumbered`` ends with ``…``. Items
-    that keep their label in a renumbered clause are in neither.
+    empty. ``clauses`` and the line each contain at most one clause for each 100 characters of ``room``, and ``clauses``
+    at most ``MAX_CLAUSES``. If ``clauses`` leaves some out, ``more_clauses`` is true; if the line does, it ends with
+    ``…``. Items that keep their label in a renumbered clause are in neither.
 
     ``quoted`` and ``plain`` are the changed clauses that fit into ``room`` characters, as objects and as plain text,
     without those of which only the number changed, and ``left_out`` is the number of the others. A short letter, which

@@ -39,8 +39,8 @@ REASON_LABELS = {
 
 
 def reason_in_words(reason: str) -> str:
-    """Return the label of a reason in the ledger, in the language of the page. An unknown reason and ``""`` are
-    returned unchanged.
+    """Return the label of a reason in the ledger, in the active language. An unknown reason and ``""`` are returned
+    unchanged.
     """
     if found := re.fullmatch(r"overtaken by edition (\d+)", reason):
         return gettext("overtaken by edition %(number)s") % {"number": found[1]}

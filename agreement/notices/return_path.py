@@ -22,8 +22,8 @@ def return_path(delivery: Delivery) -> str:
     """The address of the setting ``VERP`` with the token of this delivery added before the ``@``; ``""`` if the setting
     is empty.
 
-    The token is the primary key of the delivery and a signature of its ``Message-ID`` under ``SECRET_KEY``. Therefore
-    nobody can write the token of a letter that they did not get.
+    The token is the primary key of the delivery and a signature, under ``SECRET_KEY``, of the part of its
+    ``Message-ID`` before the ``@``. Therefore nobody can write the token of a letter that they did not get.
     """
     local, at, domain = conf.get().VERP.rpartition("@")
     return f"{local}+{delivery.pk}-{_signature(delivery, settings.SECRET_KEY)}@{domain}" if at else ""

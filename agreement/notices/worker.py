@@ -22,7 +22,7 @@ from agreement.text import languages
 
 logger = logging.getLogger("agreement")
 
-#: For how many seconds a worker uses a snapshot of a channel.
+#: For how many seconds a worker uses a snapshot of a channel, at most.
 SNAPSHOT_SECONDS = 1.0
 
 #: Called with each claimed delivery after an attempt to send it, or after it was skipped. Not called after an attempt

@@ -1,7 +1,7 @@
 """Computes when personal data may be erased, and erases it.
 
 ``years_after`` returns for how many years data is stored after a withdrawal. ``erase`` erases the data whose retention
-term is over. The package uses the models, which determine which edition bound a user, and until when.
+term is over. The package uses ``conf`` and the models, which determine which edition bound a user, and until when.
 """
 
 from agreement.retention.erasure import ErasureCounts, erase

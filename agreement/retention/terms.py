@@ -122,7 +122,7 @@ class Person:
 
         It is the first of these moments: the effect of a withdrawal that ended the agreement and that no acceptance
         followed (but not before the last acceptance), the deletion of the account, and the closing of the site. For a
-        person who never had an account, a withdrawal ends it too, whatever its outcome: at ``Withdrawal.known_at()``.
+        person who never had an account, a refused or suspending withdrawal ends it too: at ``Withdrawal.known_at()``.
         """
         last = self.membership.last_acceptance
         ends = [row.account_deleted_at for row in self.rows if row.account_deleted_at]

@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 def differences(connection: BaseDatabaseWrapper, get_model: GetModel) -> list[str]:
     """Return one sentence, in English, for each difference between the sealed tables with their triggers in the
     database and what they should be. A trigger, constraint or unique index that was added is a difference, and on
-    PostgreSQL also an index with a condition or an expression. A column that was added is not.
+    PostgreSQL also an index with a condition or an expression. A column that was added is not. On PostgreSQL there is
+    also a sentence for each setting by which triggers may not fire, or by which differences may be hidden.
 
     Every table of ``SEALS`` should exist. ``get_model(app_label, name)`` returns its model or raises ``LookupError``,
     as ``apps.get_model`` does; a model that it does not know is passed over. 6 queries on PostgreSQL, 1 on SQLite. The

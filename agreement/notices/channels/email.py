@@ -1,4 +1,6 @@
-"""Notices by e-mail, through a mail backend of Django. The replies to withdrawals are sent by the same channel."""
+"""Notices by e-mail, through a mail backend of Django. The replies to withdrawals, and the mails to staff about drafts,
+are sent by the same channel.
+"""
 
 from __future__ import annotations
 
@@ -48,7 +50,8 @@ LOGIN_REPLIES = {530, 535, 538}
 #: What is added to the codes of a reply.
 SENDER_REFUSED, NO_LOGIN = ": the sender is refused", ": the login is missing or refused"
 SMTP_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
-#: Seconds to wait for a reply of the mail server. Less than half a lease, so that no lease ends while a worker waits.
+#: Seconds to wait for a reply of the mail server, if the settings of the site state no time-out. It is less than half a
+#: lease, so that no lease ends while a worker waits.
 REPLY_TIMEOUT = 10
 
 
