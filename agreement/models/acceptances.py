@@ -707,11 +707,15 @@ class _History:
         return {edition.pk: (edition, next_from.get(edition.pk)) for edition in self.editions}
 
     def accept(self, place: int) -> _NewAcceptance | None:
-        """Return what is to be written for the row at that place, counted from 0, and add it to ``acceptances``. The
-        result is ``None`` if the user has accepted the edition already in the round of that moment, or has accepted it
-        by imported history of the same moment in any round. Call it for one row after the other. Raises
-        :class:`StaleEditionError`, :class:`WithdrawnError` or :class:`ContradictionError`, and ``ValueError`` if the
-        moment is in the future. 0 queries.
+        """Return the acceptance that is to be written for the row at that place, counted from 0. Its columns are added
+        to ``acceptances``. Call it for one row after the other.
+
+        The result is ``None``, and nothing is added, if the user has accepted the edition already in the round of that
+        moment, or has accepted it by imported history of the same moment in any round. But if an earlier row has the
+        same user, edition and round, and another moment or language, :class:`ContradictionError` is raised instead.
+
+        Also raises :class:`StaleEditionError` or :class:`WithdrawnError`, and ``ValueError`` if the moment is in the
+        future. 0 queries.
         """
         row, kind = self.rows[place], AcceptanceKind.IMPORTED
         if row.at > self.now:
