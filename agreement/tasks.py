@@ -106,11 +106,13 @@ class Engine(ABC):
         """Enqueue as many tasks as the setting ``SENDERS`` states. They run now or, with ``at``, at that moment, but at
         most ``MAX_DEFER`` from now. If ``at`` is in the future and the engine can't defer tasks, nothing is enqueued.
 
-        The caller, who may be a publisher, does not wait longer than ``BROKER_SECONDS``. An engine with a broker is
-        therefore called in another thread. If it has not answered by then, this is logged, and the call returns. The
-        thread may still enqueue the tasks, and the process does not exit before it has ended. Raises the error of the
-        engine if there is one by then. Nothing is lost in either case: the database contains the work, and
-        ``deliver_notices --watch`` finds it.
+        An engine with a broker is called in another thread, because the caller, who may be a publisher, must not wait
+        for it longer than ``BROKER_SECONDS``. If it has not answered by then, this is logged, and the call returns. The
+        thread may still enqueue the tasks, and the process does not exit before it has ended. An engine without a
+        broker is called directly, with no limit of time: if it runs tasks immediately, they run inside this call.
+
+        Raises the error of the engine; with a broker, only if there is one by then. Nothing is lost in any case: the
+        database contains the work, and ``deliver_notices --watch`` finds it.
         """
         if not self.has_broker:
             self._enqueue_all(at)

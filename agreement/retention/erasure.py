@@ -597,8 +597,10 @@ class FullyErased:
 
 
 def _of_several_accounts(moments: Collection[datetime]) -> set[datetime]:
-    """Return those of these moments at which several accounts were deleted, or may have been. The pseudonyms of the
-    stored rows show it: one key has several of them, or a row has no key.
+    """Return those of these moments at which several accounts were deleted, or may have been.
+
+    The pseudonyms of the stored rows of one moment show it. Several pseudonyms that were computed with the same key of
+    the site (``pseudonym_key``) are of several accounts. If a row has no such key, there may have been several.
     """
     names: dict[tuple[datetime, str], set[str]] = defaultdict(set)
     models = (Acceptance, Withdrawal, Consent, Decline, AuditEntry)

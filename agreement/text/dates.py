@@ -187,9 +187,9 @@ def instant(at: datetime, language: str, name: str, *, seconds: bool = True) -> 
 
 
 def placeholders(at: datetime, language: str, name: str, case: Case) -> dict[str, str]:
-    """The date, the time without seconds, and the zone, as values of the placeholders ``day``, ``clock`` and ``zone``
-    of a sentence, because each language has its own order of words. ``name`` is the name of the time zone, and ``case``
-    the case of the Kazakh month.
+    """The values of the placeholders ``day``, ``clock`` and ``zone`` of a sentence: the date and the time, without
+    seconds, in the time zone ``name``, such as ``Asia/Almaty``, and this zone in words. ``case`` is the case of the
+    Kazakh month. A sentence has three placeholders, because each language has its own order of words.
     """
     return {
         "day": day(at, language, name, case),
