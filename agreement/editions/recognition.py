@@ -194,7 +194,9 @@ def _composed(text: str, bodies: Sequence[_Body], *, alone: bool) -> list[Match]
 
 
 def _is_complete(body: str, whole: str) -> bool:
-    """Does every line of the visible text of a body stand in ``whole``, the joined words of the pieces of a text?"""
+    """Are the words of every line of this body in ``whole``, in the same order and without a gap? ``whole`` are the
+    joined words of the pieces of a text. The title of the body, Markdown and punctuation are not compared.
+    """
     return all(_joined(_words(line)) in whole for line in _visible(body).split("\n") if _words(line))
 
 

@@ -597,10 +597,9 @@ class FullyErased:
 
 
 def _of_several_accounts(moments: Collection[datetime]) -> set[datetime]:
-    """Return those of these moments at which several accounts were deleted, or may have been.
-
-    The pseudonyms of the stored rows of one moment show it. Several pseudonyms that were computed with the same key of
-    the site (``pseudonym_key``) are of several accounts. If a row has no such key, there may have been several.
+    """Return those of these moments at which several accounts were deleted, or may have been. The stored rows of the
+    accounts that were deleted at a moment show it: they have several pseudonyms under one and the same key of the
+    site, or one of them has no pseudonym.
     """
     names: dict[tuple[datetime, str], set[str]] = defaultdict(set)
     models = (Acceptance, Withdrawal, Consent, Decline, AuditEntry)

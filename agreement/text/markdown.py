@@ -286,8 +286,9 @@ class _Bulleted(_Numbered, UListProcessor):
         return None
 
     def _is_alone(self, parent: ET.Element, blocks: list[str]) -> bool:
-        """Does the first block contain only one item, which no colon announces and no other item precedes or follows?
-        False inside another list.
+        """Does the first block, which begins with a bullet, contain only one item, which no colon announces and which
+        no list precedes and no other bullet follows? A line after the first, or a next block, that begins with four
+        spaces counts as another bullet. False inside another list.
         """
         last = self.lastChild(parent)
         if parent.tag in {"ul", "ol", "li"} or (last is not None and last.tag in {"ul", "ol"}):

@@ -249,8 +249,9 @@ class _Head:
 
     @property
     def looks(self) -> tuple[bool, ...]:
-        """The form of the line without its end. Four answers: is it separate, is it indented, is it emphasised, and
-        does it begin with a capital letter?
+        """The form of the line without its end. Four answers: is it ``separate``, is it indented, is it partly
+        emphasised, and do the words after its number begin with a capital letter (``upper``)? It is partly emphasised
+        if its number alone is, or if its words begin with ``*`` or ``_``. Emphasis of the whole line does not count.
         """
         return self.separate, self.indent, self.rest.startswith(("*", "_")) or self.bold, self.upper
 

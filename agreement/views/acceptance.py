@@ -225,7 +225,7 @@ def _posted_answers(posted: QueryDict, slug: str) -> Iterable[PostedAnswer]:
         number, digest, language = (posted.get(f"{field}{suffix}", "") for field in ("edition", "digest", "language"))
         if not (number.isascii() and number.isdecimal() and len(number) <= 10) or language not in languages.LANGUAGES:
             raise BadRequest("edition must be a number, and language kk or ru.")
-        decisions = posted.getlist(f"decision:{name}") if each else ["accept"]
+        decisions = posted.getlist(f"decision:{name}" if each else "decision")
         if decisions not in (["accept"], ["decline"]):
             raise BadRequest(f"decision:{name:.100} must be accept or decline, once.")
         yield PostedAnswer(name, int(number), digest, language, decisions == ["accept"])

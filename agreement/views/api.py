@@ -249,10 +249,12 @@ def _agreements(visit: Visit) -> list[Json]:
 def _facts(
     visit: Visit, timeline: Timeline, edition: EditionDates, row: Edition, acceptances: list[Acceptance]
 ) -> Json:
-    """Return, for the JSON of a response, an edition that the user can accept or has accepted: its number, digest,
-    titles, state and URLs, and whether the user accepted it, can accept it or must. ``edition`` and ``row`` are the
-    same edition: its dates, and the model instance without its body. ``acceptances`` are the user's in this agreement.
-    1 query, 2 if a withdrawal of the user from the agreement ever took effect.
+    """Return, for the JSON of a response, the facts about the edition that the user is asked about. They include its
+    number, digest, titles, state, moment of effect and URLs, whether the user accepted it, can accept it or must, until
+    when they may still accept it, and whether the agreement is suspended or ended by a withdrawal. After a withdrawal,
+    it may be an edition that the user neither accepted nor can accept. ``edition`` and ``row`` are the same edition:
+    its dates, and the model instance without its body. ``acceptances`` are the user's in this agreement. 1 query, 2 if
+    a withdrawal of the user from the agreement ever took effect.
     """
     base, place = canonical_language(), (timeline.slug, edition.number)
     in_force, withdrawal = timeline.in_force(visit.at), withdrawal_in_effect(visit, timeline)

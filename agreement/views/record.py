@@ -273,9 +273,9 @@ def _consents(visit: Visit) -> tuple[list[tuple[Consent, str, str]], bool]:
 
 
 def _withdrawals(visit: Visit) -> tuple[list[tuple[Withdrawal, str, str]], bool]:
-    """Return the latest withdrawals, the latest first, and whether there are more than ``MAX_ENTRIES``. Refused ones
-    are included. Each is with the moments in words when it was registered and when it takes effect; the second is
-    ``""`` for a refused one. 1 query.
+    """Return the latest withdrawals of the user of the request, from all agreements, and whether there are more than
+    ``MAX_ENTRIES``. The latest is first. Refused ones are included. Each is with two moments in words: when it was
+    registered, and when it takes effect, which is ``""`` for a refused one. 1 query.
     """
     withdrawals = Withdrawal.objects.filter(user=visit.request.user.pk).select_related("agreement")
     rows, more = _latest(withdrawals.order_by("-pk"))

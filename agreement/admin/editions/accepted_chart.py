@@ -49,8 +49,9 @@ class ChartBar:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AcceptanceChart:
-    """The bars from the first counted acceptance to the last, at most the latest ``MAX_BARS``. ``complete`` is true if
-    the edition has at most ``limit`` acceptances; then all of them are counted.
+    """The bars of the counted acceptances. Every acceptance is counted if the edition has at most ``limit`` of them;
+    then ``complete`` is true. Otherwise only the ``limit`` earliest are counted. The bars go from the first counted
+    acceptance to the last. If these would be more than ``MAX_BARS`` bars, only the latest ``MAX_BARS`` are kept.
     """
 
     title: str

@@ -79,7 +79,8 @@ class Change:
     @property
     def renumbered(self) -> bool:
         """Does the number or the kind differ? Items are numbered by place: another letter there is no difference. False
-        for an inserted or deleted unit, and for a section whose number the new edition does not print.
+        for an inserted or deleted unit. False also if the unit is a section in both editions and the new edition does
+        not print its number.
         """
         if not self.old or not self.new or (self.old.kind == self.new.kind == "section" and not self.new.label):
             return False
