@@ -423,8 +423,8 @@ def moment(at: datetime | None, zone: str, *, seconds: bool = True) -> str:
 
 def short_moment(at: datetime | None) -> str:
     """Return the date and time of an instant in the short form of :func:`dates.short`, in the time zone of the site,
-    for a column of a list. For ``None`` it is a dash. The list states the zone once (the tag ``list_zone``). If the zone
-    had another offset from UTC at that instant than it has now, the offset is added.
+    for a column of a list. For ``None`` it is a dash. The list states the zone once (the tag ``list_zone``). If the
+    zone had another offset from UTC at that instant than it has now, the offset is added.
     """
     if at is None:
         return "—"
