@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -79,12 +80,12 @@ class DisplayedEdition:
 
     @property
     def approval_outside(self) -> str:
-        """``approval``, to be displayed at the title; ``""`` if it equals the approval that
-        :func:`agreement.text.front_matter.front_matter` finds above the title of the text. Case and white space are
-        ignored. If the two differ in anything else, such as a dot or the name of a city, ``approval`` is returned.
+        """``approval``, to be displayed at the title; ``""`` if it has the same words as the approval that
+        :func:`agreement.text.front_matter.front_matter` finds above the title of the text. The order of the words, case
+        and punctuation are ignored. If the words differ, for example in the name of a city, ``approval`` is returned.
         """
         own = front_matter(self._text("body")).approval
-        return "" if own.casefold().split() == self.approval.casefold().split() else self.approval
+        return "" if _sorted_words(own) == _sorted_words(self.approval) else self.approval
 
     @property
     def summary(self) -> str:
@@ -276,6 +277,10 @@ class DisplayedEdition:
             f"{name}_clock": dates.clock(at, zone, seconds=False),
             f"{name}_zone": dates.zone(at, active_language(), zone),
         }
+
+
+def _sorted_words(text: str) -> list[str]:
+    return sorted(re.findall(r"\w+", text.casefold()))
 
 
 def editions_in_force(at: datetime | None = None) -> list[DisplayedEdition]:

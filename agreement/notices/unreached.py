@@ -161,6 +161,25 @@ def all_unreached(notice: Notice, causes: list[Cause]) -> Iterator[Unreached]:
             after = rows[-1].delivery.pk
 
 
+def may_reach_again(notice: Notice) -> bool:
+    """Return whether :func:`resend_reachable` would find a delivery. Up to ``ROWS_PER_CHUNK`` deliveries of each cause
+    and channel are read; if there are more, and none of these is found, the result is true. No more than 12 queries for
+    each channel.
+    """
+    if notice.skip_reason():
+        return False
+    for channel in site_channels():
+        rows = Delivery.objects.filter(notice=notice, channel=channel.name, lease="")
+        with_address = channel.reachable(notice_audience(notice)).order_by().values("pk")
+        if rows.filter(outcome=DeliveryOutcome.SKIPPED, reason=NO_ADDRESS, user__in=with_address).exists():
+            return True
+        for cause in READDRESSED:
+            some = list(deliveries_by_cause(notice, cause).filter(channel=channel.name)[: ROWS_PER_CHUNK + 1])
+            if len(some) > ROWS_PER_CHUNK or AddressNow.ANOTHER in _addresses_now(notice, some, channel).values():
+                return True
+    return False
+
+
 def resend_reachable(notice: Notice, *, by: By = None, at: datetime | None = None) -> int:
     """Make deliveries of the notice wait again that should have reached a user and did not, and return how many. They
     are the skipped ones whose user has an address now to which the channel can send, and the failed and returned ones

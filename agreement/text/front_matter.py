@@ -34,6 +34,11 @@ _APPROVED_BY = re.compile(
     rf"|.*{_ORDER_KK}\w*\s+(?:№\s*\S+\s+)?(?:(?:№\s*)?\d{{0,3}}\s*-?\s*қосымша|бекіт(?:ілген|ілді))[.\s]*$",
     re.I,
 )
+#: The Kazakh participles that stand at the end of a phrase, and the end of such a phrase: «… бұйрығымен», after which
+#: the number of the order or a remark in brackets may stand.
+_PARTICIPLE_KK = re.compile(r"[«\"“]?бекіт(?:ілген|ілді)[»\"”]?$", re.I)
+_BY_KK = re.compile(r"(?:мен|бен|пен)(?:\s+№\s*\S+)?(?:\s+\([^()]*\))?[.,;\s]*$", re.I)
+_QUOTES = '«»"“”'
 _AGREED = re.compile(r"(?:согласован[аоы]?|келісілді|келісілген)(?!\w)", re.I)
 _CONTINUED = re.compile(
     rf"[a-zа-яёәғқңөұүһі(№_]|[«\"“]?[_\d]|(?i:{_ORDER_RU}|{_ORDER_KK}|директор|генеральн|председател|правлени|совет"
@@ -213,6 +218,15 @@ def _can_be_title(line: str, words: str) -> bool:
 
 
 def _sentence(approval: str) -> str:
+    """The words of an approval as one phrase; ``""`` for a single word. A Kazakh participle is moved from the beginning
+    to the end, where the grammar has it, if the words after it state by what the agreement was approved.
+    """
     first, _space, rest = approval.partition(" ")
     first = first.rstrip(":")
-    return f"{first.capitalize() if first.isupper() else first} {rest}".strip()[:MAX_APPROVAL] if rest else ""
+    if not rest:
+        return ""
+    if _PARTICIPLE_KK.match(first) and _BY_KK.search(rest):
+        moved = f"{rest[0].upper()}{rest[1:].rstrip('.,; ')} {first.strip(_QUOTES).lower()}"
+        if len(moved) <= MAX_APPROVAL:
+            return moved
+    return f"{first.capitalize() if first.isupper() else first} {rest}"[:MAX_APPROVAL]

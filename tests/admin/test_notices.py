@@ -126,7 +126,7 @@ def test_the_failed_alone_are_sent_to_again(publisher):
         Delivery.objects.filter(pk=failed.pk).update(outcome="failed", reason="SMTP 550")
     Progress.objects.update(sent=3, failed=1, reasons={"failed": {"SMTP 550": 1}})
 
-    assert "1 delivery is waiting to be sent again." in words(publisher.post(at("notice_resend", made.pk), follow=True))
+    assert "Will be sent again: 1" in words(publisher.post(at("notice_resend", made.pk), follow=True))
 
     assert list(Delivery.objects.waiting()) == [failed]
     assert Progress.objects.get().reasons == {}
@@ -148,6 +148,28 @@ def test_an_overtaken_notice_is_not_sent_again_and_its_reasons_stay(publisher):
     dispatch.work()
     assert Progress.objects.get(notice=made).reasons == {"failed": {"SMTP 550": 3}}
     assert not AuditEntry.objects.about(made).filter(action=AuditAction.RESENT).exists()
+
+
+@pytest.mark.parametrize("later", [0, 1])
+def test_a_paused_notice_leads_to_a_correction_for_those_who_may_write(publisher, django_user_model, later):
+    factories.users(1)
+    edition = factories.published(effective_from=timezone.now() + timedelta(days=later) if later else None)
+    made = edition.notices.get()
+    made.pause()
+    offered, link = (
+        ("New draft from it…", "Publish a correction…")[not later],
+        f"{at('edition_add')}?edition={edition.pk}",
+    )
+    permissions = ("add_edition", "view_edition", "view_notice", "resume_notice")
+    writer = desk(django_user_model, *permissions, name="writer")
+    for page in (at("notice_sending", made.pk), at("edition_change", edition.pk)):
+        answer = writer.get(page)
+        assert f'class="button"\n href="{link}"' in answer.content.decode()
+        assert offered in words(answer)
+        assert at("notice_resume", made.pk) in answer.content.decode()
+        assert link not in publisher.get(page).content.decode()
+    made.resume()
+    assert link not in writer.get(at("notice_sending", made.pk)).content.decode()
 
 
 def test_what_is_finished_is_not_paused_nor_what_runs_resumed(publisher):

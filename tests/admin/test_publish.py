@@ -819,4 +819,8 @@ def test_the_page_counts_unsent_messages_that_the_notice_replaces(publisher):
     faulty = factories.published()
     faulty.notices.get().progress.create(channel="email", waiting=12)
     page = words(publisher.get(at("edition_publish", factories.draft().pk)))
-    assert "Messages about earlier editions that were not sent: 12. This notice replaces them." in page
+    assert (
+        "Messages about earlier editions that were not sent: 12. This notice replaces them. It also contains the"
+        in page
+    )
+    assert "If one of them is wrong, say so in the new description." in page

@@ -10,6 +10,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.contrib.auth import get_user_model
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
@@ -155,11 +156,14 @@ def test_it_is_sent_again_to_those_who_have_another_address_now_and_once(notice,
     for number in (0, 1, 2, 4):
         django_user_model.objects.filter(username=f"user{number}").update(email=f"new{number}@example.kz")
     changed = {"user0", "user1", "user2", "user4", "=1+1"}
+    listed = {cause: words(publisher.get(at("notice_unreached", notice.pk), {"cause": cause})) for cause in Cause}
+    assert listed[Cause.NO_ADDRESS].split("address now", 1)[1].endswith(" entered Sending")
+    assert listed[Cause.REFUSED].split("address now", 1)[1].endswith(" another one Sending")
     assert "Send again to those who have another address now" in words(publisher.get(at("notice_unreached", notice.pk)))
     there = at("notice_resend_reachable", notice.pk)
     assert publisher.get(there).status_code == 405
 
-    assert "5 deliveries are waiting to be sent again." in words(publisher.post(there, follow=True))
+    assert "Will be sent again: 5" in words(publisher.post(there, follow=True))
     assert {delivery.user.username for delivery in Delivery.objects.waiting()} == changed
     assert "Nothing was changed" in words(publisher.post(there, follow=True))
     assert sum(int(entry.note) for entry in AuditEntry.objects.filter(action=AuditAction.RESENT, by="publisher")) == 5
@@ -168,6 +172,22 @@ def test_it_is_sent_again_to_those_who_have_another_address_now_and_once(notice,
     assert {one.user.username for one in Delivery.objects.filter(outcome="sent")} >= changed
     assert count_by_cause(notice) == {Cause.GIVEN_UP: 1}
     assert Delivery.objects.get(user__username="user4").bounces.count() == 1
+
+
+@pytest.mark.parametrize("user", ["user0", "user1", "user2", "user3", "user4"])
+def test_sending_again_is_offered_only_if_a_user_has_another_address_now(notice, publisher, django_user_model, user):
+    django_user_model.objects.filter(username="=1+1").delete()
+    page = words(publisher.get(at("notice_unreached", notice.pk)))
+    assert "Send again to those" not in page
+    assert "No other address of these users is known." in page
+    django_user_model.objects.filter(username=user).update(email="new@example.kz")
+    assert "Send again to those" in words(publisher.get(at("notice_unreached", notice.pk)))
+
+
+def test_sending_again_is_offered_if_there_are_too_many_users_to_look_at_each(notice, publisher, monkeypatch):
+    get_user_model().objects.filter(username="=1+1").delete()
+    monkeypatch.setattr("agreement.notices.unreached.ROWS_PER_CHUNK", 0)
+    assert "Send again to those" in words(publisher.get(at("notice_unreached", notice.pk)))
 
 
 def test_a_message_that_is_returned_again_after_another_address_is_counted_again(notice, django_user_model):
@@ -267,7 +287,8 @@ def test_the_lists_name_the_state_of_each_notice_and_select_by_it(publisher, dja
 
     editions = publisher.get(at("edition_changelist"))
     badges = re.findall(r"agreement-notice-(\w+)", editions.content.decode())
-    assert sorted(badges) == ["delay", "gaps", "paused", "sending", "sending"]
+    assert sorted(badges) == ["delay", "done", "gaps", "overtaken", "paused", "sending", "sending"]
+    assert "not sent: overtaken by edition 2" in words(editions)
     chosen = publisher.get(at("edition_changelist"), {"state": "gaps"}).context["cl"].result_list
     assert [edition.agreement.slug for edition in chosen] == ["gaps"]
 

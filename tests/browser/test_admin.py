@@ -332,6 +332,32 @@ def test_neither_a_wrong_clock_nor_a_short_outage_misleads_about_sending(person,
 
 
 @pytest.mark.parametrize("language", ["ru"])
+def test_after_the_countdown_the_page_of_the_edition_does_not_state_that_nothing_was_sent(person, settings, language):
+    settings.AGREEMENT = {**settings.AGREEMENT, "NOTICE_DELAY": timedelta(minutes=10)}
+    edition = draft_of()
+    edition.publish()
+    person.log_in("publisher")
+    person.page.clock.install()
+    person.open(f"agreement/edition/{edition.pk}/change/")
+    assert "Ещё ничего не отправлено" in person.words
+    person.page.clock.fast_forward("11:00")
+    state = person.page.locator(".agreement-progress-state")
+    assert state.inner_text() == "Отправка начинается. Чтобы увидеть её ход, обновите страницу."
+
+
+@pytest.mark.parametrize("language", ["ru"])
+def test_the_previews_of_the_notice_are_not_cut_at_their_right_edge(person, language):
+    edition = draft_of()
+    person.log_in("publisher")
+    person.open(f"agreement/edition/{edition.pk}/publish/")
+    person.page.evaluate("document.querySelectorAll('details').forEach((it) => { it.open = true; })")
+    beyond = "it.getBoundingClientRect().right - it.closest('section').getBoundingClientRect().right"
+    frames = person.page.locator(".agreement-frame")
+    assert frames.count() == 4
+    assert frames.evaluate_all(f"all => Math.max(...all.map((it) => {beyond}))") <= 0
+
+
+@pytest.mark.parametrize("language", ["ru"])
 def test_a_correction_replaces_the_paused_notice(person, settings, language):
     settings.AGREEMENT = {**settings.AGREEMENT, "NOTICE_DELAY": timedelta(minutes=10)}
     mail_by(settings, "django.core.mail.backends.locmem.EmailBackend")

@@ -236,6 +236,23 @@ def test_findings_of_one_kind_are_one_line_and_lead_to_their_place(person, langu
     assert area["y"] < foot["y"]
 
 
+def test_a_finding_about_both_texts_stands_under_a_heading_of_its_own(person, language):
+    draft = draft_of()
+    same = {f"body_{code}": body for code, body in demo.bodies(1).items()}
+    Edition.objects.filter(pk=draft.pk).update(**same)
+    person.log_in("author")
+    person.open(f"agreement/edition/{draft.pk}/change/")
+    person.click(".agreement-bar button")
+    both, kazakh = (person.page.locator(f"#agreement-panel .agreement-{name}") for name in ("both", "kk"))
+    both.locator("li button").first.wait_for()
+    assert both.locator("h3").inner_text() == "Оба текста"
+    assert "оба текста" not in kazakh.inner_text()
+    both.locator("li button").first.click()
+    assert person.page.evaluate("document.activeElement.id") == "id_body_kk"
+    person.page.locator(".agreement-bar button", has_text="Предпросмотр").click()
+    assert not both.is_visible()
+
+
 @pytest.mark.parametrize("page", [390, 1280], indirect=True)
 @pytest.mark.parametrize("script", [True, False])
 def test_the_buttons_that_save_stay_in_sight(window, page, site, person, language, script):
@@ -262,7 +279,7 @@ def test_each_view_above_the_bar_opens_and_closes(person, language):
         panel.locator(inside).first.wait_for()
         assert tab.get_attribute("aria-expanded") == "true"
         assert violations(person.page) == []
-    panel.locator(".agreement-preview").first.focus()
+    panel.locator(".agreement-kk").focus()
     person.page.keyboard.press("Escape")
     assert not panel.is_visible()
     assert person.page.evaluate("document.activeElement.textContent") == "Изменения"

@@ -61,6 +61,30 @@ def test_an_approval_that_the_text_has_above_its_title_stands_there_alone(client
     assert found.count(approval) == 1
 
 
+@pytest.mark.parametrize(
+    ("above", "approval"),
+    [
+        ("БЕКІТІЛГЕН\n\nдиректордың\n\n№ 7 бұйрығымен", "Бекітілген директордың № 7 бұйрығымен"),
+        ("БЕКІТІЛГЕН\n\nдиректордың\n\n№ 7 бұйрығымен", "ДИРЕКТОРДЫҢ № 7 БҰЙРЫҒЫМЕН БЕКІТІЛГЕН."),
+        (
+            "УТВЕРЖДЕНО\n\nприказом директора\n\nот 5 января 2026 г. № 7",
+            "Приказом директора № 7 от 5 января 2026 г утверждено",
+        ),
+    ],
+)
+def test_an_approval_in_another_order_of_words_is_displayed_once(client, above, approval):
+    factories.published(ru=f"{above}\n\n{factories.RU}", approval_ru=approval)
+    page = client.get("/ru/agreements/terms/editions/1/").content.decode()
+    assert "agreement-approval" not in page
+
+
+def test_an_approval_with_another_word_stands_at_the_title(client):
+    factories.published(ru=f"УТВЕРЖДЕНО\n\nприказом № 7\n\n{factories.RU}", approval_ru="Утверждено приказом № 8")
+    page = client.get("/ru/agreements/terms/editions/1/").content.decode()
+    assert "agreement-approval" in page
+    assert "Утверждено приказом № 8" in page
+
+
 def test_both_languages_are_one_word_file(client):
     factories.published()
     found = parts(client.get(f"{HERE}editions/1.docx").content)

@@ -442,13 +442,14 @@ class EditionAdmin(SafeFilters[Edition], VersionAdmin, TranslationAdmin):  # typ
 
     def _published_context(self, request: HttpRequest, edition: Edition) -> dict[str, Any]:
         """Return the template context of a published edition: the chart of acceptances (``None`` if there are none); if
-        the user may view notices, the progress of its notices and whether the user may pause them; and the unsaved
-        texts of this user that are not empty and differ from the edition.
+        the user may view notices, the progress of its notices and whether the user may pause and resume them; and the
+        unsaved texts of this user that are not empty and differ from the edition.
         """
         context: dict[str, Any] = {"chart": acceptance_chart(edition)}
         if request.user.has_perm("agreement.view_notice"):
             context["notices"] = [notice_progress(notice) for notice in edition.notices.order_by("pk")]
             context["may_pause"] = request.user.has_perm("agreement.pause_notice")
+            context["may_resume"] = request.user.has_perm("agreement.resume_notice")
         if autosave := unsaved(request, edition):
             context["unsaved_texts"] = [
                 UnsavedText(name.rpartition("_")[2], label(name), text)

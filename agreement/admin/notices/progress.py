@@ -21,7 +21,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.translation import gettext, ngettext
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from agreement.admin.base import AdminView, MissingRight, moment, redirect_missing
@@ -29,6 +29,7 @@ from agreement.admin.rights import explain_denied
 from agreement.conf import active_language
 from agreement.models import ChannelState, Notice, Progress
 from agreement.models.progress import NoticeState, notice_state
+from agreement.models.succession import State
 from agreement.notices.forecast import expected_end, speed
 from agreement.notices.reasons import REASON_LABELS, reason_in_words
 from agreement.notices.unreached import resend_reachable
@@ -206,7 +207,10 @@ class ProgressView(NoticeView):
             codename.partition("_")[0]: request.user.has_perm(f"agreement.{codename}")
             for codename, _name in NOTICE_ACTIONS
         }
+        state = notice.edition.state()
+        may["begin"] = state in {State.SCHEDULED, State.IN_FORCE} and request.user.has_perm("agreement.add_edition")
         context: dict[str, Any] = {"progress": notice_progress(notice), "may": may, "original": notice}
+        context["correctable"] = state == State.IN_FORCE
         if "part" in request.GET:
             context["opts"] = self.model_admin.opts
             return TemplateResponse(request, "admin/agreement/notice/progress_body.html", context)
@@ -277,7 +281,7 @@ def _resend(notice: Notice, by: AbstractBaseUser) -> tuple[bool, str]:
         return False, gettext(
             "Nothing was changed: there are no failed deliveries, or a newer notice has overtaken this one."
         )
-    return True, _waiting_again(count)
+    return True, _again_in_words(count)
 
 
 def _resend_reachable(notice: Notice, by: AbstractBaseUser) -> tuple[bool, str]:
@@ -287,11 +291,8 @@ def _resend_reachable(notice: Notice, by: AbstractBaseUser) -> tuple[bool, str]:
             "Nothing was changed: no user who was not reached has another address now, or a newer notice has overtaken"
             " this one."
         )
-    return True, _waiting_again(count)
+    return True, _again_in_words(count)
 
 
-def _waiting_again(count: int) -> str:
-    sentence = ngettext(
-        "%(count)d delivery is waiting to be sent again.", "%(count)d deliveries are waiting to be sent again.", count
-    )
-    return sentence % {"count": count}
+def _again_in_words(count: int) -> str:
+    return gettext("Will be sent again: %(count)s") % {"count": dates.format_number(count, active_language())}

@@ -16,7 +16,7 @@ from django.utils.translation import gettext_lazy as _
 
 from agreement.models import Edition, Notice, Progress
 from agreement.models.notices import NoticeQuerySet
-from agreement.models.progress import UNDER_WAY, NoticeState, notice_state
+from agreement.models.progress import NoticeState, notice_state
 from agreement.notices.reasons import reason_in_words
 
 
@@ -46,15 +46,6 @@ def state_badge(notice: Notice) -> SafeString:
     return format_html('<span class="agreement-notice-{} agreement-state">{}</span>', state.value, sentence)
 
 
-def needs_look(notice: Notice) -> bool:
-    """Return whether the list of editions displays the state of a notice: messages may still be sent (``UNDER_WAY``,
-    also if sending is paused or suspended), or it did not reach everybody and there is no reason to skip its deliveries
-    now.
-    """
-    state = state_of(notice)
-    return state in UNDER_WAY or (state == NoticeState.GAPS and not notice.skip_reason())
-
-
 def with_notices(editions: QuerySet[Edition]) -> QuerySet[Edition]:
     """Return the editions with their notices, for :func:`edition_notices`. The queryset is not evaluated. The notices
     make 2 more queries, however many editions and notices there are.
@@ -63,14 +54,13 @@ def with_notices(editions: QuerySet[Edition]) -> QuerySet[Edition]:
 
 
 def edition_notices(edition: Edition, admin_name: str) -> SafeString:
-    """Return links to the notices of an edition whose state the list of editions displays (:func:`needs_look`), each
-    with its state, as HTML; ``""`` if there are none. ``admin_name`` is the name of the admin site. It makes no query
-    for an edition of :func:`with_notices`.
+    """Return links to the notices of an edition, each with its state as in the list of notices, as HTML; ``""`` if
+    there are none. ``admin_name`` is the name of the admin site. It makes no query for an edition of
+    :func:`with_notices`.
     """
     links = [
         (reverse(f"{admin_name}:agreement_notice_sending", args=[notice.pk]), state_badge(notice))
         for notice in edition.notices.all()
-        if needs_look(notice)
     ]
     return format_html_join(mark_safe("<br>"), '<a href="{}">{}</a>', links)
 

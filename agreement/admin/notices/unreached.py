@@ -9,7 +9,7 @@ from typing import Any
 
 from django.core.exceptions import BadRequest
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
-from django.utils.translation import gettext
+from django.utils.translation import gettext, pgettext
 from django.utils.translation import gettext_lazy as _
 
 from agreement import conf
@@ -19,7 +19,15 @@ from agreement.evidence.bundle import csv_chunks
 from agreement.models import AuditEntry
 from agreement.models.audit import AuditAction, name_of
 from agreement.notices.reasons import reason_in_words
-from agreement.notices.unreached import Cause, Unreached, all_unreached, count_by_cause, unreached
+from agreement.notices.unreached import (
+    AddressNow,
+    Cause,
+    Unreached,
+    all_unreached,
+    count_by_cause,
+    may_reach_again,
+    unreached,
+)
 
 #: How many users one page lists.
 PAGE_SIZE = 50
@@ -50,6 +58,7 @@ class UnreachedView(NoticeView):
             msg = "after must be the primary key of a delivery."
             raise BadRequest(msg)
         AuditEntry.objects.log(AuditAction.VIEWED, on=notice, by=request.user, note=f"not reached: {cause or 'none'}")
+        may_resend = request.user.has_perm("agreement.resend_notice")
         rows = unreached(notice, cause, after=int(after), size=PAGE_SIZE + 1) if cause else []
         return self.render(
             "notice/unreached",
@@ -61,7 +70,8 @@ class UnreachedView(NoticeView):
             continued=int(after) > 0,
             following=rows[PAGE_SIZE - 1].delivery.pk if len(rows) > PAGE_SIZE else None,
             overtaken=reason_in_words(notice.skip_reason()),
-            may_resend=request.user.has_perm("agreement.resend_notice"),
+            may_resend=may_resend,
+            reachable=may_resend and may_reach_again(notice),
         )
 
 
@@ -112,14 +122,16 @@ def _cause(request: HttpRequest) -> Cause | None:
 
 def _in_words(row: Unreached) -> dict[str, Any]:
     """Return the values of a row of the list by their names in the template, in the language of the page."""
-    delivery = row.delivery
+    delivery, address = row.delivery, str(row.address.label)
+    if row.cause == Cause.NO_ADDRESS and row.address == AddressNow.ANOTHER:  # There was no address before.
+        address = pgettext("address", "entered")
     return {
         "name": name_of(delivery.user) if delivery.user else gettext("deleted account"),
         "key": delivery.user_id,
         "channel": CHANNEL_LABELS.get(delivery.channel, delivery.channel),
         "reason": reason_in_words(row.reason),
         "at": moment(row.at, conf.time_zone()),
-        "address": row.address.label,
+        "address": address,
     }
 
 

@@ -65,8 +65,8 @@
     tick.addEventListener("change", () => { together = tick.checked; });
     step.prepend(tick);
     bar.append(tabs.findings, status, tabs.preview, tabs.changes, step, stored);
-    for (const language of languages) {
-        const page = make("div", "agreement-preview");
+    for (const language of ["both", ...languages]) {
+        const page = make("div", `agreement-preview agreement-${language}`);
         page.tabIndex = 0;
         page.setAttribute("role", "region");
         page.setAttribute("aria-label", labels[language]);
@@ -259,7 +259,9 @@
     }
     function fill() {
         if (!panel || !texts.kk) return;
-        for (const language of languages) {
+        // Findings about both texts have a place of their own, if there are any.
+        pages.both.hidden = panel !== "findings" || messages.every((message) => message.language);
+        for (const language of pages.both.hidden ? languages : ["both", ...languages]) {
             const target = pages[language], place = target.scrollTop;
             target.lang = panel === "findings" ? document.documentElement.lang : language;
             target.classList.toggle("agreement-found", panel === "findings");
@@ -269,7 +271,7 @@
         }
     }
     function list(language, target) {
-        const own = messages.filter((message) => message.language === language || (!message.language && language === "kk"));
+        const own = messages.filter((message) => (message.language || "both") === language);
         const kinds = new Map(), findings = make("ul", "agreement-findings");
         for (const message of own) kinds.set(message.id, [...(kinds.get(message.id) || []), message]);
         for (const [first, ...others] of kinds.values()) {
@@ -287,10 +289,10 @@
     }
     function entry(language, message) {
         const item = make("li", `agreement-${message.severity}`), button = make("button", "agreement-to", "");
-        const place = message.line ? `${labels.line} ${message.line}` : message.language ? "" : labels.both;
+        const place = message.line ? `${labels.line} ${message.line}` : "";
         button.type = "button";
         button.textContent = [place, message.sentence].filter(Boolean).join(": ");
-        button.addEventListener("click", () => toLine(language, message.line || 1));
+        button.addEventListener("click", () => toLine(message.language || "kk", message.line || 1));
         item.append(button, make("span", "agreement-hint", ` ${message.hint}`));
         return item;
     }

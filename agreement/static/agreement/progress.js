@@ -12,6 +12,11 @@
             const left = Math.max(0, Math.ceil((sign.until - Date.now()) / 1000));
             const [hours, minutes, seconds] = [Math.floor(left / 3600), Math.floor(left / 60) % 60, left % 60];
             const two = (number) => String(number).padStart(2, "0");
+            if (!left) {
+                // The sentence before the sign states that nothing has been sent.
+                sign.parentElement.textContent = sign.dataset.over;
+                continue;
+            }
             sign.textContent = `${hours ? `${hours}:${two(minutes)}` : minutes}:${two(seconds)}`;
         }
     }
