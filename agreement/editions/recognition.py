@@ -55,7 +55,7 @@ _GLUED = re.compile(r"^((?:\d+\.)+|\d+\)|[^\W\d_]\))(?=[^\W\d_])", re.MULTILINE)
 _DIGEST = re.compile(r"[0-9a-f]{8,64}")
 #: What a browser and the files of editions print at the edge of a page: its number, and the moment of printing.
 _PRINTED = re.compile(
-    r"^\s*\d{1,2}[./]\d{1,2}[./]\d{2,4},? +\d{1,2}:\d{2}(?!\S)|(?<!\S)\d{1,3} ?/ ?\d{1,3}\s*$|^\s*\d{1,3}\s*$"
+    r"^\s*\d{1,2}[./]\d{1,2}[./]\d{2,4},? +\d{1,2}:\d{2}(?!\S)|(?<!\S)\d{1,3} ?/ ?\d{1,3}\s*$|^\s*(?:\d{1,3}\.)*\d{0,3}\s*$"
 )
 #: A word that ends with a hyphen or a dash before white space, and the word after it.
 _HYPHENATED = re.compile(r"(\S+[-‐‑–])\s+(?=(\S+))")
