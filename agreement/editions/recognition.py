@@ -55,7 +55,8 @@ _GLUED = re.compile(r"^((?:\d+\.)+|\d+\)|[^\W\d_]\))(?=[^\W\d_])", re.MULTILINE)
 _DIGEST = re.compile(r"[0-9a-f]{8,64}")
 #: What a browser and the files of editions print at the edge of a page: its number, and the moment of printing.
 _PRINTED = re.compile(
-    r"^\s*\d{1,2}[./]\d{1,2}[./]\d{2,4},? +\d{1,2}:\d{2}(?!\S)|(?<!\S)\d{1,3} ?/ ?\d{1,3}\s*$|^\s*(?:\d{1,3}\.)*\d{0,3}\s*$"
+    r"^\s*\d{1,2}[./]\d{1,2}[./]\d{2,4},? +\d{1,2}:\d{2}(?!\S)|(?<!\S)\d{1,3} ?/ ?\d{1,3}\s*$"
+    r"|^\s*(?:\d{1,3}\.)*\d{0,3}\s*$"
 )
 #: A word that ends with a hyphen or a dash before white space, and the word after it.
 _HYPHENATED = re.compile(r"(\S+[-‐‑–])\s+(?=(\S+))")
@@ -94,9 +95,10 @@ class Match:
 
 
 class OwnWords:
-    """The words that a site itself prints around the text of an edition, in lines. ``bodies`` are the texts: lines that
-    stand in them are left out, except their headings, which a table of contents repeats. ``CHANGED`` in a line says
-    that it quotes changed words: only the complete line counts as words of the site, and no piece of it.
+    """The words that a site itself prints around the text of an edition, in lines. ``bodies`` are the texts: lines of
+    more than three words that stand in them are left out, except their headings, which a table of contents repeats.
+    ``CHANGED`` in a line says that it quotes changed words: only the complete line counts as words of the site, and no
+    piece of it.
     """
 
     CHANGED = "\N{REPLACEMENT CHARACTER}"
@@ -114,7 +116,7 @@ class OwnWords:
         titles = {_joined(_folded(front_matter(body).title)) for body in bodies}
         found = {tuple(_folded(line)) for line in lines if self.CHANGED not in line}
         quoted = {_joined(_folded(line)) for line in lines if self.CHANGED in line}
-        kept = {line for line in found if not any(_joined(line) in text for text in texts)}
+        kept = {line for line in found if len(line) <= 3 or not any(_joined(line) in text for text in texts)}
         self._lines = {_joined(line) for line in kept} | quoted | headings | titles
         self._shingles = {shingle for line in kept for shingle in _shingles(line)}
         self._digests = " ".join({word for line in kept for word in line if _DIGEST.fullmatch(word)})
@@ -293,7 +295,9 @@ def _compared(body: str, text: str) -> list[Run]:
     if _joined(_words(title)) in _joined(_words(given)):  # A page displays the title apart from the text.
         visible = f"{title}\n{visible}"
     given = _HYPHENATED.sub(
-        lambda found: found[1] if f"{found[1]}{found[2]}" in visible and found[0] + found[2] not in visible else found[0],
+        lambda found: (
+            found[1] if f"{found[1]}{found[2]}" in visible and found[0] + found[2] not in visible else found[0]
+        ),
         given,
     )
     runs, place, new_place = [], 0, 0

@@ -336,8 +336,8 @@ def _posted_digest(text: str) -> str:
 class PostedText:
     """A posted text. For a Word file, ``text`` is its Markdown with all tracked changes accepted and without struck out
     words. ``struck`` is its Markdown with all tracked changes rejected and with these words; ``""`` if no words are
-    struck out. ``margins`` are the lines of headers, footers and footnotes; the files of this app state their digests in
-    footers. For any other text, ``struck`` and ``margins`` are ``""``.
+    struck out. ``margins`` are the lines of headers, footers and footnotes; the files of this app state their digests
+    in footers. For any other text, ``struck`` and ``margins`` are ``""``.
     """
 
     text: str
