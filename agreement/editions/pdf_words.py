@@ -58,8 +58,8 @@ def read_pages(content: bytes) -> list[str]:
 
 
 def split_margins(pages: list[str]) -> tuple[str, list[str]]:
-    """The text of these pages without their headers and footers, and the different lines of the headers and footers of
-    all pages. A header or footer is a line that stands among the first or last ``MARGIN_LINES`` lines of every page; the
+    """The text of these pages without their headers and footers, and the different lines of all headers and footers.
+    A header or footer is a line that stands among the first or last ``MARGIN_LINES`` lines of every page; the
     numbers in it may differ from page to page. Empty lines and pages without words are ignored and left out. If at most
     one page has words, there is no header or footer, and the text is that of all pages unchanged.
     """

@@ -142,9 +142,15 @@ class OwnWords:
         return others
 
     def _are_lines(self, found: Sequence[str], own: Sequence[bool]) -> bool:
-        """Is each run of words that are not yet known as ``own`` one of the lines?"""
-        runs = groupby(zip(found, own, strict=True), key=itemgetter(1))
-        return all(known or _joined([word for word, _known in run]) in self._lines for known, run in runs)
+        """Does each run of words that are not yet known as ``own`` consist of complete lines, each of a few words?"""
+        for known, run in groupby(zip(found, own, strict=True), key=itemgetter(1)):
+            rest = [] if known else [word for word, _known in run]
+            while rest:
+                length = next((size for size in range(6, 0, -1) if _joined(rest[:size]) in self._lines), 0)
+                if not length:
+                    return False
+                rest = rest[length:]
+        return True
 
 
 @dataclass(frozen=True, slots=True)

@@ -452,14 +452,14 @@ def _form_context(
     ``is_proved``, otherwise "differs" if there is one in ``compared`` or ``named``, else "unknown".
     """
     verdict = "genuine" if found or is_proved else "differs" if compared or named else "unknown"
-    first = (*found, *compared, *named)[:1]
+    shown = [one.displayed for one in found] + [one.displayed for one in compared] + [one.displayed for one in named]
     return {
         "found": found,
         "compared": compared,
         "compared_digests": {one.match.digest for one in compared},
         "named": named,
         "added": added,
-        "number": first[0].displayed.edition.number if first else None,
+        "number": shown[0].edition.number if shown else None,
         "likeness": compared[0].match.likeness if compared else "",
         "verdict": verdict,
         "max_bytes": files.MAX_BYTES,
