@@ -67,6 +67,14 @@ def table_file(compared: Comparison, address: str) -> bytes:
     return writer.table_file(sheet, _("Comparative table"), head, map(_row, compared.rows), _WIDTHS)
 
 
+def lines_around(displayed: DisplayedEdition, address: str) -> tuple[str, ...]:
+    """The lines that the Word files of an edition print around its text: above it, and at the top and the foot of each
+    page. ``address`` is the URL that they print.
+    """
+    sheet = _sheet(displayed, address)
+    return (sheet.title, sheet.approval, *sheet.first, sheet.running, *sheet.foot)
+
+
 def _row(row: ComparisonRow) -> writer.Row:
     change, unit = row.source.change, row.source.unit
     if row.source.kind == "same":

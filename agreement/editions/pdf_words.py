@@ -58,8 +58,8 @@ def read_pages(content: bytes) -> list[str]:
 
 
 def split_margins(pages: list[str]) -> tuple[str, list[str]]:
-    """The text of these pages without their headers and footers, and the lines of the headers and footers of the first
-    page. A header or footer is a line that stands among the first or last ``MARGIN_LINES`` lines of every page; the
+    """The text of these pages without their headers and footers, and the different lines of all headers and footers.
+    A header or footer is a line that stands among the first or last ``MARGIN_LINES`` lines of every page; the
     numbers in it may differ from page to page. Empty lines and pages without words are ignored and left out. If at most
     one page has words, there is no header or footer, and the text is that of all pages unchanged.
     """
@@ -72,7 +72,8 @@ def split_margins(pages: list[str]) -> tuple[str, list[str]]:
     for lines in split:
         inner = range(MARGIN_LINES, len(lines) - MARGIN_LINES)
         body += [line for place, line in enumerate(lines) if place in inner or _key(line) not in repeated]
-    return "\n".join(body), [line for line in _ends(split[0]) if _key(line) in repeated]
+    margins = dict.fromkeys(line for lines in split for line in _ends(lines) if _key(line) in repeated)
+    return "\n".join(body), list(margins)
 
 
 def _ends(lines: list[str]) -> list[str]:

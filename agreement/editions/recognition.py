@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from email import message_from_bytes, policy
 from itertools import groupby
-from operator import attrgetter
+from operator import attrgetter, itemgetter
 from typing import Literal
 
 from agreement.text import clauses
@@ -51,6 +51,16 @@ _TAG = re.compile(r"<[^>]*>")
 #: A number at the beginning of a line that is copied without the space after it.
 _GLUED = re.compile(r"^((?:\d+\.)+|\d+\)|[^\W\d_]\))(?=[^\W\d_])", re.MULTILINE)
 
+#: A digest, or a piece of at least 8 digits.
+_DIGEST = re.compile(r"[0-9a-f]{8,64}")
+#: What a browser and the files of editions print at the edge of a page: its number, and the moment of printing.
+_PRINTED = re.compile(
+    r"^\s*\d{1,2}[./]\d{1,2}[./]\d{2,4},? +\d{1,2}:\d{2}(?!\S)|(?<!\S)\d{1,3} ?/ ?\d{1,3}\s*$"
+    r"|^\s*(?:\d{1,3}\.)*\d{0,3}\s*$"
+)
+#: A word that ends with a hyphen or a dash before white space, and the word after it.
+_HYPHENATED = re.compile(r"(\S+[-‐‑–])\s+(?=(\S+))")
+
 #: ``same``: the words are those of the edition. ``around``: they contain all words of the edition, and others only
 #: before and after them. ``part``: they are a piece of the edition. ``between``: they contain all words of the edition
 #: in their order, with others between them. ``passages``: some pieces of the text stand in the edition, word for word.
@@ -72,13 +82,75 @@ class Match:
     """How a text is like the body of an edition in one language. ``digest`` is that of the edition. ``runs`` turn the
     body into the text, without the middle of long runs; there are none if ``likeness`` is ``same`` or ``part``. If the
     text was put together from pieces of bodies, only the first match has runs, and they give the text alone: pieces
-    that stand in one of the bodies are equal, and the others inserted.
+    that stand in one of the bodies are equal, and the others inserted. ``added`` are the lines of the text, or parts of
+    lines, that are not of the body; if the text was put together, that are of none of the bodies. They are complete.
+    ``added`` is empty if ``likeness`` is ``differs``.
     """
 
     digest: str
     language: str
     likeness: Likeness
     runs: tuple[Run, ...] = ()
+    added: tuple[str, ...] = ()
+
+
+class OwnWords:
+    """The words that a site itself prints around the text of an edition, in lines. ``bodies`` are the texts: lines of
+    more than three words that stand in them are left out, except their headings, which a table of contents repeats.
+    ``CHANGED`` in a line says that it quotes changed words: only the complete line counts as words of the site, and no
+    piece of it.
+    """
+
+    CHANGED = "\N{REPLACEMENT CHARACTER}"
+
+    def __init__(self, lines: Iterable[str], bodies: Sequence[str] = ()) -> None:
+        lines = list(lines)
+        texts = [_joined(_folded(body)) for body in bodies]
+        headings = {
+            _joined(_folded(heading))
+            for body in bodies
+            for unit in clauses.parse(body).clauses
+            if unit.kind in {"section", "heading"}
+            for heading in (unit.text, f"{unit.label} {unit.text}")
+        }
+        titles = {_joined(_folded(front_matter(body).title)) for body in bodies}
+        found = {tuple(_folded(line)) for line in lines if self.CHANGED not in line}
+        quoted = {_joined(_folded(line)) for line in lines if self.CHANGED in line}
+        kept = {line for line in found if len(line) <= 3 or not any(_joined(line) in text for text in texts)}
+        self._lines = {_joined(line) for line in kept} | quoted | headings | titles
+        self._shingles = {shingle for line in kept for shingle in _shingles(line)}
+        self._digests = " ".join({word for line in kept for word in line if _DIGEST.fullmatch(word)})
+
+    def others(self, lines: Iterable[str]) -> list[str]:
+        """Those of these lines, each once, that have words of others: words that are neither one of these lines nor
+        three or more words in a row of one, nor a piece of a digest in it. Numbers of pages and the moment of printing
+        at the beginning or the end of a line do not count. A line may end anywhere.
+        """
+        texts = list(dict.fromkeys(lines))
+        split = [_folded(_PRINTED.sub(" ", text)) for text in texts]
+        whole = [word for found in split for word in found]
+        own = [bool(_DIGEST.fullmatch(word)) and word in self._digests for word in whole]
+        for place in range(len(whole)):
+            if tuple(whole[place : place + 3]) in self._shingles:
+                own[place : place + 3] = [True] * 3
+        start, others = 0, []
+        for text, found in zip(texts, split, strict=True):
+            here = own[start : start + len(found)]
+            start += len(found)
+            if not all(here) and _joined(found) not in self._lines and not self._are_lines(found, here):
+                others.append(text.strip())
+        return others
+
+    def _are_lines(self, found: Sequence[str], own: Sequence[bool]) -> bool:
+        """Does each run of words that are not yet known as ``own`` consist of complete lines, each of a few words?"""
+        for known, run in groupby(zip(found, own, strict=True), key=itemgetter(1)):
+            rest = [] if known else [word for word, _known in run]
+            while rest:
+                length = next((size for size in range(6, 0, -1) if _joined(rest[:size]) in self._lines), 0)
+                if not length:
+                    return False
+                rest = rest[length:]
+        return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,8 +199,10 @@ def matches(text: str, candidates: Iterable[Candidate]) -> list[Match]:
             continue
         candidate = body.candidate
         if likeness := _likeness(whole, body.words, candidate.body):
-            runs = _displayed(_compared(candidate.body, text)) if likeness == "around" else ()
-            found.append(Match(candidate.digest, candidate.language, likeness, runs))
+            is_around = likeness == "around"
+            runs = _displayed(_compared(candidate.body, text)) if is_around else ()
+            added = _outside(candidate.body, text) if is_around else ()
+            found.append(Match(candidate.digest, candidate.language, likeness, runs, added))
         if best is None or common >= best[0]:  # Of equals, the later edition.
             best = common, candidate
     if found:
@@ -141,8 +215,10 @@ def matches(text: str, candidates: Iterable[Candidate]) -> list[Match]:
         return []
     candidate = best[1]
     changes = _compared(candidate.body, text)
-    likeness = "differs" if any(run.kind == "delete" and _words(run.text) for run in changes) else "between"
-    return [Match(candidate.digest, candidate.language, likeness, _displayed(changes))]
+    if any(run.kind == "delete" and _words(run.text) for run in changes):
+        return [Match(candidate.digest, candidate.language, "differs", _displayed(changes))]
+    added = _lines(run.text for run in changes if run.kind == "insert")
+    return [Match(candidate.digest, candidate.language, "between", _displayed(changes), added)]
 
 
 def _composed(text: str, bodies: Sequence[_Body], *, alone: bool) -> list[Match]:
@@ -188,6 +264,7 @@ def _composed(text: str, bodies: Sequence[_Body], *, alone: bool) -> list[Match]
             bodies[index].candidate.language,
             "around" if is_around else "passages",
             _displayed(runs) if place == 0 else (),
+            _lines(run.text for run in runs if run.kind == "insert"),
         )
         for place, index in enumerate(sorted(chosen))
     ]
@@ -211,9 +288,7 @@ def _likeness(piece: str, own: str, body: str) -> Likeness | None:
     if own in piece:
         return "around"
     # A page displays the title apart from the text.
-    lines = body.split("\n")
-    title = front_matter(body).line
-    rest = _joined(_words("\n".join(lines[:title] + lines[title + 1 :]))) if title >= 0 else own
+    rest = _joined(_words(_without_title(body)))
     if not rest.strip() or rest not in piece:
         return None
     return "same" if rest == piece else "around"
@@ -227,14 +302,55 @@ def _compared(body: str, text: str) -> list[Run]:
     title = _normalised(front_matter(body).title)
     if _joined(_words(title)) in _joined(_words(given)):  # A page displays the title apart from the text.
         visible = f"{title}\n{visible}"
-    runs, place = [], 0
+    given = _HYPHENATED.sub(
+        lambda found: (
+            found[1] if f"{found[1]}{found[2]}" in visible and found[0] + found[2] not in visible else found[0]
+        ),
+        given,
+    )
+    runs, place, new_place = [], 0, 0
     for run in words.compare(visible.replace("\n", " "), given.replace("\n", " ")):
         if run.kind == "insert":
-            runs.append(run)
-            continue
-        runs.append(Run(run.kind, visible[place : place + len(run.text)]))
-        place += len(run.text)
+            runs.append(Run(run.kind, given[new_place : new_place + len(run.text)]))
+        else:
+            runs.append(Run(run.kind, visible[place : place + len(run.text)]))
+            place += len(run.text)
+        new_place += 0 if run.kind == "delete" else len(run.text)
     return runs
+
+
+def _outside(body: str, text: str) -> tuple[str, ...]:
+    """The lines before and after the words of a body in a text that contains them all in one piece. If the title of the
+    body does not stand directly before the rest, it counts as a line before.
+    """
+    text = unicodedata.normalize("NFC", text).replace("\xad", "")
+    spans = [found.span() for found in _WORD.finditer(text)]
+    whole = _joined([text[start:end] for start, end in spans])
+    for own in (_words(body), _words(_without_title(body))):
+        at = whole.find(_joined(own))
+        if at >= 0:
+            first = whole.count(" ", 0, at)
+            return _lines([text[: spans[first][0]], text[spans[first + len(own) - 1][1] :]])
+    return _lines([text])
+
+
+def _lines(texts: Iterable[str]) -> tuple[str, ...]:
+    return tuple(line.strip() for text in texts for line in text.splitlines() if _words(line))
+
+
+def _without_title(body: str) -> str:
+    lines = body.split("\n")
+    title = front_matter(body).line
+    return "\n".join(lines[:title] + lines[title + 1 :]) if title >= 0 else body
+
+
+def contained(own: str, text: str) -> tuple[str, ...] | None:
+    """The lines of a text around all the words of ``own``, which it contains in one piece; ``None`` if it does not.
+    ``own`` is the text of a letter, or of an HTML page that :func:`readable` made.
+    """
+    if not _words(own) or _joined(_words(own)) not in _joined(_words(text)):
+        return None
+    return _outside(own, text)
 
 
 def _displayed(runs: Sequence[Run]) -> tuple[Run, ...]:
@@ -336,6 +452,10 @@ def _normalised(text: str) -> str:
 
 def _words(text: str) -> list[str]:
     return _WORD.findall(unicodedata.normalize("NFC", text).replace("\xad", ""))
+
+
+def _folded(text: str) -> list[str]:
+    return [word.casefold() for word in _words(text)]
 
 
 def _joined(found: Sequence[str]) -> str:

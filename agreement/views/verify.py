@@ -33,9 +33,10 @@ from agreement import memory
 from agreement.editions import pdf_words, recognition
 from agreement.editions.display import DisplayedEdition
 from agreement.editions.timeline import Timelines, current_timelines, may_remember
-from agreement.models import Edition
+from agreement.models import Edition, NoticeText
 from agreement.seal import manifest
 from agreement.text import languages, source
+from agreement.views import own_words
 from agreement.views.base import Visit, page
 from agreement.word import files
 
@@ -44,8 +45,10 @@ SHA256_PATTERN = re.compile(r"[0-9a-f]{64}")
 BEGINNING_PATTERN = re.compile(r"[0-9a-f]{8,64}")
 #: A digest in a text, or its beginning with the sign that the rest is left out.
 NAMED_PATTERN = re.compile(r"(?<![0-9a-f])(?:([0-9a-f]{64})(?![0-9a-f])|([0-9a-f]{8,63})(?:…|\.\.\.))")
-#: How a text is like an edition if not all of its words are proved to be words of one edition in their order.
-UNPROVED = {"between", "passages", "differs"}
+#: How a text is like an edition if it has words of one edition in their order, and all other words are listed.
+PROVED = {"same", "part", "around", "between"}
+#: How many letters of the site are compared with a text.
+MAX_LETTERS = 60
 #: With how many editions of the site the words of a text are compared: the latest ones.
 MAX_COMPARED = 40
 #: The largest Word file that is read here, unpacked, in bytes. The page is public, and a large file takes seconds.
@@ -201,9 +204,10 @@ def recognise_posted(request: HttpRequest) -> HttpResponse:
     token is needed.
 
     If the text is that of a public edition, or is a digest or the beginning of one, the response is a redirect (303) to
-    this page with the SHA-256. In any other case, and always for a PDF file, it is the page with the public editions
-    that the text is like and, if this does not prove all of its words, those whose digest stands in it. The status is
-    404 if there are none, 413 if the text or file is too large, and 400 if it can't be read.
+    this page with the SHA-256; for a Word file it is the page. In any other case, and always for a PDF file, it is the
+    page with the public editions that the text is like, with the words that were added to their text, and with those
+    whose digest stands in it, unless all words are proved. The status is 404 if there are none, 413 if the text or file
+    is too large, and 400 if it can't be read.
     """
     visit = Visit(request, timezone.now(), current_timelines(), {})
     try:
@@ -214,8 +218,9 @@ def recognise_posted(request: HttpRequest) -> HttpResponse:
             request.upload_handlers = [MemoryUploadHandler(request)]
         file = request.FILES.get("file")
         content = file.read() if file else request.POST.get("text", "").encode()
+        name = file.name or "" if file else ""
         if content.startswith(PDF):
-            return _posted_pdf(visit, content)
+            return _posted_pdf(visit, content, name)
         posted = _posted_text(content)
     except RequestDataTooBig:
         return _refuse(visit, _("The text is too long."), 413)
@@ -225,31 +230,80 @@ def recognise_posted(request: HttpRequest) -> HttpResponse:
         return _refuse(visit, _("This is not a text: it is empty, contains a NUL character, or is not in UTF-8."), 400)
     text = posted.text
     digest = _posted_digest(text) or manifest.sha256(text)
-    if _posted_digest(text) or _recognised(visit, _index.find(digest, visit.timelines)):
+    found = [] if _posted_digest(text) else _recognised(visit, _index.find(digest, visit.timelines))
+    # A Word file may have other words outside its text.
+    added = _added(visit, posted.margins.splitlines(), [one.displayed for one in found]) if found else []
+    if found and posted.is_word:
+        verdict = "differs" if added else "genuine"
+        return _posted_answer(visit, found=found, added=added, digest=digest, verdict=verdict, file_name=name)
+    if found or _posted_digest(text):
         address = f"{visit.path('verify')}?sha256={digest}"
         return HttpResponse(status=303, headers={"Location": address, "Cache-Control": "no-store"})
     readable = recognition.readable(text)
     named = _named(visit, f"{text}\n{readable}\n{posted.margins}".lower())
-    compared = _compared(visit, readable, named)
-    if _is_proved(compared):
-        return _posted_answer(visit, compared=compared)
-    if posted.struck:  # A comparative table of this site displays the old words struck out.
+    margins = posted.margins.splitlines()
+    context = _judged(visit, readable, named, margins)
+    if not context["is_proved"] and posted.struck:
+        # A comparative table of this site displays the old words struck out.
         both = _compared(visit, f"{text}\n{posted.struck}", named)
-        compared = both if both and both[0].match.likeness == "passages" else compared
-    return _posted_answer(visit, compared=compared, named=named)
+        if both and both[0].match.likeness == "passages":
+            context["compared"] = both
+    return _posted_answer(visit, **context, file_name=name)
 
 
-def _posted_pdf(visit: Visit, content: bytes) -> HttpResponse:
-    """Return the result for a PDF file, by its words without the headers and footers of its pages. If no words can be
-    read, only the editions whose digest stands in it are found.
+def _judged(visit: Visit, text: str, named: list[RecognisedEdition], margins: Sequence[str]) -> dict[str, Any]:
+    """Return the variables of the page for a text whose SHA-256 is unknown. ``margins`` are lines that are not compared
+    with the editions, such as the headers of pages, but must be words of this site too.
+    """
+    compared = _compared(visit, text, named)
+    if not _is_proved(compared) and named and (added := _added_to_letter(visit, text, named)) is not None:
+        return {"named": named, "added": added, "is_letter": True, "is_proved": not added}
+    if not _is_proved(compared):
+        return {"compared": compared, "named": named, "is_proved": False}
+    # In a text in both languages, the one is added to the other.
+    lines = [line for line in compared[0].match.added if all(line in one.match.added for one in compared)]
+    added = _added(visit, [*lines, *margins], [one.displayed for one in compared])
+    return {"compared": compared, "named": named if added else [], "added": added, "is_proved": not added}
+
+
+def _added(visit: Visit, lines: Sequence[str], editions: Sequence[DisplayedEdition]) -> list[str]:
+    """Return those of these lines that are not words that this site prints around the text of one of these editions.
+    The pages of the first edition are rendered only if its files do not have all the words.
+    """
+    for displayed in editions:
+        if not lines:
+            break
+        lines = own_words.printed_in_files(visit, displayed).others(lines)
+    if lines and editions:
+        lines = own_words.printed_on_pages(visit, editions[0]).others(lines)
+    return list(lines)
+
+
+def _added_to_letter(visit: Visit, text: str, named: Sequence[RecognisedEdition]) -> list[str] | None:
+    """Return the lines that were added to a letter of this site about one of these editions; ``None`` if the text does
+    not contain all words of such a letter, as text or as HTML. 1 query.
+    """
+    digests = [one.hashed.edition for one in named]
+    sealed = NoticeText.objects.filter(notice__edition__digest__in=digests).order_by("-pk")
+    for plain, html in sealed.values_list("text", "html")[:MAX_LETTERS]:
+        forms = [plain, recognition.readable(html)]
+        for form in forms:
+            if (around := recognition.contained(form, text)) is not None:
+                lines = [line for one in forms for line in one.splitlines()]
+                return recognition.OwnWords(lines).others(around)
+    return None
+
+
+def _posted_pdf(visit: Visit, content: bytes, name: str) -> HttpResponse:
+    """Return the result for a PDF file with that name, by its words. The headers and footers of its pages are compared
+    apart. If no words can be read, only the editions whose digest stands in it are found.
     """
     text, margins = pdf_words.split_margins(pdf_words.read_pages(content))
     metadata = _pdf_metadata(content)
     named = _named(visit, "\n".join([metadata, text, *margins]).lower())
-    compared = _compared(visit, text, named)
-    if _is_proved(compared):
-        named = []
-    return _posted_answer(visit, compared=compared, named=named, is_pdf=True, is_read=bool(text), margins=margins)
+    context = _judged(visit, text, named, margins)
+    shown = [] if "added" in context else margins
+    return _posted_answer(visit, **context, is_pdf=True, is_read=bool(text), margins=shown, file_name=name)
 
 
 def _pdf_metadata(content: bytes) -> str:
@@ -282,13 +336,14 @@ def _posted_digest(text: str) -> str:
 class PostedText:
     """A posted text. For a Word file, ``text`` is its Markdown with all tracked changes accepted and without struck out
     words. ``struck`` is its Markdown with all tracked changes rejected and with these words; ``""`` if no words are
-    struck out. ``margins`` are the words of headers and footers, where the files of this app state their digests. For
-    any other text, ``struck`` and ``margins`` are ``""``.
+    struck out. ``margins`` are the lines of headers, footers and footnotes; the files of this app state their digests
+    in footers. For any other text, ``struck`` and ``margins`` are ``""``.
     """
 
     text: str
     struck: str = ""
     margins: str = ""
+    is_word: bool = False
 
 
 def _posted_text(content: bytes) -> PostedText:
@@ -304,7 +359,8 @@ def _posted_text(content: bytes) -> PostedText:
         except (zipfile.BadZipFile, ValueError, OSError, NotImplementedError):
             pass  # The reader refuses it with a sentence.
         read = files.read_file(content, _("The file")).manuscript
-        return PostedText(read.accepted, read.rejected if read.struck else "", "\n".join(read.margins))
+        margins = "\n".join([*read.margins, *read.footnotes])
+        return PostedText(read.accepted, read.rejected if read.struck else "", margins, is_word=True)
     if len(content) > source.MAX_BYTES:
         raise RequestDataTooBig
     try:
@@ -352,11 +408,10 @@ def _compared(visit: Visit, text: str, named: Sequence[RecognisedEdition]) -> li
 
 
 def _is_proved(compared: Sequence[ComparedEdition]) -> bool:
-    """Return whether a text is proved to be that of an edition, by the likeness of the first of these editions
-    (:data:`agreement.editions.recognition.Likeness`): its words are those of the edition or a piece of them, or they
-    contain all words of the edition, with others only before and after them. ``False`` if there is no edition.
+    """Return whether a text has words of an edition in their order, all of them or a piece, so that only the words that
+    were added decide whether it is genuine (``PROVED``). ``False`` if there is no edition.
     """
-    return bool(compared) and compared[0].match.likeness not in UNPROVED
+    return bool(compared) and compared[0].match.likeness in PROVED
 
 
 def _named(visit: Visit, text: str) -> list[RecognisedEdition]:
@@ -372,11 +427,11 @@ def _named(visit: Visit, text: str) -> list[RecognisedEdition]:
 
 def _posted_answer(visit: Visit, **context: Any) -> HttpResponse:
     """Return the page with what a posted text was recognised as. ``context`` contains arguments of
-    :func:`_form_context`. The status is 404 if neither its ``compared`` nor its ``named`` contains an edition, else
-    200. Caches may not store the page.
+    :func:`_form_context`. The status is 404 if none of its ``found``, ``compared`` and ``named`` contains an edition,
+    else 200. Caches may not store the page.
     """
     response = visit.render("agreement/pages/verify.html", _form_context(**context))
-    response.status_code = 200 if context.get("compared") or context.get("named") else 404
+    response.status_code = 200 if any(context.get(name) for name in ("found", "compared", "named")) else 404
     response.headers["Cache-Control"] = "no-store"
     return response
 
@@ -386,19 +441,25 @@ def _form_context(
     found: Sequence[RecognisedEdition] = (),
     compared: Sequence[ComparedEdition] = (),
     named: Sequence[RecognisedEdition] = (),
+    added: Sequence[str] = (),
+    is_proved: bool = False,
     **context: Any,
 ) -> dict[str, Any]:
     """Return the variables of the page. ``found`` are the editions recognised by a SHA-256, ``compared`` those that the
-    posted text is like, and ``named`` those whose digest stands in it. ``context`` contains further variables, which
-    take precedence. Without one in ``context``, ``verdict`` is "genuine" if there is an edition in ``found`` or
-    :func:`_is_proved`, otherwise "differs" if there is one in ``compared`` or ``named``, else "unknown".
+    posted text is like, and ``named`` those whose digest stands in it. ``added`` are lines with words that are neither
+    of the edition nor of this site, and ``is_proved`` says that there are none. ``context`` contains further variables,
+    which take precedence. Without one in ``context``, ``verdict`` is "genuine" if there is an edition in ``found`` or
+    ``is_proved``, otherwise "differs" if there is one in ``compared`` or ``named``, else "unknown".
     """
-    verdict = "genuine" if found or _is_proved(compared) else "differs" if compared or named else "unknown"
+    verdict = "genuine" if found or is_proved else "differs" if compared or named else "unknown"
+    shown = [one.displayed for one in found] + [one.displayed for one in compared] + [one.displayed for one in named]
     return {
         "found": found,
         "compared": compared,
         "compared_digests": {one.match.digest for one in compared},
         "named": named,
+        "added": added,
+        "number": shown[0].edition.number if shown else None,
         "likeness": compared[0].match.likeness if compared else "",
         "verdict": verdict,
         "max_bytes": files.MAX_BYTES,

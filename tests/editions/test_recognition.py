@@ -133,3 +133,10 @@ def test_a_paragraph_that_was_removed_is_displayed():
     shorter = OLD.replace("1.2. Читатель не копирует книги для продажи и не передаёт свой пароль другим людям.\n", "")
     (match,) = matches(shorter, CANDIDATES[:1])
     assert "не передаёт свой пароль" in "".join(run.text for run in match.runs if run.kind == "delete")
+
+
+def test_a_space_after_a_hyphen_of_a_pdf_is_no_difference():
+    body = OLD + "\n2.2. Деректер 3.1-тармақта айтылған, аудио- и видеозаписи хранятся отдельно.\n"
+    printed = body.replace("3.1-тармақта", "3.1- тармақта").replace("бесплатный", "платный")
+    (match,) = matches(printed, [Candidate("3", "ru", body)])
+    assert [run.text for run in match.runs if run.kind != "equal"] == ["бесплатный", "платный"]

@@ -18,6 +18,8 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from agreement.editions import pdf_words
+from agreement.models import Notice, NoticeText
+from agreement.notices import letters
 from agreement.seal import manifest
 from agreement.text import source
 from agreement.views.verify import DigestIndex, _index
@@ -246,7 +248,15 @@ def test_a_text_that_begins_like_a_digest_is_a_text(client):
 
 def likeness(response) -> list[tuple[int, str]]:
     assert response.headers["Cache-Control"] == "no-store"
-    return [(one.displayed.edition.number, one.match.likeness) for one in response.context["compared"]]
+    # Other pages may have been rendered for the comparison.
+    compared = next(context["compared"] for context in response.context if "verdict" in context)
+    return [(one.displayed.edition.number, one.match.likeness) for one in compared]
+
+
+def judged(response) -> tuple[str, list[str]]:
+    """The verdict on a posted text, and the lines that were added to it."""
+    assert response.status_code == 200
+    return response.context["verdict"], list(response.context["added"])
 
 
 def test_words_copied_from_a_page_are_recognised(client):
@@ -306,6 +316,8 @@ def test_every_file_of_the_site_is_recognised(client):
         response = client.post(HERE, {"file": SimpleUploadedFile("file", content)})
         assert response.status_code == 200, address
         assert {number for number, _likeness in likeness(response)} == {number for number, _likeness in expected}
+        if address in {"2.docx", "2/"}:
+            assert judged(response) == ("genuine", []), address
     assert client.get("/ru/agreements/terms/editions/2/changes.ru.docx").status_code == 200
 
 
@@ -330,7 +342,9 @@ def test_a_pdf_is_named_by_its_metadata(client):
 def test_a_word_file_of_the_site_is_recognised_and_a_changed_one_differs(client):
     factories.published(kk=LONG_KK, ru=LONG_RU)
     word = client.get("/ru/agreements/terms/editions/1.ru.docx").content
-    assert posted(client, file=SimpleUploadedFile("x.docx", word)).endswith(manifest.sha256(LONG_RU))
+    own = client.post(HERE, {"file": SimpleUploadedFile("x.docx", word)})
+    assert judged(own) == ("genuine", [])
+    assert "Это русский текст редакции №\u00a01." in own.text
     with zipfile.ZipFile(io.BytesIO(word)) as old, zipfile.ZipFile(changed := io.BytesIO(), "w") as new:
         for name in old.namelist():
             new.writestr(name, old.read(name).replace("не копирует".encode(), "копирует".encode()))
@@ -376,7 +390,9 @@ def test_the_pdf_of_the_site_has_genuine_words_and_a_changed_one_differs(client)
         pytest.skip("WeasyPrint is missing or has no font.")
     response = client.post(HERE, {"file": SimpleUploadedFile("1.ru.pdf", own.content)})
     assert likeness(response) == [(1, "around")]
-    assert 'data-verdict="genuine"' in response.content.decode()
+    assert judged(response) == ("genuine", [])
+    assert "Подлинный текст" in response.text
+    assert "1.ru.pdf" in response.text
 
     forged = pdf_of(f"{PAGE_RU}\nНовое слово.\nSHA-256 {edition.digest}".replace("1.2.", "1.2. Нет,"))
     page = client.post(HERE, {"file": forged}).content.decode()
@@ -393,3 +409,72 @@ def test_a_pdf_that_can_not_be_read_is_no_burden_and_no_proof(client, monkeypatc
 
     monkeypatch.setattr(pdf_words, "MAX_SECONDS", 0.001)
     assert pdf_words.read_pages(content) == []
+
+
+FORGED = "5.5. Пользователь ежемесячно платит 5000 тенге."
+
+
+def word_with(client: Client, old: str, new: str) -> SimpleUploadedFile:
+    """The site's Word file of the first edition with other words in one of its parts."""
+    word = client.get("/ru/agreements/terms/editions/1.ru.docx").content
+    replaced = 0
+    with zipfile.ZipFile(io.BytesIO(word)) as file, zipfile.ZipFile(changed := io.BytesIO(), "w") as new_file:
+        for name in file.namelist():
+            part = file.read(name)
+            replaced += part.count(old.encode())
+            new_file.writestr(name, part.replace(old.encode(), new.encode()))
+    assert replaced
+    return SimpleUploadedFile("sent.docx", changed.getvalue())
+
+
+@pytest.mark.parametrize("place", ["start", "middle", "end"])
+def test_an_added_paragraph_is_warned_of_and_displayed_wherever_it_stands(client, place):
+    factories.published(kk=LONG_KK, ru=LONG_RU)
+    lines = PAGE_RU.splitlines()
+    lines.insert({"start": 0, "middle": len(lines) // 2, "end": len(lines)}[place], FORGED)
+    response = client.post(HERE, {"text": "\n".join(lines)})
+    assert judged(response) == ("differs", [FORGED])
+    assert "Текст редакции №\u00a01, к которому добавлены другие слова" in response.text
+    assert response.text.index(FORGED) < response.text.index("<details")
+
+
+def test_words_in_the_footer_of_a_word_file_are_warned_of(client):
+    factories.published(kk=LONG_KK, ru=LONG_RU)
+    file = word_with(client, "Постоянный адрес", f"{FORGED} Постоянный адрес")
+    verdict, added = judged(client.post(HERE, {"file": file}))
+    assert verdict == "differs"
+    assert FORGED in "".join(added)
+
+
+def test_words_in_the_footers_of_a_pdf_are_warned_of(client):
+    factories.published(kk=LONG_KK, ru=LONG_RU)
+    lines = PAGE_RU.splitlines()
+    half = len(lines) // 2
+    pages = ["\n".join([*part, FORGED]) for part in (lines[:half], lines[half:])]
+    assert judged(client.post(HERE, {"file": pdf_of(*pages)})) == ("differs", [FORGED])
+
+
+def test_a_letter_of_the_site_is_genuine_and_an_added_sentence_is_displayed(client):
+    factories.published(kk=LONG_KK, ru=LONG_RU)
+    edition = factories.published(kk=LONG_KK, ru=LONG_RU.replace("не копирует книги", "копирует книги"))
+    notice = Notice.objects.get(edition=edition)
+    content = letters.letter(notice, "ru", since=1)
+    NoticeText.objects.create(
+        notice=notice,
+        channel="email",
+        language="ru",
+        subject="x",
+        text=content.text,
+        html=content.html,
+        digest="0" * 64,
+    )
+    mail = EmailMessage()
+    mail["Subject"], mail["From"] = content.subject, "noreply@example.kz"
+    mail.set_content(content.text, cte="base64")
+    mail.add_alternative(content.html, subtype="html", cte="base64")
+    for given in ({"file": SimpleUploadedFile("x.eml", bytes(mail))}, {"text": content.text}):
+        response = client.post(HERE, given)
+        assert judged(response) == ("genuine", [])
+        assert "Подлинный текст" in response.text
+    forged = client.post(HERE, {"text": f"{content.text}\n{FORGED}"})
+    assert judged(forged) == ("differs", [FORGED])

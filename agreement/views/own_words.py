@@ -1,0 +1,105 @@
+"""The words that this site prints around the text of an edition: on its pages, and in its PDF and Word files.
+
+The page that recognises a text compares the words around a text with them. They are rendered for the comparison, so a
+changed template needs no change here.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import suppress
+from copy import copy
+from dataclasses import replace
+
+from django.conf import settings
+from django.http import Http404, HttpRequest, QueryDict
+from django.template.loader import render_to_string
+from django.urls import NoReverseMatch, Resolver404, resolve
+from django.utils import translation
+
+from agreement.editions import documents, recognition
+from agreement.editions.display import DisplayedEdition
+from agreement.editions.recognition import OwnWords
+from agreement.models.succession import State
+from agreement.text import languages
+from agreement.views.base import Visit
+
+#: The pages of an edition from which a reader may copy its text, by the names of their URLs.
+PAGES = ("edition", "edition_bilingual", "edition_data")
+_TITLE = re.compile(r"<title>(.*?)</title>", re.DOTALL)
+#: The beginning of changed words. A line with them quotes another edition.
+_CHANGED = re.compile(r"(?=<(?:del|ins)\b)")
+
+
+def printed_in_files(visit: Visit, displayed: DisplayedEdition) -> OwnWords:
+    """The words around the text in the PDF and Word files of that edition, in all languages of the site, as they are
+    now and as they were in its earlier states. No query is made if the edition was read with its texts.
+    """
+    return OwnWords(_file_lines(visit, displayed), _bodies(displayed))
+
+
+def printed_on_pages(visit: Visit, displayed: DisplayedEdition) -> OwnWords:
+    """The words around the text on the pages of that edition in all languages of the site. The pages are rendered, or
+    taken from the cache of pages.
+    """
+    return OwnWords(_page_lines(visit, displayed), _bodies(displayed))
+
+
+def _bodies(displayed: DisplayedEdition) -> list[str]:
+    return [displayed.edition.text(language).body for language in languages.LANGUAGES]
+
+
+def _file_lines(visit: Visit, displayed: DisplayedEdition) -> Iterator[str]:
+    slug, number = displayed.edition.agreement.slug, displayed.edition.number
+    for language in dict.fromkeys([*languages.LANGUAGES, *dict(settings.LANGUAGES)]):
+        with translation.override(language):
+            addresses = {"address": visit.url("edition", slug, number), "current": visit.url("current", slug)}
+            pair = visit.url("edition_bilingual", slug, number)
+            for state in _states(displayed):
+                html = render_to_string("agreement/pages/pdf.html", {"displayed": state, **addresses})
+                yield from recognition.readable(html.replace(state.document.html, "")).splitlines()
+                yield from documents.lines_around(state, addresses["address"])
+                yield from documents.lines_around(state, pair)
+
+
+def _states(displayed: DisplayedEdition) -> Iterator[DisplayedEdition]:
+    """Yield the edition as it is displayed now, and as it may have been displayed earlier, in each language."""
+    successor = displayed.successor
+    earlier = [(State.SCHEDULED, None), (State.IN_FORCE, None), (State.IN_FORCE, successor)]
+    for state, next_one in dict.fromkeys([(displayed.state, successor), *earlier]):
+        for language in languages.LANGUAGES:
+            yield replace(displayed, state=state, successor=next_one, language=language)
+
+
+def _page_lines(visit: Visit, displayed: DisplayedEdition) -> Iterator[str]:
+    slug, number = displayed.edition.agreement.slug, displayed.edition.number
+    for language in dict(settings.LANGUAGES):
+        with translation.override(language):
+            for name in PAGES:
+                with suppress(NoReverseMatch):
+                    yield from _lines_at(visit.request, visit.path(name, slug, number))
+            if displayed.state == State.IN_FORCE:
+                with suppress(NoReverseMatch):
+                    yield from _lines_at(visit.request, visit.path("current", slug))
+
+
+def _lines_at(request: HttpRequest, path: str) -> list[str]:
+    """The lines of the page with that path, as the client of ``request`` would get it; empty if there is none. Lines
+    with words that are marked as changed contain ``OwnWords.CHANGED``.
+    """
+    asked = copy(request)
+    asked.method, asked.path, asked.path_info, asked.GET = "GET", path, path, QueryDict("")
+    conditional = ("HTTP_IF_", "HTTP_ACCEPT")  # A whole page that is not compressed is needed.
+    asked.META = {name: value for name, value in request.META.items() if not name.startswith(conditional)}
+    asked.META["REQUEST_METHOD"] = "GET"
+    asked.__dict__.pop("headers", None)  # Django remembers them.
+    try:
+        asked.resolver_match = match = resolve(path)
+        response = match.func(asked, *match.args, **match.kwargs)
+    except (Resolver404, Http404):
+        return []
+    if response.status_code != 200:
+        return []
+    page = response.content.decode()
+    return [*_TITLE.findall(page), *recognition.readable(_CHANGED.sub(OwnWords.CHANGED, page)).splitlines()]
