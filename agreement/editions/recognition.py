@@ -96,7 +96,8 @@ class Match:
 
 class OwnWords:
     """The words that a site itself prints around the text of an edition, in lines. ``bodies`` are the texts: lines of
-    more than three words that stand in them are left out, except their headings, which a table of contents repeats.
+    more than three words that stand in them are left out, except complete units: a table of contents repeats headings,
+    and the data of an edition repeats its clauses.
     ``CHANGED`` in a line says that it quotes changed words: only the complete line counts as words of the site, and no
     piece of it.
     """
@@ -106,18 +107,17 @@ class OwnWords:
     def __init__(self, lines: Iterable[str], bodies: Sequence[str] = ()) -> None:
         lines = list(lines)
         texts = [_joined(_folded(body)) for body in bodies]
-        headings = {
-            _joined(_folded(heading))
+        units = {
+            _joined(_folded(words))
             for body in bodies
             for unit in clauses.parse(body).clauses
-            if unit.kind in {"section", "heading"}
-            for heading in (unit.text, f"{unit.label} {unit.text}")
+            for words in (unit.text, f"{unit.label} {unit.text}")
         }
         titles = {_joined(_folded(front_matter(body).title)) for body in bodies}
         found = {tuple(_folded(line)) for line in lines if self.CHANGED not in line}
         quoted = {_joined(_folded(line)) for line in lines if self.CHANGED in line}
         kept = {line for line in found if len(line) <= 3 or not any(_joined(line) in text for text in texts)}
-        self._lines = {_joined(line) for line in kept} | quoted | headings | titles
+        self._lines = {_joined(line) for line in kept} | quoted | units | titles
         self._shingles = {shingle for line in kept for shingle in _shingles(line)}
         self._digests = " ".join({word for line in kept for word in line if _DIGEST.fullmatch(word)})
 
