@@ -481,7 +481,7 @@ def _question(
         last=display_acceptance(last, timeline, _display(visit, timeline, last.edition)) if last else None,
         is_accepted=is_accepted(timeline, edition, rows),
         grace=_grace(timeline, rows, visit.at),
-        withdrawn=withdrawal_sentence(withdrawal, timeline.time_zone) if withdrawal else "",
+        withdrawn=withdrawal_sentence(withdrawal, new) if withdrawal else "",
     )
     was_read = _edition_read(visit, timeline, read)
     if was_read and was_read.pk == edition.pk:

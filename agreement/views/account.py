@@ -138,26 +138,23 @@ def display_acceptance(
     return DisplayedAcceptance(acceptance=acceptance, edition=edition, at=at, changes=changes)
 
 
-def withdrawal_sentence(withdrawal: Withdrawal, time_zone: str) -> str:
-    """Return a sentence in the active language: on which day the withdrawal ended or suspended the agreement with the
-    user, or will do so, and the number of the withdrawal. ``""`` if it was refused. ``time_zone`` is that of the
-    agreement. It makes no query if the agreement of the withdrawal is loaded.
+def withdrawal_sentence(withdrawal: Withdrawal, edition: DisplayedEdition) -> str:
+    """Return a sentence in the active language: on which day the withdrawal ended or suspended the agreement for the
+    user, or will do so, and the number of the withdrawal. ``""`` if it was refused. ``edition`` is an edition of the
+    agreement; the sentence names the agreement by its title. It makes no query if the agreement of the withdrawal is
+    loaded.
     """
     if withdrawal.effective_at is None:
         return ""
     ended, future = withdrawal.outcome == WithdrawalOutcome.ENDED, withdrawal.effective_at > timezone.now()
     pattern = {
-        (True, False): _("The agreement with you ended on %(day)s, because consent was withdrawn: %(reference)s."),
-        (True, True): _("The agreement with you ends on %(day)s, because consent was withdrawn: %(reference)s."),
-        (False, False): _(
-            "The agreement with you was suspended on %(day)s, because consent was withdrawn: %(reference)s."
-        ),
-        (False, True): _(
-            "The agreement with you will be suspended on %(day)s, because consent was withdrawn: %(reference)s."
-        ),
+        (True, False): _("“%(title)s” ended for you on %(day)s. Application: %(reference)s."),
+        (True, True): _("“%(title)s” ends for you on %(day)s. Application: %(reference)s."),
+        (False, False): _("“%(title)s” was suspended for you on %(day)s. Application: %(reference)s."),
+        (False, True): _("“%(title)s” will be suspended for you on %(day)s. Application: %(reference)s."),
     }[ended, future]
-    day = dates.day(withdrawal.effective_at, active_language(), time_zone, "on")
-    return pattern % {"day": day, "reference": withdrawal.reference}
+    day = dates.day(withdrawal.effective_at, active_language(), edition.edition.agreement.time_zone, "on")
+    return pattern % {"title": edition.title, "day": day, "reference": withdrawal.reference}
 
 
 def user_acceptances(visit: Visit) -> dict[int, list[Acceptance]]:

@@ -38,6 +38,7 @@ from agreement.views.account import (
     DisplayedAcceptance,
     account_page,
     display_acceptance,
+    next_path,
     text_columns,
     user_acceptances,
 )
@@ -87,6 +88,23 @@ class UserMembership:
     ``None`` if no edition binds the user."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordedWithdrawal:
+    """An entry of the list of withdrawals, with what the user can do about it."""
+
+    withdrawal: Withdrawal
+    registered_at: str
+    """When it was registered, in words."""
+    effective_at: str
+    """When it takes effect, in words; ``""`` for a refused one."""
+    edition: DisplayedEdition | None
+    """The edition of the agreement in force; ``None`` if there is none."""
+    is_in_effect: bool
+    """Whether no edition binds the user because of this withdrawal, and the agreement has an edition in force."""
+    is_accepted_elsewhere: bool
+    """Whether no page of the site asks for the acceptance of this agreement."""
+
+
 def memberships(visit: Visit) -> dict[int, UserMembership]:
     """Return the user's membership in each agreement that has a sealed edition, by the primary key of the agreement. An
     agreement that the user never accepted has one too. 2 queries.
@@ -112,6 +130,40 @@ def memberships(visit: Visit) -> dict[int, UserMembership]:
     return found
 
 
+def in_page_order(own: dict[int, UserMembership]) -> list[UserMembership]:
+    """Return the memberships in the order in which a page lists the agreements: first that of ``DEFAULT_AGREEMENT``,
+    then those of the other agreements that are accepted on the site, then those of agreements that are accepted
+    elsewhere; in each group by slug. ``own`` is the result of :func:`memberships`.
+    """
+    default = conf.get().DEFAULT_AGREEMENT
+
+    def order(one: UserMembership) -> tuple[bool, bool, str]:
+        timeline = one.timeline
+        return timeline.slug != default, timeline.acceptance_mode == AcceptanceMode.ELSEWHERE, timeline.slug
+
+    return sorted(own.values(), key=order)
+
+
+def withdrawable(own: dict[int, UserMembership], at: datetime, *, has_consents: bool) -> list[UserMembership]:
+    """Return the memberships that the user can end by a withdrawal, in the order of :func:`in_page_order`: those in an
+    agreement that binds them. If the user gave a consent that is not withdrawn (``has_consents``), the first agreement
+    with an edition in force is one of them too, unless a withdrawal from it is in effect. A consent belongs to no
+    agreement, so a consent alone makes no other agreement withdrawable. ``own`` is the result of :func:`memberships`.
+    """
+    listed = [one for one in in_page_order(own) if one.timeline.in_force(at)]
+    return [
+        one for place, one in enumerate(listed) if one.bound or (has_consents and place == 0 and not one.withdrawal)
+    ]
+
+
+def blocks(own: UserMembership, unbound: frozenset[str]) -> bool:
+    """Return whether pages of the site become unavailable to the user when they withdraw from this agreement. That is
+    not so for an agreement that is accepted elsewhere, and for one that does not bind the user. ``unbound`` is the
+    result of :func:`agreement.models.membership.unbound_agreements`.
+    """
+    return own.timeline.acceptance_mode != AcceptanceMode.ELSEWHERE and own.timeline.slug not in unbound
+
+
 @account_page("GET", "HEAD")
 def record(visit: Visit) -> HttpResponse:
     """The page with the record of the signed-in user: their latest acceptances, declines, consents, withdrawals and
@@ -123,7 +175,8 @@ def record(visit: Visit) -> HttpResponse:
 def record_page(visit: Visit, *, stale_wording: bool = False) -> HttpResponse:
     """Return the page with the record of the user: the latest ``MAX_ENTRIES`` acceptances, declines, consents,
     withdrawals and deliveries of notices, each the latest first, and the consents that the site still asks for.
-    Deliveries that still wait are left out. If there are more entries, the page states this.
+    Deliveries that still wait are left out. If there are more entries, the page states this. If the user has just
+    accepted an edition and the request has a path in ``next``, the page links to it.
 
     With ``stale_wording=True`` the page states that a consent was not recorded, because its words had changed; the
     status is 200 nevertheless.
@@ -132,7 +185,10 @@ def record_page(visit: Visit, *, stale_wording: bool = False) -> HttpResponse:
     acceptances, more_acceptances = _acceptances(visit, own)
     given, more_consents = _consents(visit)
     declines, more_declines = _declines(visit)
-    withdrawals, more_withdrawals = _withdrawals(visit)
+    withdrawals, more_withdrawals = _withdrawals(visit, own)
+    has_consents = any(row.withdrawn_at is None or row.withdrawn_at > visit.at for row, _given, _withdrawn in given)
+    to_withdraw = withdrawable(own, visit.at, has_consents=has_consents)
+    unbound = unbound_agreements(visit.request.user.pk)
     notices, more_notices = _notices(visit)
     context = {
         "acceptances": acceptances,
@@ -144,19 +200,13 @@ def record_page(visit: Visit, *, stale_wording: bool = False) -> HttpResponse:
         "truncated": any((more_acceptances, more_declines, more_consents, more_withdrawals, more_notices)),
         "at": visit.at,
         "files_withdrawals": conf.get().FILE_WITHDRAWALS,
-        "may_withdraw": may_withdraw(own, given, visit.at),
+        "may_withdraw": bool(to_withdraw),
+        "has_consents": has_consents,
+        "withdrawal_blocks": any(blocks(one, unbound) for one in to_withdraw),
+        "next": next_path(visit.request),
         "stale_wording": stale_wording,
     }
     return visit.render("agreement/account/record.html", context)
-
-
-def may_withdraw(own: dict[int, UserMembership], given: list[tuple[Consent, str, str]], at: datetime) -> bool:
-    """Return whether the user has something to withdraw: an agreement binds them, or one of the consents in ``given``
-    is not withdrawn by the moment ``at``. ``own`` is the result of :func:`memberships`. The two texts beside each
-    consent are not used.
-    """
-    consented = any(row.withdrawn_at is None or row.withdrawn_at > at for row, _given, _withdrawn in given)
-    return consented or any(one.bound for one in own.values())
 
 
 def _acceptances(visit: Visit, own: dict[int, UserMembership]) -> tuple[list[RecordedAcceptance], bool]:
@@ -272,15 +322,34 @@ def _consents(visit: Visit) -> tuple[list[tuple[Consent, str, str]], bool]:
     return [(row, _in_words(row.given_at, zone), _in_words(row.withdrawn_at, zone)) for row in rows], more
 
 
-def _withdrawals(visit: Visit) -> tuple[list[tuple[Withdrawal, str, str]], bool]:
+def _withdrawals(visit: Visit, own: dict[int, UserMembership]) -> tuple[list[RecordedWithdrawal], bool]:
     """Return the latest withdrawals of the user of the request, from all agreements, and whether there are more than
-    ``MAX_ENTRIES``. The latest is first. Refused ones are included. Each is with two moments in words: when it was
-    registered, and when it takes effect, which is ``""`` for a refused one. 1 query.
+    ``MAX_ENTRIES``. The latest is first. Refused ones are included. ``own`` is the result of :func:`memberships`. 1
+    query, and 1 more if there are any.
     """
     withdrawals = Withdrawal.objects.filter(user=visit.request.user.pk).select_related("agreement")
     rows, more = _latest(withdrawals.order_by("-pk"))
-    zones = ((row, row.agreement.time_zone) for row in rows)
-    return [(row, _in_words(row.registered_at, zone), _in_words(row.effective_at, zone)) for row, zone in zones], more
+    withdrawn = [own[key] for key in {row.agreement_id for row in rows} if key in own]
+    in_force = [(one.timeline, edition) for one in withdrawn if (edition := one.timeline.in_force(visit.at))]
+    editions = {one.edition.agreement_id: one for one in visit.display_without_texts(in_force)}
+    return [_recorded_withdrawal(row, own.get(row.agreement_id), editions.get(row.agreement_id)) for row in rows], more
+
+
+def _recorded_withdrawal(
+    row: Withdrawal, own: UserMembership | None, edition: DisplayedEdition | None
+) -> RecordedWithdrawal:
+    """Return the entry of the list for this withdrawal. ``own`` is the user's membership in its agreement, and
+    ``edition`` the edition in force. It makes no query.
+    """
+    zone = row.agreement.time_zone
+    return RecordedWithdrawal(
+        withdrawal=row,
+        registered_at=_in_words(row.registered_at, zone),
+        effective_at=_in_words(row.effective_at, zone),
+        edition=edition,
+        is_in_effect=bool(own and edition and own.withdrawal and own.withdrawal.pk == row.pk),
+        is_accepted_elsewhere=bool(own and own.timeline.acceptance_mode == AcceptanceMode.ELSEWHERE),
+    )
 
 
 def _notices(visit: Visit) -> tuple[list[tuple[Delivery, DisplayedEdition, str, str]], bool]:

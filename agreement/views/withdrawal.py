@@ -4,6 +4,7 @@ download their evidence.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import partial
 from zoneinfo import ZoneInfo
@@ -13,24 +14,34 @@ from django.db import transaction
 from django.db.models import Q
 from django.http import HttpResponse, HttpResponseRedirect
 from django.http.response import HttpResponseBase
+from django.utils.http import urlencode
 
 from agreement import conf
 from agreement.acceptance import consents
 from agreement.editions.display import DisplayedEdition, text_language
 from agreement.evidence import export_user
 from agreement.evidence.bundle import bundle_response
-from agreement.models import Acceptance, Agreement, Consent, Withdrawal
+from agreement.models import Acceptance, Agreement, Consent, Withdrawal, WithdrawalOutcome
+from agreement.models.membership import unbound_agreements
 from agreement.notices import withdrawal_letters
 from agreement.notices.withdrawal_letters import WithdrawalReply
+from agreement.retention import years_after_end
 from agreement.views.account import account_page, next_path, withdrawal_sentence
 from agreement.views.base import Visit
-from agreement.views.record import memberships, record_page
+from agreement.views.record import (
+    UserMembership,
+    blocks,
+    in_page_order,
+    memberships,
+    record_page,
+    withdrawable,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AgreementEffect:
     """An agreement with an edition in force, and the withdrawal by which it is suspended or ended for this user, if
-    there is one.
+    there is one; or what a withdrawal would do.
     """
 
     displayed: DisplayedEdition
@@ -39,59 +50,88 @@ class AgreementEffect:
     """The strictest one, if several are in effect; ``None`` if none is."""
     is_bound: bool
     """Whether an edition of the agreement binds the user now."""
+    is_withdrawable: bool
+    """Whether the user can withdraw from the agreement (:func:`agreement.views.record.withdrawable`)."""
+    blocks: bool
+    """Whether the withdrawal makes pages of the site unavailable to the user."""
+    years: int = 0
+    """For how many years the data of the user is stored if they end the agreement now. 0 if they can't, or if a
+    withdrawal on this site does not end an agreement."""
 
     @property
     def sentence(self) -> str:
         """A sentence in the language of the page: on which day the withdrawal suspended or ended the agreement, and its
         number. ``""`` without a withdrawal.
         """
-        zone = self.displayed.edition.agreement.time_zone
-        return withdrawal_sentence(self.withdrawal, zone) if self.withdrawal else ""
+        return withdrawal_sentence(self.withdrawal, self.displayed) if self.withdrawal else ""
 
 
 @account_page("GET", "HEAD", "POST")
 def withdraw(visit: Visit) -> HttpResponse:
-    """The page with the effect of withdrawals on each agreement that has an edition in force, and the replies to the
-    last 50 applications of this user, the latest first, refused ones too.
+    """The page with the agreements from which the user withdrew or can withdraw, and the replies to the last 50
+    applications of this user, the latest first, refused ones too. If there is no such agreement, the page states of
+    each agreement with an edition in force that it is not in force for the user.
 
-    If the setting ``FILE_WITHDRAWALS`` is not empty, the page has a form for each of these agreements from which no
-    withdrawal is in effect, if it binds the user or they gave any consent that is not withdrawn, but none for a person
-    who acts in the name of the user. A POST registers a withdrawal, unless one is in effect already, and redirects to
-    this page. Raises ``BadRequest`` for a POST if the setting is empty, or if a field is missing or invalid.
+    If the setting ``FILE_WITHDRAWALS`` is not empty, the page has a form for each agreement from which the user can
+    withdraw (:func:`agreement.views.record.withdrawable`), but none for a person who acts in the name of the user. A
+    POST about such an agreement registers a withdrawal. Every POST is redirected to this page. Raises ``BadRequest``
+    for a POST if the setting is empty, or if a field is missing or invalid.
     """
     outcome = conf.get().FILE_WITHDRAWALS
-    user = visit.request.user
+    user, own = visit.request.user, memberships(visit)
+    given = Consent.objects.filter(Q(withdrawn_at=None) | Q(withdrawn_at__gt=visit.at), user=user.pk)
+    has_consents = given.exists()
+    to_withdraw = {one.timeline.slug for one in withdrawable(own, visit.at, has_consents=has_consents)}
     if visit.request.method == "POST":
         if not outcome:
             raise BadRequest("This site accepts written applications only.")
-        _register(visit, outcome)
+        _register(visit, outcome, to_withdraw)
         return HttpResponseRedirect(visit.path("withdraw"))
-    effects = []
-    for one in memberships(visit).values():
-        if edition := one.timeline.in_force(visit.at):
-            (displayed,) = visit.display_without_texts([(one.timeline, edition)])
-            effects.append(
-                AgreementEffect(displayed=displayed, withdrawal=one.withdrawal, is_bound=one.bound is not None)
-            )
-    given = Consent.objects.filter(Q(withdrawn_at=None) | Q(withdrawn_at__gt=visit.at), user=user.pk)
-    language = text_language()
+    effects = _effects(visit, own, to_withdraw)
+    language, following = text_language(), next_path(visit.request)
     rows = Withdrawal.objects.filter(user=user.pk).select_related("agreement", "edition").order_by("-pk")[:50]
     replies: list[WithdrawalReply] = [withdrawal_letters.withdrawal_reply(row, language) for row in rows]
     context = {
-        "effects": effects,
-        "is_withdrawn": bool(effects) and all(effect.withdrawal for effect in effects),
+        "effects": [one for one in effects if one.withdrawal or one.is_withdrawable] or effects,
+        "is_withdrawable": bool(to_withdraw),
         "replies": replies,
         "files_withdrawals": outcome,
-        "has_consents": given.exists(),
-        "next": next_path(visit.request),
+        "has_consents": has_consents,
+        # After the acceptance the record confirms it, and links to the page that the user wanted.
+        "next": f"{visit.path('record')}?{urlencode({'next': following})}" if following else "",
     }
     return visit.render("agreement/account/withdrawal.html", context)
 
 
-def _register(visit: Visit, outcome: str) -> None:
+def _effects(visit: Visit, own: dict[int, UserMembership], to_withdraw: Collection[str]) -> list[AgreementEffect]:
+    """Return the agreements that have an edition in force, in the order of
+    :func:`agreement.views.record.in_page_order`. ``own`` is the user's membership in each agreement, and
+    ``to_withdraw`` are the slugs of those from which they can withdraw.
+    """
+    user, ends = visit.request.user, conf.get().FILE_WITHDRAWALS != WithdrawalOutcome.SUSPENDED
+    unbound, effects = unbound_agreements(user.pk), []
+    for one in in_page_order(own):
+        if edition := one.timeline.in_force(visit.at):
+            (displayed,) = visit.display_without_texts([(one.timeline, edition)])
+            is_withdrawable = one.timeline.slug in to_withdraw
+            effects.append(
+                AgreementEffect(
+                    displayed=displayed,
+                    withdrawal=one.withdrawal,
+                    is_bound=one.bound is not None,
+                    is_withdrawable=is_withdrawable,
+                    blocks=blocks(one, unbound),
+                    years=years_after_end(user.pk, one.timeline.key, visit.at) if is_withdrawable and ends else 0,
+                )
+            )
+    return effects
+
+
+def _register(visit: Visit, outcome: str, to_withdraw: Collection[str]) -> None:
     """Register the withdrawal that the form states, and withdraw the user's consents. It takes effect now, and the user
-    may accept again without an officer. ``outcome`` is its effect: ``suspended`` or ``ended``. Nothing is registered if
-    a withdrawal from the same agreement is in effect already. The agreement is locked while this runs.
+    may accept again without an officer. ``outcome`` is its effect: ``suspended`` or ``ended``. ``to_withdraw`` are the
+    slugs of the agreements from which the user can withdraw; nothing is registered for another one, and if a withdrawal
+    from the same agreement is in effect already. The agreement is locked while this runs.
 
     Raises ``BadRequest`` if the field ``agreement`` is not the slug of an agreement with a sealed edition, or if the
     field ``confirm`` is not ``yes``.
@@ -99,6 +139,8 @@ def _register(visit: Visit, outcome: str) -> None:
     timeline = visit.timelines.agreements.get(visit.request.POST.get("agreement", ""))
     if timeline is None or visit.request.POST.get("confirm") != "yes":
         raise BadRequest("agreement must be the slug of an agreement, and confirm must be yes.")
+    if timeline.slug not in to_withdraw:
+        return
     agreement = Agreement.objects.get(pk=timeline.key)
     user = visit.request.user
     with transaction.atomic():

@@ -10,6 +10,7 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
+from django.utils.http import urlencode
 
 from agreement.editions import timeline
 from agreement.models import Acceptance, Agreement, Decline, Edition, Withdrawal
@@ -354,12 +355,13 @@ def test_a_user_who_withdrew_accepts_again_and_reads_that_they_had_withdrawn(rea
 
     location = reader.get("/ru/materials/", headers={"accept": "text/html"}).headers["Location"]
     (link,) = re.findall(r'href="(/ru/agreements/terms/accept/[^"]*)"', reader.get(location).content.decode())
-    assert link == "/ru/agreements/terms/accept/?next=%2Fru%2Fmaterials%2F"
+    record_path = "/ru/agreements/record/?next=%2Fru%2Fmaterials%2F"
+    assert link == f"/ru/agreements/terms/accept/?{urlencode({'next': record_path})}"
     page = reader.get(link.replace("/ru/", "/en/", 1)).content.decode()
     assert "You accepted edition 1" in page
-    assert "The agreement with you was suspended on" in page
-    assert reader.post(HERE, fields(page) | {"decision": "accept"}).headers["Location"] == "/ru/materials/"
-    assert "The agreement with you was suspended" not in reader.get(HERE.replace("/ru/", "/en/")).content.decode()
+    assert "“Пайдаланушы келісімі” was suspended for you on" in page
+    assert reader.post(HERE, fields(page) | {"decision": "accept"}).headers["Location"] == record_path
+    assert "was suspended for you" not in reader.get(HERE.replace("/ru/", "/en/")).content.decode()
 
 
 def test_of_several_agreements_one_stale_leaves_all_unrecorded(reader):
@@ -432,9 +434,7 @@ def test_the_record_lists_acceptances_notices_and_the_users_redline(reader, user
     assert factories.users(1)[0].username not in page
 
 
-@pytest.mark.parametrize(
-    ("files", "words"), [("", "How to withdraw"), ("ended", "End the agreement and withdraw consent")]
-)
+@pytest.mark.parametrize(("files", "words"), [("", "How to end the agreement"), ("ended", "End the agreement")])
 def test_the_record_lists_withdrawals_and_links_to_the_form(reader, user, settings, files, words):
     settings.AGREEMENT = {**settings.AGREEMENT, "FILE_WITHDRAWALS": files}
     edition = factories.published()
@@ -516,11 +516,11 @@ def test_after_a_withdrawal_the_page_begins_with_what_ended_and_offers_nothing_t
     settings.AGREEMENT = {**settings.AGREEMENT, "FILE_WITHDRAWALS": "ended"}
     edition = factories.published()
     reader.post(HERE, answer(edition))
-    offer = "You can withdraw your consent"
+    offer = "I end “Пайдаланушы келісімі”."
     assert offer in reader.get("/en/agreements/withdraw/").content.decode()
     page = reader.post("/en/agreements/withdraw/", {"agreement": "terms", "confirm": "yes"}, follow=True)
     assert offer not in page.content.decode()
-    assert "Accept the agreement again" in page.content.decode()
+    assert "Accept “Пайдаланушы келісімі” again" in page.content.decode()
 
 
 def test_a_user_with_nothing_to_withdraw_is_not_offered_it(reader, user, settings):
@@ -532,8 +532,9 @@ def test_a_user_with_nothing_to_withdraw_is_not_offered_it(reader, user, setting
     assert 'name="confirm"' in page
     reader.post("/en/agreements/withdraw/", {"agreement": "terms", "confirm": "yes"})
     page = " ".join(reader.get("/en/agreements/withdraw/").content.decode().split())
-    assert f"because consent was withdrawn: {Withdrawal.objects.get().reference}." in page
-    assert "Accept the agreement again" in page
+    assert "“Пайдаланушы келісімі” ended for you on " in page
+    assert f"Application: {Withdrawal.objects.get().reference}." in page
+    assert "Accept “Пайдаланушы келісімі” again" in page
     assert 'name="confirm"' not in page
 
 
