@@ -158,7 +158,7 @@ def test_a_page_of_the_app_has_its_title_and_a_refusal_names_who_may(site, brows
     site.log_in(page, "clerk")
     assert site.open(page, "agreement/edition/{draft}/publish/") == 403
     words = page.locator("#content").inner_text()
-    assert page.locator("#content h1").inner_text() == "У Вас нет на это права: ничего не изменено."
+    assert page.locator("#content h1").inner_text() == "У Вас нет на это права. Ничего не изменено."
     assert "Группы с этим правом: ответственные за публикацию (admin)." in words
     page.close()
 
