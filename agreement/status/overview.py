@@ -121,6 +121,7 @@ class Overview:
     """
 
     cards: list[Card]
+    """A card for each agreement: first that of ``DEFAULT_AGREEMENT``, then the others in the order of their slugs."""
     verification: AuditEntry | None = None
 
 
@@ -135,7 +136,9 @@ def overview(*, viewable: Collection[str], at: datetime | None = None) -> Overvi
     At most 8 queries, however many agreements, editions and deliveries there are.
     """
     at = at or timezone.now()
-    cards = {card.agreement.pk: card for card in _cards(viewable, at)}
+    default = conf.get().DEFAULT_AGREEMENT
+    found = sorted(_cards(viewable, at), key=lambda card: card.agreement.slug != default)
+    cards = {card.agreement.pk: card for card in found}
     if not cards:
         return Overview(cards=[])
     editions = list(_editions(at, drafts="edition" in viewable))

@@ -95,6 +95,13 @@ def test_the_card_states_who_saved_a_draft_last_and_its_findings(django_user_mod
     assert "First Author" not in found
 
 
+def test_the_default_agreement_has_the_first_card(settings):
+    for slug in ("privacy", "terms"):
+        factories.published(slug=slug)
+    settings.AGREEMENT = {**settings.AGREEMENT, "DEFAULT_AGREEMENT": "terms"}
+    assert [card.agreement.slug for card in overview.overview(viewable=()).cards] == ["terms", "privacy"]
+
+
 def test_staff_without_a_group_see_no_card(django_user_model):
     factories.start_page_world()
     page = browser(django_user_model, "nobody").get(INDEX).content.decode()
