@@ -116,8 +116,8 @@ class Card:
 
 @dataclass(slots=True, kw_only=True)
 class Overview:
-    """A card for each agreement, in the order of the slugs, and the audit entry of the last verification of the
-    editions. ``verification`` is ``None`` if there is no such entry or no agreement, or if the reader may not view it.
+    """A card for each agreement, and the audit entry of the last verification of the editions. ``verification`` is
+    ``None`` if there is no such entry or no agreement, or if the reader may not view it.
     """
 
     cards: list[Card]
