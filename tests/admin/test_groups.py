@@ -332,7 +332,7 @@ def test_with_four_eyes_the_last_author_does_not_publish(settings, django_user_m
     author, other = (django_user_model.objects.create_user(name) for name in ("author", "other"))
     edition = factories.draft(by=author)
     for by in (author, None, "somebody"):
-        with pytest.raises(EditionError, match="author was the last to edit the draft") as caught:
+        with pytest.raises(EditionError, match="author was the last to edit it") as caught:
             edition.publish(by=by)
         assert caught.value.code == "four_eyes"
     edition.publish(by=other)

@@ -435,10 +435,10 @@ def test_without_filing_on_the_site_the_page_says_how_to_apply(settings):
     edition = factories.published()
     (user,) = factories.users(1)
     client = signed_in(user)
-    assert "письменным заявлением" not in client.get(OWN).content.decode(), "there is nothing to withdraw"
+    assert "письменное заявление" not in client.get(OWN).content.decode(), "there is nothing to withdraw"
     Acceptance.objects.record(user=user, edition=edition, digest=edition.digest, language="kk", kind="explicit")
     page = client.get(OWN)
-    assert "письменным заявлением" in page.content.decode()
+    assert "письменное заявление" in page.content.decode().replace("\n", " ")
     assert page.headers["Cache-Control"] == "private, no-store"
     assert client.post(OWN, {"agreement": "terms", "confirm": "yes"}).status_code == 400
     assert not Withdrawal.objects.exists()
@@ -450,6 +450,7 @@ def test_a_user_withdraws_on_the_site_once_and_accepts_again(settings, django_ca
     edition = factories.published()
     (user,) = factories.users(1)
     client = signed_in(user)
+    Acceptance.objects.record(user=user, edition=edition, digest=edition.digest, language="kk", kind="explicit")
     assert client.post(OWN, {"agreement": "terms"}).status_code == 400
     assert client.post(OWN, {"agreement": "other", "confirm": "yes"}).status_code == 400
 
@@ -466,7 +467,7 @@ def test_a_user_withdraws_on_the_site_once_and_accepts_again(settings, django_ca
         assert words in page
     answer = {"edition": 1, "digest": edition.digest, "language": "ru", "decision": "accept"}
     assert client.post("/ru/agreements/terms/accept/", answer).status_code == 302
-    assert Acceptance.objects.get().round == 2
+    assert Acceptance.objects.latest("pk").round == 2
 
 
 def test_a_user_who_may_not_accept_again_gets_no_link_to_accept():
