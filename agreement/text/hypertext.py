@@ -156,7 +156,9 @@ class _Reader(HTMLParser):
             one.number += 1
 
     def handle_endtag(self, tag: str) -> None:
-        if tag not in self._open:
+        # As in a browser, an end tag in a table does not end what began outside the table.
+        here = self._open[::-1].index("table") if tag != "table" and "table" in self._open else len(self._open)
+        if tag not in self._open[len(self._open) - here :]:
             return
         while self._open.pop() != tag:
             pass
@@ -188,8 +190,7 @@ class _Reader(HTMLParser):
         if self._tables:
             self._text += "\n"
             return
-        words = _spaced(self._text)
-        self._text = ""
+        words = self._take_words()
         if not words:
             return
         self.words.append(words)
@@ -202,8 +203,15 @@ class _Reader(HTMLParser):
         """Store the words of the cell, if one is open. Words between cells belong to the next one."""
         table = self._tables[-1]
         if table.in_cell:
-            table.rows[-1].append(re.sub(r"\n+", "\n", _spaced(self._text)))
-            self._text, table.in_cell = "", False
+            table.rows[-1].append(re.sub(r"\n+", "\n", self._take_words()))
+            table.in_cell = False
+
+    def _take_words(self) -> str:
+        """Return the words since the last call. An open superscript or subscript ends with them."""
+        while self._raised:
+            self._raise(*self._raised.pop())
+        words, self._text = _spaced(self._text), ""
+        return words
 
     def _raise(self, tag: str, start: int) -> None:
         """Write the words after ``start`` as raised or lowered digits; as ``^(…)`` or ``_(…)`` if they are not all

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from agreement.text.hypertext import is_html, plain, to_markdown
@@ -65,6 +65,11 @@ def test_plain_words_are_in_one_line_without_markdown():
         max_size=30,
     )
 )
+@example(["<p>", "<table>", "слово", "</p>"])
 def test_no_word_is_lost(parts):
     text = "".join(parts)
     assert to_markdown(text).text.count("слово") == text.count("слово")
+
+
+def test_a_superscript_ends_with_its_cell():
+    assert to_markdown("<table><tr><td>a<sup>2<td>слово</sup></table>").text == "| a² | слово |\n| --- | --- |"
