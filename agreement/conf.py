@@ -223,6 +223,16 @@ class Conf:
     DATA_LOCATION: str = ""
     """Where the database and its backups are, and who decided it, in words: ``"Astana; order No 12 of 2026"``."""
 
+    LOG_KEY: str = ""
+    """The secret key (Ed25519) that signs the checkpoints of the logs: 32 random bytes in Base64, as ``openssl rand
+    -base64 32`` prints them. It needs the extra ``log`` and ``BASE_URL``. Empty: the logs are written all the same, but
+    no checkpoint is signed, published, sent or stamped."""
+
+    LOG_DELAY: timedelta = timedelta(hours=1)
+    """The longest time from an acceptance or a withdrawal until its entry is in the log. If one waits longer,
+    ``agreement_status`` reports it, and if one was entered later, ``verify_editions`` names it. The entries are written
+    by ``deliver_notices`` and by the workers of a task engine, every five minutes at most."""
+
     TIMESTAMP_AUTHORITY: str = ""
     """Address of an RFC 3161 authority, ``"https://tsa.example.kz"``, from which ``stamp_editions`` requests a time
     stamp for the digest of every edition. Default: none."""
@@ -367,6 +377,14 @@ def from_email() -> str:
     ``DEFAULT_FROM_EMAIL``.
     """
     return get().FROM_EMAIL or settings.DEFAULT_FROM_EMAIL
+
+
+def canonical_language() -> str:
+    """The language whose URL is canonical for what is the same in all languages: Kazakh; if the site has no Kazakh
+    pages, Russian, or else the default language of the site.
+    """
+    known = dict(settings.LANGUAGES)
+    return next((language for language in ("kk", "ru") if language in known), settings.LANGUAGE_CODE)
 
 
 def site_name(language: str) -> str:

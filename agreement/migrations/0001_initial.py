@@ -1577,4 +1577,127 @@ class Migration(migrations.Migration):
                 ],
             },
         ),
+        migrations.CreateModel(
+            name="TransparencyLog",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("origin", models.CharField(blank=True, default="", max_length=255, verbose_name="origin")),
+                ("size", models.PositiveBigIntegerField(default=0, verbose_name="entries")),
+                ("accepted", models.BigIntegerField(default=0)),
+                ("withdrawn", models.BigIntegerField(default=0)),
+                ("swept_at", agreement.models.fields.InstantField(null=True)),
+                (
+                    "agreement",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="log",
+                        to="agreement.agreement",
+                        verbose_name="user agreement",
+                    ),
+                ),
+            ],
+            options={
+                "verbose_name": "log",
+                "verbose_name_plural": "logs",
+                "ordering": ["agreement_id"],
+            },
+        ),
+        migrations.CreateModel(
+            name="Checkpoint",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("size", models.PositiveBigIntegerField(verbose_name="entries")),
+                ("root", models.CharField(max_length=64, verbose_name="root hash")),
+                ("note", models.TextField(blank=True, default="", verbose_name="signed checkpoint")),
+                ("at", agreement.models.fields.InstantField(verbose_name="when")),
+                (
+                    "agreement",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="checkpoints",
+                        to="agreement.agreement",
+                        verbose_name="user agreement",
+                    ),
+                ),
+            ],
+            options={
+                "verbose_name": "checkpoint",
+                "verbose_name_plural": "checkpoints",
+                "ordering": ["agreement_id", "size"],
+                "constraints": [
+                    models.UniqueConstraint(fields=("agreement", "size"), name="agreement_checkpoint_once")
+                ],
+            },
+        ),
+        migrations.CreateModel(
+            name="LogEntry",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("index", models.PositiveBigIntegerField(verbose_name="index")),
+                (
+                    "kind",
+                    models.CharField(
+                        choices=[
+                            ("edition", "edition"),
+                            ("cancelled", "edition cancelled"),
+                            ("notice", "text of a notice"),
+                            ("acceptance", "acceptance"),
+                            ("withdrawal", "withdrawal of consent"),
+                            ("erasure", "erasure of personal data"),
+                            ("stamp", "time stamp"),
+                        ],
+                        max_length=10,
+                        verbose_name="kind",
+                    ),
+                ),
+                ("row", models.BigIntegerField(null=True)),
+                ("entry", models.BinaryField(verbose_name="entry")),
+                ("salt", models.CharField(blank=True, default="", max_length=32)),
+                (
+                    "agreement",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="agreement.agreement",
+                    ),
+                ),
+            ],
+            options={
+                "verbose_name": "entry of a log",
+                "verbose_name_plural": "entries of logs",
+                "ordering": ["agreement_id", "index"],
+                "constraints": [
+                    models.UniqueConstraint(fields=("agreement", "index"), name="agreement_logentry_index"),
+                    models.UniqueConstraint(fields=("row", "kind"), name="agreement_logentry_row"),
+                ],
+            },
+        ),
+        migrations.CreateModel(
+            name="LogTile",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("level", models.PositiveSmallIntegerField()),
+                ("number", models.PositiveBigIntegerField()),
+                ("hashes", models.BinaryField()),
+                ("root", models.BinaryField()),
+                (
+                    "agreement",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="agreement.agreement",
+                    ),
+                ),
+            ],
+            options={
+                "verbose_name": "tile of a log",
+                "verbose_name_plural": "tiles of logs",
+                "constraints": [
+                    models.UniqueConstraint(fields=("agreement", "level", "number"), name="agreement_logtile_once")
+                ],
+            },
+        ),
     ]

@@ -25,6 +25,7 @@ from agreement.models.editions import Edition
 from agreement.models.errors import EditionError
 from agreement.models.hand_overs import HandOver, HandOverState
 from agreement.models.legal_holds import LegalHold
+from agreement.models.log import Checkpoint, LogEntry, LogTile, TransparencyLog
 from agreement.models.notices import Notice, NoticeKind, NoticeRead, NoticeText
 from agreement.models.progress import Progress
 from agreement.models.time_stamps import TimeStamp
@@ -42,6 +43,7 @@ __all__ = [
     "Bounce",
     "Breach",
     "ChannelState",
+    "Checkpoint",
     "Consent",
     "ContradictionError",
     "Decline",
@@ -53,6 +55,8 @@ __all__ = [
     "HandOverState",
     "HistoricAcceptance",
     "LegalHold",
+    "LogEntry",
+    "LogTile",
     "Notice",
     "NoticeKind",
     "NoticeRead",
@@ -60,6 +64,7 @@ __all__ = [
     "Progress",
     "StaleEditionError",
     "TimeStamp",
+    "TransparencyLog",
     "Withdrawal",
     "WithdrawalOutcome",
     "WithdrawnError",

@@ -23,6 +23,7 @@ from agreement.models.clock import database_now
 from agreement.models.errors import MAX_STATED, TEXT_FIELDS, EditionError
 from agreement.models.fields import InstantField
 from agreement.models.hand_overs import HandOver
+from agreement.models.log import append, cancelled_entry, edition_entry
 from agreement.models.notices import Notice
 from agreement.models.succession import EditionDates, State
 from agreement.seal.manifest import EditionText, edition_manifest, sha256
@@ -430,6 +431,8 @@ class Edition(models.Model):
                     self.refresh_from_db(using=alias)  # The object may have been read when it was a draft.
                     log = AuditEntry.objects.using(alias).log
                     log(AuditAction.CANCELLED, on=self, by=by, note=reason, digest=self.digest)
+                    entry = cancelled_entry(pk=self.pk, digest=self.digest, at=self.cancelled_at or now)
+                    append(self.agreement, [entry], using=alias)
                     Notice.objects.using(alias).announce_cancellation(self, at=now)
         except IntegrityError:  # It took effect after the clock was read, and the trigger refused.
             now, done = database_now(alias), 0
@@ -530,6 +533,7 @@ class Edition(models.Model):
         alias = self._alias()
         Edition.objects.using(alias).with_real_columns().filter(pk=self.pk, published_at__isnull=True).update(**columns)
         Agreement.objects.using(alias).filter(pk=self.agreement_id).update(head=self.digest)
+        append(self.agreement, [edition_entry(pk=self.pk, digest=self.digest, number=self.number)], using=alias)
 
     def check_texts(self) -> None:
         """Raise :class:`EditionError` if ``publish()`` would refuse the texts that this object has now, saved or not.

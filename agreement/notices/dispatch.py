@@ -18,7 +18,17 @@ from django.db import router, transaction
 from django.db.models import Sum
 
 from agreement import conf
-from agreement.models import ChannelState, Delivery, Notice, NoticeKind, Progress, Withdrawal, channel_state, knowledge
+from agreement.models import (
+    ChannelState,
+    Delivery,
+    Notice,
+    NoticeKind,
+    Progress,
+    Withdrawal,
+    channel_state,
+    knowledge,
+    log_records,
+)
 from agreement.models.deliveries import CLAIM_SIZE, DeliveryQuerySet, ledger_clock, ledger_now
 from agreement.models.knowledge import History
 from agreement.models.notices import REMOVED
@@ -34,7 +44,8 @@ logger = logging.getLogger("agreement")
 def work(
     *, deadline: float | None = None, on_outcome: OutcomeCallback | None = None, clock: Clock | None = None
 ) -> DeliveryCounts:
-    """Do the work that is due: write deliveries, mail the replies to withdrawals, send deliveries. Return the counts.
+    """Do the work that is due: write deliveries, add to the logs (:func:`agreement.models.log_records.sweep`), mail the
+    replies to withdrawals, send deliveries. Return the counts.
 
     The deliveries of a notice are written from ``NOTICE_DELAY`` before the notice is due, and sent from its due time
     on. Those of a paused notice are written, but not claimed. One call mails at most ``CLAIM_SIZE`` replies. Deliveries
@@ -56,6 +67,7 @@ def work(
     for notice in Notice.objects.unfinished(clock() + conf.get().NOTICE_DELAY):
         with counts.catch_faults(notice):
             counts.written += fan_out(notice, deadline=deadline, counts=counts, at=clock())
+    log_records.sweep(clock())
     counts.outage = withdrawal_replies.send_due(clock=clock)
     return deliver(deadline=deadline, on_outcome=on_outcome, counts=counts, clock=clock)
 

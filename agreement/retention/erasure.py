@@ -49,6 +49,7 @@ from agreement.models import (
     LegalHold,
     Notice,
     Withdrawal,
+    log_records,
 )
 from agreement.models.clock import database_now
 from agreement.models.fields import UserKey
@@ -195,6 +196,8 @@ class Erasure:
         """Erase the personal data whose term is over and that is not under a legal hold. Return the counts, in which
         ``unregistered_scans`` is 0. A dry run only counts. Call it once.
         """
+        if not self.dry_run:
+            log_records.sweep(force=True)  # What is erased must be in the log.
         people = expired(self.at, LegalHoldScope.at(self.at).editions)
         while batch := list(islice(people, BATCH)):
             self.erase_people(batch)
@@ -269,6 +272,10 @@ class Erasure:
                 # who never withdrew.
                 withdrawn = Withdrawal.objects.using(alias).filter(pk__in=withdrawals)
                 withdrawn.update(applicant="", application_number="", ground="", scan="", **erased)
+                ends = [end for person in people if (end := person.term_ends_at())]
+                log_records.record_erasure(
+                    acceptances=acceptances, withdrawals=withdrawals, ended_at=max(ends, default=self.at), using=alias
+                )
 
     def _erase_rows_of_deleted_accounts(self, consents: QuerySet[Consent], entries: QuerySet[AuditEntry]) -> None:
         """Erase those of these consents and audit entries that belong to deleted accounts, if :attr:`longest_term`

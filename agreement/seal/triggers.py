@@ -258,6 +258,30 @@ SEALS = (
         model="timestamp",
         keys=((("id",), ""), (("edition_id", "authority"), "")),
     ),
+    # A log is only added to.
+    Seal(
+        model="transparencylog",
+        mutable=("origin", "size", "accepted", "withdrawn", "swept_at"),
+        forbidden=(
+            "NEW.size < OLD.size OR NEW.accepted < OLD.accepted OR NEW.withdrawn < OLD.withdrawn"
+            " OR (OLD.origin <> '' AND NEW.origin {differs} OLD.origin)"
+        ),
+        moments=("swept_at",),
+        keys=((("id",), ""), (("agreement_id",), "")),
+    ),
+    Seal(
+        model="logentry",
+        mutable=("salt",),
+        forbidden="NEW.salt {differs} OLD.salt AND NEW.salt {differs} ''",
+        keys=((("id",), ""), (("agreement_id", "index"), ""), (("row", "kind"), "")),
+    ),
+    Seal(model="logtile", keys=((("id",), ""), (("agreement_id", "level", "number"), ""))),
+    Seal(
+        model="checkpoint",
+        forbidden_new=_not_now("at"),
+        moments=("at",),
+        keys=((("id",), ""), (("agreement_id", "size"), "")),
+    ),
     # An account may be deleted at any time. An erasure empties the other personal columns once and sets ``erased_at``.
     Seal(
         model="acceptance",

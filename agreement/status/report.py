@@ -14,6 +14,7 @@ from django.utils import timezone
 
 from agreement import conf
 from agreement.models import (
+    Acceptance,
     AuditAction,
     AuditEntry,
     Breach,
@@ -22,6 +23,7 @@ from agreement.models import (
     Edition,
     Notice,
     Progress,
+    TransparencyLog,
     Withdrawal,
     channel_state,
 )
@@ -128,6 +130,7 @@ def status(at: datetime | None = None) -> Status:
         _add_channels(found)
         _add_verification(found)
         _add_seal(found)
+        _add_logs(found)
     except Error as error:
         found.add_problem(Level.ACT, f"the database does not answer ({type(error).__name__})")
     return found
@@ -271,3 +274,20 @@ def _add_seal(found: Status) -> None:
     connection = connections[router.db_for_write(Edition)]
     for sentence in inspection.differences(connection, apps.get_model):
         found.add_problem(Level.ACT, sentence[:1].lower() + sentence[1:].rstrip("."))
+
+
+def _add_logs(found: Status) -> None:
+    """Add a problem of the level ``LOOK`` for each log in which an acceptance or a withdrawal is missing for longer
+    than ``LOG_DELAY``. 1 query, and 2 for each agreement.
+    """
+    since = found.at - conf.get().LOG_DELAY
+    for log in TransparencyLog.objects.select_related("agreement"):
+        acceptances = Acceptance.objects.filter(edition__agreement=log.agreement_id, pk__gt=log.accepted)
+        withdrawals = Withdrawal.objects.filter(agreement=log.agreement_id, pk__gt=log.withdrawn)
+        if (
+            acceptances.filter(recorded_at__lt=since).order_by().exists()
+            or withdrawals.filter(registered_at__lt=since).order_by().exists()
+        ):
+            found.add_problem(
+                Level.LOOK, f"the log of {log.agreement.slug} lags: run deliver_notices, or look at the workers"
+            )

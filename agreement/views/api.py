@@ -19,6 +19,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.csrf import csrf_exempt, csrf_protect
 
+from agreement import conf
 from agreement.acceptance.answers import STALE, WITHDRAWN, problem
 from agreement.acceptance.impersonation import current_impersonation
 from agreement.editions.timeline import Timeline, fresh_timelines
@@ -39,7 +40,7 @@ from agreement.views.acceptance import (
 from agreement.views.account import user_acceptances
 from agreement.views.base import Visit, page
 from agreement.views.cache import ANY_ORIGIN
-from agreement.views.data import Json, canonical_language, rfc3339
+from agreement.views.data import Json, rfc3339
 
 OPENAPI = (Path(__file__).parent / "openapi.json").read_bytes()
 #: The types of the problem details that only these views return.
@@ -256,7 +257,7 @@ def _facts(
     its dates, and the model instance without its body. ``acceptances`` are the user's in this agreement. 1 query, 2 if
     a withdrawal of the user from the agreement ever took effect.
     """
-    base, place = canonical_language(), (timeline.slug, edition.number)
+    base, place = conf.canonical_language(), (timeline.slug, edition.number)
     in_force, withdrawal = timeline.in_force(visit.at), withdrawal_in_effect(visit, timeline)
     accepted = is_accepted(timeline, edition, acceptances)
     until = timeline.grace_until({one.edition_id for one in acceptances if getattr(one, "current", False)}, visit.at)

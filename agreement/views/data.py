@@ -1,7 +1,7 @@
 """Editions as JSON, which ``schema.json`` describes, and the JSON-LD of a page.
 
 The JSON of an edition contains both of its languages. Therefore the URLs of all languages return the same bytes.
-The canonical URL is that of :func:`canonical_language`.
+The canonical URL is that of :func:`agreement.conf.canonical_language`.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from django.http import Http404, HttpResponse
 from django.utils.encoding import iri_to_uri
 from django.utils.safestring import SafeString, mark_safe
 
+from agreement import conf
 from agreement.acceptance.answers import problem
 from agreement.editions.display import DisplayedEdition
 from agreement.models import Edition
@@ -47,7 +48,7 @@ def json_view(*parameters: str) -> Callable[[Callable[..., Json]], Callable[...,
         @page(*parameters)
         @wraps(view)
         def respond(visit: Visit, **arguments: Any) -> HttpResponse:
-            match, base = visit.request.resolver_match, canonical_language()
+            match, base = visit.request.resolver_match, conf.canonical_language()
             links = {"describedby": visit.url("schema", language=base)}
             try:
                 content = json.dumps(view(visit, **arguments), ensure_ascii=False, separators=(",", ":")) + "\n"
@@ -113,14 +114,6 @@ def schema(visit: Visit) -> HttpResponse:
     return HttpResponse(SCHEMA, headers={"Content-Type": "application/schema+json"} | ANY_ORIGIN)
 
 
-def canonical_language() -> str:
-    """Return the language whose URL is canonical: Kazakh; if the site has no Kazakh pages, Russian, or else the default
-    language of the site.
-    """
-    known = dict(settings.LANGUAGES)
-    return next((language for language in languages.LANGUAGES if language in known), settings.LANGUAGE_CODE)
-
-
 def _edition_facts(visit: Visit, displayed: DisplayedEdition) -> Json:
     """Return the JSON object of an edition without what needs its body: its clauses, and the SHA-256 of its texts. It
     makes no query.
@@ -128,7 +121,7 @@ def _edition_facts(visit: Visit, displayed: DisplayedEdition) -> Json:
     edition = displayed.edition
     slug, number, zone = edition.agreement.slug, edition.number, edition.agreement.time_zone
     until = displayed.successor.effective_from if displayed.successor and displayed.state != State.CANCELLED else None
-    base = canonical_language()
+    base = conf.canonical_language()
     return {
         "agreement": slug,
         "number": number,
@@ -155,10 +148,10 @@ def _edition_facts(visit: Visit, displayed: DisplayedEdition) -> Json:
 
 def _text(visit: Visit, edition: Edition, language: str) -> Json:
     """Return the JSON object of the text in one language: its title, approval, summary and URLs. The URLs are those of
-    that language or, if the site has no pages in it, of :func:`canonical_language`.
+    that language or, if the site has no pages in it, of :func:`agreement.conf.canonical_language`.
     """
     slug, number = edition.agreement.slug, edition.number
-    base = language if language in dict(settings.LANGUAGES) else canonical_language()
+    base = language if language in dict(settings.LANGUAGES) else conf.canonical_language()
     return {
         "title": getattr(edition, f"title_{language}") or "",
         "approval": getattr(edition, f"approval_{language}") or "",

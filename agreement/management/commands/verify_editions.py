@@ -1,6 +1,8 @@
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from argparse import ArgumentParser
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
 from django.apps import apps
 from django.core.exceptions import ObjectDoesNotExist
@@ -8,10 +10,12 @@ from django.core.management.base import BaseCommand, no_translations
 from django.db import DatabaseError, connections, router, transaction
 from django.db.models import Model, QuerySet
 
-from agreement.management import command_error
-from agreement.models import AuditEntry, Edition, NoticeText, verification
+from agreement.management import command_error, printable
+from agreement.models import Agreement, AuditEntry, Edition, NoticeText, log_verification, verification
 from agreement.models.audit import AuditAction
 from agreement.seal import inspection, triggers
+from agreement.seal import log as tree
+from agreement.seal.log import find_checkpoint
 
 #: What is raised when a stored value does not have the type of its column, or a row of another table is missing.
 UNREADABLE = (DatabaseError, ObjectDoesNotExist, AttributeError, TypeError, ValueError, OverflowError)
@@ -25,12 +29,25 @@ class Command(BaseCommand):
         " protects them. The exit code is 1 if there is a fault."
     )
 
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument(
+            "--checkpoint",
+            type=Path,
+            action="append",
+            default=[],
+            metavar="FILE",
+            help=(
+                "a checkpoint that left the site earlier, for example from a letter or a PDF: the log must continue it"
+            ),
+        )
+
     @no_translations
-    def handle(self, **options: object) -> None:
+    def handle(self, *, checkpoint: list[Path], **options: object) -> None:
         alias = router.db_for_read(Edition)
         connection = connections[alias]
         faults = 0
-        for sentence in _faults(alias):
+        notes = [_read_checkpoint(path) for path in checkpoint]
+        for sentence in _faults(alias, notes, self.stdout.write):
             faults += 1
             self.stderr.write(sentence)
         if connection.vendor not in triggers.VENDORS:
@@ -73,9 +90,41 @@ class Command(BaseCommand):
             return 0
 
 
-def _faults(alias: str) -> Iterator[str]:
+def _read_checkpoint(path: Path) -> str:
+    """The checkpoint in this file. What is before its first line, for example the words of a letter, is ignored. Raises
+    ``CommandError`` if there is none.
+    """
+    try:
+        return find_checkpoint(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise command_error(
+            f"{printable(str(path))}: {error}",
+            "Give a file with the lines of a checkpoint, as a letter or a PDF states them.",
+        ) from None
+
+
+def _log_faults(alias: str, notes: Sequence[str], remark: Callable[[str], object]) -> Iterator[str]:
+    """Yield each fault of the logs, and of these checkpoints, as a sentence. ``remark`` is called with each sentence
+    about what is no fault.
+    """
+    origins = {tree.Checkpoint.parse(note).origin: note for note in notes}
+    known = set()
+    for agreement in Agreement.objects.using(alias).select_related("log").order_by("pk"):
+        name = agreement.log.origin if hasattr(agreement, "log") else ""
+        known.add(name)
+        given = [note for note in notes if name and tree.Checkpoint.parse(note).origin == name]
+        check, name = log_verification.LogCheck(agreement, alias, notes=given), name or agreement.slug
+        yield from (f"Log {name}: {sentence}" for sentence in check.faults())
+        for sentence in check.remarks():
+            remark(f"Log {name}: {sentence}")
+    for origin in origins.keys() - known:
+        yield f"There is no log {origin!r}, of which a checkpoint was given."
+
+
+def _faults(alias: str, notes: Sequence[str], remark: Callable[[str], object]) -> Iterator[str]:
     """Yield each fault as a sentence. The tables and triggers of the database are inspected first. If something can't
-    be read, this is a fault too, and each row that can't be read is named.
+    be read, this is a fault too, and each row that can't be read is named. ``notes`` are checkpoints that left the
+    site, and ``remark`` is called with each sentence about what is no fault.
     """
     connection = connections[alias]
     parts: list[Callable[[], Iterator[str]]] = [
@@ -87,6 +136,7 @@ def _faults(alias: str) -> Iterator[str]:
             for row, sentence in verification.row_faults(alias)
         ),
         _text_faults,
+        lambda: _log_faults(alias, notes, remark),
     ]
     readable = True
     for part in parts:

@@ -1,0 +1,225 @@
+"""What the log of an agreement says about acceptances, withdrawals and texts of notices, and what takes them up.
+
+An entry about a person is the SHA-256 of a secret salt, a line break and the record of the row: canonical JSON with the
+columns that are evidence. The entry itself is public and says nothing about the person. Whoever has the salt and the
+record, as the user has in the receipt, can show that they are in the log. An erasure empties the salt; the tree remains
+as it is.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import router, transaction
+from django.db.models import Exists, Max, OuterRef, Q
+
+from agreement.models.acceptances import Acceptance, AcceptanceKind
+from agreement.models.agreements import Agreement
+from agreement.models.clock import database_now
+from agreement.models.log import LogEntry, LogKind, NewEntry, TransparencyLog, append
+from agreement.models.log import lock as lock_log
+from agreement.models.notices import NoticeText
+from agreement.models.withdrawals import Withdrawal
+from agreement.seal.manifest import rfc3339, sha256
+
+#: New acceptances and withdrawals are looked for at most once in this time.
+INTERVAL = timedelta(minutes=5)
+#: So many rows are taken up in one transaction.
+BATCH = 2000
+#: An entry has at most 65,535 bytes. So many indices fit into one, with room to spare.
+MOST_INDICES = 4000
+
+
+def acceptance_record(row: Acceptance) -> bytes:
+    """The record of an acceptance: canonical JSON. It must not be erased. No query if its edition and the agreement of
+    that are loaded.
+    """
+    return _json(
+        {
+            "acceptance": row.pk,
+            "agreement": row.edition.agreement.slug,
+            "edition": row.edition.number,
+            "digest": row.digest,
+            "language": row.language,
+            "kind": row.kind,
+            "at": rfc3339(row.at),
+            "recorded_at": rfc3339(row.recorded_at),
+            "round": row.round,
+            "notice_sent": row.notice_sent,
+            "reason": row.reason,
+            "officer": row.officer,
+            "ip": row.ip,
+            "user_agent": row.user_agent,
+            "pseudonym": row.pseudonym,
+            "pseudonym_key": row.pseudonym_key,
+        }
+    )
+
+
+def withdrawal_record(row: Withdrawal) -> bytes:
+    """The record of a withdrawal: canonical JSON. It must not be erased. No query if its agreement and its edition are
+    loaded.
+    """
+    return _json(
+        {
+            "withdrawal": row.reference,
+            "edition": row.edition.digest if row.edition else None,
+            "received_on": row.received_on.isoformat(),
+            "registered_at": rfc3339(row.registered_at),
+            "effective_at": rfc3339(row.effective_at) if row.effective_at else None,
+            "outcome": row.outcome,
+            "may_accept_again": row.may_accept_again,
+            "applicant": row.applicant,
+            "application_number": row.application_number,
+            "ground": row.ground,
+            "registered_by": row.registered_by,
+            "language": row.language,
+            "pseudonym": row.pseudonym,
+            "pseudonym_key": row.pseudonym_key,
+        }
+    )
+
+
+def commitment(salt: str, record: bytes) -> str:
+    """The SHA-256 of the salt, a line break and the record, in lower-case hexadecimal."""
+    return sha256(salt.encode() + b"\n" + record)
+
+
+def is_dated_back(row: Acceptance | Withdrawal) -> bool:
+    """Does the row rightly have a moment that is earlier than its recording? It is imported history, or a withdrawal
+    that took effect before it was registered. The entry says so, because its term of retention may end sooner.
+    """
+    if isinstance(row, Acceptance):
+        return row.kind == AcceptanceKind.IMPORTED
+    return bool(row.effective_at and row.effective_at < row.registered_at)
+
+
+def content(row: Acceptance | Withdrawal, salt: str) -> dict[str, object]:
+    """The content of the entry about this row."""
+    if isinstance(row, Acceptance):
+        found: dict[str, object] = {"acceptance": commitment(salt, acceptance_record(row))}
+    else:
+        found = {"withdrawal": commitment(salt, withdrawal_record(row))}
+    return found | {"earlier": True} if is_dated_back(row) else found
+
+
+def sweep(at: datetime | None = None, *, force: bool = False) -> int:
+    """Add the acceptances, withdrawals and texts of notices that are not in the logs yet, and return how many there
+    were. ``at`` is the present moment (``None``: the clock of the database).
+
+    A log in which they were looked for in the last ``INTERVAL`` is passed over, unless ``force`` is true. Each batch of
+    ``BATCH`` rows is a transaction of its own. If the process is killed, the next call continues. If nothing is due, 1
+    query, 2 on PostgreSQL without ``at``.
+    """
+    using = router.db_for_write(LogEntry)
+    at = at or database_now(using)
+    logs = TransparencyLog.objects.using(using).select_related("agreement")
+    due = logs if force else logs.filter(Q(swept_at=None) | Q(swept_at__lte=at - INTERVAL) | Q(swept_at__gt=at))
+    return sum(_sweep(log, at, using=using) for log in due)
+
+
+def _sweep(log: TransparencyLog, at: datetime, *, using: str) -> int:
+    """Add what is missing in this log, and return how many entries that are."""
+    last = _last_rows(log.agreement, using=using)
+    added = 0
+    while new := _take_up(log.agreement, last, using=using):
+        added += new
+    TransparencyLog.objects.using(using).filter(pk=log.pk).update(swept_at=at)
+    return added
+
+
+def _last_rows(agreement: Agreement, *, using: str) -> dict[type[Acceptance | Withdrawal], int]:
+    """The primary keys of the last acceptance and the last withdrawal of the agreement.
+
+    Whoever records one holds a lock on the agreement from before its key is chosen until the commit. When this
+    transaction has the lock, every row with a lower key is therefore committed, or was rolled back.
+    """
+    with transaction.atomic(using=using):
+        agreement.lock(using=using)
+        return {
+            Acceptance: _last(Acceptance.objects.using(using).filter(edition__agreement=agreement)),
+            Withdrawal: _last(Withdrawal.objects.using(using).filter(agreement=agreement)),
+        }
+
+
+def _last(rows: Any) -> int:  # A queryset of either model.
+    return rows.order_by().aggregate(last=Max("pk"))["last"] or 0
+
+
+def _take_up(agreement: Agreement, last: dict[type[Acceptance | Withdrawal], int], *, using: str) -> int:
+    """Add one batch of missing rows to the log of the agreement, and return how many they are. Rows with keys after
+    ``last`` are left out.
+    """
+    with transaction.atomic(using=using):
+        log = lock_log(agreement, using=using)
+        acceptances = Acceptance.objects.using(using).select_related("edition__agreement").order_by("pk")
+        acceptances = acceptances.filter(edition__agreement=agreement, pk__gt=log.accepted, pk__lte=last[Acceptance])
+        withdrawals = Withdrawal.objects.using(using).select_related("agreement", "edition").order_by("pk")
+        withdrawals = withdrawals.filter(agreement=agreement, pk__gt=log.withdrawn, pk__lte=last[Withdrawal])
+        texts = unlogged_texts(agreement, using=using)
+        rows: list[Acceptance | Withdrawal] = [
+            *without_bodies(acceptances)[:BATCH],
+            *without_bodies(withdrawals)[:BATCH],
+        ]
+        entries = [NewEntry(kind=LogKind.NOTICE, content={"notice": digest}, row=pk) for pk, digest in texts]
+        entries += [_entry(row) for row in rows]
+        if not entries:
+            return 0
+        log = append(agreement, entries, using=using)
+        log.accepted = max([log.accepted, *(row.pk for row in rows if isinstance(row, Acceptance))])
+        log.withdrawn = max([log.withdrawn, *(row.pk for row in rows if isinstance(row, Withdrawal))])
+        log.save(using=using, update_fields=["accepted", "withdrawn"])
+    return len(entries)
+
+
+def without_bodies(rows: Any) -> Any:  # A queryset of either model, with its editions.
+    """The same rows, without reading the texts of their editions."""
+    columns = (f"edition__{name}{suffix}" for name in ("summary", "body") for suffix in ("", "_kk", "_ru"))
+    return rows.defer(*columns)
+
+
+def unlogged_texts(agreement: Agreement, *, using: str) -> list[tuple[int, str]]:
+    """The primary keys and digests of the texts of notices of the agreement that are not in its log. 1 query."""
+    logged = LogEntry.objects.filter(kind=LogKind.NOTICE, row=OuterRef("pk"))
+    texts = NoticeText.objects.using(using).filter(~Exists(logged), notice__edition__agreement=agreement)
+    return list(texts.order_by("pk").values_list("pk", "digest"))
+
+
+def _entry(row: Acceptance | Withdrawal) -> NewEntry:
+    kind = LogKind.ACCEPTANCE if isinstance(row, Acceptance) else LogKind.WITHDRAWAL
+    salt = secrets.token_hex(16)
+    return NewEntry(kind=kind, content=content(row, salt), row=row.pk, salt=salt)
+
+
+def record_erasure(*, acceptances: Iterable[int], withdrawals: Iterable[int], ended_at: datetime, using: str) -> None:
+    """Empty the salts of the entries about these rows, which are primary keys, and add an entry about the erasure to
+    each log that has such entries. ``ended_at`` is when the last of their retention terms ended. It belongs to the
+    transaction of the caller, which must be open.
+    """
+    indices: dict[int, list[int]] = defaultdict(list)
+    for kind, rows in ((LogKind.ACCEPTANCE, list(acceptances)), (LogKind.WITHDRAWAL, list(withdrawals))):
+        for start in range(0, len(rows), 500):
+            entries = LogEntry.objects.using(using).filter(kind=kind, row__in=rows[start : start + 500])
+            for key, index in entries.values_list("agreement", "index"):
+                indices[key].append(index)
+            entries.update(salt="")
+    for agreement in Agreement.objects.using(using).filter(pk__in=indices).order_by("pk"):
+        append(agreement, [_erasure(chunk, ended_at) for chunk in _chunks(sorted(indices[agreement.pk]))], using=using)
+
+
+def _erasure(indices: Sequence[int], ended_at: datetime) -> NewEntry:
+    stated: dict[str, object] = {"erasure": list(indices), "ground": "retention term", "term": rfc3339(ended_at)}
+    return NewEntry(kind=LogKind.ERASURE, content=stated, row=None)
+
+
+def _chunks(indices: list[int]) -> Iterable[list[int]]:
+    return (indices[start : start + MOST_INDICES] for start in range(0, len(indices), MOST_INDICES))
+
+
+def _json(content: dict[str, object]) -> bytes:
+    return json.dumps(content, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
