@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import subprocess
 
@@ -66,10 +67,8 @@ def test_a_proof_of_inclusion_leads_to_the_root_and_to_no_other(data):
     assert log.root_from_inclusion(log.leaf_hash(b"x"), index, size, proof) != tree(size).root()
     other = data.draw(st.integers(0, size - 1).filter(lambda one: one != index)) if size > 1 else None
     if other is not None:
-        try:
+        with contextlib.suppress(ValueError):  # The proof is not as long as one of that index.
             assert log.root_from_inclusion(leaf, other, size, proof) != tree(size).root()
-        except ValueError:
-            pass  # The proof is not as long as one of that index.
     with pytest.raises(ValueError, match="too"):
         log.root_from_inclusion(leaf, index, size, [*proof, leaf])
 

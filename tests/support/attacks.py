@@ -10,7 +10,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from django.apps import apps
-from django.db import connection, models
+from django.db import connection, models, transaction
 from django.utils import timezone
 
 from agreement.models import (
@@ -20,20 +20,26 @@ from agreement.models import (
     AuditEntry,
     Bounce,
     Breach,
+    Checkpoint,
     Consent,
     Decline,
     Delivery,
     Edition,
     LegalHold,
+    LogEntry,
+    LogTile,
     Notice,
     NoticeKind,
     NoticeRead,
     NoticeText,
     TimeStamp,
+    TransparencyLog,
     Withdrawal,
     WithdrawalOutcome,
+    log_records,
 )
 from agreement.models.acceptances import RequestDetails
+from agreement.models.log import LogKind, NewEntry, append
 from agreement.seal import triggers
 from agreement.seal.manifest import notice_digest
 from agreement.testing import open_seal
@@ -73,6 +79,10 @@ class World:
     bounce: Bounce
     noticeread: NoticeRead
     breach: Breach
+    transparencylog: TransparencyLog
+    logentry: LogEntry
+    logtile: LogTile
+    checkpoint: Checkpoint
     legalhold: LegalHold
     ended: LegalHold
     nameless: LegalHold
@@ -96,6 +106,10 @@ class World:
             "noticeread": self.noticeread,
             "breach": self.breach,
             "legalhold": self.legalhold,
+            "transparencylog": self.transparencylog,
+            "logentry": self.logentry,
+            "logtile": self.logtile,
+            "checkpoint": self.checkpoint,
         }[model]
 
 
@@ -210,7 +224,25 @@ def make_world() -> World:
         ended=_ended_hold(in_force),
         nameless=LegalHold.objects.create(user=user, ground="Сот", by="Офицер"),
         entry_about_a_user=AuditEntry.objects.log("viewed", on=acceptance, by="officer", note="search"),
+        **_logged(in_force, acceptance),
     )
+
+
+def _logged(edition: Edition, acceptance: Acceptance) -> dict[str, Any]:
+    """The rows of a log with a full tile, in which all rows are that were made before."""
+    log_records.sweep(force=True)
+    with transaction.atomic():
+        content = {"erasure": [], "ground": "retention term", "term": "2026-01-01T00:00:00.000000Z"}
+        append(edition.agreement, [NewEntry(kind=LogKind.ERASURE, content=content, row=None)] * 256)
+    TransparencyLog.objects.update(origin="portal.example/terms/log")
+    entry, tile = LogEntry.objects.get(kind=LogKind.ACCEPTANCE, row=acceptance.pk), LogTile.objects.get()
+    entry.entry, tile.hashes, tile.root = bytes(entry.entry), bytes(tile.hashes), bytes(tile.root)
+    return {
+        "transparencylog": TransparencyLog.objects.get(),
+        "logentry": entry,
+        "logtile": tile,
+        "checkpoint": Checkpoint.objects.latest("pk"),
+    }
 
 
 def _returned(delivery: Delivery) -> Bounce:
@@ -394,6 +426,9 @@ FREE["delivery"] = {
 FREE["notice"] = {"due_at", "fan_out_cursor", "fanned_out_at", "paused_at"}
 FREE["bounce"] = FREE["noticeread"] = FREE["breach"] = set()
 FREE["legalhold"] = {"user_id", "pseudonyms", "held_until", "edition_id", "erased_at"}
+# Of a log: what is added to. Its other rules are attacked one by one below.
+FREE["transparencylog"] = {"origin", "size", "accepted", "withdrawn", "swept_at"}
+FREE["logentry"], FREE["logtile"], FREE["checkpoint"] = {"salt"}, set(), set()
 FREE["decline"] = FREE["acceptance"] - {"kind", "reason"}
 FREE["consent"] = {"user_id", "account_deleted_at", "pseudonym", "pseudonym_key", "withdrawn_at", "erased_at"}
 
@@ -494,6 +529,20 @@ SQL |= {
     "give a decline another address": _statements("UPDATE agreement_decline SET ip = '203.0.113.8'"),
     "empty the address of a decline by the way": _statements("UPDATE agreement_decline SET ip = NULL"),
     "empty the browser of a decline by the way": _statements("UPDATE agreement_decline SET user_agent = ''"),
+    "delete a log": _statements("DELETE FROM agreement_transparencylog"),
+    "cut a log": _statements("UPDATE agreement_transparencylog SET size = size - 1"),
+    "let a log take up acceptances again": _statements("UPDATE agreement_transparencylog SET accepted = 0"),
+    "let a log take up withdrawals again": _statements("UPDATE agreement_transparencylog SET withdrawn = 0"),
+    "name a log otherwise": _statements("UPDATE agreement_transparencylog SET origin = 'other.example/terms/log'"),
+    "delete an entry of a log": _statements("DELETE FROM agreement_logentry WHERE id = {logentry}"),
+    "give an entry another salt": _statements("UPDATE agreement_logentry SET salt = 'a' WHERE id = {logentry}"),
+    "delete a tile of a log": _statements("DELETE FROM agreement_logtile"),
+    "delete a checkpoint": _statements("DELETE FROM agreement_checkpoint"),
+    "add a checkpoint of the past": _statements(
+        "INSERT INTO agreement_checkpoint (agreement_id, size, root, note, at)"
+        " SELECT agreement_id, size + 1, root, note, '2024-01-01 00:00:00' FROM agreement_checkpoint"
+        " WHERE id = {checkpoint}"
+    ),
     "delete a time stamp": _statements("DELETE FROM agreement_timestamp"),
     "empty a pseudonym by the way": _statements(
         "UPDATE agreement_acceptance SET pseudonym = '', pseudonym_key = '' WHERE id = {acceptance}"
