@@ -247,8 +247,8 @@ def stored() -> Mapping[str, Any]:
 def get() -> Conf:
     """The present settings. Unknown keys are ignored: ``agreement.E001`` names them. Values are not checked here.
 
-    The result is cached until ``AGREEMENT`` changes, because it is read several times for each request and once for
-    each message.
+    The result is cached, because it is read several times for each request and once for each message. It is made again
+    if ``settings.AGREEMENT`` is no longer equal to the dict from which it was made.
     """
     global _last
     value, last = stored(), _last
@@ -347,7 +347,7 @@ def user_language() -> Combinable | None:
 
 def user_active_at() -> Combinable | None:
     """An expression on the user model for the moment of the last activity; ``None`` if the setting ``USER_ACTIVE_AT``
-    is ``None`` or empty, or if it names the default field and the user model lacks that field.
+    is ``None`` or empty, or if it names the default field, ``last_login``, and the user model lacks that field.
     """
     source = get().USER_ACTIVE_AT
     if source == Conf().USER_ACTIVE_AT and source not in {field.name for field in get_user_model()._meta.fields}:

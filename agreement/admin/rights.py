@@ -47,8 +47,9 @@ def denied_actions(edition: Edition, *, codenames: set[str]) -> list[DeniedActio
 
 
 def explain_denied(actions: Iterable[tuple[str, object]]) -> list[DeniedAction]:
-    """Return who may do each of these denied actions, in the same order. The actions are pairs of a permission's
-    codename and a translated name. At most 1 query for each action.
+    """Return a :class:`DeniedAction` for each of these actions, in the same order: its name, and the groups and the
+    people who may do it. The actions are pairs of a permission's codename and a translated name. At most 1 query for
+    each action.
     """
     found = []
     for codename, action in actions:
