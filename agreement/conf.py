@@ -371,10 +371,11 @@ def from_email() -> str:
 
 def site_name(language: str) -> str:
     """The name of the site in ``kk``, ``ru`` or ``mul`` (both). If ``SITE_NAME`` is a text, it is that text. If
-    ``SITE_NAME`` maps languages to texts, it is the text in that language, and for ``mul`` all these texts with slashes
-    between them. If ``SITE_NAME`` is an empty text, it is the name of the current site of ``django.contrib.sites``. If
-    that app is not installed, or its site is not set up, it is the host of ``BASE_URL``. ``""`` if there is no such
-    text or host. The only query is that of ``django.contrib.sites``, which caches its site.
+    ``SITE_NAME`` maps languages to texts, it is the text in that language, or ``""`` if there is none; for ``mul``, it
+    is all these texts, equal ones once, with slashes between them. If ``SITE_NAME`` is an empty text, it is the name of
+    the current site of ``django.contrib.sites``. If that app is not installed, or its site is not set up, it is the
+    host of ``BASE_URL``, or ``""`` if there is no host. The only query is that of ``django.contrib.sites``, which
+    caches its site.
     """
     name = get().SITE_NAME
     if isinstance(name, Mapping):
@@ -384,8 +385,8 @@ def site_name(language: str) -> str:
 
 
 def _current_site() -> str:
-    """The name of the current site of ``django.contrib.sites``; ``""`` if there is none, or if it is the site that the
-    migrations of that app create.
+    """The name of the current site of ``django.contrib.sites``. ``""`` if that app is not installed, if there is no
+    current site, or if its name is ``example.com``, as the migrations of that app create it.
     """
     if not apps.is_installed("django.contrib.sites"):
         return ""
