@@ -84,9 +84,9 @@ def agreement_path(slug: str = "", *, app: str | None = None) -> str:
     agreement has it, the page answers with the status 404. Raises ``NoReverseMatch`` if the URL can't contain the slug.
 
     Without a slug, the agreement is that of ``DEFAULT_AGREEMENT``, if it has a public edition, or, if this setting is
-    empty, the site's only agreement with a public edition. If there is no such agreement, it is the path of the list of
-    agreements. If the setting is empty and several agreements have a public edition, ``TemplateSyntaxError`` is raised
-    while ``DEBUG`` is on; while it is off, this is logged, and it is the path of the list too.
+    empty, the site's only agreement with a public edition. If there is no such agreement, the result is the path of the
+    list of agreements. If the setting is empty and several agreements have a public edition, ``TemplateSyntaxError`` is
+    raised while ``DEBUG`` is on. While it is off, this is logged, and the result is the path of the list too.
 
     In each function of this module that has the parameter ``app``, it is passed to ``reverse()`` as ``current_app``: it
     is the instance namespace of the page that contains the link. ``None`` means the default instance of the app's URLs.

@@ -100,8 +100,8 @@ class Match:
 class OwnWords:
     """The words that a site itself prints around the text of an edition. ``lines`` are the lines that it prints, and
     ``bodies`` the texts of the edition. A line of more than three words that stands in one of the bodies does not count
-    as a line of the site. But the title and each numbered unit of a body count as complete lines of it, because a table
-    of contents repeats headings, and the data of an edition repeats its clauses.
+    as a line of the site. But the title and each numbered unit of a body count as complete lines of the site, because a
+    table of contents repeats headings, and the data of an edition repeats its clauses.
 
     A line that contains the character ``CHANGED`` quotes changed words: it counts as a complete line, and no piece of
     it counts.
