@@ -250,7 +250,7 @@ def banner_editions(slug: str = "", *, days: int = 10, app: str | None = None) -
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CitedChanges:
-    """What an edition changed, for another page."""
+    """What an edition changed, for another page: the comparison, and the path of the page that displays it."""
 
     comparison: Comparison
     """The edition, compared with the one that it replaced or will replace."""
