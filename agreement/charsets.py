@@ -42,8 +42,9 @@ def is_readable(content_type: str, query: bytes | str, *, query_charset: str | N
     """Return whether Django can make a request object for this value of the header ``Content-Type``, which may be
     empty, and this query string. ``True`` if the header names no charset, or one that Python does not know; the query
     string is not read then. ``False`` if text can't be decoded in the charset of the header (:func:`decodes_text`) or
-    its name contains NUL, and if the query string can't be decoded, has too many parameters, or can't be written again
-    in its charset, as a page does that repeats it in its links.
+    its name contains NUL, and if the query string can't be decoded, has more parameters than Django's setting
+    ``DATA_UPLOAD_MAX_NUMBER_FIELDS`` permits, or can't be written again in its charset, as a page does that repeats it
+    in its links.
 
     ``query_charset`` is the charset of the query string; ``None`` means that of the header.
     """

@@ -257,8 +257,8 @@ def stored() -> Mapping[str, Any]:
 def get() -> Conf:
     """The present settings. Unknown keys are ignored: ``agreement.E001`` names them. Values are not checked here.
 
-    The result is cached until ``AGREEMENT`` changes, because it is read several times for each request and once for
-    each message.
+    The result is cached, because it is read several times for each request and once for each message. It is made again
+    if ``settings.AGREEMENT`` is no longer equal to the dict from which it was made.
     """
     global _last
     value, last = stored(), _last
@@ -357,7 +357,7 @@ def user_language() -> Combinable | None:
 
 def user_active_at() -> Combinable | None:
     """An expression on the user model for the moment of the last activity; ``None`` if the setting ``USER_ACTIVE_AT``
-    is ``None`` or empty, or if it names the default field and the user model lacks that field.
+    is ``None`` or empty, or if it names the default field, ``last_login``, and the user model lacks that field.
     """
     source = get().USER_ACTIVE_AT
     if source == Conf().USER_ACTIVE_AT and source not in {field.name for field in get_user_model()._meta.fields}:
@@ -389,10 +389,11 @@ def canonical_language() -> str:
 
 def site_name(language: str) -> str:
     """The name of the site in ``kk``, ``ru`` or ``mul`` (both). If ``SITE_NAME`` is a text, it is that text. If
-    ``SITE_NAME`` maps languages to texts, it is the text in that language, and for ``mul`` all these texts with slashes
-    between them. If ``SITE_NAME`` is an empty text, it is the name of the current site of ``django.contrib.sites``. If
-    that app is not installed, or its site is not set up, it is the host of ``BASE_URL``. ``""`` if there is no such
-    text or host. The only query is that of ``django.contrib.sites``, which caches its site.
+    ``SITE_NAME`` maps languages to texts, it is the text in that language, or ``""`` if there is none; for ``mul``, it
+    is all these texts, equal ones once, with slashes between them. If ``SITE_NAME`` is an empty text, it is the name of
+    the current site of ``django.contrib.sites``. If that app is not installed, or its site is not set up, it is the
+    host of ``BASE_URL``, or ``""`` if there is no host. The only query is that of ``django.contrib.sites``, which
+    caches its site.
     """
     name = get().SITE_NAME
     if isinstance(name, Mapping):
@@ -402,8 +403,8 @@ def site_name(language: str) -> str:
 
 
 def _current_site() -> str:
-    """The name of the current site of ``django.contrib.sites``; ``""`` if there is none, or if it is the site that the
-    migrations of that app create.
+    """The name of the current site of ``django.contrib.sites``. ``""`` if that app is not installed, if there is no
+    current site, or if its name is ``example.com``, as the migrations of that app create it.
     """
     if not apps.is_installed("django.contrib.sites"):
         return ""

@@ -40,10 +40,12 @@ class AcceptanceFormMixin(forms.BaseForm):
     as they have an edition in force. An agreement with an audience of its own (the setting ``AUDIENCES``) is asked
     about only if it is named, because the form can't know whether the new user will be in its audience. Each has a
     checkbox that must be ticked, unless ``optional_agreements`` names it. The form also asks for each consent of the
-    setting ``CONSENTS``, by a checkbox of its own that may stay empty. If another edition than the displayed one is in
-    force when the form is posted (unless it is optional and not ticked), or the words of a ticked consent have changed,
-    the form has an error and displays the new text, with this checkbox unticked. ``save()`` records the answers in the
-    transaction that saves the user; :meth:`accept` says what it raises.
+    setting ``CONSENTS``, by a checkbox of its own that may stay empty.
+
+    The form has an error if another edition than the displayed one is in force when the form is posted, unless the
+    agreement is optional and its checkbox is not ticked. It also has one if the words of a ticked consent have changed.
+    It then displays the new text, and the checkbox of this agreement or consent is not ticked. ``save()`` records the
+    answers in the transaction that saves the user; :meth:`accept` says what it raises.
 
     The mixin works with any form whose ``save()`` returns the user, also with that of django-allauth. If ``save()``
     returns a user that is not stored yet, as with ``commit=False``, nothing is recorded: save the user, then call

@@ -37,18 +37,19 @@ class DeniedAction:
 
 
 def denied_actions(edition: Edition, *, codenames: set[str]) -> list[DeniedAction]:
-    """Return the actions that the present state of this edition allows, but not to the user. ``codenames`` are the
-    permissions that the user lacks; those without a use in that state are ignored. The list is empty for an edition
-    that is neither a draft nor scheduled. At most 1 query for each returned action, and 1 for the state of an edition
-    that was not read with ``with_successors()``.
+    """Return the actions that the present state of this edition allows, but not to the user, each with those who may do
+    it. ``codenames`` are the permissions that the user lacks; those without a use in that state are ignored. The list
+    is empty for an edition that is neither a draft nor scheduled. At most 1 query for each returned action, and 1 for
+    the state of an edition that was not read with ``with_successors()``.
     """
     actions = STATE_ACTIONS.get(edition.state(), ())
     return explain_denied((codename, action) for codename, action in actions if codename in codenames)
 
 
 def explain_denied(actions: Iterable[tuple[str, object]]) -> list[DeniedAction]:
-    """Return who may do each of these denied actions, in the same order. The actions are pairs of a permission's
-    codename and a translated name. At most 1 query for each action.
+    """Return a :class:`DeniedAction` for each of these actions, in the same order: its name, and the groups and the
+    people who may do it. The actions are pairs of a permission's codename and a translated name. At most 1 query for
+    each action.
     """
     found = []
     for codename, action in actions:

@@ -1,4 +1,6 @@
-"""The admin of withdrawals, consents and legal holds, for privacy officers. Every view of a list or a row is logged."""
+"""The admin of withdrawals, consents and legal holds, for privacy officers. Every view of a list or a row is recorded
+as an audit entry.
+"""
 
 from __future__ import annotations
 
@@ -68,9 +70,10 @@ class WithdrawalForm(AdminForm):
 
     If no effective date is entered, an application that is not refused takes effect now. A refused one must have no
     effective date. A scan must be a PDF, JPEG or PNG of at most ``MAX_SCAN_BYTES``; its first bytes decide the type,
-    and its name is replaced. On the page of a registered withdrawal the only field is the day of a reply that was not
-    mailed, which is required. It is left out if there is a reply, if the row is erased, or if the officer may not
-    record one.
+    and its name is replaced.
+
+    On the page of a registered withdrawal the only field is the day of a reply that the app did not send. This field is
+    required. The page does not have it if there is a reply, if the row is erased, or if the officer may not record one.
     """
 
     class Meta:
@@ -105,8 +108,9 @@ class WithdrawalForm(AdminForm):
         return cleaned
 
     def _post_clean(self) -> None:
-        """Validate the row, as Django does. If the user has an error, an error of the applicant is removed. If any
-        error remains, a chosen scan gets one too: it must be chosen again, because no browser keeps a file.
+        """Validate the row, as Django does. If the field ``user`` has an error, an error of the field ``applicant``,
+        which names a person without an account, is removed. If any error remains, a chosen scan gets one too: it must
+        be chosen again, because no browser keeps a file.
         """
         super()._post_clean()  # type: ignore[misc]  # The stubs know the public names alone.
         if "user" in self.errors:  # Somebody is named: who that is must only be corrected or confirmed.
@@ -218,12 +222,12 @@ class WithdrawalAdmin(
     def save_model(self, request: HttpRequest, obj: Withdrawal, form: WithdrawalForm, change: object) -> None:
         """Register the withdrawal with the next reference number, and log it. This schedules the reply by mail and,
         unless the application is refused, withdraws the consents of the user: now, or at the effective date if that is
-        later. For an applicant without an account, it does neither. With ``change``, record the day of the reply to a
-        registered withdrawal instead, and log it; if a reply was mailed or recorded in the meantime, or the row was
-        erased, do nothing.
+        later. For an applicant without an account, it does neither. Raises :class:`AlreadyRecorded`, and registers
+        nothing, if this officer registered an application with the same values within the last ``DOUBLE_CLICK``. The
+        scan and the effective date are not compared.
 
-        Raises :class:`AlreadyRecorded`, and registers nothing, if this officer registered an application with the same
-        values within the last ``DOUBLE_CLICK``. The scan and the effective date are not compared.
+        With ``change``, record the day of the reply to a registered withdrawal instead, and log it. If a reply was
+        mailed or recorded in the meantime, or the row was erased, do nothing.
         """
         if change:
             day = form.cleaned_data["replied_on"]
@@ -347,7 +351,9 @@ class WithdrawalAdmin(
 
 
 def _day(row: Withdrawal, day: date) -> str:
-    """Return a date of the withdrawal ``row`` in words, in the language of the page."""
+    """Return the date ``day`` in words, in the language of the page. ``row`` gives only the time zone that
+    :func:`dates.day` needs. The result does not depend on it.
+    """
     zone = row.agreement.time_zone
     return dates.day(datetime.combine(day, time(12), ZoneInfo(zone)), active_language(), zone)
 
@@ -372,9 +378,10 @@ class ConsentAdmin(ReadOnly, LoggedViews[Consent], UserSearch[Consent], LongList
 
 
 class LegalHoldForm(AdminForm):
-    """The form that places a legal hold on exactly one of these: a user, an edition, a deleted account or an
-    application of a person without an account. On the page of an existing hold only its end can be changed, and only
-    until the hold has ended. To prolong a hold that has ended, an officer places a new one.
+    """The form that places a legal hold, which stops the erasure of personal data, on exactly one of these: a user, an
+    edition, a deleted account or an application of a person without an account. On the page of an existing hold only
+    its end can be changed, and only until the hold has ended. To prolong a hold that has ended, an officer places a new
+    one.
     """
 
     account = forms.CharField(
@@ -464,7 +471,7 @@ class LegalHoldAdmin(PersonPicker[LegalHold], RecordedOnce[LegalHold], LoggedVie
     def save_model(self, request: HttpRequest, obj: LegalHold, form: LegalHoldForm, change: object) -> None:
         """Place a new hold, or save the end of an existing one, and log it, also if the end did not change. The audit
         entry states the old and the new end. Raises :class:`AlreadyRecorded`, and places and logs nothing, if this
-        officer has already placed a hold with the same values.
+        officer placed a hold with the same values at any time before.
         """
         old_end: datetime | None = None
         if change:

@@ -3,20 +3,23 @@
 The package provides ``register()``, which ``AgreementConfig.ready()`` calls, and the check functions.
 
 ``settings``: ``E001`` unknown setting · ``E002`` wrong value of a setting · ``E004`` missing package ·
-``E009`` channels · ``E020`` keys of pseudonyms · ``E024`` parts of a consent ·
-``W006`` more days for a reply than the law gives
+``E009`` a channel reports a fault, or two channels have the same name · ``E020`` unsuitable keys of pseudonyms ·
+``E024`` missing or wrong parts of a consent · ``W006`` more days for a reply than the law gives
 
-``site``: ``E003`` languages of modeltranslation · ``E004`` missing app · ``E005`` order of apps · ``E006`` ``USE_TZ`` ·
-``E021`` order of middleware · ``E022`` old time zone data · ``E023`` ``USE_I18N`` · ``W001`` no ``BASE_URL`` ·
-``W002`` no URLs · ``W004`` immediate tasks · ``W005`` languages of the site · ``W050`` Celery without a broker
+``site``: ``E003`` modeltranslation lacks a language · ``E004`` missing app · ``E005`` wrong order of apps ·
+``E006`` ``USE_TZ`` is off · ``E021`` wrong order of middleware · ``E022`` old time zone data ·
+``E023`` ``USE_I18N`` is off · ``W001`` no ``BASE_URL`` · ``W002`` no URLs of the app ·
+``W004`` tasks run in the process that starts them · ``W005`` the site lacks a language ·
+``W050`` Celery without a broker
 
 ``seal``: ``E007`` the seal is altered · ``W003`` database without triggers ·
-``W045`` a role that can remove the triggers (only with ``check --deploy``)
+``W045`` a role that can remove the triggers (only with ``check --deploy --database``)
 
 ``deployment`` (``check --deploy``): ``W020`` no keys of pseudonyms · ``W041`` an address without TLS · ``W042`` no
-content security policy · ``W043`` settings of proxies · ``W044`` the location of the data ·
-``W046`` no limit on failed logins · ``W047`` no second factor · ``W048`` no PDF ·
-``W049`` the number of no operator
+content security policy · ``W043`` settings of proxies that contradict each other ·
+``W044`` the location of the data is not stated · ``W046`` no limit on failed logins · ``W047`` no second factor ·
+``W048`` WeasyPrint is installed, but can't make PDFs ·
+``W049`` the operator of a consent has a number that only examples use
 """
 
 from django.core import checks

@@ -44,10 +44,12 @@ def check_pseudonym_keys(app_configs: Sequence[AppConfig] | None, **kwargs: obje
 
 def check_deployment(app_configs: Sequence[AppConfig] | None, **kwargs: object) -> Iterable[CheckMessage]:
     """Warn if ``BASE_URL`` is not empty and does not begin with ``https://``, if no known middleware sends a content
-    security policy, if the settings of proxies do not fit together, if the setting ``DATA_LOCATION`` is empty, if
-    WeasyPrint is installed and does not work, and if no known app limits failed logins. Warn also of each consent whose
-    operator has the number that only examples use (:data:`agreement.text.consent.NOBODY`). If the admin is installed,
-    warn if no known app asks for a second factor.
+    security policy, if the setting ``DATA_LOCATION`` is empty, if WeasyPrint is installed and does not work, and if no
+    known app limits failed logins. Warn if one of the two settings of proxies is missing: ``SECURE_PROXY_SSL_HEADER``
+    while ``SECURE_SSL_REDIRECT`` and ``TRUSTED_PROXIES`` are set, or ``TRUSTED_PROXIES`` while
+    ``SECURE_PROXY_SSL_HEADER`` and ``RECORD_IP`` are set. Warn of each consent whose operator has the number that only
+    examples use (:data:`agreement.text.consent.NOBODY`). If the admin is installed, warn if no known app asks for a
+    second factor.
     """
     now = conf.get()
     if now.BASE_URL and not str(now.BASE_URL).startswith("https://"):

@@ -51,8 +51,8 @@ CHOICES = {
 
 def check_settings(app_configs: Sequence[AppConfig] | None, **kwargs: object) -> Iterable[CheckMessage]:
     """Check the settings of the app. If ``settings.AGREEMENT`` is not a dict, nothing else is checked. If a setting
-    that must be a text is something else, only names and types are checked. If a dotted path can't be imported, only
-    the first one is reported, and the channels are not checked.
+    that must be a text is something else, only names and types are checked. If dotted paths can't be imported, only the
+    first of them is reported, and the channels are not checked; all other values are.
     """
     stored = getattr(settings, "AGREEMENT", {})
     if not isinstance(stored, dict):
@@ -136,8 +136,9 @@ def _check_values(now: conf.Conf) -> Iterator[CheckMessage]:
 
 
 def _check_pseudonym_keys(keys: object) -> Iterator[CheckMessage]:
-    """Check that the keys of pseudonyms are a dict of secrets by id, that no key is a present or former ``SECRET_KEY``,
-    that each has at least 32 characters, and that its id has 1 to 32. For each key the first problem is reported.
+    """Check that the keys of pseudonyms are a dict of secrets by id, both of them texts. If they are not, nothing else
+    is checked. Check that no secret is the ``SECRET_KEY`` or one of ``SECRET_KEY_FALLBACKS``, that each secret has at
+    least 32 characters, and that each id has 1 to 32 characters. For each key the first problem is reported.
     """
     if not isinstance(keys, dict) or not all(isinstance(text, str) for pair in keys.items() for text in pair):
         yield _wrong("PSEUDONYM_KEYS", type(keys).__name__, "must be a dict of secrets by id")
@@ -159,7 +160,7 @@ def _check_pseudonym_keys(keys: object) -> Iterator[CheckMessage]:
 
 def _check_consents(consents: object) -> Iterator[CheckMessage]:
     """Check that each consent has a text in both languages or complete parts (:mod:`agreement.text.consent`), and a
-    name of at most 64 letters, digits, hyphens and underscores.
+    name of 1 to 64 letters, digits, hyphens and underscores.
     """
     if not isinstance(consents, dict):
         yield _wrong("CONSENTS", consents, 'must be like {"registration": {"kk": "…", "ru": "…"}}')
@@ -283,7 +284,9 @@ def _check_dotted_paths(now: conf.Conf) -> Iterator[CheckMessage]:
 
 
 def _check_channels(paths: tuple[str, ...]) -> Iterator[CheckMessage]:
-    """Report the faults of each channel, and channels with the same name, which would share their deliveries."""
+    """Report the sentences that the method ``faults()`` of each channel returns, and channels with the same name, which
+    would share their deliveries.
+    """
     channels = [import_string(path)() for path in paths] if _has_type(paths, tuple) else []
     hint = "Correct the channel, or remove it from CHANNELS."
     for channel in channels:
@@ -309,8 +312,9 @@ def _has_type(value: object, kind: type) -> bool:
 
 
 def _is_text(name: str, value: object) -> bool:
-    """Return whether this value of the setting with that name, one of ``_TEXTS``, counts as a text. ``None`` does, a
-    path object does for a setting of ``_PATHS``, and any value for a setting with choices.
+    """Return whether this value of the setting with that name, one of ``_TEXTS``, counts as a text: a string, or
+    ``None``. For a setting of ``_PATHS`` a path object does too. For a setting of ``CHOICES`` any value does, because
+    :func:`_check_values` compares it with the choices.
     """
     kinds: tuple[type, ...] = (str, os.PathLike) if name in _PATHS else (str,)
     return value is None or name in CHOICES or isinstance(value, kinds)

@@ -19,8 +19,8 @@ REQUIRED_APPS = {"modeltranslation": "before django.contrib.admin", "reversion":
 def check_site(app_configs: Sequence[AppConfig] | None, **kwargs: object) -> Iterable[CheckMessage]:
     """Check the required apps and their order, the languages of django-modeltranslation and of the site, ``USE_TZ``,
     ``USE_I18N``, the age of the time zone data, the order of the middleware, whether ``BASE_URL`` is set, whether the
-    site includes the app's URLs, and the task engine: Celery needs a broker, and Django's default engine needs workers,
-    unless ``DEBUG`` is on.
+    site includes the app's URLs, and the task engine that ``ENQUEUE`` names. Celery must have a broker. Django's tasks,
+    unless ``DEBUG`` is on, must not use the immediate backend, which has no workers.
     """
     yield from _check_apps()
     yield from _check_languages()

@@ -156,7 +156,9 @@ class ComparisonRow:
 
     @property
     def kind(self) -> Literal["added", "deleted", "changed", "moved"]:
-        """How the unit of a change changed. ``moved``: only its number, its place or its formatting."""
+        """How the unit of a row of the kind ``change`` changed. ``moved``: only its number, its place or its
+        formatting. The value of any other row has no meaning.
+        """
         change = self.source.change
         if change.inserted or change.deleted:
             return "added" if change.inserted else "deleted"
@@ -194,9 +196,10 @@ class ComparisonRow:
 
     @property
     def unchanged_sentence(self) -> str:
-        """The sentence of a row of unchanged units, such as "Clauses 1.1–1.4: unchanged" or, if only one number names
-        them, "Clause 1.1: unchanged". If none of the units has a number, it is "Text without a number: unchanged" or,
-        for a single unit, the name of its kind with ": unchanged".
+        """The sentence of a row of unchanged units (the kind ``same``), such as "Clauses 1.1–1.4: unchanged" or, if
+        only one number names them, "Clause 1.1: unchanged". If none of the units has a number, it is "Text without a
+        number: unchanged" or, for a single unit, the name of its kind with ": unchanged". A row of the kind ``change``
+        must not display it, because it would be wrong.
         """
         first, last = self.source.first, self.source.last
         if last:
@@ -386,7 +389,7 @@ def unit_name(unit: clauses.Clause) -> str:
 def _within_appendix(number: str) -> tuple[str, str]:
     """The number of a unit without the marks that distinguish it from others in an address, such as ``1.1`` for
     ``a2.1.1`` and ``2`` for ``ch2``; and the appendix that contains the unit, in brackets and in the active language,
-    such as « (приложение 2)», or ``""``.
+    such as « (приложение 2)», or ``""``. For an appendix itself, such as ``a2``, they are ``a2`` and ``""``.
     """
     appendix, dot, within = number.partition(".")
     if not dot or not appendix.startswith("a"):

@@ -80,14 +80,13 @@ class Citation:
 
 
 def agreement_path(slug: str = "", *, app: str | None = None) -> str:
-    """The path of the page of the edition in force of the agreement with that slug.
+    """The path of the page of the edition in force of the agreement with that slug. A slug is not looked up: if no
+    agreement has it, the page answers with the status 404. Raises ``NoReverseMatch`` if the URL can't contain the slug.
 
     Without a slug, the agreement is that of ``DEFAULT_AGREEMENT``, if it has a public edition, or, if this setting is
-    empty, the site's only agreement with a public edition. If there is no such agreement, or if several have a public
-    edition while the setting is empty, it is the path of the list of agreements. In the second case
-    ``TemplateSyntaxError`` is raised while ``DEBUG`` is on; while it is off, this is logged. A slug is not looked
-    up: if no agreement has it, the page answers with the status 404. Raises ``NoReverseMatch`` if the URL can't contain
-    the slug.
+    empty, the site's only agreement with a public edition. If there is no such agreement, the result is the path of the
+    list of agreements. If the setting is empty and several agreements have a public edition, ``TemplateSyntaxError`` is
+    raised while ``DEBUG`` is on. While it is off, this is logged, and the result is the path of the list too.
 
     In each function of this module that has the parameter ``app``, it is passed to ``reverse()`` as ``current_app``: it
     is the instance namespace of the page that contains the link. ``None`` means the default instance of the app's URLs.
@@ -105,8 +104,9 @@ def notices_path(*, app: str | None = None) -> str:
 
 
 def record_path(*, app: str | None = None) -> str:
-    """The path of the page with the record of the signed-in user. The function makes no query. ``app`` is the instance
-    namespace for ``reverse()``, as in :func:`agreement_path`.
+    """The path of the page with the record of the signed-in user: their acceptances, declines, consents and
+    withdrawals, and the notices to them. The function makes no query. ``app`` is the instance namespace for
+    ``reverse()``, as in :func:`agreement_path`.
     """
     return _reverse("record", app=app)
 
@@ -120,8 +120,9 @@ def validity_sentence(slug: str = "", *, report: Callable[[str], None] | None = 
     Without a slug, ``DEFAULT_AGREEMENT`` is meant or, if this setting is empty, the site's only agreement. Agreements
     without a public edition are not considered. While ``DEBUG`` is on, an unknown slug, and a missing slug on a site
     with several agreements and without the setting, raise ``TemplateSyntaxError``. While it is off, they are logged,
-    and the result is ``""``. With ``report``, that function is called with the message instead. On a site without a
-    public edition, the result is always ``""``.
+    and the result is ``""``. With ``report``, that function is called with the message instead, and the result is
+    ``""``. If the agreement of ``DEFAULT_AGREEMENT`` is meant and has no public edition, or if the site has no public
+    edition at all, the result is ``""`` without a message.
     """
     at = timezone.now()
     timeline = _timeline(slug, at, '{% agreement_validity "SLUG" %}', report)
@@ -140,13 +141,13 @@ def cite_clause(
     dots at its end, are ignored. Without a slug, ``DEFAULT_AGREEMENT`` is meant or, if this setting is empty, the
     site's only agreement with a public edition.
 
-    Always raises ``TemplateSyntaxError`` for a number that is not a string, because the number ``2.10`` would be read
-    as ``2.1``. While ``DEBUG`` is on, it also raises it for a number that the edition in force does not have, for a
-    slug that no agreement with a public edition has, and for a missing slug if several agreements have a public edition
-    and ``DEFAULT_AGREEMENT`` is empty. While ``DEBUG`` is off, these are logged, and the citation has no text; see
-    :class:`Citation`. If the agreement is found but none of its editions is in force, if ``slug`` is missing and
-    ``DEFAULT_AGREEMENT`` has no public edition, or if the site has no public edition at all, the citation has no text,
-    nothing is raised, and nothing is logged.
+    Always raises ``TemplateSyntaxError``, also with ``report``, for a number that is not a string, because the number
+    ``2.10`` would be read as ``2.1``. While ``DEBUG`` is on, it also raises it for a number that the edition in force
+    does not have, for a slug that no agreement with a public edition has, and for an empty slug if several agreements
+    have a public edition and ``DEFAULT_AGREEMENT`` is empty. While ``DEBUG`` is off, these are logged, and the citation
+    has no text; see :class:`Citation`. If the agreement is found but none of its editions is in force, if ``slug`` is
+    empty and the agreement of ``DEFAULT_AGREEMENT`` has no public edition, or if the site has no public edition at all,
+    the citation has no text, nothing is raised, and nothing is logged.
 
     With ``report``, that function is called with the message instead, and nothing is raised or logged for a missing
     clause or agreement. A page that an editor writes uses :func:`log_once`, because ``DEBUG`` should not break it.
@@ -249,7 +250,7 @@ def banner_editions(slug: str = "", *, days: int = 10, app: str | None = None) -
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CitedChanges:
-    """What an edition changed, for another page."""
+    """What an edition changed, for another page: the comparison, and the path of the page that displays it."""
 
     comparison: Comparison
     """The edition, compared with the one that it replaced or will replace."""
@@ -286,8 +287,8 @@ def _timeline(slug: str, at: datetime, example: str, report: Callable[[str], Non
     ``None``, without a message, if there are no agreements, or if the slug is missing and the agreement of
     ``DEFAULT_AGREEMENT`` has no public edition yet. Otherwise an unknown slug, and a missing slug if there are several
     agreements, raise ``TemplateSyntaxError`` while ``DEBUG`` is on. While it is off, they are logged, and the result is
-    ``None``. ``example`` is the template tag with a slug, for the message. With ``report``, that function is called
-    with the message instead.
+    ``None``. With ``report``, that function is called with the message instead, and the result is ``None``. ``example``
+    is the template tag with a slug, for the message.
     """
     report = report or _report
     public = {slug: timeline for slug, timeline in current_timelines().agreements.items() if timeline.public(at)}
@@ -328,8 +329,8 @@ def _sealed(dated: EditionDates, time_zone: str) -> Edition:
 @lru_cache(maxsize=256)
 def _quoted(dated: EditionDates, time_zone: str, language: str, number: str, page: str) -> Quote | None:
     """The unit with that number in ``language`` (the first, if several have it); ``None`` if the edition has none.
-    ``page`` is the path of the page of the edition, to which links to clauses in the quotation lead. ``time_zone`` is
-    that of the agreement.
+    ``page`` is the path of the page of the edition, to which links to clauses in the quotation lead. ``time_zone``,
+    that of the agreement, is only a part of the keys of this cache and of that of :func:`_sealed`.
     """
     return quote(clauses.parse(_sealed(dated, time_zone).text(language).body), number, page)
 

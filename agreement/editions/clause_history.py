@@ -45,7 +45,9 @@ class Wording:
 
     @property
     def later(self) -> tuple[DisplayedEdition, ...]:
-        """``editions`` without the first one: the editions that follow it, up to the next change of the clause."""
+        """``editions`` without the first one: the editions that follow it, up to the next change of the clause. Empty
+        for a deletion.
+        """
         return self.editions[1:]
 
     @property
@@ -136,8 +138,8 @@ def clause_history(editions: Sequence[DisplayedEdition], place: int, number: str
 
 def other_holders(editions: Sequence[DisplayedEdition], history: ClauseHistory) -> list[DisplayedEdition]:
     """The editions in which another clause has the number with which :func:`clause_history` was called for this
-    history. Of several such editions in a row, the result has the last one. ``editions`` are those with which it was
-    called.
+    history. If this is so in several editions in a row, the result has only the last of them, also if the other clause
+    is not the same in all of them. ``editions`` are those with which :func:`clause_history` was called.
     """
     number = history.wording.number
     numbers = {edition.edition.number: wording.number for wording in history.wordings for edition in wording.editions}

@@ -99,8 +99,8 @@ class DisplayedEdition:
 
     @property
     def sections(self) -> list[clauses.Clause]:
-        """The sections of the text in order, for a table of contents. Headings are left out, also those of
-        appendices.
+        """The sections of the text in order, also those in appendices, for a table of contents. Headings are left out,
+        such as the names of appendices.
         """
         return [clause for clause in self.document.clauses if clause.kind == "section"]
 

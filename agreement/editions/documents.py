@@ -50,8 +50,8 @@ def changes_file(compared: Comparison, address: str) -> bytes:
 
 
 def table_file(compared: Comparison, address: str) -> bytes:
-    """The Word file with the comparative table of both editions, as the page displays it side by side. ``address`` is
-    the URL of the page.
+    """The Word file with the comparative table of both editions: the one that the page with these changes displays.
+    ``address`` is the URL of that page.
     """
     head = writer.Row(
         (

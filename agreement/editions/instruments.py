@@ -21,8 +21,9 @@ DOCX = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
 
 class Paragraph(NamedTuple):
     """A paragraph of an instrument. ``style`` says what it is: ``approval``, ``title`` and ``date`` are the head,
-    ``clause`` is «1. …», ``point`` is «1) …», or without a number if it is the only one, and ``quote`` is a line of the
-    new wording."""
+    ``clause`` is «1. …», ``point`` is «1) …», or without a number if the instrument has only one point, and ``quote``
+    is a line of the new wording.
+    """
 
     style: Literal["approval", "title", "date", "clause", "point", "quote"]
     text: str
@@ -96,7 +97,9 @@ class Instrument:
         return self.changes_words and find_spec("docx") is not None
 
     def docx(self) -> bytes:
-        """The instrument as a Word file. Raises ``ImportError`` without python-docx: ask ``has_docx`` first."""
+        """The instrument as a Word file. Raises ``ImportError`` without python-docx. If the instrument has no point,
+        the file has no paragraph. Ask ``has_docx`` first.
+        """
         from agreement.word.instrument import write_instrument  # The extra may be missing.
 
         return write_instrument(self.paragraphs, language=self.language, at=self.new.published_at)

@@ -79,12 +79,15 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """How a text is like the body of an edition in one language. ``digest`` is that of the edition. ``runs`` turn the
-    body into the text, without the middle of long runs; there are none if ``likeness`` is ``same`` or ``part``. If the
-    text was put together from pieces of bodies, only the first match has runs, and they give the text alone: pieces
-    that stand in one of the bodies are equal, and the others inserted. ``added`` are the lines of the text, or parts of
-    lines, that are not of the body; if the text was put together, that are of none of the bodies. They are complete.
-    ``added`` is empty if ``likeness`` is ``differs``.
+    """How a text is like the body of an edition in one language. ``digest`` is that of the edition. The comment on
+    :data:`Likeness` defines the values of ``likeness``.
+
+    ``runs`` turn the body into the text, without the middle of long runs; there are none if ``likeness`` is ``same`` or
+    ``part``. If the text was put together from pieces of bodies, only the first match has runs, and they give the text
+    alone: pieces that stand in one of the bodies are equal, and the others inserted.
+
+    ``added`` are the lines of the text, or parts of lines, that are not of the body; if the text was put together,
+    those that are of none of the bodies. They are not shortened. ``added`` is empty if ``likeness`` is ``differs``.
     """
 
     digest: str
@@ -95,11 +98,13 @@ class Match:
 
 
 class OwnWords:
-    """The words that a site itself prints around the text of an edition, in lines. ``bodies`` are the texts: lines of
-    more than three words that stand in them are left out, except complete units: a table of contents repeats headings,
-    and the data of an edition repeats its clauses.
-    ``CHANGED`` in a line says that it quotes changed words: only the complete line counts as words of the site, and no
-    piece of it.
+    """The words that a site itself prints around the text of an edition. ``lines`` are the lines that it prints, and
+    ``bodies`` the texts of the edition. A line of more than three words that stands in one of the bodies does not count
+    as a line of the site. But the title and each numbered unit of a body count as complete lines of the site, because a
+    table of contents repeats headings, and the data of an edition repeats its clauses.
+
+    A line that contains the character ``CHANGED`` quotes changed words: it counts as a complete line, and no piece of
+    it counts.
     """
 
     CHANGED = "\N{REPLACEMENT CHARACTER}"
@@ -122,9 +127,10 @@ class OwnWords:
         self._digests = " ".join({word for line in kept for word in line if _DIGEST.fullmatch(word)})
 
     def others(self, lines: Iterable[str]) -> list[str]:
-        """Those of these lines, each once, that have words of others: words that are neither one of these lines nor
-        three or more words in a row of one, nor a piece of a digest in it. Numbers of pages and the moment of printing
-        at the beginning or the end of a line do not count. A line may end anywhere.
+        """Those of these lines, each once, that have words which are not of the site. Words are of the site if they are
+        a complete line of the site, three or more words in a row of such a line, or a piece of a digest in it. A given
+        line may end anywhere in a line of the site. Numbers of pages and the moment of printing at the beginning or the
+        end of a given line are ignored.
         """
         texts = list(dict.fromkeys(lines))
         split = [_folded(_PRINTED.sub(" ", text)) for text in texts]
@@ -142,7 +148,9 @@ class OwnWords:
         return others
 
     def _are_lines(self, found: Sequence[str], own: Sequence[bool]) -> bool:
-        """Does each run of words that are not yet known as ``own`` consist of complete lines, each of a few words?"""
+        """Does each run of words that are not yet known to be of the site consist of complete lines of the site, each
+        of at most 6 words? ``found`` are the words, and ``own`` says of each whether it is known.
+        """
         for known, run in groupby(zip(found, own, strict=True), key=itemgetter(1)):
             rest = [] if known else [word for word, _known in run]
             while rest:
@@ -171,17 +179,20 @@ class _Body:
 
 
 def matches(text: str, candidates: Iterable[Candidate]) -> list[Match]:
-    """The candidates from which this text may have been copied; empty if there are none, and for a text of fewer than
-    ``FEWEST_WORDS`` words or more than ``MAX_CHARACTERS`` characters.
+    """The candidates from which this text may have been copied, each with its :data:`Likeness`; empty if none is like
+    the text, and for a text of fewer than ``FEWEST_WORDS`` words or more than ``MAX_CHARACTERS`` characters.
 
     All candidates of the best likeness are returned, in their order: ``same``, otherwise ``around``, otherwise
-    ``part``. If there are none, but the text was put together from the texts of several candidates, these are returned,
-    as ``around`` or ``passages``. Otherwise one candidate that shares enough sequences of three words with the text
-    (``LIKENESS``) is returned as ``between`` or ``differs``: the one that shares the most, and of several such
-    candidates the last. If there is none, but a piece of the text of at least ``FEWEST_PIECE_WORDS`` words stands in a
+    ``part``. If no candidate has one of these, but the text was put together from the texts of several candidates,
+    these are returned: as ``around`` if they are complete in the text, otherwise as ``passages``. If it was not, one
+    candidate that shares enough sequences of three words with the text (``LIKENESS``) is returned: as ``between`` if
+    the text has all its words in their order, otherwise as ``differs``. It is the one that shares the most, and of
+    several such candidates the last.
+
+    If no candidate shares enough, but a piece of the text of at least ``FEWEST_PIECE_WORDS`` words stands in a
     candidate, the result is a choice of candidates that together contain every piece of at least ``FEWEST_WORDS`` words
-    that stands in any: of several that contain the same, the last. They are returned as ``passages`` or, if they are
-    complete in the text, ``around``.
+    that stands in any: of several that contain the same, the last. They too are returned as ``around`` if they are
+    complete in the text, otherwise as ``passages``.
     """
     given = _words(text)
     if len(given) < FEWEST_WORDS or len(text) > MAX_CHARACTERS:
@@ -271,15 +282,17 @@ def _composed(text: str, bodies: Sequence[_Body], *, alone: bool) -> list[Match]
 
 
 def _is_complete(body: str, whole: str) -> bool:
-    """Are the words of every line of this body in ``whole``, in the same order and without a gap? ``whole`` are the
-    joined words of the pieces of a text. The title of the body, Markdown and punctuation are not compared.
+    """Does ``whole`` contain each line of this body: all its words, in their order and without a gap? The order of the
+    lines is not compared, and neither are the title of the body, Markdown and punctuation. ``whole`` are the joined
+    words of the pieces of a text.
     """
     return all(_joined(_words(line)) in whole for line in _visible(body).split("\n") if _words(line))
 
 
 def _likeness(piece: str, own: str, body: str) -> Likeness | None:
     """How a text is like a body, if one has all words of the other in one piece; otherwise ``None``. The title of the
-    body may be missing from the text. ``piece`` and ``own`` are the joined words of the text and of the body.
+    body may be missing from the text. ``piece`` and ``own`` are the joined words of the text and of the body, and
+    ``body`` is the body itself.
     """
     if piece == own:
         return "same"
@@ -345,8 +358,8 @@ def _without_title(body: str) -> str:
 
 
 def contained(own: str, text: str) -> tuple[str, ...] | None:
-    """The lines of a text around all the words of ``own``, which it contains in one piece; ``None`` if it does not.
-    ``own`` is the text of a letter, or of an HTML page that :func:`readable` made.
+    """The lines of a text around all the words of ``own``, which it contains in one piece; ``None`` if it does not, or
+    if ``own`` has no words. ``own`` is the plain text of a letter, or what :func:`readable` returned for its HTML page.
     """
     if not _words(own) or _joined(_words(own)) not in _joined(_words(text)):
         return None
@@ -441,9 +454,9 @@ def _visible(body: str) -> str:
 
 
 def _normalised(text: str) -> str:
-    """The text with composed letters, without soft hyphens, with single spaces and without empty lines. Marks of
-    headings and of bold words in Markdown are removed. A number, or a letter with a bracket, at the beginning of a line
-    is separated from a letter that directly follows: ``1.1.Text`` becomes ``1.1. Text``.
+    """The text with composed letters (Unicode NFC), without soft hyphens, with single spaces and without empty lines.
+    Marks of headings and of bold words in Markdown are removed. A number, or a letter with a bracket, at the beginning
+    of a line is separated from a letter that directly follows: ``1.1.Text`` becomes ``1.1. Text``.
     """
     text = _MARK.sub("", text)
     text = _GLUED.sub(r"\1 ", unicodedata.normalize("NFC", text).replace("\xad", ""))

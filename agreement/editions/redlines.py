@@ -1,4 +1,5 @@
-"""Redlines of sealed editions. A process remembers the redlines that it used last, within the two limits below.
+"""Redlines of sealed editions. A process remembers the redlines that it used last, within the limits ``CACHED_PAIRS``
+and ``CACHED_CHARACTERS``.
 
 The digest of an edition covers its texts. Two digests and a language always mean the same two texts, so no entry
 becomes outdated.

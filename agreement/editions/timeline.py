@@ -67,7 +67,7 @@ class Timeline:
 
     def in_force(self, at: datetime) -> EditionDates | None:
         """The edition that binds at that instant, from its moment of effect on; ``None`` before the first edition takes
-        effect.
+        effect. Cancelled editions are left out.
         """
         place = bisect_right(self._effects, at)
         return self.binding[place - 1] if place else None
@@ -97,13 +97,15 @@ class Timeline:
 
     def counting_editions(self, edition: EditionDates) -> tuple[EditionDates, ...]:
         """The editions whose acceptance counts for this one, in the order of their numbers: the edition itself, and
-        earlier ones that differ from it only in wording. See :func:`agreement.models.succession.counting_editions`.
+        each earlier one if all editions after it, up to this one, changed only the wording.
+        :func:`agreement.models.succession.counting_editions` says how cancelled editions count.
         """
         return succession.counting_editions(edition, self.editions)
 
     def sufficient_editions(self, edition: EditionDates, at: datetime) -> tuple[EditionDates, ...]:
         """The editions of which an acceptance is sufficient at that instant to go on, while ``edition`` is in force, in
-        the order of their numbers: those of :meth:`counting_editions` and, during its days to accept, earlier ones
+        the order of their numbers. They are those of :meth:`counting_editions` and, during the days to accept that
+        ``edition`` gives, also those that are sufficient at that instant for the edition before these, by the same rule
         (:func:`agreement.models.succession.sufficient_editions`). Only an agreement that is accepted by confirmation
         gives such days.
         """
@@ -220,9 +222,10 @@ class Timelines:
 def current_timelines() -> Timelines:
     """The dates of all sealed editions. The process remembers them for one second, but not beyond the next moment in
     them, such as the moment at which an edition takes effect. While they are remembered, a call outside a transaction
-    makes no query. Otherwise one thread reads them while the others wait, and calls the ``withdrawal_listeners``. It
-    makes 1 query, and at most 1 more, for the users who withdrew recently. Inside a transaction, every call reads the
-    dates with 1 query, and calls no listener.
+    makes no query. Otherwise one thread reads them while the others wait, and calls each of the
+    ``withdrawal_listeners`` with the primary keys of the users who withdrew recently, or with ``None`` at the first
+    reading. It makes 1 query, and at most 1 more, for these users. Inside a transaction, every call reads the dates
+    with 1 query, and calls no listener.
     """
     return _timelines(read_after=float("-inf"))
 
@@ -278,8 +281,8 @@ def may_remember() -> bool:
 
 
 def clear() -> None:
-    """Forget the dates, so that the next call reads them again. The next reading outside a transaction counts as the
-    first one for the ``withdrawal_listeners``.
+    """Forget the dates, so that the next call reads them again. The next reading outside a transaction calls the
+    ``withdrawal_listeners`` with ``None``, as the first one does: any user may have withdrawn.
     """
     global _known, _since
     _known = _since = None
@@ -299,7 +302,8 @@ _reading = threading.Lock()
 def _read(since: datetime | None = None) -> tuple[Timelines, frozenset[Any] | None]:
     """The dates of all sealed editions, and the primary keys of the users with a withdrawal whose moment of effect has
     come, and that took effect or was registered after ``since``. The second value is ``None`` if ``since`` is ``None``;
-    otherwise it is empty if no edition is sealed. 1 query, and 1 more if there is such a user.
+    otherwise it is empty if no edition is sealed. 1 query, which also finds out whether there is such a user, and 1
+    more if there is one.
     """
     alias = router.db_for_read(Edition)
     withdrawals = Withdrawal.objects.using(alias)

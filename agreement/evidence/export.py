@@ -68,7 +68,8 @@ def export_editions(
     of them with its time stamps. For each of these editions it contains tables of the acceptances and of the declines
     recorded by then, a table of the deliveries whose present outcome (sent, failed or skipped) was recorded by then,
     and the texts of the notices that those with the outcome "sent" delivered. If the site has ``PSEUDONYM_KEYS``, the
-    tables identify users by pseudonym, and that of deliveries also by the keyed digest of the address.
+    tables identify users by pseudonym, and the table of deliveries also by the keyed digest of the address. Without
+    these keys, nothing in the tables identifies a user.
 
     Raises ``FileExistsError`` if ``output`` is a path that exists. After the file is written, an audit entry is added
     for each edition; ``by`` is the person who exports, or ``None`` if no person is known.
@@ -94,7 +95,7 @@ def export_editions(
 
 def _add_editions(bundle: Bundle, timeline: Timeline, *, with_text: set[int], last: int, at: datetime) -> None:
     """Add the manifests of one agreement up to edition number ``last`` (0: none), with the time stamps made by that
-    instant. Add also the texts and court pages of those of these editions whose primary keys are in ``with_text``.
+    instant. Of the editions up to ``last`` whose primary keys are in ``with_text``, add also the texts and court pages.
     """
     chain = Edition.objects.published().filter(agreement=timeline.key, number__lte=last).select_related("agreement")
     for edition in chain.iterator(chunk_size=10):
@@ -189,9 +190,9 @@ class AcceptanceRecord:
 
     def grace(self) -> tuple[int, datetime] | None:
         """The number of the next edition that this acceptance does not count for, and the moment until which it was
-        nevertheless sufficient, because that edition gives days to accept. ``None`` if there is no such edition, if it
-        gives no days to accept, if it has not taken effect by ``at``, or if a withdrawal had ended the acceptance by
-        its effect. The moment is not after the end of the acceptance.
+        nevertheless sufficient, because that edition gives days to accept. The moment is not after the end of the
+        acceptance. ``None`` if there is no such edition, if it gives no days to accept, if it has not taken effect by
+        ``at``, or if a withdrawal had ended the acceptance when that edition took effect.
         """
         accepted, timeline, ended_at = self.row.edition, self.timeline, self.binding.ended_at
         for edition in timeline.binding:

@@ -40,7 +40,8 @@ def unstamped() -> QuerySet[Edition]:
 
 def stamp(edition: Edition) -> TimeStamp:
     """Request a time stamp on the digest of this edition, verify it, store it and return it. If a stamp of the same
-    authority is stored already, return that one; the new one is not stored.
+    authority is stored already, a new one is requested and verified all the same; it is not stored, and the stored one
+    is returned.
 
     Raises :class:`NotStamped` if the extra ``timestamp`` is not installed, if the site has no authority, if the edition
     does not match its digest, if the root certificates can't be read, if the authority can't be reached or does not

@@ -22,18 +22,18 @@ MAX_QUOTED = 150
 
 
 def find_user_key(written: str) -> UserKey:
-    """Return the primary key of the user whose name, e-mail address or key a person has written. A prefix may state
-    that a name or a key is meant: ``name:`` or ``key:``. Without a prefix the text can be any of the three. A key must
-    be written exactly as Python prints it: without spaces, leading zeros or a plus sign, and with no other digits than
-    ASCII. Only a UUID may be in capital letters, and its hyphens may be missing. The case of letters of an e-mail
-    address does not matter.
+    """Return the primary key of the user whose name, e-mail address or key a person has written. With the prefix
+    ``name:`` only a name is meant, and with ``key:`` only a key. Without a prefix the text can be any of the three. A
+    key must be written exactly as Python prints it: without spaces, leading zeros or a plus sign, and with no other
+    digits than ASCII. Only a UUID may be in capital letters, and its hyphens may be missing. The case of letters of an
+    e-mail address does not matter.
 
-    If no user has that name, a text that can be a key is returned as a key, even if no such account exists, because the
-    account may be deleted. Raises ``ValidationError`` with one of three codes: ``several`` (several users have that
-    name or address), ``ambiguous`` (the text is the name of one user and the key of another, and has no prefix) or
-    ``nobody`` (the text is neither the name nor the address of a user, as far as it may be one, and can't be a key, as
-    far as it may be a key). A user counts as another one if their account exists, or if the app has records of their
-    deleted account.
+    If no user has that name or address, a text that can be a key is returned as a key, unless it has the prefix
+    ``name:``. This is so even if no such account exists, because the account may be deleted. Raises ``ValidationError``
+    with one of three codes. ``several``: several users have that name or address. ``ambiguous``: the text has no
+    prefix, and is the name or address of one user and the key of another, whose account exists or about whose deleted
+    account the app has records. ``nobody``: no user was found by name or address, and the text can't be a key or has
+    the prefix ``name:``.
 
     At most 1 query, 1 more for a text with ``@``, and up to 6 more if a user has that name and it could also be the key
     of another user. No query is made with the prefix ``key:``.

@@ -122,13 +122,13 @@ def add_file_options(parser: ArgumentParser) -> None:
 def read_texts(
     names: Mapping[str, str], *, changes: str | None = None, encoding: str = "UTF-8", may_be_empty: bool = False
 ) -> tuple[dict[str, str], list[str]]:
-    """Return the texts of these files by language, and lines about what was changed or left out, and about numbers to
-    compare with the document. ``names`` maps each language to the name of a Word file or a text file. It may be empty;
-    then both results are empty.
+    """Return the texts of these files by language, and lines about what was changed or left out, and about automatic
+    numbers that Word may print differently, so that a person compares them with the document. ``names`` maps each
+    language to the name of a Word file or a text file. It may be empty; then both results are empty.
 
     ``changes`` is ``accept`` or ``reject``: which text a file with tracked changes has. Passages that are struck out by
-    hand count as tracked deletions. ``encoding`` is used for text files that are not in UTF-8. With ``may_be_empty``,
-    the text of a text file with nothing but white space is ``""``.
+    hand count as tracked deletions. ``encoding`` is used for text files that are not in UTF-8. A text file with nothing
+    but white space is refused; with ``may_be_empty`` its text is ``""``.
 
     Raises ``CommandError`` if a file can't be read or is refused (``word.files.read_file``), if ``changes`` is ``None``
     and tracked changes give a file two different texts, and if each text is in the language of the other one.

@@ -1,5 +1,5 @@
-"""The file of the command ``import_acceptances``: reads its rows, and stores them until all of them are checked and
-recorded. Other imports store their rows in the same way.
+"""The file of the command ``import_acceptances``: :func:`read_rows` reads it, and :class:`Staging` stores its lines
+until all of them are checked and recorded. The import from another package (``peer_import``) uses :class:`Staging` too.
 """
 
 from __future__ import annotations

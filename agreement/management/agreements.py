@@ -12,8 +12,9 @@ def choose_agreement(slug: str | None, *, create: bool) -> Agreement:
     """Return the agreement with that slug; if no slug is given, the only agreement.
 
     If there is no agreement with that slug, it is created if ``create`` is true; otherwise ``CommandError`` is raised.
-    If no slug is given, and there is no agreement at all, one with the slug ``DEFAULT_SLUG`` is created; if there are
-    several, ``CommandError`` is raised. Raises ``ValidationError`` if the new agreement can't have that slug.
+    If no slug is given, and there is no agreement at all, one with the slug ``DEFAULT_SLUG`` is created, also if
+    ``create`` is false. If no slug is given, and there are several agreements, ``CommandError`` is raised. Raises
+    ``ValidationError`` if the new agreement can't have that slug.
     """
     if slug is None:
         found = list(Agreement.objects.all()[:2])

@@ -23,7 +23,9 @@ MARGIN_SECONDS = 1
 
 
 def forget_pages(**_signal: Any) -> None:
-    """Forget all pages that django CMS stored, in each process that uses the same cache."""
+    """Receiver of the signals ``edition_published`` and ``edition_cancelled``: forget all pages that django CMS stored,
+    in each process that uses the same cache.
+    """
     invalidate_cms_page_cache()
 
 
@@ -33,8 +35,9 @@ def seconds_to_store(request: HttpRequest, placeholder: Placeholder, *, until: d
     ``until`` if that is earlier, but at most ``MAX_EXPIRATION_TTL``. 0 if such a moment, a publication or a
     cancellation is less than ``SETTLING`` ago. At most 2 queries for each page, whatever number of plugins it has.
 
-    django CMS also asks this about the content of a placeholder alone, before it counts the placeholder as rendered.
-    Then the result is 0: a page with stored content would be stored without regard to any plugin.
+    django CMS also has a cache for the content of each placeholder. For that cache it calls this function too, before
+    it counts the placeholder as rendered. Then the result is 0: a page with stored content would be stored without
+    regard to any plugin.
     """
     if placeholder not in get_toolbar_from_request(request).content_renderer.get_rendered_placeholders():
         return int(EXPIRE_NOW)

@@ -34,8 +34,8 @@ class AgreementPluginBase(CMSPluginBase):
 
     def render(self, context: Any, instance: Any, placeholder: str) -> Any:
         """Return the context for the template: that of django CMS, ``is_edited`` (whether an editor edits the page) and
-        the variables of :meth:`display`. The variables are left out if the site has no URLs of the app. The context is
-        changed in place, because it is not a mapping.
+        the variables of :meth:`display`. If the site has no URLs of the app, only the variables of :meth:`display` are
+        left out. The object ``context`` is changed and returned.
         """
         context = super().render(context, instance, placeholder)
         timeline = current_timelines().of_agreement(instance.agreement_id)
@@ -53,7 +53,7 @@ class AgreementPluginBase(CMSPluginBase):
 
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         """Return the field of the form. The list of agreements has no links to add, change, delete or view one: that is
-        done at the desk.
+        done at the desk, in Django's admin.
         """
         field = super().formfield_for_dbfield(db_field, request, **kwargs)
         if db_field.name == "agreement" and field:

@@ -12,8 +12,9 @@ from agreement.models import Agreement, Edition, Notice
 
 
 class AgreementToolbar(CMSToolbar):
-    """A menu with links to the admin, and to its lists of agreements, editions and notices, as far as the admin has
-    these lists and the user may view them. A user who gets none of them, or who is not staff, gets no menu.
+    """A menu with a link to the admin, and links to its lists of agreements, editions and notices. A list has a link if
+    the admin has it and the user may view or change its rows. A user who is not staff, or for whom no list has a link,
+    gets no menu.
     """
 
     def post_template_populate(self) -> None:

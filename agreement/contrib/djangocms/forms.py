@@ -73,7 +73,7 @@ class ClauseForm(PluginForm):
 
 class ChangesForm(PluginForm):
     """The form of the plugin that displays the changes of an edition. It refuses an edition that is not public, or that
-    replaces no other one. The edition may be left out.
+    replaces no other one. The edition may be left out; the plugin then displays the changes of the edition in force.
     """
 
     class Meta:

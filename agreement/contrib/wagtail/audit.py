@@ -33,7 +33,7 @@ def record_cancellation(*, edition: Edition, **kwargs: Any) -> None:
 
 def _record(edition: Edition, action: AuditAction) -> None:
     """Record in Wagtail's log that the edition was published or cancelled (``action``), and remove the pages that quote
-    an agreement from the caches in front of the site. The user is that of the entry in the app's audit log. If the
+    any agreement from the caches in front of the site. The user is that of the entry in the app's audit log. If the
     entry has no account, or the account no longer exists, the user is ``None``: Wagtail's log can't contain a name
     alone.
     """

@@ -97,8 +97,8 @@ class AgreementBlock(blocks.ChoiceBlock):
 
 class _Block(blocks.StructBlock):
     def deconstruct(self) -> tuple[str, tuple[Any, ...], dict[str, Any]]:
-        """For a migration: the dotted path of the class, and the arguments with which the block was made. Wagtail's own
-        method would name each block in it too.
+        """Return what a migration contains of this block: the dotted path of the class, and the arguments with which
+        the block was made. Wagtail's own method would add every block that this one contains.
         """
         args, kwargs = self._constructor_args
         return f"{__name__}.{type(self).__name__}", args, kwargs
@@ -199,8 +199,9 @@ class AnnouncementBlock(_Block):
 
 
 class ChangesBlock(_Block):
-    """What changed in the edition in force and, if the setting ``SHOW_SCHEDULED`` is true, in the announced edition
-    that takes effect next, with links to the changes. Nothing for a first edition.
+    """What changed in the chosen agreement: in the edition in force and, if the setting ``SHOW_SCHEDULED`` is true, in
+    the announced edition that takes effect next, each with a link to its changes. An edition that replaces no other one
+    is left out. Nothing if no edition remains.
     """
 
     agreement = AgreementBlock(label=gettext_lazy("User agreement"))

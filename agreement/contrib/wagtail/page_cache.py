@@ -72,13 +72,15 @@ def purge() -> int:
 
 def refresh(at: datetime | None = None) -> int | None:
     """Remove the pages that quote an agreement from the caches (:func:`purge`) if an edition took effect, was published
-    or was cancelled between the last refresh and the instant ``at`` (now); at the first refresh, if any edition was
-    published before. Return how many pages were removed; ``None`` if nothing has changed, or if no edition has been
+    or was cancelled between the last refresh and the instant ``at`` (now). The last refresh is the latest entry
+    ``REFRESH`` in Wagtail's audit log. If there is none, everything that happened until ``at`` counts. Return how many
+    pages were removed, and log this; ``None``, without an entry, if nothing has changed, or if no edition has been
     published.
 
     A publication and a cancellation count ``MAX_AGE_SECONDS`` later, because until then another process may render a
-    page with the dates that it remembers. Two processes may do this at the same time. At most 1 query if nothing has
-    changed, besides those that read the dates of the editions.
+    page with the dates that it remembers. If two processes call this at the same time, both may remove the pages and
+    log it, which does no harm. At most 1 query if nothing has changed, besides those that read the dates of the
+    editions.
     """
     at = at or timezone.now()
     known = at - timedelta(seconds=MAX_AGE_SECONDS)
@@ -105,8 +107,9 @@ def refresh(at: datetime | None = None) -> int | None:
 def shorten(response: HttpResponse, *, began_at: datetime) -> None:
     """Change the header ``Cache-Control`` of a response, the rendering of which began at that moment, so that no cache
     stores it beyond the next moment at which an edition takes effect or its days to accept end. If there is no such
-    moment, nothing is changed. A response without ``max-age`` gets one only if Django's cache middleware would store it
-    for longer; not if its header contains ``private``, ``no-cache`` or ``no-store``.
+    moment, nothing is changed. If the header has ``max-age`` or ``s-maxage``, the header ``Expires`` is removed. A
+    response without ``max-age`` gets one only if Django's cache middleware would store it for longer, and if its header
+    contains none of ``private``, ``no-cache`` and ``no-store``.
     """
     seconds = current_timelines().seconds_until_next(began_at)
     if seconds == float("inf"):

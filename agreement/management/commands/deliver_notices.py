@@ -110,8 +110,8 @@ class Command(BaseCommand):
         """Work until nothing is due and no delivery is claimed by another worker, or until a channel is unavailable;
         then print the counts. Deliveries that are due later, or wait for rate limits, are not waited for.
 
-        Raises ``CommandError`` for suspended sending and, after printing the counts, for an outage or for a fault of a
-        notice. Errors of the database are raised.
+        Raises ``CommandError`` for suspended sending, for wrong settings (``ImproperlyConfigured``) and, after printing
+        the counts, for an outage or for a fault of a notice. Errors of the database are raised.
         """
         total, leased = DeliveryCounts(), self.first_lease_end()
         while True:

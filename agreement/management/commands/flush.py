@@ -1,8 +1,9 @@
 """Django's command ``flush``, adapted to a database with sealed rows.
 
 Django's ``TransactionTestCase`` and the ``transactional_db`` fixture of pytest-django empty the database by calling
-this command. On a test database it opens the seal, so that the tests of a site need no set-up, and then empties the
-caches of the process. On any other database it refuses to start if there is a sealed row.
+this command. On a test database (:func:`agreement.seal.loss.is_test_database`) it opens the seal, so that the tests of
+a site need no set-up, and empties the database. Then it empties the caches of the process. On any other database it
+refuses to start if there is a sealed row.
 """
 
 from __future__ import annotations

@@ -98,8 +98,8 @@ class Command(BaseCommand):
                 self.stdout.write(f"{message.id} {message.severity} · {place} · {sentence}")
 
     def write_reading(self, edition: Edition, notes: list[str]) -> None:
-        """Print ``notes``, which are lines about the reading of the files. Then print the days and years that the
-        edition states, its prevailing language and its approvals.
+        """Print ``notes``, which are lines about the reading of the files. Then print what the edition states: the days
+        of notice, the days to accept, the years of retention, the prevailing language and the approvals.
         """
         for line in notes:
             self.stdout.write(printable(line))
