@@ -1,8 +1,8 @@
 """The registry of what a process remembers between requests. ``agreement/README.md`` lists the caches, each with its
 key, its size and for how long an entry is valid.
 
-A forked process begins with :func:`clear`, because it may use another database. The command ``flush`` calls it on a
-test database, for the caches of its own process.
+A forked process calls :func:`clear` by itself when it begins, because it may use another database. The command
+``flush`` calls it on a test database, for the caches of its own process.
 """
 
 from __future__ import annotations

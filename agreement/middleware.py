@@ -17,7 +17,7 @@ class AgreementMiddleware:
     """Records deemed acceptances and refuses requests as :func:`agreement.acceptance.gate.check` decides. A request
     that names a charset which decodes no text gets the status 400
     (:func:`~agreement.acceptance.answers.unknown_charset`). A request for which no view was found, but which other
-    middleware answered with a status up to 300, such as a flatpage, is checked after that answer was made. A
+    middleware answered with a status of 300 or less, such as a flatpage, is checked after that answer was made. A
     ``StaleEditionError`` that a view raises becomes a response with the status 409.
     """
 
@@ -45,12 +45,14 @@ class AgreementMiddleware:
 
     @classmethod
     def _follows_authentication(cls, middleware: Sequence[str]) -> bool:
-        """When this middleware gets a request, has only Django's session authentication set ``request.user``?
+        """Return whether only Django's session authentication can have set ``request.user`` before this middleware gets
+        a request.
 
-        Yes, if there is no middleware between Django's ``AuthenticationMiddleware`` and this one, or only middleware of
-        Django that sets no user. Other middleware could set a user from another source. No, if ``middleware``, which is
-        the setting ``MIDDLEWARE``, does not contain both of them in this order. If the answer is no, the session and
-        the user are loaded for each request that is checked, which costs more.
+        It is true if there is no middleware between Django's ``AuthenticationMiddleware`` and this one, or only
+        middleware of Django that sets no user. Other middleware could set a user from another source. It is false if
+        ``middleware``, which is the setting ``MIDDLEWARE``, does not contain both of them in this order. Middleware
+        before ``AuthenticationMiddleware`` does not matter, because that replaces the user. If the result is false, the
+        session and the user are loaded for each request that is checked, which costs more.
         """
         own = f"{cls.__module__}.{cls.__qualname__}"
         before = list(middleware)[: middleware.index(own)] if own in middleware else []

@@ -84,14 +84,15 @@ def add_peer_options(parser: ArgumentParser) -> None:
 def import_peer(
     history: PeerHistory, *, agreement: str | None, create: bool, texts: str | None, dry_run: bool
 ) -> tuple[Agreement, PeerImport]:
-    """Import the texts and the acceptances of this history into the agreement with the slug ``agreement``, as
-    :func:`choose_agreement` finds it, and return the agreement and what was imported. ``texts`` is the folder of the
-    option, or ``None``.
+    """Import the texts and the acceptances of this history into the agreement with the slug ``agreement``, and return
+    the agreement and what was imported. :func:`choose_agreement` finds the agreement; with ``create`` it creates one
+    that does not exist. ``texts`` is the folder of the option, or ``None``.
 
     All editions are recorded in one transaction. The acceptances follow in transactions of about ``BATCH`` each. Those
     that can't be recorded are left out; the first ``MAX_NAMED`` of them are named. A text whose moment is that of an
     edition that was not cancelled, and an acceptance that is recorded, are not imported again, so that the call can be
-    repeated. With ``dry_run`` nothing stays: the editions are rolled back, and the acceptances only checked.
+    repeated. With ``dry_run`` nothing stays: the agreement and the editions are rolled back, and the acceptances are
+    only checked.
 
     Raises ``CommandError`` if the agreement is not found, if a file or a text can't be read, or if an edition can't be
     recorded; nothing is imported then. Raises it also if, in the meantime, an edition or a withdrawal made one of the
@@ -115,7 +116,9 @@ def import_peer(
 def write_result(
     write: Callable[[str], object], history: PeerHistory, agreement: str, result: PeerImport, *, dry_run: bool
 ) -> None:
-    """Print what was imported, a line for each fact. ``agreement`` is its slug."""
+    """Print what was imported, a line for each fact, by calling ``write`` with each line. With ``dry_run`` the lines
+    say what would be imported. ``agreement`` is its slug.
+    """
     for line in result.lines:
         write(printable(line))
     there = f" {result.known_editions} were there already." if result.known_editions else ""
@@ -129,8 +132,10 @@ def write_result(
 def _import_texts(
     history: PeerHistory, agreement: Agreement, folder: str | None, result: PeerImport
 ) -> dict[int, tuple[int, str]]:
-    """Record an edition for each text, unless the agreement has one with its moment that was not cancelled. Return for
-    each text, by its key, the key of the edition and the language of its acceptances (``""``: not known).
+    """Record an edition for each text, unless the agreement has one with its moment that was not cancelled. Count the
+    editions in ``result``, and add lines about the texts. Return, for each text by its key, the primary key of the
+    edition and the language of its acceptances: that of the text if it is stored in one language only, otherwise ``""``
+    (not known). Raises ``CommandError`` if a file or a text can't be read, or if an edition can't be recorded.
     """
     published = Edition.objects.published().binding().filter(agreement=agreement).with_real_columns()
     known = {edition.effective_from: edition for edition in published}
@@ -172,11 +177,12 @@ def _record(history: PeerHistory, text: PeerText, agreement: Agreement, bodies: 
 
 
 def _bodies(text: PeerText, files: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
-    """The text of the edition in each language, and lines about what the reading left out. Raises ``CommandError`` if
-    a file can't be read, or if a language that was to be read has no text.
+    """The text of the edition in each language, and lines about what the reading left out.
 
-    ``files`` contains, by language, the names of the files that take the place of stored texts. If only one language
-    has a text, the other one gets a copy, in which ``NO_TEXT`` stands below the title.
+    ``files`` contains, by language, the names of the files that take the place of stored texts. If a language has no
+    file and is not one of those in which the package stores the text, it gets a copy of the other text, in which
+    ``NO_TEXT`` stands below the title. Raises ``CommandError`` if a file can't be read, or if the stored text of a
+    language without a file is empty.
     """
     bodies, lines = read_texts(files)
     for code, stored in text.bodies.items():
@@ -229,8 +235,9 @@ def _titled(stored: str, title: str) -> tuple[str, list[str]]:
 
 
 def _markdown(stored: str) -> tuple[str, list[str]]:
-    """Return the stored words as Markdown, and lines about what was left out, and about marks of Django's templates,
-    which stay as words. Only HTML is converted.
+    """Return the stored words as Markdown, and lines about what was left out and about marks of Django's templates
+    (``{%`` or ``{{``), which stay as words. A text without a tag or a comment of HTML is not converted; only its line
+    ends become LF.
     """
     lines = []
     if "{%" in stored or "{{" in stored:
@@ -244,7 +251,9 @@ def _markdown(stored: str) -> tuple[str, list[str]]:
 
 
 def _stand_in(original: str, language: str) -> str:
-    """The text for a language in which there was none: the original, with a sentence about that below its title."""
+    """The text for the language ``language``, in which there was none: the original text, which is in the other
+    language, with the sentence of ``NO_TEXT`` about that below its title.
+    """
     body = clauses.replace_title(original, clauses.title_line(original))
     lines = body.split("\n")
     below = front_matter(body).line + 1
@@ -259,8 +268,12 @@ def _import_acceptances(
     *,
     dry_run: bool,
 ) -> None:
-    """Record the acceptances, each with its moment, and count them in ``result``. ``editions`` is what
-    :func:`_import_texts` returned. The rows of the package are read once. Memory does not grow with their number.
+    """Record the acceptances, each with its moment; with ``dry_run`` only check them. Add to ``result`` the numbers of
+    the new, the known and the refused ones, and lines that name the first ``MAX_NAMED`` of the refused ones. Before the
+    first acceptance is recorded, an audit entry with the number and the digest of the rows is added.
+
+    ``editions`` is what :func:`_import_texts` returned. The rows of the package are read once. Memory does not grow
+    with their number.
     """
     with Staging("Acceptance") as staging:
         digest = sha256()
@@ -284,7 +297,9 @@ def _import_acceptances(
 
 
 def _stage(history: PeerHistory, editions: Mapping[int, tuple[int, str]], staging: Staging, digest: Any) -> None:
-    """Stage the rows of the package, and a sentence for each that has no account or a moment in the future."""
+    """Add each row of the package to ``staging``: as an acceptance or, if the user has no account or the moment is in
+    the future, as a sentence that says so. ``digest`` is updated with the content of every row.
+    """
     now, users = timezone.now(), get_user_model()
     to_key = users._meta.pk.to_python
     batch: list[tuple[int, HistoricAcceptance]] = []
@@ -313,9 +328,12 @@ def _stage(history: PeerHistory, editions: Mapping[int, tuple[int, str]], stagin
 def _record_batch(
     numbers: list[int], rows: list[HistoricAcceptance], agreement: Agreement, *, dry_run: bool
 ) -> tuple[list[bool], list[tuple[int, str]]]:
-    """Record those of the rows that can be recorded; with ``dry_run`` only check them. Return whether each of these is
-    new, and for each other row its number and a sentence that states why. Raises ``CommandError`` if one of these was
-    found right and could then not be recorded; nothing of the batch is recorded then.
+    """Record those of the rows that can be recorded; with ``dry_run`` only check them. ``numbers`` are the numbers of
+    the rows, in the same order.
+
+    Returns two lists. The first says of each row that can be recorded whether it is new (``False``: it was recorded
+    before). The second has the number of each other row, and a sentence that states why it can't be recorded. Raises
+    ``CommandError`` if a row was found right and could then not be recorded; nothing of the batch is recorded then.
     """
     outcomes = Acceptance.objects.import_history(rows, agreement=agreement.pk, dry_run=dry_run)
     errors = [

@@ -61,10 +61,10 @@ def read_termsandconditions(slug: str | None, *, language: str | None, using: st
     a slug they are the only ones. ``language`` is the language of the texts; without one, the columns that the package
     has for Kazakh and Russian are read. 4 queries, besides those that look up the columns of the two tables.
 
-    A version was in force from its ``date_active``. One without this moment, with one in the future, or with the moment
-    or the number of a version before it is left out; a note states this. Raises ``CommandError`` if there is no table,
-    if no language is given and there are no such columns, or if the terms are not found (without a slug: if they are
-    not the only ones).
+    A version was in force from its ``date_active``. A version is left out if this moment is missing or in the future,
+    or if an earlier version has the same moment or the same number; a note states this. Raises ``CommandError`` if one
+    of the two tables is missing, if no language is given and there are no such columns, or if the terms are not found
+    (without a slug: if they are not the only ones).
     """
     columns = _columns("termsandconditions_termsandconditions", using)
     names = _languages(columns, "text", language, "django-termsandconditions")
@@ -122,14 +122,19 @@ def read_termsandconditions(slug: str | None, *, language: str | None, using: st
 
 
 def read_tos(*, language: str | None, titles: dict[str, str], using: str) -> PeerHistory:
-    """Return the history of django-tos, as :func:`read_termsandconditions` does. ``titles`` are those of all texts, by
-    language, because the package stores none. 2 queries, besides those that look up the columns of the two tables.
+    """Return the history of django-tos from the database ``using``. ``titles`` are those of all texts, by language,
+    because the package stores none. ``language``, and the cases in which ``CommandError`` is raised because of a table
+    or a language, are as in :func:`read_termsandconditions`. 2 queries, besides those that look up the columns of the
+    two tables.
 
-    The package does not store when a text became active. It was in force from its creation; but if a user agreed to an
-    earlier text then or later, from the first moment after the last such agreement at which it is known to be active:
-    its first agreement, or the moment at which it was last saved. If there is neither, its first agreement counts. A
-    text without any such moment is left out, and so is one that is not active and that no user has agreed to; a note
-    states this. Earlier texts are those whose first agreement is earlier.
+    The package does not store when a text became active. Texts are in the order of their first agreements; texts
+    without an agreement come last, in the order of their creation. A text was in force from its creation if no user
+    agreed to an earlier text at that moment or later. Otherwise it was in force from the first of these moments that is
+    after the last agreement to an earlier text: its own first agreement, and the moment at which it was last saved. If
+    neither is, it was in force from its own first agreement.
+
+    A text is left out, and a note states this, if it is not active and no user has agreed to it, or if the last rule
+    applies and no user has agreed to it.
     """
     columns = _columns("tos_termsofservice", using)
     names = _languages(columns, "content", language, "django-tos")
@@ -174,8 +179,9 @@ def read_tos(*, language: str | None, titles: dict[str, str], using: str) -> Pee
 
 
 def _acceptances(name: str, text: str, at: str, using: str) -> Any:
-    """Return the rows of the table ``name`` as a queryset for ``PeerHistory.acceptances``. ``text`` and ``at`` are the
-    names of its columns for the key of the text and for the moment. The rows have ``ip_address`` if the table has it.
+    """Return the rows of the table ``name`` in the database ``using`` as a queryset for ``PeerHistory.acceptances``.
+    ``text`` and ``at`` are the names of its columns for the key of the text and for the moment. The rows have
+    ``ip_address`` if the table has it. Raises ``CommandError`` if there is no such table.
     """
     columns = _columns(name, using)
     optional = {"ip_address": models.TextField(null=True)} if "ip_address" in columns else {}
@@ -211,7 +217,8 @@ def _columns(table: str, using: str) -> set[str]:
 
 def _languages(columns: set[str], name: str, language: str | None, package: str) -> list[str]:
     """Return the languages in which the texts are read: ``language`` or, without it, both. Raises ``CommandError`` if
-    it is missing and the table has no column of the field ``name`` for each.
+    no language is given and the table does not have a column of the field ``name`` for each language, such as
+    ``text_kk``. ``package`` is the name of the package in the error.
     """
     if language:
         return [language]

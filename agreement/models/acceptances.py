@@ -90,8 +90,9 @@ class HistoricAcceptance:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestDetails:
-    """The details of a request that an acceptance or a decline records: ``None`` or ``""`` for each that the site does
-    not record or that is not known.
+    """The details of a request that an acceptance or a decline records: the IP address and the browser (the header
+    ``User-Agent``). One that the site does not record or that is not known is ``None`` (``ip``) or ``""``
+    (``user_agent``).
     """
 
     ip: str | None = None
@@ -100,7 +101,9 @@ class RequestDetails:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequiredAcceptance:
-    """What a user must have accepted of one agreement at some instant."""
+    """What a user must have accepted of one agreement at some instant: one of the editions in ``counting``. ``edition``
+    is the edition in force.
+    """
 
     agreement: int
     """The primary key of the agreement."""
@@ -167,7 +170,7 @@ class AcceptanceQuerySet(PersonalQuerySet["Acceptance"]):
         return super().for_user_key(user_key).order_by("at", "pk")
 
     def users_without(self, users: models.QuerySet[User], editions: Iterable[int]) -> models.QuerySet[User]:
-        """Those of these users who accepted none of these editions, or withdrew after they last did.
+        """Those of these users who accepted none of these editions, or withdrew after they last accepted one of them.
 
         A withdrawal counts if it suspended or ended the agreement at the present moment or earlier. It is after an
         acceptance if it took effect after the acceptance, or was registered after the acceptance was recorded.
@@ -203,19 +206,20 @@ class AcceptanceQuerySet(PersonalQuerySet["Acceptance"]):
         edition is not in force any more; ``created`` is then false. Imported history is also recognised by its moment,
         so that it can be recorded again after a withdrawal without a second row.
 
-        ``user`` must be an account, not an anonymous user. ``digest`` is that of the edition that was displayed, and
-        ``language`` the language of the displayed text (for a deemed acceptance: the language in which the site was
-        read). A new acceptance is possible if the edition is in force at the moment of the acceptance. An explicit
-        acceptance may also be of the next edition to take effect, if the setting ``ACCEPT_ANNOUNCED`` is on. A lock
-        stops publication, cancellation and withdrawal in this agreement until the transaction ends. ``at`` is the
-        moment of imported history, which is not in the future. For every other kind it must be ``None``, because the
-        user accepts now. After the commit of a new row, the signal ``acceptance_recorded`` is sent.
+        ``user`` must be an account, not an anonymous user; this is not checked. ``digest`` is that of the edition that
+        was displayed, and ``language`` the language of the displayed text (for a deemed acceptance: the language in
+        which the site was read). A new acceptance is possible if the edition is in force at the moment of the
+        acceptance. An explicit acceptance may also be of the next edition to take effect, if the setting
+        ``ACCEPT_ANNOUNCED`` is on. A lock stops publication, cancellation and withdrawal in this agreement until the
+        transaction ends. ``at`` is the moment of imported history, which is not in the future. For every other kind it
+        must be ``None``, because the user accepts now. After the commit of a new row, the signal
+        ``acceptance_recorded`` is sent.
 
         The kind ``explicit`` requires the language ``kk`` or ``ru``. The kind ``on_behalf``, which an officer records,
         requires ``reason`` and ``officer``. Otherwise the database refuses the new row with ``IntegrityError``.
 
-        A user who withdrew accepts again by this, in a new round. A deemed acceptance can't do that. If the withdrawal
-        does not let the user accept again, only the kind ``on_behalf`` is possible.
+        If the user withdrew before, the new row ends the withdrawal and begins a new round. A deemed acceptance can't
+        do that. If the withdrawal does not let the user accept again, only the kind ``on_behalf`` is possible.
 
         Raises :class:`StaleEditionError` if the edition has another digest, or if it can't be accepted at the moment of
         the acceptance and there is no earlier row to return. Raises :class:`WithdrawnError` if the user withdrew, has
@@ -262,9 +266,10 @@ class AcceptanceQuerySet(PersonalQuerySet["Acceptance"]):
         self, rows: Sequence[HistoricAcceptance], *, agreement: int, dry_run: bool = False
     ) -> list[bool | ValidationError]:
         """Record acceptances from before the site had this app, by the rules of :meth:`record` in the order of the
-        rows, and return the outcome of each row. ``True``: it is new. ``False``: the user accepted this edition before,
-        by a row of the database or an earlier one of these rows, which stays unchanged. An error states why the row
-        can't be recorded: :class:`StaleEditionError`, :class:`WithdrawnError` or :class:`ContradictionError`.
+        rows, and return the outcome of each row. ``True``: it is new; it is recorded if no row has an error. ``False``:
+        the user accepted this edition before, by a row of the database or an earlier one of these rows, which stays
+        unchanged. An error states why the row can't be recorded: :class:`StaleEditionError`, :class:`WithdrawnError` or
+        :class:`ContradictionError`.
 
         If no row has an error, the new ones are recorded; otherwise nothing is. ``agreement`` is the primary key of the
         agreement of all rows. All rows of one user must be in one call, because a row may contradict an earlier one or
@@ -418,10 +423,11 @@ class AcceptanceQuerySet(PersonalQuerySet["Acceptance"]):
         withdraw since.
 
         ``is_use``: is this request a use of the site? If so, an acceptance of the edition in force is recorded for each
-        agreement that is accepted by use and that the user has not accepted, unless the value above is true: a deemed
-        acceptance does not end a withdrawal. If ``is_use`` is false, nothing is recorded. If another edition takes
-        effect, the user withdraws, or another request records the acceptance at this moment, this call does not record
-        it, and the agreement is in the result. The next call decides again.
+        agreement that is accepted by use and that the user has not accepted. It is not recorded if the user withdrew
+        and has accepted no edition since, because a deemed acceptance does not end a withdrawal. If ``is_use`` is
+        false, nothing is recorded. If another edition takes effect, the user withdraws, or another request records the
+        acceptance at this moment, this call does not record it, and the agreement is in the result. The next call
+        decides again.
 
         ``user`` must be signed in. At most 1 query, and 1 insert for each acceptance; the receivers of the signal cost
         1 more query for each. The query also locks the agreements that it finds against publication, cancellation and
@@ -676,7 +682,9 @@ def _locked(agreements: models.QuerySet[Agreement, tuple[Any, ...]], alias: str)
 
 
 def _with_clock(agreements: models.QuerySet[Agreement, tuple[Any, ...]]) -> list[tuple[Any, ...]]:
-    """The rows of ``agreements``, each with the present moment by the clock of this process as one more value."""
+    """The rows of ``agreements``, each with the present moment by the clock of this process as one more value. Locks
+    nothing. 1 query.
+    """
     return [(*row, timezone.now()) for row in agreements]
 
 
@@ -755,8 +763,8 @@ def _key(new: _NewAcceptance) -> tuple[UserKey, int, int]:
 
 
 def _values(new: _NewAcceptance) -> dict[str, Any]:
-    """Field → the value to be written, of any type. The language, the browser and the officer are cut to the length of
-    their columns. The edition, the digest and ``notice_sent`` are not contained.
+    """Name of the field → the value to be written, as the field has it in Python. The language, the browser and the
+    officer are cut to the length of their columns. The edition, the digest and ``notice_sent`` are not contained.
     """
     pseudonym = pseudonyms.primary(new.user_key)
     return {

@@ -110,7 +110,7 @@ class Agreement(models.Model):
     def name(self) -> str:
         """The name in the active language, or in Kazakh if that is neither Kazakh nor Russian. An empty name is
         replaced by the title of the edition in force in that language, or by the slug if no edition is in force. If no
-        language is active, as in most commands of the app, it is the slug.
+        language is active, as in most commands of the app, the result is the slug, also if there is a name.
 
         No query if the name in that language is not empty, if there is no sealed edition, or if no language is active.
         Otherwise at most 1 query: a process remembers the title until the minute ends or an edition is sealed.

@@ -81,7 +81,8 @@ class AuditEntryQuerySet(PersonalQuerySet["AuditEntry"]):
 
         If ``on`` is an account or a row about a user, the entry is about that person. It then gets the link to the
         account and the pseudonym. The key of an account is not copied, even if it is the key of a row of the site.
-        ``person`` is another row about the person, for an ``on`` that is not stored, because the account was deleted.
+        ``person`` is another account, or row about a user. If it is given, the entry is about its person instead, for
+        example if ``on`` is a list of rows, or the object of a deleted account, which is not stored.
 
         ``by`` is an account, a name, or ``None`` if no person is known (for example, in a command). Accounts are named,
         except users who are not staff and act on their own data: the entry is about them, and has no name.

@@ -48,8 +48,8 @@ def _already_notified() -> ValidationError:
 
 class BreachQuerySet(models.QuerySet["Breach"]):
     def open(self) -> Self:
-        """Breaches that have no notice yet, whose notice has deliveries that are not written or still wait, or whose
-        notice was sent to nobody, the longest known first.
+        """Breaches that have no notice yet, whose notice has deliveries that are not written or still wait, or of whose
+        notice no delivery was sent. The longest known breach is first.
         """
         rows = Progress.objects.filter(notice=models.OuterRef("notice"))
         waiting, sent = (models.Exists(rows.filter(**{f"{name}__gt": 0})) for name in ("waiting", "sent"))
@@ -144,9 +144,10 @@ class Breach(models.Model):
 
     @property
     def digest(self) -> str:
-        """SHA-256 of the agreement, the words, whom they concern, and the moment at which the breach became known.
-        These are the values of this object, unsaved changes included; only the users in ``affected`` are read from the
-        database. :meth:`notify` compares a digest with that of the stored breach. 1 query.
+        """SHA-256 of the agreement, the words of the notice, the users whom the breach concerns, and the moment at
+        which it became known. These are the values of this object, unsaved changes included; only the users in
+        ``affected`` are read from the database. :meth:`notify` compares a digest with that of the stored breach. 1
+        query.
         """
         users = [str(key) for key in self.affected.order_by("user").values_list("user", flat=True)]
         stated = [self.known_at.timestamp(), self.everyone, self.text_kk, self.text_ru, users]

@@ -1,9 +1,9 @@
 """The ledger: which user was notified, with at most one row for each notice, user and channel.
 
 A row waits until its outcome is recorded: *sent*, *failed* or *skipped*. A worker claims waiting rows by a lease, whose
-end is ``due_at``. From then on any worker may claim the row, if it still waits, so that no row is lost if a worker is
-killed. A row whose outcome a worker recorded keeps its lease until :meth:`DeliveryQuerySet.count_outcomes` adds the
-outcome to the :class:`Progress` of the notice.
+end is ``due_at``. After the end of the lease any worker may claim the row, if it still waits, so that no row is lost if
+a worker is killed. A row whose outcome a worker recorded keeps its lease until :meth:`DeliveryQuerySet.count_outcomes`
+adds the outcome to the :class:`Progress` of the notice.
 
 Leases are written and judged by the clock of the database, because the clocks of machines differ: to a worker whose
 clock is ahead, the leases of all others would have run out. In this module "now" is :func:`ledger_now`, and ``at`` must
@@ -115,8 +115,8 @@ class DeliveryQuerySet(PersonalQuerySet["Delivery"]):
         at: datetime | None = None,
         due: datetime | None = None,
     ) -> list[Delivery]:
-        """Lease up to ``size`` due deliveries of a notice in a channel, and return them, the lowest rank first. All get
-        the same new lease.
+        """Lease up to ``size`` due deliveries of a notice in a channel, and return them, those of the most recently
+        active users first (the column ``rank``). All get the same new lease.
 
         The lease begins at ``at`` (now) and lasts for ``LEASE``. Waiting deliveries whose ``due_at`` is not after
         ``due`` (``None``: not after ``at``) are chosen, the longest due first, and among equals those of the most
@@ -155,12 +155,11 @@ class DeliveryQuerySet(PersonalQuerySet["Delivery"]):
 
     def shorten(self, at: datetime | None = None) -> int:
         """Shorten the leases that end more than three times ``LEASE`` after that instant (now), to one ``LEASE`` after
-        it.
+        it. Returns the number of deliveries whose lease was shortened. With ``at``, 1 query, 2 if there are any.
 
-        They were written before the clock was put back. The lease of a dead worker would last for as long as the clock
-        was put back; a living worker renews its lease in time. A lease that ends earlier is left as it is, because
-        ``at`` may have been read a while before. Returns how many deliveries have these leases. With ``at``, 1 query, 2
-        if there are any.
+        Such leases were written before the clock was put back. The lease of a dead worker would last for as long as the
+        clock was put back; a living worker renews its lease in time. A lease that ends earlier is left as it is,
+        because ``at`` may have been read a while before.
         """
         at = at or ledger_now()
         ahead = self.leased().filter(due_at__gt=at + 3 * LEASE)
@@ -205,11 +204,12 @@ class DeliveryQuerySet(PersonalQuerySet["Delivery"]):
 
     def skip(self, *, notice: Notice, reason: str, at: datetime | None = None) -> int:
         """Record as skipped those of these deliveries that are of the notice, wait, and have no lease or one that ran
-        out by that instant (now). The progress of the notice is changed with them.
+        out by that instant (now). The progress of the notice is changed with them. Returns how many were skipped.
 
         ``reason`` is stored with each. At most ``CHUNK_ROWS`` rows are changed in each transaction. If ``reason`` is
-        ``CANCELLED``, deliveries that may have been sent get the reason ``PERHAPS_SENT`` instead. These are the first
-        one that still waits of each lease that ran out, and those with ``perhaps_sent``. Returns how many were skipped.
+        ``CANCELLED``, deliveries that may have been sent get the reason ``PERHAPS_SENT`` instead. These are the
+        deliveries with ``perhaps_sent`` and, of each lease that ran out, the one that its worker would have sent next:
+        the first in the order of rank and key that still waits.
         """
         at = at or ledger_now()
         rows = self.primary().unleased(at).filter(notice=notice)
@@ -228,12 +228,11 @@ class DeliveryQuerySet(PersonalQuerySet["Delivery"]):
     def revive(self, *, cancelled: Notice) -> int:
         """Make deliveries wait again that were skipped in favour of a newer edition which was then cancelled, and add
         an audit entry for each notice and channel (and each ``CHUNK_ROWS`` of its rows). When they are due is not
-        changed.
+        changed. Returns how many deliveries wait again.
 
         ``cancelled`` is the notice of that cancellation. A delivery is left out if its channel sent the user the notice
         of the publication of the cancelled edition, or its reminder. Call this when no delivery of the cancelled
-        edition is claimed, because only then it is known who was sent one. It may be repeated. Returns how many
-        deliveries wait again.
+        edition is claimed: as long as one is, a worker may still send it. The call may be repeated.
         """
         edition, primary, total = cancelled.edition, self.primary(), 0
         received = self.filter(notice__in=cancelled.other_notices(), user=OuterRef("user"), channel=OuterRef("channel"))
@@ -273,8 +272,9 @@ class DeliveryQuerySet(PersonalQuerySet["Delivery"]):
 
         ``rows`` must be of that notice and have the outcome ``old``; those of other channels are left out. At most
         ``CHUNK_ROWS`` of them are changed in each transaction. ``reason`` is stored with each, the lease is removed,
-        and ``columns`` are further columns to set. If the rows had a final outcome and wait again, ``reopening`` adds
-        the audit entry of each transaction, which its rows name; its argument ``note`` is the number of rows.
+        and ``columns`` are further columns to set. ``reopening`` is given if rows with a final outcome wait again,
+        otherwise ``None``. It is called once in each transaction with the argument ``note``, which is the number of
+        rows as text, and returns a new audit entry. The rows of the transaction refer to that entry by ``reopened_by``.
         """
         rows, total = rows.filter(channel=channel).order_by(), 0
         while True:
@@ -501,16 +501,16 @@ class Delivery(models.Model):
         at: datetime | None = None,
         cursor: CursorWrapper | None = None,
     ) -> bool:
-        """Record the final outcome at that instant (now). Returns ``False``, and changes nothing, if the row no longer
-        waits with the lease of this object. With ``at``, 1 query. The attributes of this object and the progress of the
-        notice are not changed.
+        """Record the final outcome at that instant (now). Returns whether it was recorded: ``False``, and nothing is
+        changed, if the row no longer waits with the lease of this object. With ``at``, 1 query. The attributes of this
+        object and the progress of the notice are not changed.
 
-        ``language``, ``since`` and ``cancelled`` are those of the sent or refused :class:`NoticeText`; ``""`` and
-        ``None`` if there is no such text. ``address_digest`` is the digest of the address to which it was sent, or
-        ``""``. ``perhaps_sent`` states that an attempt ended without an answer; ``False`` leaves the column as it is.
-        ``reason`` is stored as :func:`impersonal` returns it. The row keeps its lease until the outcome is counted.
-        ``cursor`` is an open database cursor to use; ``None`` opens one. A caller that records many outcomes passes
-        one, because opening a cursor takes half as long as the statement.
+        ``language``, ``since`` and ``cancelled`` are those of the :class:`NoticeText` that was sent or, for a failed
+        delivery, that the channel refused; ``""`` and ``None`` if there is no such text. ``address_digest`` is the
+        digest of the address to which it was sent, or ``""``. ``perhaps_sent`` states that an attempt ended without an
+        answer; ``False`` leaves the column as it is. ``reason`` is stored as :func:`impersonal` returns it. The row
+        keeps its lease until the outcome is counted. ``cursor`` is an open database cursor to use; ``None`` opens one.
+        A caller that records many outcomes passes one, because opening a cursor takes half as long as the statement.
 
         On PostgreSQL the statement does not wait for the disk. Therefore the worker must remember the outcome until
         :meth:`DeliveryQuerySet.count_outcomes`, which does wait, has counted it. If the server crashed in between, the
@@ -582,8 +582,9 @@ class Delivery(models.Model):
 
     @property
     def text(self) -> NoticeText | None:
-        """The sealed text of the message that was sent to this user, or that was refused for them; ``None`` if the row
-        records no such text, as for a delivery that waits, also again, or is skipped. At most 1 query.
+        """The sealed text of the message that was sent to this user or, for a failed delivery, that the channel
+        refused; ``None`` if the row records no such text, as for a delivery that waits, also again, or is skipped. At
+        most 1 query.
         """
         final = self.outcome in {DeliveryOutcome.SENT, DeliveryOutcome.FAILED}
         if not final or self.since is None or self.cancelled is None:
@@ -611,7 +612,7 @@ def impersonal(reason: str) -> str:
     beginning of an address that contains a space.
 
     Unprintable characters, which a database may reject, are removed, line breaks too. The result is cut to 255
-    characters. A channel may pass any reply of a server.
+    characters. ``reason`` may be any text, such as the whole reply of a server.
     """
     return _ADDRESS.sub("…", "".join(char for char in reason if char.isprintable()))[:255]
 

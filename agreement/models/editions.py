@@ -62,8 +62,8 @@ class EditionQuerySet(models.QuerySet["Edition"]):
 
     def with_real_columns(self) -> Self:
         """The same editions. In later calls on the returned queryset, the name ``title`` means the column ``title``.
-        Otherwise django-modeltranslation reads it as ``title_ru`` if Russian is active. The same is true of the other
-        texts.
+        Otherwise django-modeltranslation reads it as the column of the active language, such as ``title_ru``. The same
+        is true of the other texts.
         """
         return self.rewrite(False)  # type: ignore[attr-defined, no-any-return]  # The package adds it to the class.
 

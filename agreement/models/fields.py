@@ -149,8 +149,8 @@ def PRESERVE_UNDER_PSEUDONYM(  # noqa: N802 - as above
     keys).
 
     Rows of evidence have their pseudonyms from the beginning. The ledger has too many rows for that, so its rows get
-    them now. In addition to the updates of ``PRESERVE_EVIDENCE``, 2 updates for every 100 accounts, or fewer, that are
-    deleted together.
+    them now. In addition to the updates of ``PRESERVE_EVIDENCE``, 2 updates for each group of accounts that are deleted
+    together; a group has at most ``ACCOUNTS_PER_STATEMENT`` accounts.
     """
     # First: the database refuses a pseudonym in a row whose account is not being deleted.
     _mark_deleted(collector, field, sub_objs, using)

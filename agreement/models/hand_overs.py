@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class HandOverState(models.TextChoices):
-    """The last step of the hand-over of a draft."""
+    """The last step of the hand-over of a draft: it was marked as ready to publish, or sent back to its author."""
 
     READY = "ready", _("ready to publish")
     RETURNED = "returned", _("sent back")

@@ -92,12 +92,14 @@ class History:
 
     def since(self, *, before: int, told: Iterable[Told] = (), created_at: datetime | None = None) -> int:
         """The number of the edition with which a notice about the edition number ``before`` compares it, for a user of
-        whom these records exist and whose account was created at ``created_at`` (``None``: this is not known). 0 if
-        there is none. The result is never a cancelled edition.
+        whom the records ``told`` exist and whose account was created at ``created_at`` (``None``: this is not known). 0
+        if there is none. The result is never a cancelled edition.
 
-        A record counts only if it is about an edition before ``before``, and if the edition with which its message
-        compared is not cancelled, and not later than the one that :meth:`beginning` returns or one that the user knows
-        by another record that counts. Otherwise they were not told about some earlier changes.
+        At first the user knows the edition that :meth:`beginning` returns. A record adds its edition to the known ones
+        if that has a number less than ``before``, and if the message of the record left out no change: the edition with
+        which it compared (``since``) is not cancelled, and its number is not higher than that of an edition that the
+        user knows already. A record whose ``since`` is 0 always meets the second condition. The result is the highest
+        known edition or, if that is cancelled, the last one before it that is not.
         """
         known, cancelled = self.beginning(before=before, created_at=created_at), self.cancelled
         for row in sorted(told, key=lambda row: row.since):
@@ -234,10 +236,10 @@ def read_told(
     histories: Mapping[int, History], *, users: Collection[UserKey], before: int | None = None
 ) -> Iterable[Told]:
     """Return the records by which these users know editions: notices that were sent to them and did not come back,
-    notices that they opened on the site before the edition was cancelled or whose edition is not cancelled, and
-    acceptances by confirmation. ``histories`` maps the primary keys of the agreements in question to their histories.
-    With ``before``, notices about editions with that number or a higher one are left out, but acceptances are not. At
-    most 1 query; none if there are no users.
+    notices that they opened on the site, and acceptances by confirmation. An opened notice about an edition that was
+    then cancelled counts only if it was opened before the cancellation. ``histories`` maps the primary keys of the
+    agreements in question to their histories. With ``before``, notices about editions with that number or a higher one
+    are left out, but acceptances are not. At most 1 query; none if there are no users.
     """
     if not users:
         return []

@@ -26,7 +26,7 @@ from agreement.seal.triggers import CLOCK_TOLERANCE
 
 class LegalHoldQuerySet(models.QuerySet["LegalHold"]):
     def ended_by(self, at: datetime) -> Self:
-        """Holds on people that have ended by that instant and are not erased."""
+        """Holds on people that have ended by that instant and whose personal columns are not emptied yet."""
         return self.filter(edition__isnull=True, held_until__lte=at, erased_at__isnull=True)
 
     def in_effect(self, at: datetime | None = None) -> Self:
@@ -158,10 +158,10 @@ LegalHoldManager = models.Manager.from_queryset(LegalHoldQuerySet)
 
 class LegalHold(models.Model):
     """While a hold is in effect, the data of one person, or the data in one agreement of all people whom an edition of
-    it concerns, is not erased. An edition concerns the people who accepted it, whom it bound, or whose retention term
-    it states. A hold on an edition also preserves every decline of it, and the digests of addresses in the deliveries
-    of its notices. After a hold on a person has ended, an erasure can also empty its ``user``, ``pseudonyms`` and
-    ``ground``.
+    it concerns, is not erased. An edition concerns the people who accepted it, whom it bound, or whose data is stored
+    for the term that it states. A hold on an edition also preserves every decline of it, and the digests of addresses
+    in the deliveries of its notices. After a hold on a person has ended, an erasure can also empty its ``user``,
+    ``pseudonyms`` and ``ground``.
     """
 
     user = models.ForeignKey(

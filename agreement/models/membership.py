@@ -61,8 +61,9 @@ def audience(slug: str) -> QuerySet[Model]:
 
 def unbound(user_key: UserKey, *, slug: str = "slug") -> Q:
     """The condition, for a queryset, that the agreement does not bind that user: its audience does not contain them.
-    ``slug`` is the path from the model of the queryset to the slug of the agreement. The condition is empty if the site
-    has no ``AUDIENCES``.
+    ``slug`` is the path from the model of the queryset to the slug of the agreement. If the site has no ``AUDIENCES``,
+    every agreement binds the user, and the result is an empty ``Q()``, which is false in ``if``. A caller does not
+    apply it, because a filter with it matches every row.
     """
     condition = Q()
     for name in conf.get().AUDIENCES:

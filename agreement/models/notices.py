@@ -176,13 +176,14 @@ class NoticeQuerySet(models.QuerySet["Notice"]):
 
         They are the notices that were due at that instant (now), whether or not they were sent to this user. A notice
         that is paused since before it was due is left out, and so is that of a breach that does not concern this user.
-        Of the publication, the reminder and the cancellation of a cancelled edition, at most one notice is included:
-        that of the cancellation or that of the publication. If the site does not display scheduled editions
-        (``SHOW_SCHEDULED``), notices about editions that are cancelled or have not taken effect are left out, except
-        those of breaches. Notices about agreements that do not bind the user (``AUDIENCES``) are left out too, except
-        those of breaches and those of which a delivery to this user is written. If the user model records when the
-        account was created (``date_joined``), notices of editions that took effect or were cancelled by that moment,
-        and of breaches that were announced by that moment, are left out as well.
+        Of a cancelled edition, the reminder is left out, and the notice of the publication is replaced by that of the
+        cancellation as soon as that is due and not left out itself. Neither is included if the notice of the
+        publication was due only after the cancellation, or is left out because of a pause. If the site does not display
+        scheduled editions (``SHOW_SCHEDULED``), notices about editions that are cancelled or have not taken effect are
+        left out, except those of breaches. Notices about agreements that do not bind the user (``AUDIENCES``) are left
+        out too, except those of breaches and those of which a delivery to this user is written. If the user model
+        records when the account was created (``date_joined``), notices of editions that took effect or were cancelled
+        by that moment, and of breaches that were announced by that moment, are left out as well.
         """
         at, never_sent = at or timezone.now(), Q(paused_at__lt=F("due_at"))
         cancellation = Notice.objects.filter(edition=OuterRef("edition"), kind=NoticeKind.CANCELLED, due_at__lte=at)
@@ -297,8 +298,9 @@ class Notice(models.Model):
         return Notice.objects.filter(edition=self.edition_id, kind__in=DESCRIBING).exclude(pk=self.pk)
 
     def covering(self) -> NoticeQuerySet:
-        """For a notice of cancellation: the notices of the publication of later editions and their reminders, if they
-        were created before this notice. Their texts may cover the cancelled edition too. The queryset is not evaluated.
+        """The notices of the publication of later editions and their reminders, if they were created before this
+        notice. Their texts may cover the edition of this notice too. This method is for the notice of a cancellation;
+        the kind is not checked. The queryset is not evaluated.
         """
         later = Notice.objects.filter(edition__agreement=self.edition.agreement_id, created_at__lt=self.created_at)
         return later.filter(edition__number__gt=self.edition.number, kind__in=DESCRIBING)

@@ -127,7 +127,7 @@ class Progress(models.Model):
     def missed(self) -> int:
         """The number of deliveries that were skipped although they should have reached their user, for example because
         the user has no address. It counts those for whose reason :func:`agreement.models.notices.is_excused` is false,
-        also those that ``reasons`` counts under ``""``.
+        and all that ``reasons`` counts under ``""``, where their reasons are not known.
         """
         skipped: dict[str, int] = self.reasons.get("skipped", {})
         return sum(count for reason, count in skipped.items() if not is_excused(reason))
@@ -168,11 +168,14 @@ class Progress(models.Model):
         }
 
     def add_batch(self, *, began_at: datetime, at: datetime, sent: int) -> None:
-        """Add a batch in which so many messages were sent from ``began_at`` to ``at``. If it is the first one that is
-        added here, or began after ``latest_at``, it begins a new stretch of sending time. If it ended before the last
-        stretch began, because it is added late, only its own time is added. Otherwise it extends the last stretch at
-        each end where it goes beyond it, so that the time that it shares with the last stretch counts once. What it
-        shares with earlier stretches counts twice.
+        """Add a batch, in which ``sent`` messages were sent from ``began_at`` to ``at``, to ``sending_time`` and
+        ``timed``.
+
+        The sending time consists of stretches in which at least one batch was being sent. The last stretch is from
+        ``sending_since`` to ``latest_at``. If the batch is the first one that is added here, or began after
+        ``latest_at``, it begins a new stretch. If it ended before ``sending_since``, because it is added late, only its
+        own time is added. Otherwise it extends the last stretch at each end where it goes beyond it, so that the time
+        that it shares with the last stretch counts once. What it shares with earlier stretches counts twice.
 
         The caller must have read this row by ``Progress.objects.lock()``, and saves it afterwards.
         """
@@ -215,11 +218,12 @@ def notice_state(notice: Notice, rows: Collection[Progress], *, at: datetime | N
     """Return the state of a notice at that instant (now). ``rows`` is its progress in all channels.
 
     A notice is finished if all deliveries are written and none waits. It is then ``OVERTAKEN`` if some were skipped
-    because it was not needed any more, or if nothing was sent and it is not needed now; otherwise ``GAPS`` if some
-    users were not reached, otherwise ``DONE``. A notice that is not finished is ``OVERTAKEN`` if the rest is to be
-    skipped, otherwise paused, suspended (by the setting ``SENDING_SUSPENDED``), in its notice delay, or being sent, in
-    this order. The queries are those of :meth:`Notice.skip_reason` and, for a finished notice, of
-    :attr:`Progress.gone`.
+    because it was not to be sent any more (:attr:`Progress.stopped`), or if nothing was sent and
+    :meth:`Notice.skip_reason` gives a reason now; otherwise ``GAPS`` if some users were not reached, otherwise
+    ``DONE``. A notice that is not finished is ``OVERTAKEN`` if :meth:`Notice.skip_reason` gives a reason. Otherwise it
+    is, in this order, paused (``DELAY_PAUSED`` before ``due_at``, then ``PAUSED``), ``SUSPENDED`` (by the setting
+    ``SENDING_SUSPENDED``), in its notice delay (``DELAY``), or being sent (``SENDING``). The queries are those of
+    :meth:`Notice.skip_reason` and, for a finished notice, of :attr:`Progress.gone`.
     """
     at = at or timezone.now()
     finished = notice.fanned_out_at is not None and not any(row.waiting for row in rows)

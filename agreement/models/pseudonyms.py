@@ -18,7 +18,9 @@ from agreement import conf
 
 @dataclass(frozen=True, slots=True)
 class Pseudonym:
-    """The pseudonym of a user under one key. Both values are ``""`` if the site has no keys."""
+    """The pseudonym of a user under one key: the id of that key, and the digest. Both are ``""`` if the site has no
+    keys.
+    """
 
     key: str = ""
     """The id of the key, not the secret. It is stored with the digest."""

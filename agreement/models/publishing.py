@@ -90,7 +90,7 @@ def require_current_comparison(compared_with: str | None, last: Edition | None) 
 def require_future(at: datetime | None, now: datetime, draft: Edition) -> datetime:
     """The given moment, at which the draft is to take effect; ``now`` if it is ``None``. Refuse a moment without a time
     zone (``naive_time``), one before 1991 or more than ``MAX_AHEAD`` after now (both ``out_of_range``), and any other
-    moment before ``now`` (``backdated``).
+    moment before ``now`` (``backdated``). The message states the moment in the time zone of the agreement of ``draft``.
     """
     at = _moment(at, now, draft)
     if at < now:
@@ -129,7 +129,8 @@ def require_history(at: datetime, now: datetime, previous: Edition | None, draft
 
 def require_notice_period(at: datetime, now: datetime, binding: Edition | None) -> None:
     """Refuse a moment that is less than ``binding.notice_days`` after now (``short_notice``). ``binding`` is the
-    edition in force; if it is ``None``, nothing is refused.
+    edition in force; if it is ``None``, nothing is refused. The caller does not call this if the publisher gave a
+    reason for an earlier moment.
     """
     if binding and at < (earliest := now + timedelta(days=binding.notice_days)):
         raise EditionError(
@@ -279,8 +280,8 @@ def _require_readable(text: str, name: str) -> None:
 
 
 def require_second_person(edition: models.Model, by: By, *, using: str) -> None:
-    """Refuse if the publisher ``by`` is the account of the last author of the draft, or is not an account
-    (``four_eyes``). If the audit log names no account as the last author, every account may publish. 1 query.
+    """Refuse if the publisher ``by`` is not an account, or is the account of the last author of the draft
+    (``four_eyes``). If the audit log names no account as the last author, no account is refused. 1 query.
     """
     last = AuditEntry.objects.using(using).last_author(edition)
     account = "" if by is None or isinstance(by, str) else str(by.pk or "")

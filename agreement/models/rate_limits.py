@@ -46,9 +46,12 @@ def parse(written: str) -> RateLimit:
 
 
 def parse_all(written: Iterable[str]) -> tuple[RateLimit, ...]:
-    """These limits, the shortest window first; empty if there are none. The fastest is the one with the most messages
-    per second. If it allows more messages than one small step, there is one more limit, which spreads it over such
-    steps. A step has ``STEP_SECONDS``, or more if the limit is slow, and allows a tenth more than its share of the
+    """These limits, the shortest window first; empty if there are none. One more limit may be added. It spreads the
+    fastest one, which is the one with the most messages per second, over small steps.
+
+    A step has ``STEP_SECONDS`` or, if the fastest limit allows fewer than ``STEP_MIN_COUNT`` messages in that time, the
+    time in which it allows ``STEP_MIN_COUNT``. A step allows a tenth more than its share of the limit
+    (``STEP_MARGIN``), rounded up. The limit is not added if a step would allow at least as many messages as the fastest
     limit.
 
     Raises ``ValueError`` for a text that is not a limit.
@@ -90,8 +93,8 @@ def next_free_at(log: Log, limits: Iterable[RateLimit], now: float) -> float:
 
 def trimmed(log: Log, limits: Iterable[RateLimit], now: float) -> list[tuple[float, int]]:
     """The log with as few entries as it needs, sorted by moment. Entries that are older than every window of ``limits``
-    and than ``LOG_SECONDS`` are dropped; entries close to each other become one, with the latest moment and the sum of
-    the messages.
+    and than ``LOG_SECONDS`` are dropped. Entries in the same part of the shortest window that contains them become one,
+    with the latest moment and the sum of the messages; a window has ``PRECISION`` parts.
 
     A moment in the future means that the clock was put back. It becomes ``now``.
     """

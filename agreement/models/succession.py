@@ -105,8 +105,9 @@ def sufficient_editions(
     edition: EditionDates, editions: Sequence[EditionDates], at: datetime
 ) -> tuple[EditionDates, ...]:
     """The editions of which an acceptance is sufficient at that instant, in the order of their numbers. They are those
-    of :func:`counting_editions` and, before :func:`grace_ends_at`, also the editions that are sufficient at that
-    instant, by the same rule, for the last edition before them that was not cancelled.
+    of :func:`counting_editions`. Before :func:`grace_ends_at`, they are also those that this function returns at that
+    instant for an earlier edition: of the editions that were not cancelled, the last one before the first of
+    :func:`counting_editions`.
 
     ``edition`` must be in force at that instant, or must have been replaced by then. ``editions`` are all sealed
     editions of the agreement, in the order of their numbers.
@@ -136,7 +137,8 @@ def covered_editions(
     edition: EditionDates, editions: Sequence[EditionDates], *, since: int
 ) -> tuple[EditionDates, ...]:
     """The editions that a notice about ``edition`` covers if it compares it with the edition number ``since`` (0: with
-    none), in the order of their numbers: the later ones up to ``edition`` that were not cancelled, and itself.
+    none), in the order of their numbers: ``edition`` itself, and before it those with a higher number than ``since``
+    that were not cancelled. If ``since`` is 0, these are all earlier editions that were not cancelled.
 
     ``editions`` are all sealed editions of the agreement, in the order of their numbers.
     """
@@ -145,8 +147,8 @@ def covered_editions(
 
 
 def only_wording_changed(edition: EditionDates, editions: Sequence[EditionDates], *, since: int) -> bool:
-    """Did only the wording change between the edition number ``since`` and ``edition``? False if ``since`` is 0 or
-    cancelled. All editions after ``since`` up to ``edition`` count, except those that were cancelled before the next
-    edition that counts was published: see :func:`counting_editions`.
+    """Did only the wording change between the edition number ``since`` and ``edition``? It is true if
+    :func:`counting_editions` of ``edition`` contains the edition number ``since`` and that was not cancelled. That
+    function says when the changes of a cancelled edition between the two count. False if ``since`` is 0.
     """
     return any(other.number == since and not other.cancelled_at for other in counting_editions(edition, editions))

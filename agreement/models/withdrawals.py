@@ -113,8 +113,9 @@ class Consent(Personal):
 
     @property
     def words(self) -> consent.Words:
-        """The words that were displayed, divided into the sentence and the parts that a page displays. If no words are
-        stored, the sentence is ``purpose``.
+        """The words that were displayed, divided into the sentence beside the checkbox and the parts below it, such as
+        the operator and the data (:class:`agreement.text.consent.Words`). If no words are stored, the sentence is
+        ``purpose``, and there are no parts.
         """
         return consent.split(self.text or self.purpose)
 
@@ -161,7 +162,9 @@ def scan_path(_withdrawal: object, name: str) -> str:
 
 
 class WithdrawalOutcome(models.TextChoices):
-    """The effect of a withdrawal on the agreement with the user."""
+    """The effect of a withdrawal on the agreement with the user: it suspended or ended the agreement, or was refused
+    and has no effect.
+    """
 
     SUSPENDED = "suspended", _("suspended")
     ENDED = "ended", _("ended")
@@ -484,12 +487,13 @@ class Withdrawal(Personal):
         return not self.may_accept_again, self.outcome == WithdrawalOutcome.ENDED, self.pk
 
     def clean(self) -> None:
-        """Refuse missing and contradictory values: raise ``ValidationError`` with a sentence for each field.
+        """Refuse missing and contradictory values: raise ``ValidationError`` with a sentence for each wrong field.
 
-        It is wrong if there is neither a user nor an applicant, if a refusal has no ground, if the day of receipt is in
-        the future, if the effect is before that day, if there is a new scan although the site has no ``PRIVATE_ROOT``,
-        or if the reply was given before the receipt or in the future. The last four are not checked if there is no
-        agreement.
+        It is wrong if there is neither a user nor an applicant, or if a refusal has no ground. Without an agreement
+        nothing else is checked, and ``ValidationError`` is raised in every case. With one, it is also wrong if the day
+        of receipt is in the future (for a registered row: after the day of registration), if the effect is before the
+        day of receipt, if the day of the reply is before the receipt or in the future, or if there is a new scan
+        although the site has no ``PRIVATE_ROOT``.
         """
         super().clean()
         wrong = {}

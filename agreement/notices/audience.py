@@ -97,10 +97,10 @@ def count_recipients(notice: Notice, channel: str, *, up_to: int) -> int:
 
 
 class IdleHours(Func):
-    """The number of whole hours from a moment to ``at``, at least 0 and at most ``NEVER_ACTIVE_RANK``. A null moment
-    gives ``NEVER_ACTIVE_RANK``, and a moment after ``at`` gives 0. SQLite rounds the moments, so the number may be
-    lower by 1 if the difference is an exact number of hours. On databases other than SQLite and PostgreSQL the number
-    is always 0.
+    """The number of whole hours from the moment of the expression ``moment`` to ``at``, at least 0 and at most
+    ``NEVER_ACTIVE_RANK``. A null moment gives ``NEVER_ACTIVE_RANK``, and a moment after ``at`` gives 0. SQLite rounds
+    the moments, so the number may be lower by 1 if the difference is an exact number of hours. On databases other than
+    SQLite and PostgreSQL the number is always 0.
     """
 
     output_field = models.PositiveIntegerField()
@@ -188,17 +188,21 @@ def _write_next(notice: Notice, channels: tuple[str, ...]) -> tuple[int, bool]:
 
 
 def _recipients(users: QuerySet[Model], notice: Notice, channel: str) -> QuerySet[Model]:
-    """Return those of the users whom the notice concerns in this channel. The notice of a cancellation concerns the
-    users whom the channel notified of the cancelled edition, and that of a breach the users whom the breach concerns.
-    Every other notice concerns all of the users.
+    """Return those of the users whom the notice concerns in this channel. The notice of a breach concerns the users
+    whom the breach concerns, and the notice of a cancellation those who were notified of the cancelled edition. Every
+    other notice concerns all of the users.
 
-    A user counts as notified if the channel sent them the notice of the publication of the cancelled edition or its
-    reminder, or perhaps sent it (skipped with the reason ``PERHAPS_SENT``, or failed with ``perhaps_sent``). They also
-    count as notified if a notice about a later edition was sent to them with a text that was composed before the
-    cancellation and covers the cancelled edition. A text covers it unless it is known to compare with that edition or a
-    later one. A delivery about a later edition that still waits counts if a worker has claimed it, or if it has
-    ``perhaps_sent``. A user who opened one of these notices on the site before the cancellation, or accepted the
-    cancelled edition by confirmation, counts as notified in every channel.
+    Notices about later editions that were created before the cancellation may describe the cancelled edition too
+    (:meth:`Notice.covering`). A user counts as notified in each of these cases:
+
+    - The channel sent them the notice of the publication of the cancelled edition or its reminder, or perhaps sent it
+      (skipped with the reason ``PERHAPS_SENT``, or failed with ``perhaps_sent``).
+    - The channel sent them a notice about a later edition, with a text that was composed before the cancellation and
+      compares with none or with an edition before the cancelled one. A fact that the delivery does not record counts as
+      true.
+    - A delivery of a notice about a later edition waits, and a worker has claimed it, or it has ``perhaps_sent``.
+    - They opened one of these notices on the site before the cancellation, or accepted the cancelled edition by
+      confirmation. This counts in every channel.
     """
     if notice.kind == NoticeKind.BREACH:
         affected = AffectedUser.objects.filter(breach__notice=notice, user=OuterRef("pk"))

@@ -60,11 +60,11 @@ def _connection() -> BaseDatabaseWrapper:
 def record_outcomes() -> None:
     """Record the outcomes of this process that could not be written to the database when they occurred, or that the
     database may have lost. It makes no query if there are none. An outcome is dropped if the delivery no longer waits
-    with the lease of this process.
+    with the lease of this process. If the database raises an error again, the error is raised, and the outcomes remain
+    to be recorded.
 
-    It is called before deliveries are claimed. Otherwise, while the database does not answer or its disk is full, users
-    would be sent the same message again and again. If the database raises an error again, the error is raised, and the
-    outcomes remain to be recorded.
+    It is called before deliveries are claimed, so that the error prevents the claim. Without this, users would be sent
+    the same message again and again while the database does not answer or its disk is full.
     """
     while _unrecorded:
         write = _unrecorded.popleft()

@@ -100,11 +100,11 @@ class Command(BaseCommand):
 
 
 def edition_messages(pk: int) -> tuple[Message, ...]:
-    """Return the messages of the lint about the edition with that primary key, a draft or a published one. It is
-    compared with the edition of the agreement with the next lower number that was not cancelled; a draft with the last
-    published one that was not cancelled. If there is none, the lint gets no previous texts. For a draft, the lint also
-    gets the clauses that templates of the site quote. Raises ``CommandError`` if no edition has that key. At most 3
-    queries.
+    """Return the messages of the lint about the edition with that primary key, a draft or a published one. A draft is
+    compared with the last published edition of the agreement that was not cancelled. A published edition is compared
+    with the last one that has a lower number and was not cancelled. If there is no such edition, the lint gets no
+    previous texts. For a draft, the lint also gets the numbers of the clauses that templates of the site quote. Raises
+    ``CommandError`` if no edition has that key. At most 3 queries.
     """
     draft = Edition.objects.filter(pk=pk).select_related("agreement").first()
     if draft is None:

@@ -81,10 +81,12 @@ class Command(BaseCommand):
         return edition
 
     def forecasts(self, edition: Edition, at: datetime | None) -> list[tuple[Forecast, int]]:
-        """Return the forecast for each channel of the site, with the number of users to whom it can't send, for an
-        edition that takes effect at ``at`` (``None``, or an instant without an offset: now). The notice period is that
-        of the edition in force; 0 days if there is none. Therefore the forecast must be made before the publication,
-        after which the published edition may itself be in force.
+        """Return, for each channel of the site, the forecast of the sending and the number of users in the audience who
+        have no address to which the channel can send.
+
+        The edition takes effect at ``at`` (``None``: now). An instant without an offset, which ``publish()`` refuses
+        later, is treated as now. The notice period is that of the edition in force; 0 days if there is none. Therefore
+        the forecast must be made before the publication, after which the published edition may itself be in force.
         """
         binding = Edition.objects.in_force().filter(agreement=edition.agreement_id).first()
         found = []

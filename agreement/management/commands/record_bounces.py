@@ -53,8 +53,9 @@ class Command(BaseCommand):
 def _process(source: str, rehearsed: set[int] | None) -> Iterator[MailOutcome]:
     """Process the mails of the source, and yield the outcome of each. ``source`` is the path of a Maildir, of an mbox
     or of a file with one mail, or ``-`` for standard input. ``rehearsed`` is ``None`` or, in a dry run, the set in
-    which :func:`record_mail` collects what would be recorded. Raises ``CommandError`` if ``source`` is a folder that is
-    not a Maildir, and ``OSError`` or ``ValueError`` if it can't be read.
+    which :func:`record_mail` collects the primary keys of the deliveries whose return would be recorded. Raises
+    ``CommandError`` if ``source`` is a folder that is not a Maildir, and ``OSError`` or ``ValueError`` if it can't be
+    read.
     """
     if source == "-":
         yield from _process_stream(sys.stdin.buffer, "standard input", rehearsed)
@@ -68,10 +69,12 @@ def _process(source: str, rehearsed: set[int] | None) -> Iterator[MailOutcome]:
 
 
 def _process_maildir(folder: Path, rehearsed: set[int] | None) -> Iterator[MailOutcome]:
-    """Process the mails of this Maildir that are not marked as processed, and yield the outcome of each. A mail with an
-    outcome of ``MARKED`` is then marked in the name of its file, except in a dry run. No mail is deleted. A mail that
-    another program moves before it is read is left for the next run. ``rehearsed`` is ``None`` or, in a dry run, the
-    set in which :func:`record_mail` collects what would be recorded.
+    """Process the mails of this Maildir that are not marked as processed, and yield the outcome of each. Then, except
+    in a dry run, a mail whose outcome is in ``MARKED`` (any but ``OTHER_MAIL``) is moved to ``cur``, and its file name
+    gets the flag ``PROCESSED`` and, unless the outcome is ``UNMATCHED``, the flag ``SEEN``. No mail is deleted.
+
+    A mail that another program moves before it is read is left for the next run. A file that can't be read is
+    ``UNMATCHED`` and gets no flag. ``rehearsed`` is that of :func:`_process`.
     """
     dry_run = rehearsed is not None
     files = [file for name in ("new", "cur") for file in sorted((folder / name).iterdir())]

@@ -68,9 +68,10 @@ class Command(BaseCommand):
 
     def _log(self, faults: int) -> int:
         """Record the verification as an audit entry, so that ``agreement_status`` can report it, and return the number
-        of published editions; 0 if their table can't be read. ``faults`` is the number of faults that were found.
-        Nothing is recorded if there is no published edition. If the database refuses the entry, for example because its
-        role may only read, a sentence is printed instead.
+        of published editions. ``faults`` is the number of faults that were found. Nothing is recorded if there is no
+        published edition. If the database refuses the entry, for example because its role may only read, a sentence is
+        printed instead. If the table of editions can't be read, that sentence is printed too, nothing is recorded, and
+        the result is 0.
         """
         kind = AuditAction.FAULTY if faults else AuditAction.VERIFIED
         try:
@@ -121,10 +122,12 @@ def _log_faults(alias: str, notes: Sequence[str], remark: Callable[[str], object
         yield f"There is no log {origin!r}, of which a checkpoint was given."
 
 
-def _faults(alias: str, notes: Sequence[str], remark: Callable[[str], object]) -> Iterator[str]:
+def _faults(
+    alias: str, notes: Sequence[str] = (), remark: Callable[[str], object] = lambda sentence: None
+) -> Iterator[str]:
     """Yield each fault as a sentence. The tables and triggers of the database are inspected first. If something can't
-    be read, this is a fault too, and each row that can't be read is named. ``notes`` are checkpoints that left the
-    site, and ``remark`` is called with each sentence about what is no fault.
+    be read, this is a fault too. Then each row of a sealed table that can't be read is named at the end. ``notes`` are
+    checkpoints that left the site, and ``remark`` is called with each sentence about what is no fault.
     """
     connection = connections[alias]
     parts: list[Callable[[], Iterator[str]]] = [
@@ -162,7 +165,7 @@ def _name(row: Model) -> str:
 
 def _unreadable(rows: QuerySet[Model]) -> Iterator[str]:
     """Yield a sentence for each of these rows that can't be read, for example because a text that is no date is stored
-    in the column of a date.
+    in the column of a date. Yield nothing if there is no such table.
     """
     try:
         with transaction.atomic(using=rows.db):
@@ -182,7 +185,9 @@ def _unreadable(rows: QuerySet[Model]) -> Iterator[str]:
 
 
 def _read(rows: QuerySet[Model]) -> None:
-    """Read the rows. Raises one of ``UNREADABLE`` if a value can't be read, or if a required one is missing."""
+    """Read the rows. Raises one of ``UNREADABLE`` if a value can't be read, or if a column that must have a value has
+    none.
+    """
     required = [field.attname for field in rows.model._meta.concrete_fields if not field.null]
     with transaction.atomic(using=rows.db):
         if any(getattr(row, name) is None for row in rows for name in required):
