@@ -1,1 +1,3 @@
-"""A Django app that publishes, seals and announces the editions of user agreements, and proves who accepted them."""
+"""A Django app that publishes the editions of user agreements, seals them (database triggers refuse later changes),
+announces them, and proves who accepted them.
+"""

@@ -33,14 +33,15 @@ def acceptance_needed(request: HttpRequest, to_accept: Sequence[Requirement]) ->
 
     If the request opens a page by GET, the response is a redirect, with the requested path in the parameter ``next``.
     It leads to the page on which the user can accept the first of these editions or, if the user withdrew from any of
-    these agreements, to the withdrawal page. A request of a Turbo frame, by any method, is redirected there too; the
-    page makes Turbo load it in the whole window. Unless the request opens a page by GET, ``next`` is the page in the
-    window, or missing if that is not known (:func:`agreement.acceptance.requests.window_path`).
+    these agreements, to the withdrawal page. A request of a Turbo frame, by any method, gets a redirect to the same
+    page. Turbo opens that page in the whole window and not in the frame. Unless the request opens a page by GET,
+    ``next`` is the page in the window, or missing if that is not known
+    (:func:`agreement.acceptance.requests.window_path`).
 
     Every other request gets problem details with the status 403. Their type is ``WITHDRAWN`` if the user withdrew from
-    any of the agreements, else ``NOT_ACCEPTED``. They contain, for each of the editions, its slug, number, digest and
-    URL, and the URL of the page on which the user can accept it. For a request of htmx, the header ``HX-Redirect``
-    leads the window to the same page as a redirect would.
+    any of the agreements, else ``NOT_ACCEPTED``. For both types they contain, for each of the editions, its slug,
+    number, digest and URL, and the URL of the acceptance page of its agreement. For a request of htmx, the header
+    ``HX-Redirect`` leads the window to the same page as a redirect would.
     """
     withdrawn = any(one.withdrawn for one in to_accept)
     path = reverse("agreement:withdraw") if withdrawn else reverse("agreement:accept", args=[to_accept[0].slug])
@@ -135,8 +136,8 @@ def database_unavailable(request: HttpRequest, error: Exception) -> HttpResponse
 def unknown_charset(request: HttpRequest) -> HttpResponse | None:
     """Return a 400 response if the request names a Python codec by which text can't be decoded, such as ``base64`` or
     ``idna``; else ``None``. Django would raise an exception when the form of such a request is first read. A name that
-    Python does not know gives ``None``, because Django ignores it. If the site uses :mod:`agreement.charsets`, that
-    answers such a request before it gets here.
+    Python does not know gives ``None``, because Django ignores it. If the site wraps its WSGI or
+    ASGI application in :mod:`agreement.charsets`, the wrapper answers such a request before it gets here.
     """
     encoding = request.encoding
     if encoding is None or charsets.decodes_text(encoding):

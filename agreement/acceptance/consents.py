@@ -41,7 +41,7 @@ class Purpose:
 
     @property
     def words(self) -> consent.Words:
-        """The words as a page displays them."""
+        """The words, split into the sentence beside the checkbox and the parts that a page displays below it."""
         return consent.split(self.text)
 
 
@@ -68,8 +68,8 @@ def open_purposes(user_key: UserKey, language: str) -> list[Purpose]:
 
 def give(user: SiteUser, answers: Iterable[tuple[str, str]]) -> None:
     """Record the consents of this user, given now. Each answer is the name of a purpose, and the digest of the words
-    that were displayed. If the user has given a consent in the same words and no withdrawal of it is recorded, it is
-    not recorded again.
+    that were displayed. If the user has given a consent in the same words and it has no withdrawal date, not even a
+    future one, it is not recorded again.
 
     Raises :class:`StaleWording` if the site has no such purpose, or if a digest is not that of its current words in
     either language. The answers before it stay recorded, unless the caller runs this in a transaction and rolls it
@@ -91,8 +91,8 @@ def purpose_with_digest(name: str, digest: str) -> Purpose | None:
 
 def withdraw(user: SiteUser, name: str) -> int:
     """Withdraw now all consents of this user for the purpose with that name, whatever their words were. Return how many
-    were withdrawn: those that were withdrawn earlier are not changed, and a withdrawal date in the future becomes now.
-    The setting ``CONSENTS`` need not contain the purpose. 1 query, 2 on PostgreSQL.
+    were changed. Those that were withdrawn earlier are not changed. If a withdrawal date is in the future, it becomes
+    now, and this counts as a change. The setting ``CONSENTS`` need not contain the purpose. 1 query, 2 on PostgreSQL.
     """
     withdrawn: int = Consent.objects.filter(user=user.pk, purpose=name).withdraw()
     return withdrawn

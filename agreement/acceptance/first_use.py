@@ -28,7 +28,7 @@ class FirstUse:
 
 def of_request(request: HttpRequest, *, days: int) -> list[FirstUse]:
     """Return the deemed acceptances of the user of this request that are at most ``days`` days old, if their edition is
-    in force and no withdrawal has overtaken them, in the order in which they were recorded. The list is empty if nobody
+    in force and the user has not withdrawn since, in the order in which they were recorded. The list is empty if nobody
     is signed in, or if another person acts in the name of the user.
 
     At most 1 query of its own, and none if nobody is signed in.

@@ -51,13 +51,14 @@ def check(request: HttpRequest, view: SiteView | None = None) -> HttpResponse | 
     agreement is accepted by confirmation and no acceptance of the user is sufficient now
     (:func:`agreement.models.succession.sufficient_editions`). If an agreement is accepted by use and no acceptance of
     the user is sufficient, a use of the site is recorded as a deemed acceptance, and other requests pass without one.
-    While somebody acts in the name of the user, no acceptance is recorded. Agreements that are accepted elsewhere,
-    those without an edition in force, and those that do not bind the user (``AUDIENCES``) are not considered.
+    While somebody acts in the name of the user, no acceptance is recorded. Agreements with the acceptance mode
+    ``elsewhere``, those without an edition in force, and those that do not bind the user (``AUDIENCES``) are not
+    considered.
 
-    A refused ``GET`` by which a browser opens a page is redirected: to the page on which the user can accept or, if
-    they withdrew, to the withdrawal page. Every other refused request gets the status 403, also a form that a browser
-    sends. If the database can't be queried, the request gets the status 503. If the database is away and not only busy,
-    the setting ``DATABASE_AWAY`` determines whether the request passes.
+    A refused ``GET`` by which a browser opens a page, and every refused request of a Turbo frame, is redirected: to the
+    page on which the user can accept or, if they withdrew, to the withdrawal page. Every other refused request gets the
+    status 403, also a form that a browser sends. If the database can't be queried, the request gets the status 503. If
+    the database is away and not only busy, the setting ``DATABASE_AWAY`` determines whether the request passes.
 
     For a user whom the process knows to have accepted everything, the acceptances are not queried; otherwise 1 query,
     and 1 insert for each deemed acceptance. A receiver of ``acceptance_recorded``, and a person who acts in the name of
@@ -86,9 +87,9 @@ def check(request: HttpRequest, view: SiteView | None = None) -> HttpResponse | 
 def pending(request: HttpRequest) -> tuple[Requirement, ...]:
     """Record the deemed acceptances of this request's user, if it is a use of the site and nobody acts in the name of
     the user. Return the editions because of which they may not continue. These are the editions that they must still
-    accept by confirmation, and those of agreements from which they withdrew and that they have not accepted again
-    (``withdrawn``). Agreements that are accepted elsewhere, those without an edition in force, and those that do not
-    bind the user (``AUDIENCES``) are not considered.
+    accept by confirmation, and those of agreements from which they withdrew and that they have not accepted again. For
+    the latter, the attribute ``withdrawn`` is true. Agreements with the acceptance mode ``elsewhere``, those without an
+    edition in force, and those that do not bind the user (``AUDIENCES``) are not considered.
 
     If nobody is signed in, or the user is staff and the setting ``EXEMPT_STAFF`` is true, the result is empty and no
     acceptance is recorded. The setting ``EXEMPT`` has no effect. Errors of the database are raised. For a user whom the
@@ -196,7 +197,8 @@ def is_exempt(request: HttpRequest, view: SiteView) -> bool:
 
 
 def _raw_url(name: str) -> str:
-    """Return the setting with that name as the site wrote it, as a path or a URL; ``""`` if it is not set.
+    """Return the setting with that name, which the site wrote as a path or a URL; ``""`` if it is empty. A relative
+    path such as ``static/`` gets a ``/`` in front.
 
     ``settings.MEDIA_URL`` is not used: Django adds the prefix (``SCRIPT_NAME``) of the request during which it is first
     read, and keeps it. A client that can name a prefix could so choose what is exempt from then on.
@@ -208,8 +210,8 @@ def _raw_url(name: str) -> str:
 def _is_under(request: HttpRequest, url: str) -> bool:
     """Return whether the request's path is that URL path or below it: ``/healthz-private`` is not below ``/healthz``,
     and ``/media`` is not below ``/media/``. ``url`` may contain the prefix under which the site is mounted
-    (``SCRIPT_NAME``) or omit it. ``False`` if ``url`` is the root of the site, and for a path with a segment ``.`` or
-    ``..``, which a view may resolve.
+    (``SCRIPT_NAME``) or omit it. ``False`` if ``url`` is the root of the site. ``False`` also if the request's path has
+    a segment ``.`` or ``..``, because a view may resolve such a path to one that is not below ``url``.
     """
     if {".", ".."} & {*request.path_info.replace("\\", "/").split("/")}:
         return False

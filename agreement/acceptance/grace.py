@@ -37,8 +37,8 @@ class Grace:
 
 def sentence(until: datetime, time_zone: str) -> str:
     """Sentences in the active language for a user who may go on until that moment: when the time to accept ends, and
-    that the earlier acceptance still counts until then. ``time_zone`` is the name of the zone of that day. It makes no
-    query.
+    that the earlier acceptance still counts until then. ``time_zone`` is the name of the time zone in which the end is
+    written. It makes no query.
     """
     day = dates.last_day(until, active_language(), time_zone)
     return _("The time to accept ends: %(day)s. Until then, your earlier acceptance still counts.") % {"day": day}

@@ -40,7 +40,9 @@ class Impersonation:
 
     @property
     def officer_key(self) -> str:
-        """The primary key of the officer's account as text, or their name; ``""`` if nothing is known of them."""
+        """The primary key of the officer's account as text, also if that account was deleted; the officer's name if
+        only a name is known; ``""`` if nothing is known of them.
+        """
         return str(getattr(self.officer, "pk", self.officer or ""))
 
     def log(self, request: HttpRequest, refused: str = "") -> None:
@@ -85,10 +87,11 @@ def current_impersonation(request: HttpRequest) -> Impersonation | None:
 
 def _officer_key(request: HttpRequest, user: SiteUser) -> str | None:
     """Return the primary key, as text, of the person who acts in the name of this user, or their name if only that was
-    stored at a login; ``""`` if it can't be read; ``None`` if the session does not say that somebody does.
+    stored at a login; ``""`` if it can't be read; ``None`` if the session does not say that somebody else does.
 
-    Only a session that belongs to this user, or in which this user is impersonated, counts. A user who is determined by
-    a token acts for themselves, whatever session the same browser has.
+    Only a session that belongs to this user, or in which this user is impersonated, counts. The session of another user
+    does not: if a token in the request determines its user, they act for themselves, whatever session the same browser
+    has with another user.
     """
     session = getattr(request, "session", None)
     if session is None or session.session_key is None:
@@ -121,7 +124,9 @@ def _first_officer(session: SessionBase) -> str | None:
 
 
 def _account(key: str) -> SiteUser:
-    """Return the account with that primary key, which is given as text; ``None`` if there is none. At most 1 query."""
+    """Return the account with that primary key, which is given as text; ``None`` if there is none, or if the text can't
+    be a primary key. At most 1 query.
+    """
     model = get_user_model()
     try:
         return model._base_manager.filter(pk=model._meta.pk.to_python(key)).first()
@@ -131,9 +136,9 @@ def _account(key: str) -> SiteUser:
 
 def carry_officer(sender: object, request: HttpRequest | None, user: SiteUser, **kwargs: object) -> None:
     """Receiver of ``user_logged_in``: if :func:`current_impersonation` found during this request who acts, that person
-    acts in the new session too, unless nothing is known of them or they are its user. A login gives the session another
-    key and can empty it, so what the packages stored there is lost when an officer becomes a second user, or the user
-    before.
+    acts in the new session too, unless nothing is known of them or they are its user. This is necessary because a login
+    can empty the session. Then the data of django-hijack and the other packages is lost when the officer changes to a
+    second user, or back to the first one.
     """
     found: Impersonation | None = getattr(request, FOUND, None)
     if request is not None and found is not None and found.officer_key not in {"", str(user.pk)}:

@@ -123,8 +123,8 @@ def _requirements(timelines: Timelines, at: datetime) -> Requirements:
 class KnownAcceptances:
     """A cache of two mappings: session key to user key, and user key to the ``key`` of the :class:`Requirements` that
     the user is known to fulfil. Each has at most ``MAX_KNOWN`` entries. An entry of the first is used for at most
-    ``KNOWN_SECONDS``, and one of the second for at most ``known_seconds`` of its requirements. For requirements that
-    are not ``cacheable``, nothing is stored and every answer is false.
+    ``KNOWN_SECONDS``, and one of the second for at most ``known_seconds`` of its requirements. Requirements that were
+    read inside a transaction are not ``cacheable``: for them nothing is stored and every answer is false.
     """
 
     def __init__(self) -> None:
@@ -152,7 +152,8 @@ class KnownAcceptances:
     def add(self, session: str | None, user: UserKey, required: Requirements) -> None:
         """Store that the session with the key ``session`` is that of this user. ``session=None`` means that no session
         is stored, and a key longer than ``MAX_SESSION_KEY`` is not stored either. Store also that the user fulfils
-        ``required``, unless that is known already. Nothing is stored if ``required`` is not ``cacheable``.
+        ``required``; if the cache knows that already, its entry does not last longer. Nothing is stored if ``required``
+        is not ``cacheable``.
         """
         if not required.cacheable:
             return

@@ -29,10 +29,10 @@ def is_away(error: Exception) -> bool:
 
     PostgreSQL is away only if there was no connection, it broke or it could not be made, and the server, which is then
     asked, can't be reached, accepts no network connection, is starting or is shutting down. The answer is no if the
-    server responds in another way, for example because it has too many connections or refuses the password. An error
-    that the server reported on a connection that was made, and a time-out of psycopg or of a pool, give no, without
-    asking. This needs psycopg 3. If the server was asked and may be busy, it is not asked for ``BUSY_SECONDS``, and the
-    answer is no.
+    server responds in another way, for example because it has too many connections or refuses the password. The answer
+    is no, and the server is not asked, if it reported the error on an open connection, if psycopg or a pool reported a
+    time-out, and if the site uses psycopg 2 and not psycopg 3. If the server was asked and may be busy, it is not asked
+    for ``BUSY_SECONDS``, and the answer is no.
 
     SQLite is away if its file can't be read and written; a database in memory, or one whose ``NAME`` begins with
     ``file:``, is never away. Of any other database it is not known: the answer is no.
@@ -68,8 +68,9 @@ def _postgresql_is_away(connection: BaseDatabaseWrapper, error: Exception) -> bo
 
 
 def _refuses(connection: BaseDatabaseWrapper) -> bool:
-    """Return whether the PostgreSQL server can't be reached, refuses connections, or is starting or shutting down. The
-    result is ``False`` if it does not answer within ``ANSWER_SECONDS``, or if this process can't open a socket.
+    """Return ``True`` if the PostgreSQL server can't be reached, refuses connections, or is starting or shutting down.
+    Return ``False`` if it answers in another way or does not answer within ``ANSWER_SECONDS``, or if this process can't
+    open a socket. An attempt to connect that fails only after half of ``ANSWER_SECONDS`` counts as no answer.
     """
     from psycopg import conninfo, pq
 

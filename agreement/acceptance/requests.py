@@ -1,5 +1,5 @@
 """Reads from a request where it came from and whether a person uses the site by it. A client can send any headers, so
-its own headers are no proof.
+the headers that a client sends are no proof. Only a header that a trusted proxy wrote is (``TRUSTED_PROXIES``).
 """
 
 from __future__ import annotations
@@ -73,12 +73,16 @@ def opens_page(request: HttpRequest) -> bool:
 
 
 def is_htmx(request: HttpRequest) -> bool:
-    """Return whether htmx sent the request. htmx follows the header ``HX-Redirect`` of any response."""
+    """Return whether htmx sent the request (``HX-Request: true``). htmx follows the header ``HX-Redirect`` of any
+    response.
+    """
     return request.headers.get("HX-Request") == "true"
 
 
 def is_turbo_frame(request: HttpRequest) -> bool:
-    """Return whether a frame of Turbo sent the request. Turbo follows redirects, and then needs an HTML page."""
+    """Return whether a frame of Turbo sent the request, which then has the header ``Turbo-Frame``. Turbo follows
+    redirects, and then needs an HTML page.
+    """
     return "Turbo-Frame" in request.headers
 
 

@@ -172,10 +172,11 @@ class OwnName(TranslatedHistory[ModelT]):
         return checked
 
     def _deny(self, request: HttpRequest, error: PermissionDenied) -> HttpResponse:
-        """Return the page that states what the user may not do, and who may, with the status 403. A
-        :class:`MissingRight` names the permission that is missing. Any other error does not: then it is the one to add
-        or delete rows on Django's pages for that, the one to change them for a POST to Django's page of a row, and
-        otherwise the one to view them.
+        """Return the page that states what the user may not do, and who may, with the status 403.
+
+        A :class:`MissingRight` names the missing permission. For any other error, the page of the request decides which
+        permission is missing: on Django's pages to add or to delete rows, the permission to do that; for a POST to
+        Django's page of a row, the permission to change rows; otherwise the permission to view rows.
         """
         if not isinstance(error, MissingRight):
             page = request.resolver_match.url_name or "" if request.resolver_match else ""
@@ -261,9 +262,9 @@ class UserSearch(admin.ModelAdmin[ModelT]):
 
     def matching_keys(self, term: str) -> set[int]:
         """Return the keys of the rows about each user whose name or primary key is ``term``, at most a thousand rows
-        for each user. Rows of a deleted account are found by its primary key, if the site still has the key of their
-        pseudonym and they are not erased. On SQLite, a number that is larger than a key can be raises
-        ``OverflowError``.
+        for each user. Rows of a deleted account are found by its primary key, if ``PSEUDONYM_KEYS`` still contains the
+        secret with which the pseudonym in the rows was made, and the rows are not erased. On SQLite, a number that is
+        larger than a primary key can be raises ``OverflowError``.
         """
         users = get_user_model()
         keys = list(users._default_manager.filter(**{users.USERNAME_FIELD: term}).values_list("pk", flat=True))
@@ -422,9 +423,9 @@ def moment(at: datetime | None, zone: str, *, seconds: bool = True) -> str:
 
 
 def short_moment(at: datetime | None) -> str:
-    """Return the date and time of an instant in the short form of :func:`dates.short`, in the time zone of the site,
-    for a column of a list. For ``None`` it is a dash. The list states the zone once (the tag ``list_zone``). If the
-    zone had another offset from UTC at that instant than it has now, the offset is added.
+    """Return the date and time of an instant in the short form of :func:`dates.short` (``29 Nov 2026, 03:41``), in the
+    time zone of the site, for a column of a list. For ``None`` it is a dash. The list states the zone once (the tag
+    ``list_zone``). If the zone had another offset from UTC at that instant than it has now, the offset is added.
     """
     if at is None:
         return "—"
@@ -485,7 +486,9 @@ class LabelledDateTime(forms.SplitDateTimeWidget):
         )
 
     def id_for_label(self, id_: str) -> str:
-        """Return the id of the first input, so that a link to the field leads to it."""
+        """Return the id of the first input, for the ``<label>`` of the field and for links to the field, such as those
+        in a list of errors. ``""`` if ``id_`` is empty.
+        """
         return f"{id_}_0" if id_ else ""
 
     def get_context(self, name: str, value: Any, attrs: dict[str, Any] | None) -> dict[str, Any]:

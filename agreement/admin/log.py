@@ -61,11 +61,11 @@ NOTE_WORDS = {
 
 
 def _in_words(note: str, model: str) -> str:
-    """Return a note that the app wrote, in the language of the page. "became known A instead of B" becomes "became
-    known: B → A", and "notified, " becomes "notified ". Then the note is divided at ``", "``, ``": "``, ``"; "`` and
-    ``" → "``. Each part that is a key of ``NOTE_WORDS``, or the name of a field of the model or a value of its choices,
-    is translated. Other parts stay as they are stored. ``model`` is the name of a model of the app; if it is empty or
-    unknown, only ``NOTE_WORDS`` are translated.
+    """Return a note that the app wrote, in the language of the page. "became known A instead of B", in which A is the
+    new moment and B the old one, becomes "became known: B → A", and "notified, " becomes "notified ". Then the note is
+    divided at ``", "``, ``": "``, ``"; "`` and ``" → "``. Each part that is a key of ``NOTE_WORDS``, or the name of a
+    field of the model or a value of its choices, is translated. Other parts stay as they are stored. ``model`` is the
+    name of a model of the app; if it is empty or unknown, only ``NOTE_WORDS`` are translated.
     """
     try:
         fields = {field.name: field for field in apps.get_model("agreement", model)._meta.fields} if model else {}

@@ -68,7 +68,7 @@ def search_people(text: str) -> list[Any]:
     """Return the first ``MAX_PROPOSED`` users of :func:`with_address`, in the order of their keys, for whom each word
     of the text is a part of the user name, of the e-mail address, or of one of the ``NAME_COLUMNS`` that the user model
     has. Only the first ``MAX_WORDS`` words count. The list is empty for a text of fewer than ``MIN_SEARCH`` characters,
-    and for one that no database can contain. At most 1 query.
+    and for one with NUL or a surrogate, which no database can contain. At most 1 query.
     """
     words = text.split()[:MAX_WORDS]
     if len(text.strip()) < MIN_SEARCH or re.search("[\x00\ud800-\udfff]", text):
@@ -119,8 +119,8 @@ class PersonInput(forms.TextInput):
     """The input for the name, e-mail address or key of a user. ``picker`` is the admin that the script of the page asks
     for proposals (:class:`PeopleView`). With ``confirms`` the input also displays who the user is, which is logged,
     with a box to confirm it. The value is then a pair: the text, and the key of the user whom the officer has
-    confirmed. Without it, the value is the text. ``adds_to`` is the ``id`` of a text area with a user in each line, to
-    which a button adds the named user.
+    confirmed; ``""`` for the key if none was. Without ``confirms``, the value is the text. ``adds_to`` is the ``id`` of
+    a text area with a user in each line, to which a button adds the named user.
     """
 
     template_name = "admin/agreement/person.html"

@@ -27,8 +27,9 @@ STATE_ACTIONS = {
 class DeniedAction:
     """An action that the user may not do, with those who may, in the language of the page.
 
-    ``groups`` names the ready groups that have the permission by default. ``people`` names some of the active staff who
-    have the permission, superusers too, and adds "and others" if there are more. Each is ``""`` if none are found.
+    ``groups`` names the groups of :mod:`agreement.groups`, which the app creates, that have the permission by default.
+    ``people`` names some of the active staff who have the permission, superusers too, and adds "and others" if there
+    are more. Each is ``""`` if none are found.
     """
 
     action: str

@@ -1,7 +1,7 @@
 """The admin of declines, for privacy officers: who declined which edition, and whether they have accepted it too.
 
-Declines can't be added, changed or deleted here. Every view of the list or of a decline, and every export of the file
-with all declines, is logged.
+Declines can't be added, changed or deleted here. Every view of the list or of a decline, and every export of all
+declines as a CSV file, is logged.
 """
 
 from __future__ import annotations

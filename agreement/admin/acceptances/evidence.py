@@ -29,8 +29,8 @@ class EvidenceForm(forms.Form):
     exported.
 
     Exactly one of ``user`` and ``edition`` must be given. ``at`` must not be in the future, and the edition must have
-    been recorded by then. If ``at`` is left empty, it is the present moment. Whether the user exists is not checked
-    here.
+    been published, or imported as history, by then (``recorded_at``). If ``at`` is left empty, it is the present
+    moment. Whether the user exists is not checked here.
     """
 
     user = forms.CharField(
@@ -69,9 +69,9 @@ class EvidenceForm(forms.Form):
 
 
 class EvidenceView(AdminView):
-    """``…/evidence/``: the form, and on POST the ZIP file. If the form is not valid, or :func:`_export` finds no user
-    or no records, the response to POST is the form with the errors. ``?user=`` fills in the user. Raises
-    ``MissingRight`` for users without the permission ``export_evidence``.
+    """``…/evidence/``: the form, and on POST the ZIP file. If the form is not valid, or :func:`_export` returns
+    ``None``, the response to POST is the form with the errors. ``?user=`` fills in the user. Raises ``MissingRight``
+    for users without the permission ``export_evidence``.
     """
 
     model_admin: PersonPicker[Any]
@@ -103,9 +103,9 @@ def _require_permission(request: HttpRequest) -> None:
 
 
 def _export(request: HttpRequest, form: EvidenceForm) -> HttpResponseBase | None:
-    """Return the ZIP file about the user or the edition of a valid form, as a download, and log the export. If the user
-    is not found, the text could mean several users, or no record about them from before that instant is found, return
-    ``None`` and add an error to the form; nothing is logged then.
+    """Return the ZIP file about the user or the edition of a valid form, as a download, and log the export. If the form
+    has a user, and the user is not found, the text could mean several users, or there was no record about the user at
+    the instant ``at``, return ``None`` and add an error to the form; nothing is logged then.
     """
     user, edition, at = (form.cleaned_data[name] for name in ("user", "edition", "at"))
     try:

@@ -146,7 +146,7 @@ class AcceptanceAdmin(
 
     def save_model(self, request: HttpRequest, obj: Acceptance, form: OnBehalfForm, change: object) -> None:
         """Record the acceptance of the kind ``on_behalf``, with the present moment, and log it as an act of the
-        officer. It is recorded also for a user who withdrew, whatever the withdrawal permits.
+        officer. It is recorded also for a user who withdrew, even if the withdrawal does not let the user accept again.
 
         Raises :class:`AlreadyRecorded` if the user has accepted the edition already, in any way, and has not withdrawn
         since. Otherwise raises ``StaleEditionError`` if the edition is no longer in force. Nothing is logged then.

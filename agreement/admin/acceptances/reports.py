@@ -138,9 +138,9 @@ def csv_lines(slug: str, counting: list[int], only: str = "") -> Iterator[bytes]
     """Yield the bytes, in chunks, of the CSV file of the users of the audience of that agreement who accepted none of
     the editions with these keys, or withdrew after they last did, in the order of their primary keys.
 
-    The first row names three columns: the primary key, the name and the stored language of the user. If the site stores
-    no language, the other rows have only the first two cells. ``only`` selects the users with one language of notices
-    (``kk``, ``ru``, ``mul``); ``""`` selects all. Nothing is logged here.
+    The first row always has the three headings ``key``, ``name`` and ``language`` (the stored language of the user). If
+    the site stores no language, the other rows have only the first two cells. ``only`` selects the users with one
+    language of notices (``kk``, ``ru``, or ``mul``: not known); ``""`` selects all. Nothing is logged here.
     """
     users = get_user_model()
     language = conf.user_language()

@@ -86,7 +86,7 @@ def acceptance_chart(edition: Edition) -> AcceptanceChart | None:
 
 def _chart(days: Counter[date], zone: str, *, complete: bool) -> AcceptanceChart:
     """Return the chart of these numbers of acceptances by day, of which there must be at least one. ``zone`` is the
-    name of the agreement's time zone.
+    name of the agreement's time zone. ``complete`` says whether the numbers contain every acceptance of the edition.
     """
     title, counts = _grouped(days)
     # If there are more than MAX_BARS months, only the latest are displayed.
@@ -109,8 +109,9 @@ def _chart(days: Counter[date], zone: str, *, complete: bool) -> AcceptanceChart
 
 
 def _grouped(days: Counter[date]) -> tuple[str, Counter[date]]:
-    """Return the title of the chart, and the number of acceptances by the first day of each bar: the day itself, the
-    Monday of the week, or the first of the month. A bar without acceptances has the number 0. ``days`` must not be
+    """Return the title of the chart, and the number of acceptances by the first day of each bar. A bar is a day if the
+    days from the first to the last are at most ``MAX_BARS``. Otherwise it is a week, which begins on Monday, if the
+    weeks are at most ``MAX_BARS``; otherwise a month. A bar without acceptances has the number 0. ``days`` must not be
     empty.
     """
     first, last = min(days), max(days)

@@ -35,8 +35,8 @@ class CancelView(DecisionView):
     """``…/<id>/cancel/``: the page with the form that cancels a scheduled edition. It states what stays in force, how
     many users get a notice of the cancellation and when, and displays the notice. For an edition in another state, also
     a draft, the page refuses with the status 409. If the form is not valid, or was opened for another digest, it is
-    displayed again with the status 400. The page also refuses if ``Edition.cancel()`` does. After the cancellation the
-    response is a redirect to the edition.
+    displayed again with the status 400. If ``Edition.cancel()`` refuses, so does the page, also with the status 409.
+    After the cancellation the response is a redirect to the edition.
     """
 
     action = "cancel"

@@ -272,7 +272,7 @@ class EditionAdmin(SafeFilters[Edition], VersionAdmin, TranslationAdmin):  # typ
     @contextmanager
     def create_revision(self, request: HttpRequest) -> Iterator[None]:
         """Context manager: for POST, run the block in a transaction, and store what it saves as a revision of this
-        user. Another request stores nothing, so it gets no revision, and no transaction from here.
+        user. For any other method, the block must not save anything; no revision is stored and no transaction is begun.
 
         django-reversion stores the comment in the words of the writer's language. Here data replaces that comment.
         """
@@ -508,6 +508,7 @@ class EditionAdmin(SafeFilters[Edition], VersionAdmin, TranslationAdmin):  # typ
     def response_change(self, request: HttpRequest, obj: Edition) -> HttpResponse:
         """Return the redirect after a save. A restored revision leads to its draft. If ``_next`` is posted as
         ``publish`` or ``hand_over``, the redirect leads to the page that publishes the draft or hands it over.
+        Otherwise it is the redirect of Django's admin.
         """
         if at := revisions.restored_at(request):
             message = comments.restored_in_words(at, obj.agreement.time_zone)

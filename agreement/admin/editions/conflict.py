@@ -263,7 +263,9 @@ def _place(name: str, place: str) -> str:
 
 
 def _unit_name(unit: clauses.Clause) -> str:
-    """Return the label and the first line of a unit; if that is longer, its first ``MAX_NAME`` characters and ``…``."""
+    """Return the label and the first line of a unit. If both together are longer than ``MAX_NAME`` characters, they are
+    cut to that length, and ``…`` is added.
+    """
     line = f"{unit.label} {unit.text.partition(chr(10))[0]}".strip()
     return line if len(line) <= MAX_NAME else f"{line[:MAX_NAME].rstrip()}…"
 

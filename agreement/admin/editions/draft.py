@@ -76,9 +76,9 @@ class EditionForm(AdminForm):
         what they post. ``conflict`` is then what the page asks.
 
         If the answers of that page are posted, the cleaned values are first merged with the wording that the page
-        displayed as the saved one; the error is also ``conflict`` if an answer is missing or not valid. Then the rule
-        above applies to the result, because somebody may have saved the draft a third time. If the author asks for the
-        merged text, the error is ``merged``, and the form contains that text.
+        displayed as the saved one; the error is also ``conflict`` if an answer is missing or not valid. The error is
+        ``conflict`` again if the stored draft was changed after that page was displayed, and differs from the merged
+        values. If the author asks for the merged text, the error is ``merged``, and the form contains that text.
         """
         stored = values(self.stored_draft or self.instance)
         posted = {name: cleaned.get(name, stored[name]) for name in stored}
@@ -182,8 +182,9 @@ class CheckView(DraftView):
 
 
 def _posted_statements(request: HttpRequest) -> dict[str, object]:
-    """Return what the posted draft states about itself: the value of each field in ``NAMES``, by the name of the field.
-    A field that is not posted, or a number that is not written in at most five digits, is left out.
+    """Return what the posted draft states about itself: the values of ``notice_days``, ``retention_years`` and
+    ``prevailing_language`` (the fields in ``NAMES``), by the name of the field. A field that is not posted, or a number
+    that is not written in at most five digits, is left out.
     """
     found: dict[str, object] = {}
     for name in NAMES:
@@ -196,8 +197,8 @@ def _posted_statements(request: HttpRequest) -> dict[str, object]:
 
 
 def _preview(body: str) -> dict[str, object]:
-    """Return the HTML of a text, its title, and the number, the label, the line and the kind of each numbered unit:
-    sections, clauses, sub-clauses, items and appendices.
+    """Return the HTML (``html``) and the title (``title``) of a text, and its numbered units (``units``): sections,
+    clauses, sub-clauses, items and appendices. Each unit has its ``number``, ``label``, ``line`` and ``kind``.
     """
     document = clauses.parse(body)
     units = [
@@ -256,9 +257,10 @@ def unsaved(request: HttpRequest, edition: Edition) -> Autosave | None:
 
 
 def writing_context(request: HttpRequest, edition: Edition) -> dict[str, Any]:
-    """Return the additional template context of the page with the form of a draft. On GET it contains the unsaved text
-    of this user, if there is one that differs from the draft, so that the page offers it. With ``?autosave`` it does
-    not, because the form is then filled in with that text. 1 query, if the agreement of the draft is loaded.
+    """Return the additional template context of the page with the form of a draft: settings of the layout and, on GET,
+    the unsaved text of this user (``autosave``) and its moment as a phrase (``autosave_at``), so that the page offers
+    it. These two are missing if the user has no unsaved text that differs from the draft. They are missing also with
+    ``?autosave``, because the form is then filled in with that text. 1 query, if the agreement of the draft is loaded.
     """
     # The two texts need the width of the sidebar. The breadcrumbs lead to the other pages.
     context: dict[str, Any] = {"writing": True, "has_file_field": True, "is_nav_sidebar_enabled": False}
@@ -307,12 +309,13 @@ def lint_findings(
     stated: Mapping[str, object] | None = None,
     cited: Mapping[str, Collection[str]] | None = None,
 ) -> list[Finding]:
-    """Return the messages of the lint about these texts, errors first, then by language (those about both texts first),
-    then by line. The bodies and the summaries are given by language. The titles are the title lines of the bodies. The
-    texts are compared with ``binding``, the edition in force; with ``None`` they are compared with nothing, and the
-    summaries are not checked. Summaries that are ``None`` are not checked either. ``stated`` is the result of
-    ``Edition.statements()``, as far as it is known. ``cited`` are the clauses that templates of the site quote
-    (:func:`cited_clauses`). The settings ``LINT_RULES`` and ``LINT_SILENCED`` apply.
+    """Return the messages of the lint about these texts: first all errors, then all warnings. In each of the two groups
+    the messages about both texts come first, then those about each language, in the order of their lines. The bodies
+    and the summaries are given by language. The titles are the title lines of the bodies. The texts are compared with
+    ``binding``, the edition in force; with ``None`` they are compared with nothing, and the summaries are not checked.
+    Summaries that are ``None`` are not checked either. ``stated`` is the result of ``Edition.statements()``, as far as
+    it is known. ``cited`` are the clauses that templates of the site quote (:func:`cited_clauses`). The settings
+    ``LINT_RULES`` and ``LINT_SILENCED`` apply.
     """
     previous = {code: binding.text(code).body for code in bodies} if binding else None
     languages = {"kk": gettext("Kazakh"), "ru": gettext("Russian")}

@@ -157,9 +157,10 @@ class CancellationForecast:
 
 def cancellation_forecast(edition: Edition) -> CancellationForecast:
     """Return the forecast of the notice of cancellation. ``edition`` is a scheduled one as it would be if it were
-    cancelled now. The numbers are the present ones: messages that are being sent now are added later. If more than
-    ``COUNTED_UP_TO`` users would get the notice in a channel, the forecast does not count them: it takes the number of
-    the sent messages of the publication or of the reminder, whichever is larger, and at least ``COUNTED_UP_TO + 1``.
+    cancelled now. The numbers are the present ones. Users to whom a message about the edition is being sent at this
+    moment are not counted, but they get the notice of the cancellation too. If more than ``COUNTED_UP_TO`` users would
+    get the notice in a channel, the forecast does not count them: it takes the number of the sent messages of the
+    publication or of the reminder, whichever is larger, and at least ``COUNTED_UP_TO + 1``.
     """
     now, zone = timezone.now(), edition.agreement.time_zone
     of_agreement = Progress.objects.filter(notice__edition__agreement=edition.agreement_id)

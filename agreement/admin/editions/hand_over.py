@@ -158,9 +158,10 @@ class HandOverView(EditionView):
 
 class SendBackView(HandOverView):
     """``…/<id>/send-back/``: the page on which a publisher sends a draft back that is marked as ready, with a remark.
-    The user who marked it gets a mail. A draft that is not marked is refused with the status 409; errors of the lint
-    are not. If the draft was sent back already, nothing is done, and the response is a redirect to the draft. Raises
-    ``MissingRight`` if the user may not publish editions or may not view them. All else is as in :class:`HandOverView`.
+    The user who marked it gets a mail. A draft that is neither marked nor sent back is refused with the status 409;
+    errors of the lint are no reason to refuse. If the draft was sent back already, and not marked again, nothing is
+    done, and the response is a redirect to the draft. Raises ``MissingRight`` if the user may not publish editions or
+    may not view them. All else is as in :class:`HandOverView`.
     """
 
     state = HandOverState.RETURNED

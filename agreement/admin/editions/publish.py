@@ -1,5 +1,5 @@
-"""The page that publishes a draft. It asks first, then calls one method of the edition. A second view sends test mails
-from this page and from that of a cancellation, and changes no edition.
+"""The page that publishes a draft. It asks first, then calls one method of the edition. A second view sends test mails.
+The page that publishes and the page that cancels post to it. It changes no edition.
 
 When the form that publishes is posted, the agreement is locked, and then the draft is read again.
 """
@@ -128,7 +128,7 @@ class PublishForm(MomentForm):
 
     Every warning must be ticked. A reason is required if the draft takes effect earlier than the edition in force
     promises. ``phrase`` is a word in the language of the page. It must be typed as the confirmation if the draft has
-    warnings, or takes effect now or within the notice delay.
+    warnings, or if it takes effect now or within ``NOTICE_DELAY``, the time that a notice waits after a publication.
 
     Two hidden fields identify what the page displayed: ``draft`` is the fingerprint of the draft, and ``after`` is the
     digest of the last edition that was not cancelled (``""``: there is none). The form does not compare them with the
@@ -292,7 +292,8 @@ class PublishQuestion:
 
     def chosen(self, form: PublishForm) -> datetime | None:
         """Return the moment that the user chose, even if other fields of the form are invalid. ``None`` means now, or
-        that the form contains no valid moment. A moment before ``MIN_EFFECTIVE_FROM`` is replaced by that.
+        that the form contains no valid moment, such as one in the past. The result is never before
+        ``MIN_EFFECTIVE_FROM`` (1991), even if the clock of the server is wrong.
         """
         form.is_valid()
         # Days of notice are subtracted from it, and the result must be a valid date.
@@ -374,15 +375,16 @@ class PublishQuestion:
 class PublishView(DecisionView):
     """``…/<id>/publish/``: the page with the facts about the draft and the form that publishes it. If its texts are
     refused, or another person must publish it, the page states this, and has no form. If the edition is published
-    already, the page refuses with the status 409. A POST is refused in the same way if the draft, or the last edition
-    that was not cancelled, has changed since the page was opened. If the form is not valid, or the publication is
-    refused, the page is displayed again with the status 400. So it is if the user chose another moment than the letter
-    above the button states; the posted field ``letter`` has the moment of the letter. After the publication the
-    response is a redirect to the edition.
+    already, the page refuses with the status 409. A POST is also refused with the status 409 if the draft, or the last
+    edition that was not cancelled, has changed since the page was opened. If the form is not valid, or the publication
+    is refused, the page is displayed again with the status 400. The same happens if the user chose another moment than
+    the page stated in the preview of the letter; the posted field ``letter`` has the moment of the preview. After the
+    publication the response is a redirect to the edition.
 
     If the users of a channel would have to be counted one by one (:func:`sending_forecast`), the page has no numbers of
-    users, and no button that publishes. They are on ``…/publish/?count``, to which the page links, and which a script
-    fetches. With the parameter ``date`` or ``time``, the response is JSON: the errors of this moment by field.
+    users, and no button that publishes. The numbers and the button are on ``…/publish/?count``, to which the page
+    links, and which a script fetches. With the parameter ``date`` or ``time``, the response is JSON: the errors of this
+    moment by field.
     """
 
     action = "publish"

@@ -48,12 +48,13 @@ SUMMARY_FIELDS = tuple(f"summary_{code}" for code in languages.LANGUAGES)
 class StartForm(forms.Form):
     """The form that asks how the draft begins. In a valid form that begins with an edition, the cleaned ``edition`` is
     the edition or draft that the user chose, which must be of the chosen agreement; if they chose none, it is the
-    edition of the agreement that is in force. In one that begins with files, ``imported`` has both of them.
+    edition of the agreement that is in force. In a valid form that begins with files, ``imported`` has the Kazakh and
+    the Russian file.
 
     ``imported`` has the files that were read, by language, also if the form is not valid. The page then posts them back
-    as ``kept_kk`` and ``kept_ru``, because a browser does not choose a file again. ``by_language`` is set by the script
-    of the page if both files were chosen together: then they are exchanged if each is written in the language of the
-    other field.
+    as ``kept_kk`` and ``kept_ru`` (:attr:`ImportedFile.packed`), because a browser does not choose a file again.
+    ``by_language`` is set by the script of the page if both files were chosen together: then they are exchanged if each
+    is written in the language of the other field.
     """
 
     EDITION, FILES, EMPTY = "edition", "files", "empty"
@@ -255,8 +256,8 @@ class StartView(EditionView):
     """``…/add/``: the form that asks how a draft begins. For files, a second page displays what was read and contains
     the :class:`ImportForm`. The draft is created when that page is posted. From an edition, the bodies and the
     ``CARRIED_FIELDS`` are copied, but not the summaries and approvals. A draft with empty texts gets the
-    ``CARRIED_FIELDS`` of the edition in force, if there is one. Raises ``PermissionDenied`` if the user may not add
-    editions.
+    ``CARRIED_FIELDS`` of the edition in force, if there is one. A form that is not valid is displayed again with the
+    status 400. Raises ``PermissionDenied`` if the user may not add editions.
     """
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
@@ -368,7 +369,8 @@ class StartView(EditionView):
 
     def _swap(self, request: HttpRequest) -> HttpResponse:
         """Return the second page with the two files, their titles and their approvals exchanged, and with the other
-        fields as the author left them. Raises ``PermissionDenied`` if no existing agreement is posted.
+        fields as the author left them. Raises ``PermissionDenied`` if no existing agreement is posted, because the
+        page always posts the agreement that was chosen on the first page.
         """
         posted = {name: str(value) for name, value in request.POST.items()}
         for name in ("name", "report", "accepted", "rejected", "title", "approval"):
@@ -421,7 +423,7 @@ def _initial(request: HttpRequest) -> dict[str, Any]:
     """Return the initial values of the form. ``edition`` is the key of the edition named by ``?edition=``; ``None`` if
     there is no such edition. ``agreement`` is the key of its agreement; else that of ``DEFAULT_AGREEMENT``, or of the
     only agreement of the site; else ``None``. ``begin`` is ``EDITION`` if ``edition`` is not ``None``, or if an edition
-    is in force (of that agreement, if there is one); else ``EMPTY``.
+    of that agreement (if ``agreement`` is ``None``, of any agreement) is in force; else ``EMPTY``.
     """
     key = request.GET.get("edition", "")
     edition = Edition.objects.filter(pk=key).first() if key.isascii() and key.isdecimal() and len(key) < 19 else None

@@ -58,23 +58,24 @@ def ready_words(language: str) -> str:
 
 
 def _written(row: AffectedUser) -> str:
-    """Return the line of the form that names this user: by name, or by key if the name can't be written as one line,
-    for example because it contains a line break or begins with a space.
+    """Return the line of the form that names this user: ``name:`` and the name. If the form would read another name
+    from that line, because the name contains a line break, or begins or ends with a space, it is ``key:`` and the
+    primary key of the user.
     """
     name = row.user.get_username()
     return f"name:{name}" if [line.strip() for line in name.splitlines()] == [name] else f"key:{row.user_id}"
 
 
 def names_of(rows: QuerySet[AffectedUser]) -> str:
-    """Return the names of the first ``MAX_USERS`` of these users, and ``…`` if there are more."""
+    """Return the names of the first ``MAX_USERS`` of these users, separated by commas, and ``…`` if there are more."""
     names = [row.user.get_username() for row in rows[: MAX_USERS + 1]]
     return ", ".join(names[:MAX_USERS]) + (" …" if len(names) > MAX_USERS else "")
 
 
 class BreachForm(AdminForm):
     """The form of a breach that is not announced yet. ``users`` names the affected users, one in each line, by name or
-    key. ``person`` names one more user, by name, e-mail address or key. A script adds that user to the lines. Both must
-    be empty if ``everyone`` is marked.
+    key. ``person`` names one more user, by name, e-mail address or key. A script adds that user to the lines; without
+    the script, saving adds them. Both fields must be empty if ``everyone`` is marked.
     """
 
     users = forms.CharField(
@@ -317,9 +318,10 @@ class BreachNotifyView(AdminView):
         )
 
     def _channels(self, breach: Breach) -> list[dict[str, object]]:
-        """Return what the page displays about each channel of the site: its label; how many users it would notify, how
-        many have no address for it, and the sum of both; when the sending is expected to end, as a phrase, ``""`` if it
-        would notify nobody; and whether that is after the deadline of the breach.
+        """Return what the page displays about each channel of the site. ``channel`` is its label. ``recipients`` is the
+        number of users whom it would notify, ``unreachable`` the number of those without an address for it, and
+        ``users`` the sum of both. ``ends`` is the moment, as a phrase, when the sending is expected to end; ``""`` if
+        the channel would notify nobody. ``late`` says whether that is after the deadline of the breach.
         """
         found: list[dict[str, object]] = []
         for channel in site_channels():

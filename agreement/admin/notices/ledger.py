@@ -78,8 +78,9 @@ class NoticeAdmin(ReadOnly, SafeFilters[Notice]):
         return [*own, *super().get_urls()]
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
-        """Return whether the URL may have this filter. Filters by ``fan_out_cursor`` are refused, because its value may
-        be the key of a user, which ``?fan_out_cursor__startswith=`` would reveal.
+        """Return whether the URL may have this filter. Filters by ``fan_out_cursor``, the place up to which the
+        deliveries of the notice have been written, are refused: it may be the key of a user, which
+        ``?fan_out_cursor__startswith=`` would reveal. Other filters are allowed as in :class:`SafeFilters`.
         """
         cursor = column_name(self.model, lookup) == "fan_out_cursor"
         return not cursor and super().lookup_allowed(lookup, value, request)

@@ -54,8 +54,9 @@ class ChannelProgress:
     ``row`` has the numbers, and ``channel`` is the label of the channel. ``failed`` and ``skipped`` are lists of pairs:
     the label of a reason and the number of deliveries, the most frequent first. ``rate`` and ``ends`` are phrases: the
     messages sent per hour of sending so far, and the expected end of the sending; each is ``""`` if it is not known.
-    ``ends``, ``late`` and ``unavailable`` are set only if deliveries wait in the channel, and the state of the notice
-    is ``delay`` or ``sending``; otherwise they are ``""``, ``False`` and ``""``.
+    ``ends``, ``late`` and ``unavailable`` (the reason of an outage of the channel) are set only if deliveries wait in
+    the channel, and the state of the notice is ``delay`` or ``sending``; otherwise they are ``""``, ``False`` and
+    ``""``.
     """
 
     row: Progress
@@ -121,9 +122,10 @@ class NoticeProgress:
 
 
 def notice_progress(notice: Notice, *, at: datetime | None = None) -> NoticeProgress:
-    """Return the progress of a notice, with its channels in the order of their names, as it is at the moment ``at``
-    (``None``: now). The numbers are the present ones. There are no channels before the first deliveries are being
-    written. The number of queries does not depend on the number of users.
+    """Return the progress of a notice, with its channels in the order of their names. The numbers of deliveries are the
+    present ones. The state, the seconds until the notice is due, and the expected end are those at the moment ``at``
+    (``None``: now). There are no channels before the first deliveries are being written. The number of queries does not
+    depend on the number of users.
     """
     at, zone = at or timezone.now(), notice.edition.agreement.time_zone
     rows = list(Progress.objects.filter(notice=notice).order_by("channel"))
@@ -226,8 +228,9 @@ class ProgressView(NoticeView):
 class NoticeActionView(NoticeView):
     """``…/<id>/pause/``, ``resume/``, ``resend/`` and ``resend-reachable/``: perform the ``action`` on POST, then
     redirect to the progress, with a message that states what was done or, as a warning, why nothing was changed.
-    ``resend`` sends the failed deliveries again, and ``resend_reachable`` those that did not reach a user who now has
-    an address, if they had none, or another one (:func:`resend_reachable`). GET is not allowed (status 405).
+    ``resend`` sends the failed deliveries again. ``resend_reachable`` sends again the deliveries that did not reach a
+    user who had no address then and has one now, or who has another address now (:func:`resend_reachable`). GET is not
+    allowed (status 405).
 
     Raises ``MissingRight`` for users who lack the permission for the action (``pause_notice``, ``resume_notice``, or
     ``resend_notice`` for the last two); otherwise ``PermissionDenied`` for users who may not view notices. If there is

@@ -34,8 +34,9 @@ def state_of(notice: Notice) -> NoticeState:
 
 
 def state_badge(notice: Notice) -> SafeString:
-    """Return the state of a notice as HTML. For a notice that is no longer needed, the reason follows, unless it does
-    not exist any more. If no message of such a notice was sent, its state is displayed as "not sent".
+    """Return the state of a notice as HTML. For a notice that is no longer needed, the reason follows; it is left out
+    if there is none now (``Notice.skip_reason()`` is ``""``). If no message of such a notice was sent, its state is
+    displayed as "not sent".
     """
     state, reason = state_of(notice), ""
     label = str(state.label)
