@@ -171,7 +171,7 @@ def row_faults(using: str) -> Iterator[tuple[Model, str]]:
     sentence in the active language.
 
     Such a row shows that a database role removed the triggers and then changed or deleted a row, or that a role that
-    may write added one. 46 queries return only these rows. 2 more read the distinct texts of consents, and the time
+    may write added one. 50 queries return only these rows. 2 more read the distinct texts of consents, and the time
     stamps; on PostgreSQL 1 more reads the clock. Each text of a consent that does not match its digest costs 1 more.
     """
     for rows, sentence in _contradictions(using):
@@ -269,7 +269,7 @@ def _contradictions(using: str) -> Iterator[tuple[QuerySet[Model], str]]:
         model = apps.get_model("agreement", seal.model)
         dangling = Q(pk__in=[])
         for field in model._meta.concrete_fields:
-            if field.many_to_one:
+            if field.many_to_one or field.one_to_one:
                 target = field.related_model._base_manager.filter(**{field.target_field.name: OuterRef(field.attname)})
                 dangling |= Q(**{f"{field.attname}__isnull": False}) & Q(~Exists(target))
         if dangling != Q(pk__in=[]):

@@ -742,7 +742,7 @@ def _replace(model: str, key: tuple[str, ...]) -> Callable[[World], Statements]:
     def attack(world: World) -> Statements:
         row = world.row(model)
         columns = _forged(row, key)
-        names, marks = ", ".join(columns), ", ".join(["%s"] * len(columns))
+        names, marks = ", ".join(f'"{name}"' for name in columns), ", ".join(["%s"] * len(columns))
         return [(f"REPLACE INTO {row._meta.db_table} ({names}) VALUES ({marks})", list(columns.values()))]
 
     return attack
