@@ -47,8 +47,8 @@ class Seal:
     refused too; ``""`` is none.
 
     A row can't be added as a sealed row, and can't become sealed, if one of two conditions is true: ``forbidden_new``,
-    a condition on ``NEW``, or ``forbidden_beside``, a condition on ``NEW`` and any row of the table, ``stored``.
-    A table with a ``forbidden_beside`` must have a ``forbidden_new`` too. ``""`` is none.
+    a condition on ``NEW``, or ``forbidden_beside``, a condition on ``NEW`` and any row of the table, ``stored``. A
+    table with a ``forbidden_beside`` must have a ``forbidden_new`` too. ``""`` is none.
 
     ``keys`` are the unique keys by which SQLite's ``REPLACE`` would delete a sealed row. Each is the columns, and a
     further condition on the two rows, ``stored`` and ``NEW``; ``""`` is none. If ``skips_stored`` is true, SQLite
