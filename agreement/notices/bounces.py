@@ -62,7 +62,7 @@ def record_bounce(sender: object, event: Any, **kwargs: object) -> None:
 
     The letter is found by the ``Message-ID`` that the app gave to it. This id is looked for in three places, in this
     order: in the metadata of the event, in its ``message_id``, and anywhere in its ``esp_event``, which is the report
-    of the mail service. An id that the service gave to the letter does not find it.
+    of the mail service. At most five ids are tried. An id that the service gave to the letter does not find it.
     """
     if event.event_type not in RETURNED_EVENTS:
         return
