@@ -105,10 +105,10 @@ class FrontMatter:
 
 
 def front_matter(body: str) -> FrontMatter:
-    """The title line of a text and the approval above it. Lines end with LF. The title line is the first line that is
-    not empty, unless this is an approval, a place, a date, the name of a party or the like. Then it is the first line
-    after all of these, if that one can be a title and is one of the first ``MAX_LINES`` lines; if not,
-    :class:`FrontMatter` describes the result. A line of heading marks alone counts as empty.
+    """The title line of a text and the approval above it. The lines of ``body`` must end with LF. The title line is the
+    first line that is not empty, unless this is an approval, a place, a date, the name of a party or the like. Then it
+    is the first line after all of these, if that one can be a title and is one of the first ``MAX_LINES`` lines; if
+    not, :class:`FrontMatter` describes the result. A line of heading marks alone counts as empty.
     """
     lines = [(index, line.strip()) for index, line in enumerate(body.split("\n", MAX_LINES)[:MAX_LINES])]
     filled = [(index, text) for index, line in lines if (text := line.strip("#").strip())]
