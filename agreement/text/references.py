@@ -200,8 +200,8 @@ class Reference:
 
 def names(labels: Mapping[tuple[str, str], str]) -> frozenset[str]:
     """The kinds of units that the document names by a word or by a number of one part, such as ``article`` and
-    ``section``: the first words of the names that :func:`name` and :func:`appendix_name` gave. ``labels`` is
-    ``Document.labels``.
+    ``section``: the first words of the names that :func:`name` and :func:`appendix_name` give to its labels. ``labels``
+    is ``Document.labels``.
     """
     return frozenset(label.partition(" ")[0] for _, label in labels if " " in label)
 

@@ -140,7 +140,7 @@ class PostedAnswer:
     digest: str
     language: str
     accepts: bool = True
-    """Whether the user accepts the edition. It is read only from a form with an answer to each edition."""
+    """Whether the form accepts the edition; false if it declines it. The API does not set it."""
 
 
 @account_page("GET", "HEAD", "POST")

@@ -82,7 +82,7 @@ def _foreign(document: Document, language: str) -> Iterator[tuple[str, int, Clau
 
 def _language(sentence: str, *, heads: bool) -> str:
     """The language of a sentence or heading: ``kk``, ``ru`` or ``en``; ``""`` if it is not clear. ``heads`` means that
-    it is a title or a heading: then one word can be enough. A sentence of one or two words always gives ``""``.
+    it is a title or a heading: then one word can be enough. Without ``heads``, one or two words always give ``""``.
     """
     words = [word.lower() for word in _WORD.findall(sentence)]
     if len(words) < (1 if heads else 3):

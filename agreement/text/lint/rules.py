@@ -196,9 +196,9 @@ def _stretches(document: Document, chosen: Container[Clause]) -> Iterator[list[C
 
 def number_sequence(texts: Texts) -> Iterator[Message]:
     """L010, L011: gaps, and numbers out of order. A number that occurs elsewhere in the text is no gap. A clause 3.1 in
-    a section 2 is out of order if there is a section 3. If there is none, the number 3 is the gap, unless a heading
-    without a number is directly before the clause. Items with letters are not checked. A list in a clause may begin
-    again at 1.
+    a section 2 is out of order if there is a section 3, or if a clause of section 2 follows. Otherwise the number 3 is
+    the gap, unless a heading without a number is directly before the clause. Items with letters are not checked. A list
+    in a clause may begin again at 1.
 
     One message for each gap, and one for the units in a row that are out of order. As few units as possible are out of
     order: of 1.1, 1.5, 1.2, 1.3 it is 1.5. A number that is used twice is not reported here. Neither is a gap that

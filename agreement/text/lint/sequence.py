@@ -177,7 +177,7 @@ def _between(wrong: list[int], first: Clause, last: Clause) -> int:
 
 
 def _longest_rise(numbers: list[int]) -> set[int]:
-    """The indexes in ``numbers`` of as many numbers as possible of which none is smaller than the one before it."""
+    """The indexes of a largest selection of ``numbers`` in which no number is smaller than one selected before it."""
     ends: list[int] = []  # The smallest last number of a rise of each length, and its place.
     places: list[int] = []
     before: list[int] = []

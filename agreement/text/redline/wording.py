@@ -188,8 +188,8 @@ def inner_quotes(text: str) -> str:
 
 
 def _counts(operations: Iterable[Operation]) -> tuple[int, int]:
-    """How many operations change or delete something, and how many insert units or lines. An operation of the kind
-    ``insert`` counts only in the second number. ``formatting`` counts in neither.
+    """How many operations change, delete or move something, and how many insert units or lines. An operation of the
+    kind ``insert`` counts only in the second number. ``formatting`` counts in neither.
     """
     kinds = [operation.kind for operation in operations if operation.kind != "formatting"]
     additions = kinds.count("insert")
