@@ -90,7 +90,7 @@ def account_page(
 
 def _refuse_impersonation(visit: Visit) -> HttpResponse:
     """Return the page with the status 403 for a person who acts in the name of a user and tried what only the user may
-    do.
+    do. It says that the attempt is in the audit log; the caller adds that entry.
     """
     return visit.refuse(
         403,
