@@ -184,8 +184,8 @@ def without_cancelled(rows: Iterable[Acceptance]) -> list[Acceptance]:
 
 def text_columns(relation: str) -> list[str]:
     """Return the names of the columns with the body of an edition, each with ``relation`` and ``__`` before it, for
-    ``defer()``. ``relation`` is the path from the model of the queryset to the edition, such as ``edition``. It is not
-    empty: the names are not for a queryset of editions.
+    ``defer()``. ``relation`` is the path from the model of the queryset to the edition, such as ``edition``. It must
+    not be empty, so the names can't be used in a queryset of editions.
     """
     return [f"{relation}__{column}" for column in ("body", "body_kk", "body_ru")]
 

@@ -233,10 +233,10 @@ def _posted_answer(answer: object) -> PostedAnswer:
 
 def _agreements(visit: Visit) -> list[Json]:
     """Return the list ``agreements`` of the response: for each agreement, in the order of the slugs, the result of
-    :func:`_facts` about the edition that the user is asked about. That is the edition in force or, if the site lets
-    users accept announced editions and the one in force is accepted or missing, the announced one. Left out are
-    agreements that are accepted elsewhere, those that do not bind the user, and those without such an edition. At most
-    2 queries, 1 more if the site has ``AUDIENCES``, and 1 or 2 for each agreement.
+    :func:`_facts` about the edition that the user is asked about. That is the edition in force. If the site lets users
+    accept announced editions, and the edition in force is accepted or missing, it is the announced edition, if there is
+    one. Left out are agreements that are accepted elsewhere, those that do not bind the user, and those without such an
+    edition. At most 2 queries, 1 more if the site has ``AUDIENCES``, and 1 or 2 for each agreement.
     """
     rows, unbound = user_acceptances(visit), unbound_agreements(visit.request.user.pk)
     wanted = [

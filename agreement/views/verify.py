@@ -209,8 +209,8 @@ def recognise_posted(request: HttpRequest) -> HttpResponse:
     footnotes with words that this site does not print.
 
     Any other text, and every PDF file, is compared by its words. The response is the page with the public editions that
-    the text is like, and with the lines that were added to their text. Unless each word is one of an edition or printed
-    by this site, the page also has the public editions whose digest is in the text.
+    the text is like, and with the lines that were added to their text. It also has the public editions whose digest is
+    in the text, unless each word is one of an edition or printed by this site around its text.
 
     The status is 404 if the page has no edition, 413 if the text or file is too large, and 400 if it can't be read.
     """
@@ -311,9 +311,9 @@ def _added_to_letter(visit: Visit, text: str, named: Sequence[RecognisedEdition]
 
 def _posted_pdf(visit: Visit, content: bytes, name: str) -> HttpResponse:
     """Return the result for a PDF file with that name, by its words. The headers and footers of its pages are not
-    compared with the editions. If the text has words of editions in their order, the words of the headers and footers
-    must be words that this site prints; otherwise the page lists them. If no words can be read, only the editions whose
-    digest stands in the file are found.
+    compared with the editions. If the text has words of editions in their order, words of the headers and footers that
+    this site does not print count as added. Otherwise, if the text is like an edition, the page lists the headers and
+    footers. If no words can be read, only the editions whose digest stands in the file are found.
     """
     text, margins = pdf_words.split_margins(pdf_words.read_pages(content))
     metadata = _pdf_metadata(content)
