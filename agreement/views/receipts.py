@@ -14,14 +14,14 @@ from agreement.views.base import Visit
 
 
 @account_page("GET", of_user_alone=True)
-def receipt(visit: Visit, key: int, language: str) -> HttpResponse:
-    """The receipt of this acceptance of the user as a PDF file in ``language``; ``key`` is its primary key. If it is
-    not in the log yet, it is entered now.
+def receipt(visit: Visit, acceptance: int, language: str) -> HttpResponse:
+    """The receipt of this acceptance of the user as a PDF file in ``language``; ``acceptance`` is its primary key. If
+    it is not in the log yet, it is entered now.
 
     The response is 404 if the user has no such acceptance, if its personal data is erased, or if the site makes no
     receipts; and 503 if other PDF files are being made for too long, or if no signed checkpoint covers it yet.
     """
-    rows = Acceptance.objects.filter(pk=key, user=visit.request.user.pk, erased_at=None)
+    rows = Acceptance.objects.filter(pk=acceptance, user=visit.request.user.pk, erased_at=None)
     row = rows.select_related("edition__agreement", "user").first()
     timeline = visit.timelines.containing(row.edition_id) if row else None
     if row is None or timeline is None or not receipts.is_offered():
