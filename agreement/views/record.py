@@ -19,6 +19,7 @@ from agreement.conf import active_language
 from agreement.editions.changes import Comparison
 from agreement.editions.display import DisplayedEdition, text_language
 from agreement.editions.timeline import Timeline
+from agreement.evidence import receipts
 from agreement.models import (
     Acceptance,
     AcceptanceKind,
@@ -71,6 +72,8 @@ class RecordedAcceptance:
     to_accept: int = 0
     """The number of the edition in force, if it does not bind the user, the page offers them to accept it, and this is
     their latest acceptance in the agreement. 0 otherwise."""
+    receipt: str = ""
+    """The path of its receipt; ``""`` if the site makes no receipts, or if its personal data is erased."""
     is_new: bool = False
     """Whether the user confirmed it within the last ``NEW_SECONDS``, so that the page states that it was recorded."""
 
@@ -251,7 +254,16 @@ def _recorded(visit: Visit, own: UserMembership, accepted: DisplayedAcceptance) 
     manner = kind if language is None or row.kind == AcceptanceKind.DEEMED else f"{kind}, {language}"
     day = dates.day(row.at, active_language(), timeline.time_zone)
     is_new = row.kind == AcceptanceKind.EXPLICIT and visit.at - row.at < timedelta(seconds=NEW_SECONDS)
-    return RecordedAcceptance(accepted=accepted, day=day, manner=manner, state=state, state_words=words, is_new=is_new)
+    offered = receipts.is_offered() and not row.erased_at
+    return RecordedAcceptance(
+        accepted=accepted,
+        day=day,
+        manner=manner,
+        state=state,
+        state_words=words,
+        receipt=visit.path("receipt", row.pk, text_language()) if offered else "",
+        is_new=is_new,
+    )
 
 
 def _state(

@@ -14,6 +14,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import islice
 from threading import Lock
 from typing import Any
@@ -30,12 +31,14 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.csrf import csrf_exempt
 
 from agreement import memory
+from agreement.conf import active_language
 from agreement.editions import pdf_words, recognition
 from agreement.editions.display import DisplayedEdition
 from agreement.editions.timeline import Timelines, current_timelines, may_remember
-from agreement.models import Edition, NoticeText
+from agreement.evidence import receipts
+from agreement.models import AcceptanceKind, Checkpoint, Edition, NoticeText
 from agreement.seal import manifest
-from agreement.text import languages, source
+from agreement.text import dates, languages, source
 from agreement.views import own_words
 from agreement.views.base import Visit, page
 from agreement.word import files
@@ -315,12 +318,43 @@ def _posted_pdf(visit: Visit, content: bytes, name: str) -> HttpResponse:
     this site does not print count as added. Otherwise, if the text is like an edition, the page lists the headers and
     footers. If no words can be read, only the editions whose digest stands in the file are found.
     """
+    if receipts.is_receipt(content):
+        return _posted_receipt(visit, content, name)
     text, margins = pdf_words.split_margins(pdf_words.read_pages(content))
     metadata = _pdf_metadata(content)
     named = _named(visit, "\n".join([metadata, text, *margins]).lower())
     context = _judged(visit, text, named, margins)
     shown = [] if "added" in context else margins
     return _posted_answer(visit, **context, is_pdf=True, is_read=bool(text), margins=shown, file_name=name)
+
+
+def _posted_receipt(visit: Visit, content: bytes, name: str) -> HttpResponse:
+    """Return the result for a receipt of acceptance: whether it is genuine, and the public edition that it names. A
+    receipt that was changed has the status 404.
+    """
+    try:
+        stated = receipts.check(content)
+    except (receipts.NotGenuine, ImportError):
+        return _posted_answer(visit, verdict="differs", receipt="changed", file_name=name)
+    editions = [
+        visit.display(timeline, dated)
+        for timeline in visit.timelines.agreements.values()
+        for dated in visit.public(timeline)
+        if dated.digest == stated.record.get("digest")
+    ]
+    found = Checkpoint.objects.filter(root=stated.checkpoint.root.hex(), size=stated.checkpoint.size).exists()
+    if not editions or not found:
+        return _posted_answer(visit, verdict="differs", receipt="unknown", file_name=name)
+    at = datetime.fromisoformat(str(stated.record["at"]))
+    context = {
+        "receipt": "genuine",
+        "receipt_edition": editions[0],
+        "receipt_at": dates.instant(at, active_language(), editions[0].edition.agreement.time_zone),
+        "receipt_kind": dict(AcceptanceKind.choices).get(str(stated.record["kind"]), ""),
+        "receipt_index": stated.index,
+        "receipt_origin": stated.checkpoint.origin,
+    }
+    return _posted_answer(visit, verdict="genuine", file_name=name, **context)
 
 
 def _pdf_metadata(content: bytes) -> str:
@@ -446,11 +480,12 @@ def _named(visit: Visit, text: str) -> list[RecognisedEdition]:
 
 def _posted_answer(visit: Visit, **context: Any) -> HttpResponse:
     """Return the page with what a posted text was recognised as. ``context`` contains arguments of
-    :func:`_form_context`. The status is 404 if none of its ``found``, ``compared`` and ``named`` contains an edition,
-    else 200. Caches may not store the page.
+    :func:`_form_context`. The status is 404 if none of its ``found``, ``compared``, ``named`` and ``receipt_edition``
+    contains an edition, else 200. Caches may not store the page.
     """
     response = visit.render("agreement/pages/verify.html", _form_context(**context))
-    response.status_code = 200 if any(context.get(name) for name in ("found", "compared", "named")) else 404
+    names = ("found", "compared", "named", "receipt_edition")
+    response.status_code = 200 if any(context.get(name) for name in names) else 404
     response.headers["Cache-Control"] = "no-store"
     return response
 
