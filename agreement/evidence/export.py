@@ -117,9 +117,9 @@ def _add_editions(
         _add_log(bundle, timeline.slug, log, people)
     for edition in chain.iterator(chunk_size=10):
         bundle.add(f"{_folder(edition)}/manifest.json", edition.manifest())
-        if place := logged.get(edition.pk):
+        if in_log := logged.get(edition.pk):
             with suppress(LookupError):  # The log contradicts the checkpoint. verify_editions says where.
-                bundle.add(f"{_folder(edition)}/manifest.json.tlog-proof", place.proof().encode())
+                bundle.add(f"{_folder(edition)}/manifest.json.tlog-proof", in_log.proof().encode())
         for place, stamp in enumerate(edition.time_stamps.filter(stamped_at__lte=at), 1):
             name = f"{_folder(edition)}/stamp-{place}"
             bundle.add(f"{name}.tsr", bytes(stamp.response))

@@ -5,6 +5,7 @@ Nothing here depends on the settings. A site that had a ``LOG_KEY`` once continu
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -139,6 +140,11 @@ class LoggedEdition:
     def size(self) -> int:
         """How many entries the log had at that checkpoint."""
         return tree.Checkpoint.parse(self.note).size
+
+    @property
+    def narrow_note(self) -> str:
+        """The note with the last word of each signature in a line of its own, because a page is too narrow for both."""
+        return re.sub(r"^(— \S+) ", r"\1\n", self.note, flags=re.MULTILINE)
 
     def proof(self) -> str:
         """The proof that the entry is in the log that the checkpoint states. Raises ``LookupError`` and costs as many

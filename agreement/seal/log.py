@@ -269,15 +269,16 @@ def verifier_key(origin: str, public_key: bytes) -> str:
 
 def public_key_pem(verifier_key: str) -> str:
     """The public key in such a line, in the form that OpenSSL reads (PEM)."""
-    key = base64.b64decode(verifier_key.rpartition("+")[2])[len(_ED25519) :]
+    _origin, _id, encoded = verifier_key.split("+", 2)  # Base64 may contain more of these signs.
+    key = base64.b64decode(encoded)[len(_ED25519) :]
     return f"-----BEGIN PUBLIC KEY-----\n{_encode(_DER_PREFIX + key)}\n-----END PUBLIC KEY-----\n"
 
 
 def is_signed_with(note: str, verifier_key: str) -> bool:
     """Does a signature of the note name the key in such a line? The signature is not checked."""
-    origin, _plus, rest = verifier_key.partition("+")
+    origin, key, _encoded = verifier_key.split("+", 2)
     named = [line.rpartition(" ")[2] for line in note.splitlines() if line.startswith(f"— {origin} ")]
-    return any(base64.b64decode(one)[:4].hex() == rest.partition("+")[0] for one in named)
+    return any(base64.b64decode(one)[:4].hex() == key for one in named)
 
 
 def public_key_of(secret: str) -> bytes:
@@ -342,8 +343,8 @@ def parse_proof(text: str) -> tuple[int, list[bytes], str]:
 
 def find_checkpoint(text: str) -> str:
     """The first checkpoint in this text, with its signatures: in a letter, it stands between other words. White space
-    around the lines is ignored, and the last word of a signature may be in a line of its own, as in a PDF. Raises
-    ``ValueError`` if there is none.
+    around the lines is ignored. As in a text that was copied from a PDF, the last word of a signature may be in a line
+    of its own, and the blank line before the signatures may be missing. Raises ``ValueError`` if there is none.
     """
     lines = [line.strip() for line in text.splitlines()]
     for place in range(len(lines) - 2):
@@ -358,7 +359,7 @@ def find_checkpoint(text: str) -> str:
 def _with_signatures(checkpoint: Checkpoint, following: Sequence[str]) -> str:
     """The note of the checkpoint with the signatures in the lines that follow it."""
     signatures: list[str] = []
-    rest = list(following[1:]) if following and not following[0] else []
+    rest = list(following[1:] if following and not following[0] else following)
     while rest and rest[0].startswith("— "):
         line = rest.pop(0)
         if rest and not _SIGNATURE.fullmatch(line):
