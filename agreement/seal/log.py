@@ -27,7 +27,7 @@ _ED25519 = b"\x01"
 _PROOF = "c2sp.org/tlog-proof@v1"
 #: What the DER form of every Ed25519 public key begins with (RFC 8410).
 _DER_PREFIX = bytes.fromhex("302a300506032b6570032100")
-_SIGNATURE = re.compile(r"— \S+ [A-Za-z0-9+/]+={0,2}")
+_SIGNATURE = re.compile(r"— \S+ [A-Za-z0-9+/]{40,}={0,2}")
 _TILE_PATH = re.compile(r"(entries|0|[1-9][0-9]?)/((?:x[0-9]{3}/){0,6}[0-9]{3})(?:\.p/([1-9][0-9]{0,2}))?")
 #: The highest level that a tile can have in a path.
 _MAX_LEVEL = 63
