@@ -10,7 +10,7 @@ from datetime import timedelta
 import pytest
 from django.db import IntegrityError, connection, transaction
 from django.db.models import F
-from django.utils import timezone
+from django.utils import timezone, translation
 
 from agreement.models import (
     Acceptance,
@@ -52,7 +52,8 @@ def entries(edition):
 
 def faults(edition, notes=()):
     check = LogCheck(edition.agreement, "default", notes=notes)
-    return list(check.faults())
+    with translation.override(None):
+        return list(check.faults())
 
 
 def test_a_publication_and_a_cancellation_are_entered_at_their_commit(signed):
