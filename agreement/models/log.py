@@ -71,7 +71,7 @@ class TransparencyLog(models.Model):
         Agreement, on_delete=models.PROTECT, related_name="log", verbose_name=_("user agreement")
     )
     origin = models.CharField(_("origin"), max_length=255, blank=True, default="")
-    keys = models.TextField(_("public keys"), blank=True, default="")
+    keys = models.TextField(_("keys"), blank=True, default="")
     size = models.PositiveBigIntegerField(_("entries"), default=0)
     accepted = models.BigIntegerField(default=0)
     withdrawn = models.BigIntegerField(default=0)
