@@ -311,7 +311,7 @@ def _sign(log: TransparencyLog, agreement: Agreement, root: bytes) -> str:
         note = tree.sign(tree.Checkpoint(origin=origin, size=log.size, root=root), secret)
         key = tree.verifier_key(origin, tree.public_key_of(secret))
     except (ImportError, ValueError) as error:
-        logger.error("N110 the checkpoint of %s is not signed: %s", agreement.slug, type(error).__name__)
+        logger.error("N119 the checkpoint of %s is not signed: %s", agreement.slug, type(error).__name__)
         return ""
     log.origin = origin
     if key not in log.keys.splitlines():

@@ -137,12 +137,13 @@ def _add_below(parts: Sequence[dict[str, Any]]) -> None:
 
 
 def _add_checkpoint(parts: Sequence[dict[str, Any]], notice: Notice) -> None:
-    """Add ``checkpoint`` to each part of the letter: the lines of the newest signed checkpoint of the log of the
-    agreement; ``""`` if none is signed. The lines must stay as they are, because a signature covers them. 1 query.
+    """Add ``checkpoint`` and ``log_key`` to each part of the letter: the lines of the newest signed checkpoint of the
+    log of the agreement, and the key that signed it; ``""`` if none is signed. The lines must stay as they are, because
+    the signature covers them. 1 query.
     """
     log = PublishedLog.of(notice.edition.agreement_id)
     for part in parts:
-        part["checkpoint"] = log.note.rstrip("\n") if log else ""
+        part["checkpoint"], part["log_key"] = (log.note.rstrip("\n"), log.keys[0]) if log else ("", "")
 
 
 def _breach_letter(notice: Notice, language: str) -> NoticeContent:

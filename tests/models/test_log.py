@@ -89,7 +89,7 @@ def test_a_key_that_can_not_sign_stops_no_publication_and_names_no_log(settings,
     settings.AGREEMENT = {**settings.AGREEMENT, "LOG_KEY": key, "BASE_URL": base}
     factories.published()
 
-    assert "N110 the checkpoint of terms is not signed: ValueError" in caplog.text
+    assert "N119 the checkpoint of terms is not signed: ValueError" in caplog.text
     log = TransparencyLog.objects.get()
     assert (log.size, log.origin, log.keys) == (1, "", "")
     assert Checkpoint.objects.get().note == ""

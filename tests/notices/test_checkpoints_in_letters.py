@@ -68,6 +68,8 @@ def test_the_lines_arrive_as_they_were_signed_in_text_and_html(settings, abiliti
         assert tree.find_checkpoint(text) == note
         assert tree.signed_by(tree.find_checkpoint(text), tree.public_key_of(SECRET)) is True
         assert [f"{block}\n" for block in Blocks(page).found] == [note] * parts
+        key = tree.verifier_key(ORIGIN, tree.public_key_of(SECRET))
+        assert text.splitlines().count(key) == html.unescape(page).count(key) == parts
         for code, sentence in SENTENCES.items():
             assert (sentence in text) == (sentence in html.unescape(page)) == (language in {code, "mul"})
     # On the wire, no line of a message is longer than a server must take (RFC 5321).
