@@ -17,6 +17,7 @@ from agreement.views import (
     documents,
     editions,
     feeds,
+    log,
     memento,
     notices,
     receipts,
@@ -158,4 +159,13 @@ urlpatterns = [
         editions.manifest,
         name="manifest",
     ),
+    path(
+        "<slug:slug>/editions/<agreement_number:number>/manifest.json.tlog-proof",
+        log.edition_proof,
+        name="edition_proof",
+    ),
+    path("<slug:slug>/log/checkpoint", log.checkpoint, name="checkpoint"),
+    path("<slug:slug>/log/key", log.key, name="log_key"),
+    path("<slug:slug>/log/key.pem", log.key_pem, name="log_key_pem"),
+    path("<slug:slug>/log/tile/<path:path>", log.tile, name="log_tile"),
 ]

@@ -1,5 +1,6 @@
 """The settings of the portal. Every value that a deployment may change is read from an environment variable."""
 
+import base64
 from datetime import timedelta
 from pathlib import Path
 
@@ -200,6 +201,11 @@ AGREEMENT = {
     # id=secret,older-id=older-secret
     "PSEUDONYM_KEYS": env.dict(
         "AGREEMENT_PSEUDONYM_KEYS", default={"demo": "only-for-the-demo-and-for-nothing-else"} if DEBUG else {}
+    ),
+    # 32 bytes in Base64
+    "LOG_KEY": env.str(
+        "AGREEMENT_LOG_KEY",
+        default=base64.b64encode(b"only for the demo, nothing else!").decode() if DEBUG else "",
     ),
     "CONSENTS": {
         "registration": {

@@ -18,6 +18,7 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     DATABASES["default"]["OPTIONS"]["init_command"] = "PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF;"
 DEBUG = False
 SECRET_KEY = "tests"
-# Nobody waits; the tests of the notice delay set their own. Tests name their agreements as they like.
-AGREEMENT = {**AGREEMENT, "NOTICE_DELAY": timedelta(), "DEFAULT_AGREEMENT": ""}
+# Nobody waits; the tests of the notice delay set their own. Tests name their agreements as they like. Tests of signed
+# checkpoints set a key.
+AGREEMENT = {**AGREEMENT, "NOTICE_DELAY": timedelta(), "DEFAULT_AGREEMENT": "", "LOG_KEY": ""}
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import difflib
 import os
 import re
@@ -21,7 +22,7 @@ from django.core.validators import slug_re
 from django.utils.module_loading import import_string
 
 from agreement import conf
-from agreement.models import rate_limits
+from agreement.models import log_records, rate_limits
 from agreement.models.errors import MAX_STATED
 from agreement.text import consent, languages
 
@@ -74,6 +75,7 @@ def check_settings(app_configs: Sequence[AppConfig] | None, **kwargs: object) ->
     yield from _check_site_name(now.SITE_NAME)
     yield from _check_private_root(now.PRIVATE_ROOT)
     yield from _check_time_stamps(now)
+    yield from _check_log(now)
     yield from _check_rate_limits(now.RATE_LIMITS)
     not_importable = list(_check_dotted_paths(now))
     yield from not_importable or _check_channels(now.CHANNELS)
@@ -250,6 +252,41 @@ def _check_time_stamps(now: conf.Conf) -> Iterator[CheckMessage]:
             hint='Install the extra: pip install "agreement[timestamp]".',
             id="agreement.E004",
         )
+
+
+def _check_log(now: conf.Conf) -> Iterator[CheckMessage]:
+    """Check the delay of the logs and, if there is a key, that it can sign: its form, the host by which checkpoints
+    name the log, and the package. The key is secret, so no message contains it.
+    """
+    if _has_type(now.LOG_DELAY, timedelta) and now.LOG_DELAY <= log_records.INTERVAL:
+        yield _wrong("LOG_DELAY", now.LOG_DELAY, "must be more than 5 minutes, in which acceptances are entered")
+    if not now.LOG_KEY:
+        return
+    if not _is_log_key(now.LOG_KEY):
+        yield Error(
+            'AGREEMENT["LOG_KEY"] is not 32 bytes in Base64.',
+            hint="Make a key: openssl rand -base64 32",
+            id="agreement.E025",
+        )
+    if not now.BASE_URL:
+        yield Error(
+            'AGREEMENT["LOG_KEY"] is set, but BASE_URL is empty, and its host names the logs.',
+            hint='Set BASE_URL, such as "https://portal.example.kz".',
+            id="agreement.E025",
+        )
+    if find_spec("cryptography") is None:
+        yield Error(
+            "'cryptography' is not installed, and LOG_KEY needs it.",
+            hint='Install the extra: pip install "agreement[log]".',
+            id="agreement.E004",
+        )
+
+
+def _is_log_key(key: str) -> bool:
+    try:
+        return len(base64.b64decode(key, validate=True)) == 32
+    except ValueError:
+        return False
 
 
 def _check_rate_limits(limits_by_channel: object) -> Iterator[CheckMessage]:

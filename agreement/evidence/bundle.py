@@ -43,6 +43,10 @@ class Bundle:
     digests: dict[str, str] = field(default_factory=dict)
     stamped: list[tuple[str, str]] = field(default_factory=list)
     """Pairs of names: a time-stamped manifest, and its time stamp without the extension."""
+    logs: list[str] = field(default_factory=list)
+    """The slugs of the agreements whose signed checkpoint is in the bundle."""
+    disclosed: list[str] = field(default_factory=list)
+    """The names, without the extension, of the records that are in a log."""
 
     def add(self, name: str, content: bytes | Iterable[bytes]) -> None:
         """Add a file with that name, and record its SHA-256. ``content`` may be given in chunks. The bundle must not
@@ -69,7 +73,12 @@ class Bundle:
         """
         parts = []
         for language in README_LANGUAGES:
-            context = {"at": dates.instant(at, language, conf.time_zone()), "stamped": self.stamped}
+            context = {
+                "at": dates.instant(at, language, conf.time_zone()),
+                "stamped": self.stamped,
+                "logs": self.logs,
+                "disclosed": self.disclosed,
+            }
             with translation.override(language):
                 parts.append(render_to_string("agreement/evidence/readme.txt", context).strip())
         self.add("README.txt", ("\n\n" + "-" * 72 + "\n\n").join(parts).encode() + b"\n")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -54,8 +55,10 @@ from agreement.models import (
 from agreement.models.audit import AuditAction, By
 from agreement.models.fields import UserKey
 from agreement.models.membership import Binding, Membership
+from agreement.models.published_log import PublishedLog, logged_editions
 from agreement.models.succession import EDITION_DATES_FIELDS, EditionDates
 from agreement.seal import manifest
+from agreement.seal.log import public_key_pem
 from agreement.text import dates, languages
 
 #: How many receipts a bundle contains. Each takes about a second.
@@ -70,11 +73,12 @@ def export_editions(
     not be empty, and each must have been recorded by that instant.
 
     The bundle contains the texts and the court pages of these editions, and every manifest from edition 1 to the last
-    of them with its time stamps. For each of these editions it contains tables of the acceptances and of the declines
-    recorded by then, a table of the deliveries whose present outcome (sent, failed or skipped) was recorded by then,
-    and the texts of the notices that those with the outcome "sent" delivered. If the site has ``PSEUDONYM_KEYS``, the
-    tables identify users by pseudonym, and the table of deliveries also by the keyed digest of the address. Without
-    these keys, nothing in the tables identifies a user.
+    of them with its time stamps and its proof in the log of the agreement. If a checkpoint of the log was signed by
+    then, it contains the newest one and the public keys of the log. For each of these editions it contains tables of
+    the acceptances and of the declines recorded by then, a table of the deliveries whose present outcome (sent, failed
+    or skipped) was recorded by then, and the texts of the notices that those with the outcome "sent" delivered. If the
+    site has ``PSEUDONYM_KEYS``, the tables identify users by pseudonym, and the table of deliveries also by the keyed
+    digest of the address. Without these keys, nothing in the tables identifies a user.
 
     Raises ``FileExistsError`` if ``output`` is a path that exists. After the file is written, an audit entry is added
     for each edition; ``by`` is the person who exports, or ``None`` if no person is known.
@@ -98,13 +102,29 @@ def export_editions(
     return bundle.digests
 
 
-def _add_editions(bundle: Bundle, timeline: Timeline, *, with_text: set[int], last: int, at: datetime) -> None:
-    """Add the manifests of one agreement up to edition number ``last`` (0: none), with the time stamps made by that
-    instant. Of the editions up to ``last`` whose primary keys are in ``with_text``, add also the texts and court pages.
+def _add_editions(
+    bundle: Bundle,
+    timeline: Timeline,
+    *,
+    with_text: set[int],
+    last: int,
+    at: datetime,
+    people: Sequence[Acceptance | Withdrawal] = (),
+) -> None:
+    """Add the manifests of one agreement up to edition number ``last`` (0: none), with the time stamps made and the
+    proofs signed by that instant. Of the editions up to ``last`` whose primary keys are in ``with_text``, add also the
+    texts and court pages. Add what shows that the rows ``people`` of this agreement are in its log. If any of this is
+    added, and a checkpoint of the log was signed by that instant, add the newest one and the public keys of the log.
     """
     chain = Edition.objects.published().filter(agreement=timeline.key, number__lte=last).select_related("agreement")
+    logged = logged_editions(set(chain.values_list("pk", flat=True)), at=at)
+    if (last or people) and (log := PublishedLog.of(timeline.key, at=at)):
+        _add_log(bundle, timeline.slug, log, people)
     for edition in chain.iterator(chunk_size=10):
         bundle.add(f"{_folder(edition)}/manifest.json", edition.manifest())
+        if in_log := logged.get(edition.pk):
+            with suppress(LookupError):  # The log contradicts the checkpoint. verify_editions says where.
+                bundle.add(f"{_folder(edition)}/manifest.json.tlog-proof", in_log.proof().encode())
         for place, stamp in enumerate(edition.time_stamps.filter(stamped_at__lte=at), 1):
             name = f"{_folder(edition)}/stamp-{place}"
             bundle.add(f"{name}.tsr", bytes(stamp.response))
@@ -117,6 +137,22 @@ def _add_editions(bundle: Bundle, timeline: Timeline, *, with_text: set[int], la
                 bundle.add(f"{_folder(edition)}/court.{language}.html", page.encode())
 
 
+def _add_log(bundle: Bundle, slug: str, log: PublishedLog, people: Sequence[Acceptance | Withdrawal]) -> None:
+    """Add the newest signed checkpoint of the log and its public keys. For each of these rows that the log contains,
+    add its record with the salt, its entry and the proof of the entry.
+    """
+    bundle.add(f"{slug}/log/checkpoint", log.note.encode())
+    bundle.add(f"{slug}/log/key", "".join(f"{key}\n" for key in log.keys).encode())
+    bundle.add(f"{slug}/log/key.pem", "".join(map(public_key_pem, log.keys)).encode())
+    bundle.logs.append(slug)
+    for one in log.disclosures(people):
+        name = f"user/log/{one.row._meta.model_name}-{one.row.pk}"
+        bundle.add(f"{name}.txt", one.record)
+        bundle.add(f"{name}.json", one.entry)
+        bundle.add(f"{name}.tlog-proof", one.proof.encode())
+        bundle.disclosed.append(name)
+
+
 def export_user(user_key: UserKey, *, at: datetime, output: Path | IO[bytes], by: By = None) -> dict[str, str]:
     """Write the evidence about this user, as known at that instant, to ``output``: the path of a new file, or an open
     file. Return the SHA-256 of each file in the bundle by its name. The account may be deleted; its records are then
@@ -127,7 +163,9 @@ def export_user(user_key: UserKey, *, at: datetime, output: Path | IO[bytes], by
     those with the outcome "sent" delivered. A delivery that was made to wait again after that instant is left out. The
     bundle contains the texts and court pages of every edition that the user accepted or declined, or that bound them.
     Of each agreement with such an edition, or with an edition that one of these sent deliveries was about, it contains
-    the manifests up to the last of these editions, with their time stamps.
+    the manifests up to the last of these editions, with their time stamps and proofs, and the newest checkpoint of its
+    log. For each acceptance and withdrawal that a signed checkpoint covers, it contains the record with its salt, the
+    entry of the log, and its proof.
 
     Raises ``LookupError`` if no such record of this user is found (acceptances, withdrawals, consents, declines or
     deliveries), ``ValidationError`` if no user can have that key, and ``FileExistsError`` if ``output`` is a path that
@@ -139,7 +177,8 @@ def export_user(user_key: UserKey, *, at: datetime, output: Path | IO[bytes], by
     # Only rows recorded by then: the timeline of that instant does not contain editions that were imported later.
     recorded = Acceptance.objects.for_user_key(user_key).filter(recorded_at__lte=at)
     acceptances = recorded.select_related("edition__agreement").order_by("at", "pk")
-    withdrawals = Withdrawal.objects.for_user_key(user_key).filter(registered_at__lte=at).select_related("agreement")
+    withdrawals = Withdrawal.objects.for_user_key(user_key).filter(registered_at__lte=at)
+    withdrawals = withdrawals.select_related("agreement", "edition")
     withdrawals = withdrawals.annotate(reply_sent_by_then=Case(When(confirmed_at__lte=at, then="confirmed_at")))
     withdrawn_at = Case(When(withdrawn_at__lte=at, then="withdrawn_at"))
     consents = Consent.objects.for_user_key(user_key).filter(given_at__lte=at).annotate(withdrawn_by_then=withdrawn_at)
@@ -158,7 +197,11 @@ def export_user(user_key: UserKey, *, at: datetime, output: Path | IO[bytes], by
     last = dict(concerned.values_list("agreement", "number"))
     with open_bundle(output) as bundle:
         for agreement, timeline in timelines.items():
-            _add_editions(bundle, timeline, with_text=bound | declined, last=last.get(agreement) or 0, at=at)
+            people = [row for row in acceptances if row.edition.agreement_id == agreement]
+            people += [row for row in withdrawals if row.agreement_id == agreement]
+            _add_editions(
+                bundle, timeline, with_text=bound | declined, last=last.get(agreement) or 0, at=at, people=people
+            )
         _add_notices(bundle, deliveries)
         _add_acceptance_pages(bundle, records, declines.select_related("edition__agreement"))
         _add_receipts(bundle, records, at)

@@ -1582,6 +1582,7 @@ class Migration(migrations.Migration):
             fields=[
                 ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
                 ("origin", models.CharField(blank=True, default="", max_length=255, verbose_name="origin")),
+                ("keys", models.TextField(blank=True, default="", verbose_name="keys")),
                 ("size", models.PositiveBigIntegerField(default=0, verbose_name="entries")),
                 ("accepted", models.BigIntegerField(default=0)),
                 ("withdrawn", models.BigIntegerField(default=0)),
@@ -1627,6 +1628,13 @@ class Migration(migrations.Migration):
                 "ordering": ["agreement_id", "size"],
                 "constraints": [
                     models.UniqueConstraint(fields=("agreement", "size"), name="agreement_checkpoint_once")
+                ],
+                "indexes": [
+                    models.Index(
+                        condition=models.Q(("note", ""), _negated=True),
+                        fields=["agreement", "size"],
+                        name="agreement_checkpoint_signed",
+                    )
                 ],
             },
         ),

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Self
 from urllib.parse import urlsplit
 
 from django.db import models, router
-from django.db.models import F
+from django.db.models import F, Q
 from django.urls import NoReverseMatch, reverse
 from django.utils import translation
 from django.utils.translation import gettext_lazy as _
@@ -61,15 +61,17 @@ class NewEntry:
 
 class TransparencyLog(models.Model):
     """The state of the log of one agreement. ``origin`` is the name of the log in its checkpoints; ``""`` until the
-    first one is signed. ``accepted`` and ``withdrawn`` are the primary keys of the last acceptance and the last
-    withdrawal of the agreement that are in the log; 0 if there is none. ``swept_at`` is when the last ones were looked
-    for.
+    first one is signed. ``keys`` are the verifier keys (:func:`agreement.seal.log.verifier_key`) of all its signatures,
+    each in a line of its own, in the order of their first use. ``accepted`` and ``withdrawn`` are the primary keys of
+    the last acceptance and the last withdrawal of the agreement that are in the log; 0 if there is none. ``swept_at``
+    is when the last ones were looked for.
     """
 
     agreement = models.OneToOneField(
         Agreement, on_delete=models.PROTECT, related_name="log", verbose_name=_("user agreement")
     )
     origin = models.CharField(_("origin"), max_length=255, blank=True, default="")
+    keys = models.TextField(_("keys"), blank=True, default="")
     size = models.PositiveBigIntegerField(_("entries"), default=0)
     accepted = models.BigIntegerField(default=0)
     withdrawn = models.BigIntegerField(default=0)
@@ -176,6 +178,10 @@ class Checkpoint(models.Model):
         verbose_name = _("checkpoint")
         verbose_name_plural = _("checkpoints")
         constraints = [models.UniqueConstraint(fields=["agreement", "size"], name="agreement_checkpoint_once")]
+        indexes = [
+            # A site may have had no key for a long time.
+            models.Index(fields=["agreement", "size"], condition=~Q(note=""), name="agreement_checkpoint_signed")
+        ]
 
     def __str__(self) -> str:
         return f"{self.agreement.slug}, {self.size}"
@@ -249,7 +255,7 @@ def append(agreement: Agreement, entries: Sequence[NewEntry], *, using: str | No
     _store_full_tiles(log, first, using=using)
     root = tree.Tree(log.size, Tiles(log.agreement_id, using=using)).root()
     note = _sign(log, agreement, root)
-    log.save(using=using, update_fields=["size", "origin"])
+    log.save(using=using, update_fields=["size", "origin", "keys"])
     Checkpoint.objects.using(using).create(
         agreement=agreement, size=log.size, root=root.hex(), note=note, at=database_now(using)
     )
@@ -294,17 +300,23 @@ def _store_full_tiles(log: TransparencyLog, before: int, *, using: str) -> None:
 
 def _sign(log: TransparencyLog, agreement: Agreement, root: bytes) -> str:
     """The signed checkpoint of the log; ``""`` if the site has no ``LOG_KEY``, or if it can't be used: then a line is
-    logged, because a publication must not fail. Sets the origin of the log if it has none.
+    logged, because a publication must not fail. Sets the origin of the log if it has none, and adds the key to those of
+    the log if it is new.
     """
     secret = conf.get().LOG_KEY
     if not secret:
         return ""
     try:
-        log.origin = log.origin or origin_of(agreement.slug)
-        return tree.sign(tree.Checkpoint(origin=log.origin, size=log.size, root=root), secret)
+        origin = log.origin or origin_of(agreement.slug)
+        note = tree.sign(tree.Checkpoint(origin=origin, size=log.size, root=root), secret)
+        key = tree.verifier_key(origin, tree.public_key_of(secret))
     except (ImportError, ValueError) as error:
-        logger.error("N110 the checkpoint of %s is not signed: %s", agreement.slug, type(error).__name__)
+        logger.error("N119 the checkpoint of %s is not signed: %s", agreement.slug, type(error).__name__)
         return ""
+    log.origin = origin
+    if key not in log.keys.splitlines():
+        log.keys += f"{key}\n"
+    return note
 
 
 def origin_of(slug: str) -> str:

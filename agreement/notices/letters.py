@@ -22,6 +22,7 @@ from django.utils.translation import gettext as _
 from agreement import conf
 from agreement.editions import redlines, timeline
 from agreement.models import AcceptanceMode, Edition, Notice, NoticeKind, succession
+from agreement.models.published_log import PublishedLog
 from agreement.models.succession import EditionDates
 from agreement.text import dates, languages
 from agreement.text.redline import sentences
@@ -99,7 +100,8 @@ def letter(notice: Notice, language: str, *, since: int) -> NoticeContent:
     of the moment when the notice is due if that is later. If another edition of the agreement is in force at that
     moment, the letter names it too. That is so if the edition of the notice has not taken effect by then, was
     cancelled, or was superseded. The HTML quotes fewer clauses if it would be longer than ``MAX_HTML_BYTES``; the text
-    quotes the same ones. A letter about a breach of personal data contains the words of the breach instead. Raises
+    quotes the same ones. If a checkpoint of the log of the agreement is signed, the letter contains the newest one. A
+    letter about a breach of personal data contains the words of the breach instead of the changes. Raises
     ``ImproperlyConfigured`` if the setting ``BASE_URL`` is empty or the app's URLs are not included, and ``ValueError``
     for a notice about a draft.
     """
@@ -109,6 +111,7 @@ def letter(notice: Notice, language: str, *, since: int) -> NoticeContent:
     parts = [_part(notice, code, since, now) for code in (languages.LANGUAGES if language == "mul" else (language,))]
     subject = _subject(parts)
     _add_below(parts)
+    _add_checkpoint(parts, notice)
     context = {"parts": parts, "language": parts[0]["language"], "title": subject}
     html, room = "", MAX_QUOTED_CHARACTERS
     while not html or (room and len(html.encode()) > MAX_HTML_BYTES):
@@ -131,6 +134,16 @@ def _add_below(parts: Sequence[dict[str, Any]]) -> None:
     for part, following in pairwise(parts):
         with translation.override(following["language"]):
             part["below"] = {"language": following["language"], "text": _("The English text is below.")}
+
+
+def _add_checkpoint(parts: Sequence[dict[str, Any]], notice: Notice) -> None:
+    """Add ``checkpoint`` and ``log_key`` to each part of the letter: the lines of the newest signed checkpoint of the
+    log of the agreement, and the key that signed it; ``""`` if none is signed. The lines must stay as they are, because
+    the signature covers them. 1 query.
+    """
+    log = PublishedLog.of(notice.edition.agreement_id)
+    for part in parts:
+        part["checkpoint"], part["log_key"] = (log.note.rstrip("\n"), log.keys[0]) if log else ("", "")
 
 
 def _breach_letter(notice: Notice, language: str) -> NoticeContent:
@@ -163,6 +176,7 @@ def _breach_letter(notice: Notice, language: str) -> NoticeContent:
     what, site = (" / ".join(dict.fromkeys(part[key] for part in parts)) for key in ("what", "site"))
     subject = f"{what} — {site}" if site else what
     _add_below(parts)
+    _add_checkpoint(parts, notice)
     context = {"parts": parts, "language": parts[0]["language"], "title": subject}
     texts = [_without_extra_blank_lines(render_to_string("agreement/mail/breach.txt", part)) for part in parts]
     html = render_to_string("agreement/mail/breach.html", context)

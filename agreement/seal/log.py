@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -24,6 +25,12 @@ TILE_WIDTH = 256
 _TILE_HEIGHT = 8
 _ED25519 = b"\x01"
 _PROOF = "c2sp.org/tlog-proof@v1"
+#: What the DER form of every Ed25519 public key begins with (RFC 8410).
+_DER_PREFIX = bytes.fromhex("302a300506032b6570032100")
+_SIGNATURE = re.compile(r"— \S+ [A-Za-z0-9+/]{40,}={0,2}")
+_TILE_PATH = re.compile(r"(entries|0|[1-9][0-9]?)/((?:x[0-9]{3}/){0,6}[0-9]{3})(?:\.p/([1-9][0-9]{0,2}))?")
+#: The highest level that a tile can have in a path.
+_MAX_LEVEL = 63
 
 
 def leaf_hash(entry: bytes) -> bytes:
@@ -175,6 +182,46 @@ def is_consistent(size: int, root: bytes, later_size: int, later_root: bytes, pr
     return not last and old == root and new == later_root
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TilePath:
+    """Which part of a log a path names, after ``tile/``: the first ``width`` hashes of a tile, or the first ``width``
+    entries. ``level`` is ``None`` for entries.
+    """
+
+    level: int | None
+    number: int
+    width: int = TILE_WIDTH
+
+    @classmethod
+    def parse(cls, path: str) -> TilePath:
+        """The part that this path names. Raises ``ValueError`` if no part has this path. It is not checked whether a
+        log is so large.
+        """
+        if found := _TILE_PATH.fullmatch(path):
+            level = None if found[1] == "entries" else int(found[1])
+            number = int(found[2].replace("/", "").replace("x", ""))
+            parsed = cls(level=level, number=number, width=int(found[3] or TILE_WIDTH))
+            # Each part has one path: no leading zeros, and no width of a full tile.
+            if str(parsed) == path and (level or 0) <= _MAX_LEVEL:
+                return parsed
+        raise ValueError(path)
+
+    def __str__(self) -> str:
+        rest, last = divmod(self.number, 1000)
+        groups = [f"{last:03}"]
+        while rest:
+            rest, group = divmod(rest, 1000)
+            groups.insert(0, f"x{group:03}")
+        level = "entries" if self.level is None else self.level
+        partial = f".p/{self.width}" if self.width < TILE_WIDTH else ""
+        return f"{level}/{'/'.join(groups)}{partial}"
+
+
+def entry_bundle(entries: Sequence[bytes]) -> bytes:
+    """The entries, each after its length as two bytes. Raises ``OverflowError`` if one has more than 65,535 bytes."""
+    return b"".join(len(entry).to_bytes(2) + entry for entry in entries)
+
+
 def _split(count: int) -> int:
     """The greatest power of two that is less than ``count``, which is 2 or more."""
     return 1 << (count - 1).bit_length() - 1
@@ -218,6 +265,20 @@ def key_id(origin: str, public_key: bytes) -> bytes:
 def verifier_key(origin: str, public_key: bytes) -> str:
     """The public key of the log in one line, as programs for C2SP logs take it."""
     return f"{origin}+{key_id(origin, public_key).hex()}+{_encode(_ED25519 + public_key)}"
+
+
+def public_key_pem(verifier_key: str) -> str:
+    """The public key in such a line, in the form that OpenSSL reads (PEM)."""
+    _origin, _id, encoded = verifier_key.split("+", 2)  # Base64 may contain more of these signs.
+    key = base64.b64decode(encoded)[len(_ED25519) :]
+    return f"-----BEGIN PUBLIC KEY-----\n{_encode(_DER_PREFIX + key)}\n-----END PUBLIC KEY-----\n"
+
+
+def is_signed_with(note: str, verifier_key: str) -> bool:
+    """Does a signature of the note name the key in such a line? The signature is not checked."""
+    origin, key, _encoded = verifier_key.split("+", 2)
+    named = [line.rpartition(" ")[2] for line in note.splitlines() if line.startswith(f"— {origin} ")]
+    return any(base64.b64decode(one)[:4].hex() == key for one in named)
 
 
 def public_key_of(secret: str) -> bytes:
@@ -291,18 +352,32 @@ def parse_proof(text: str) -> tuple[int, list[bytes], str]:
 
 
 def find_checkpoint(text: str) -> str:
-    """The first checkpoint in this text, with the lines after it: in a letter, it stands between other words. Raises
-    ``ValueError`` if there is none.
+    """The first checkpoint in this text, with its signatures: in a letter, it stands between other words. White space
+    around the lines is ignored. As in a text that was copied from a PDF, the last word of a signature may be in a line
+    of its own, and the blank line before the signatures may be missing. Raises ``ValueError`` if there is none.
     """
     lines = [line.strip() for line in text.splitlines()]
     for place in range(len(lines) - 2):
-        note = "\n".join([*lines[place:], ""])
         try:
-            Checkpoint.parse(note)
+            found = Checkpoint.parse("\n".join([*lines[place : place + 3], ""]))
         except ValueError:
             continue
-        return note
+        return _with_signatures(found, lines[place + 3 :])
     raise ValueError("This is no checkpoint of a transparency log.")
+
+
+def _with_signatures(checkpoint: Checkpoint, following: Sequence[str]) -> str:
+    """The note of the checkpoint with the signatures in the lines that follow it."""
+    signatures: list[str] = []
+    rest = list(following[1:] if following and not following[0] else following)
+    while rest and rest[0].startswith("— "):
+        line = rest.pop(0)
+        if rest and not _SIGNATURE.fullmatch(line):
+            line = f"{line} {rest.pop(0)}"
+        if not _SIGNATURE.fullmatch(line):
+            break
+        signatures.append(f"{line}\n")
+    return "\n".join([checkpoint.body, "".join(signatures)]) if signatures else checkpoint.body
 
 
 def decode_hash(text: str) -> bytes:

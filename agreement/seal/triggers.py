@@ -261,10 +261,11 @@ SEALS = (
     # A log is only added to.
     Seal(
         model="transparencylog",
-        mutable=("origin", "size", "accepted", "withdrawn", "swept_at"),
+        mutable=("origin", "keys", "size", "accepted", "withdrawn", "swept_at"),
         forbidden=(
             "NEW.size < OLD.size OR NEW.accepted < OLD.accepted OR NEW.withdrawn < OLD.withdrawn"
             " OR (OLD.origin <> '' AND NEW.origin {differs} OLD.origin)"
+            " OR substr(NEW.keys, 1, length(OLD.keys)) {differs} OLD.keys"
         ),
         moments=("swept_at",),
         keys=((("id",), ""), (("agreement_id",), "")),

@@ -204,7 +204,7 @@ View = Callable[..., HttpResponse]
 
 
 def page(
-    *parameters: str, unlimited: tuple[str, ...] = (), headers: tuple[str, ...] = ()
+    *parameters: str, unlimited: tuple[str, ...] = (), headers: tuple[str, ...] = (), remember: bool = True
 ) -> Callable[[View], Callable[..., HttpResponseBase]]:
     """Decorator: turn a view that takes a :class:`Visit` and the URL arguments into a Django view of a public page.
 
@@ -212,7 +212,8 @@ def page(
     ``Visit.parameters`` contains their values, and no others. The values of ``parameters`` are in the key of the
     remembered page, so the view must give a page only for a limited number of them: otherwise a visitor could fill the
     memory with copies. A parameter with more values is named in ``unlimited``. A request with a parameter in
-    ``unlimited``, or with one of the headers, gets a page that is rendered for it and not remembered.
+    ``unlimited``, or with one of the headers, gets a page that is rendered for it and not remembered. With
+    ``remember=False`` no page of the view is remembered.
 
     A method other than GET and HEAD is answered with 405; no CSRF token is needed. If ``ATOMIC_REQUESTS`` of the
     default database is true, the view runs without a transaction nevertheless. If the view raises ``Http404``, the
@@ -236,7 +237,7 @@ def page(
         def answer(request: HttpRequest, **arguments: Any) -> HttpResponseBase:
             given = _given(request, (*parameters, *unlimited), headers)
             visit = Visit(request, timezone.now(), current_timelines(), given)
-            key = None if given.keys() & {*unlimited, *headers} else _cache_key(visit)
+            key = _cache_key(visit) if remember and not given.keys() & {*unlimited, *headers} else None
             if key and (cached := page_cache.get(key)) and (response := cached.answer(request)):
                 return response
             session_read = _session_read(request)

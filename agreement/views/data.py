@@ -24,6 +24,7 @@ from agreement import conf
 from agreement.acceptance.answers import problem
 from agreement.editions.display import DisplayedEdition
 from agreement.models import Edition
+from agreement.models.published_log import logged_editions
 from agreement.models.succession import State
 from agreement.seal import manifest
 from agreement.text import clauses, languages
@@ -168,7 +169,25 @@ def _with_clauses(visit: Visit, displayed: DisplayedEdition) -> Json:
         body = displayed.edition.text(language).body
         text["sha256"] = manifest.sha256(body)
         text["clauses"] = list(map(_clause, clauses.parse(body).clauses))
-    return found
+    return found | _log(visit, displayed.edition)
+
+
+def _log(visit: Visit, edition: Edition) -> Json:
+    """Return the member about the place of the edition in the log of the agreement; no member if no signed checkpoint
+    covers it. 1 query.
+    """
+    if (logged := logged_editions([edition.pk]).get(edition.pk)) is None:
+        return {}
+    slug, base = edition.agreement.slug, conf.canonical_language()
+    return {
+        "log": {
+            "index": logged.index,
+            "checkpoint": logged.note,
+            "proof": visit.url("edition_proof", slug, edition.number, language=base),
+            "newest": visit.url("checkpoint", slug, language=base),
+            "key": visit.url("log_key", slug, language=base),
+        }
+    }
 
 
 def _clause(clause: clauses.Clause) -> Json:

@@ -25,6 +25,7 @@ from agreement.editions.citations import ready_citations
 from agreement.editions.display import DisplayedEdition
 from agreement.editions.timeline import Timeline
 from agreement.models import Edition
+from agreement.models.published_log import logged_editions
 from agreement.models.succession import EditionDates, State
 from agreement.text import clauses, languages, parallel
 from agreement.views import data, memento
@@ -249,6 +250,7 @@ def edition_pdf(visit: Visit, slug: str, number: int, language: str) -> HttpResp
             "address": visit.url("edition", slug, number),
             "current": visit.url("current", slug),
             "qr": qr.svg(visit.url("edition", slug, number)),
+            "logged": logged_editions([dated.pk]).get(dated.pk),
         }
         html = render_to_string("agreement/pages/pdf.html", context)
     try:
@@ -284,7 +286,7 @@ def edition_number(text: str) -> int:
 
 def _edition(visit: Visit, timeline: Timeline, dated: EditionDates, context: dict[str, Any]) -> HttpResponse:
     """Return the page of that edition, with the changes from the last edition before it that was not cancelled, if
-    there is one. The page also gets the variables in ``context``, a dict that this function changes. 1 query.
+    there is one. The page also gets the variables in ``context``, a dict that this function changes. 2 queries.
     """
     before = timeline.predecessor(dated)
     displayed, *others = visit.display_all(timeline, dated, *([before] if before else []))
@@ -307,6 +309,7 @@ def _edition(visit: Visit, timeline: Timeline, dated: EditionDates, context: dic
         "units": units,
         "changed": changed_clauses(units),
         "other": other,
+        "logged": logged_editions([dated.pk]).get(dated.pk),
     }
     context = memento.chart_context(visit, timeline, dated.number) | context
     if pdf.is_available(displayed.edition.text(displayed.language).body, wait=False):

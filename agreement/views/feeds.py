@@ -20,6 +20,7 @@ from django.utils.translation import gettext as _
 from agreement import conf
 from agreement.conf import active_language
 from agreement.editions.display import DisplayedEdition
+from agreement.models.published_log import LoggedEdition, logged_editions
 from agreement.models.succession import State
 from agreement.views.base import Visit, page
 from agreement.views.cache import ANY_ORIGIN
@@ -31,10 +32,11 @@ _UNWRITABLE = re.compile("[\ufffe\uffff]")
 @page()
 def feed(visit: Visit, slug: str) -> HttpResponse:
     """The Atom feed of all public editions of an agreement, the newest first; cancelled ones too if the site displays
-    scheduled editions. The response is 404 if there is no public edition.
+    scheduled editions. The response is 404 if there is no public edition. 2 queries.
     """
     timeline = visit.timeline(slug)
     displayed = visit.display_without_texts((timeline, edition) for edition in reversed(visit.public(timeline)))
+    logged = logged_editions([one.edition.pk for one in displayed])
     home = visit.url("current", slug)
     atom = Atom1Feed(
         title=_xml_safe(_("Editions: %(title)s") % {"title": displayed[0].title}),
@@ -51,7 +53,7 @@ def feed(visit: Visit, slug: str) -> HttpResponse:
         atom.add_item(
             title=_xml_safe(f"{title}: {one.title}"),
             link=visit.url("edition", slug, one.edition.number),
-            description=_xml_safe(_summary(one)),
+            description=_xml_safe(_summary(one, logged.get(one.edition.pk))),
             unique_id=entry_id(one.edition.digest),
             pubdate=_public_since(one),
             updateddate=one.edition.cancelled_at or _public_since(one),
@@ -75,18 +77,22 @@ def _public_since(displayed: DisplayedEdition) -> datetime | None:
     return edition.published_at if conf.get().SHOW_SCHEDULED else edition.effective_from
 
 
-def _summary(displayed: DisplayedEdition) -> str:
+def _summary(displayed: DisplayedEdition, logged: LoggedEdition | None) -> str:
     """Return the HTML of an entry: when the edition takes effect or, if it was cancelled, a sentence that states this;
-    the summary of its changes; and its digest. It does not depend on the date of the request.
+    the summary of its changes; its digest; and the first signed checkpoint that covers it, if there is one. It does not
+    depend on the date of the request.
     """
     when = _("Effective from: %(effective)s.") % {"effective": displayed.effective}
-    return format_html(
+    html = format_html(
         '<p>{}</p>\n<div lang="{}">{}</div>\n<p>SHA-256: <code>{}</code></p>',
         displayed.interval if displayed.state == State.CANCELLED else when,
         displayed.language,
         mark_safe(linebreaks(displayed.summary, autoescape=True)),  # noqa: S308 - it has just been escaped
         displayed.edition.digest,
     )
+    if logged:
+        html += format_html("\n<p>{}</p>\n<pre>{}</pre>", _("Signed checkpoint of the log:"), logged.note)
+    return html
 
 
 def _xml_safe(text: str) -> str:

@@ -21,6 +21,7 @@ from django.utils import translation
 from agreement.editions import documents, recognition
 from agreement.editions.display import DisplayedEdition
 from agreement.editions.recognition import OwnWords
+from agreement.models.published_log import logged_editions
 from agreement.models.succession import State
 from agreement.text import languages
 from agreement.views.base import Visit
@@ -34,8 +35,8 @@ _CHANGED = re.compile(r"(?=<(?:del|ins)\b)")
 
 def printed_in_files(visit: Visit, displayed: DisplayedEdition) -> OwnWords:
     """The words around the text in the PDF and Word files of that edition, in Kazakh, in Russian and in the other
-    languages of the site, as they are now and as they were in its earlier states. No query is made if the edition was
-    read with its texts.
+    languages of the site, as they are now and as they were in its earlier states. 1 query if the edition was read
+    with its texts.
     """
     return OwnWords(_file_lines(visit, displayed), _bodies(displayed))
 
@@ -53,12 +54,13 @@ def _bodies(displayed: DisplayedEdition) -> list[str]:
 
 def _file_lines(visit: Visit, displayed: DisplayedEdition) -> Iterator[str]:
     slug, number = displayed.edition.agreement.slug, displayed.edition.number
+    logged = logged_editions([displayed.edition.pk]).get(displayed.edition.pk)
     for language in dict.fromkeys([*languages.LANGUAGES, *dict(settings.LANGUAGES)]):
         with translation.override(language):
             addresses = {"address": visit.url("edition", slug, number), "current": visit.url("current", slug)}
             pair = visit.url("edition_bilingual", slug, number)
             for state in _states(displayed):
-                html = render_to_string("agreement/pages/pdf.html", {"displayed": state, **addresses})
+                html = render_to_string("agreement/pages/pdf.html", {"displayed": state, "logged": logged, **addresses})
                 yield from recognition.readable(html.replace(state.document.html, "")).splitlines()
                 yield from documents.lines_around(state, addresses["address"])
                 yield from documents.lines_around(state, pair)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from datetime import timedelta
 from typing import Any
 
@@ -60,6 +61,9 @@ def test_E001_names_what_a_renamed_setting_is_called_now(settings, old, new):  #
         ("GRACE_DAYS", 3651, "3651, but must be between 0 and 3650"),
         ("NOTICE_DELAY", 600, "600, but must be of type timedelta"),
         ("NOTICE_DELAY", timedelta(days=-1), "but must be between 0 and 1 day"),
+        ("LOG_DELAY", timedelta(minutes=5), "but must be more than 5 minutes"),
+        ("LOG_DELAY", -timedelta(hours=1), "but must be more than 5 minutes"),
+        ("LOG_DELAY", 3600, "3600, but must be of type timedelta"),
         ("SHOW_SCHEDULED", 1, "1, but must be of type bool"),
         ("PREVAILING_LANGUAGE", "en", '\'en\', but must be "kk", "ru" or ""'),
         ("BASE_URL", "portal.example.kz", "'portal.example.kz', but must be like"),
@@ -207,6 +211,37 @@ def test_E020_refuses_keys_that_protect_nobody(settings, keys, text):  # noqa: N
     assert message.id == "agreement.E020"
     assert text in message.msg
     assert not any(secret in message.msg for secret in keys.values())
+
+
+KEY = base64.b64encode(b"k" * 32).decode()
+
+
+@pytest.mark.parametrize("secret", [base64.b64encode(b"k" * 31).decode(), f"{KEY[:-1]}", "k" * 64, f"{KEY} ", "!"])
+def test_E025_refuses_a_key_that_is_not_32_bytes_in_base64_and_does_not_quote_it(settings, secret):  # noqa: N802
+    settings.AGREEMENT = {"LOG_KEY": secret, "BASE_URL": "https://portal.example.kz"}
+    message = only(check_settings(None))
+    assert message.id == "agreement.E025"
+    assert "is not 32 bytes in Base64" in message.msg
+    assert secret not in message.msg
+    assert "openssl rand -base64 32" in message.hint
+
+
+def test_E025_wants_a_host_that_names_the_logs(settings):  # noqa: N802
+    settings.AGREEMENT = {"LOG_KEY": KEY}
+    message = only(check_settings(None))
+    assert message.id == "agreement.E025"
+    assert "BASE_URL is empty" in message.msg
+    settings.AGREEMENT = {"LOG_KEY": KEY, "BASE_URL": "https://portal.example.kz", "LOG_DELAY": timedelta(minutes=6)}
+    assert list(check_settings(None)) == []
+
+
+def test_E004_wants_the_extra_of_the_logs(settings, monkeypatch):  # noqa: N802
+    settings.AGREEMENT = {"LOG_KEY": KEY, "BASE_URL": "https://portal.example.kz"}
+    monkeypatch.setattr("agreement.checks.settings.find_spec", lambda name: None)
+    message = only(check_settings(None))
+    assert message.id == "agreement.E004"
+    assert "'cryptography' is not installed, and LOG_KEY needs it." in message.msg
+    assert "agreement[log]" in message.hint
 
 
 def test_E023_wants_translation(settings):  # noqa: N802

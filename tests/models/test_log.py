@@ -73,6 +73,28 @@ def test_a_publication_and_a_cancellation_are_entered_at_their_commit(signed):
     assert faults(edition) == []
 
 
+def test_the_keys_of_a_log_are_kept_in_the_order_of_their_first_use(signed, settings):
+    keys = []
+    for secret in (SECRET, base64.b64encode(b"b" * 32).decode(), SECRET):
+        settings.AGREEMENT = {**settings.AGREEMENT, "LOG_KEY": secret}
+        edition = factories.published()
+        keys.append(tree.verifier_key("portal.example/kk/agreements/terms/log", tree.public_key_of(secret)))
+
+    assert TransparencyLog.objects.get().keys.splitlines() == keys[:2]
+    assert faults(edition) == []
+
+
+@pytest.mark.parametrize(("key", "base"), [("AAAA", "https://portal.example"), (SECRET, "")])
+def test_a_key_that_can_not_sign_stops_no_publication_and_names_no_log(settings, caplog, key, base):
+    settings.AGREEMENT = {**settings.AGREEMENT, "LOG_KEY": key, "BASE_URL": base}
+    factories.published()
+
+    assert "N119 the checkpoint of terms is not signed: ValueError" in caplog.text
+    log = TransparencyLog.objects.get()
+    assert (log.size, log.origin, log.keys) == (1, "", "")
+    assert Checkpoint.objects.get().note == ""
+
+
 def test_a_publication_that_is_rolled_back_leaves_no_entry():
     draft = factories.draft()
     with pytest.raises(RuntimeError), transaction.atomic():
@@ -271,11 +293,13 @@ def test_a_log_that_is_cut_or_written_again_is_found_by_whoever_has_a_checkpoint
         lambda: Checkpoint.objects.update(note="x"),
         lambda: Checkpoint.objects.all().delete(),
         lambda: TransparencyLog.objects.update(size=0),
+        lambda: TransparencyLog.objects.update(keys=""),
+        lambda: TransparencyLog.objects.update(keys="x"),
         lambda: TransparencyLog.objects.update(accepted=0),
         lambda: TransparencyLog.objects.all().delete(),
     ],
 )
-def test_the_triggers_refuse_a_change_of_the_log(change):
+def test_the_triggers_refuse_a_change_of_the_log(signed, change):
     edition = factories.published()
     with_rows(edition, 1)
     with transaction.atomic():

@@ -42,6 +42,7 @@ from tests.portal.world import (
     Answer,
     World,
 )
+from tests.support.signed_logs import SECRET
 
 People = frozenset[str]
 Body = Callable[[World, str], dict[str, Any]]
@@ -223,6 +224,11 @@ RULES: dict[str, Rule] = {
         *(IN_FORCE, CANCELLED, SCHEDULED), status=(200 if pdf.is_installed() and not pdf.fault() else 404,)
     ),
     "agreement:manifest": public(*PUBLISHED),
+    "agreement:edition_proof": public(*PUBLISHED),
+    "agreement:checkpoint": public(),
+    "agreement:log_key": public(),
+    "agreement:log_key_pem": public(),
+    "agreement:log_tile": public(),
     # A user's own pages.
     "agreement:notices": Rule(kind="account", read=SIGNED_IN, logs="agreement_noticeread"),
     "agreement:record": Rule(kind="account", read=SIGNED_IN),
@@ -470,7 +476,7 @@ def world(transactional_db: None, settings: LazySettings, tmp_path: Any) -> Worl
     # The rows are committed, so the pages and the answers of the gate are remembered as on a real site.
     settings.SESSION_ENGINE = "django.contrib.sessions.backends.cached_db"  # It is faster.
     own = {"PRIVATE_ROOT": str(tmp_path), "CONSENTS": CONSENTS, "FILE_WITHDRAWALS": "ended", "ENQUEUE": None}
-    settings.AGREEMENT = {**settings.AGREEMENT, **own}
+    settings.AGREEMENT = {**settings.AGREEMENT, **own, "LOG_KEY": SECRET}
     memory.clear()
     return World()
 

@@ -261,6 +261,7 @@ class World:
             "code": "kk",
             "kind": "page",
             "url": "nowhere",
+            "path": "entries/000.p/1",
         }
         known |= {"when": (timezone.now() + timedelta(days=2)).date().isoformat()}
         if name.startswith("admin:agreement_edition_re"):

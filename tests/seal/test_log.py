@@ -164,3 +164,81 @@ def test_a_proof_is_a_text_that_is_read_back():
 def test_a_secret_of_another_length_is_refused():
     with pytest.raises(ValueError, match="32"):
         log.public_key_of("AAAA")
+
+
+@pytest.mark.parametrize(
+    ("path", "level", "number", "width"),
+    [
+        ("0/000", 0, 0, 256),
+        ("63/001.p/255", 63, 1, 255),
+        ("1/x001/x234/067", 1, 1_234_067, 256),
+        ("entries/x001/000.p/7", None, 1000, 7),
+        ("0/x009/x223/x372/x036/x854/x775/807", 0, 2**63 - 1, 256),
+    ],
+)
+def test_a_part_of_a_log_has_one_path(path, level, number, width):
+    part = log.TilePath(level=level, number=number, width=width)
+    assert str(part) == path
+    assert log.TilePath.parse(path) == part
+
+
+@given(st.text(alphabet="0123456789x./pentries", max_size=30))
+def test_no_other_path_is_that_of_a_part(path):
+    with contextlib.suppress(ValueError):
+        assert str(log.TilePath.parse(path)) == path
+
+
+def test_entries_follow_their_lengths():
+    assert log.entry_bundle([b"", b"ab", b"c" * 300]) == b"\0\0" + b"\0\x02ab" + b"\x01\x2c" + b"c" * 300
+    with pytest.raises(OverflowError):
+        log.entry_bundle([bytes(65_536)])
+
+
+def test_a_verifier_key_names_its_signatures_and_is_a_pem_for_openssl(tmp_path):
+    # In Base64, a key may contain the sign that separates the parts of the line.
+    secrets = [base64.b64encode(hashlib.sha256(bytes([place])).digest()).decode() for place in range(20)]
+    checkpoint = log.Checkpoint(origin="portal.example/log", size=0, root=log.root_hash([]))
+    keys = [log.verifier_key(checkpoint.origin, log.public_key_of(secret)) for secret in secrets]
+    assert any(key.count("+") > 2 for key in keys)
+    for secret, key in zip(secrets, keys, strict=True):
+        note = log.sign(checkpoint, secret)
+        assert [log.is_signed_with(note, one) for one in keys] == [one == key for one in keys]
+        (tmp_path / "key.pem").write_text(log.public_key_pem(key), encoding="utf-8")
+        command = ["openssl", "pkey", "-pubin", "-in", "key.pem", "-outform", "DER"]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, check=True)
+        assert done.stdout[-32:] == log.public_key_of(secret)
+
+
+NOTE = log.sign(log.Checkpoint(origin="portal.example/log", size=7, root=bytes(32)), SECRET)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        NOTE,
+        f"Хат.\n\n{NOTE}\nСоңы.\n",
+        NOTE.replace("\n", "\r\n"),
+        "".join(f"  {line} \n" for line in f"words\n{NOTE}words".splitlines()),
+        NOTE.replace("log ", "log\n"),
+        NOTE.replace("\n\n", "\n"),
+        f"{NOTE}— — — —\n\n{NOTE}",
+        f"{NOTE}— no signature\n",
+    ],
+    ids=["alone", "in a letter", "CRLF", "indented", "narrow", "without the blank line", "twice", "before a dash"],
+)
+def test_a_checkpoint_is_found_in_a_text_with_its_signature(text):
+    assert log.find_checkpoint(text) == NOTE
+    assert log.signed_by(log.find_checkpoint(text), log.public_key_of(SECRET)) is True
+
+
+def test_an_unsigned_checkpoint_is_found_and_a_text_without_one_has_none():
+    body = log.Checkpoint.parse(NOTE).body
+    assert log.find_checkpoint(f"a\n{body}b\n") == body
+    for text in ("", "a\n1\n", NOTE.replace("\n7\n", "\n\n7\n\n")):
+        with pytest.raises(ValueError, match="no checkpoint"):
+            log.find_checkpoint(text)
+
+
+def test_all_signatures_of_a_note_are_found():
+    other = log.sign(log.Checkpoint.parse(NOTE), base64.b64encode(bytes(32)).decode()).splitlines()[-1]
+    assert log.find_checkpoint(f"x\n{NOTE}{other}\n\nx\n") == f"{NOTE}{other}\n"

@@ -68,6 +68,7 @@ METHODS = ["POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND", "A"
 PAGES = [
     *("", "editions/", "editions/1/", "timemap/", "feed/", "current.json", "editions.json", "editions/1.json"),
     *("editions/1.kk.md", "editions/1.ru.txt", "editions/1/manifest.json", "at/2026-03-01/"),
+    *("editions/1/manifest.json.tlog-proof", "log/checkpoint", "log/key", "log/key.pem", "log/tile/0/000.p/1"),
     *("bilingual/", "editions/2/changes/", "editions/1/bilingual/"),
 ]
 DATES = [
@@ -84,6 +85,8 @@ DATES = [
 
 PLACES = [
     *("at/{}/", "editions/1/?on={}", "editions/{}/", "editions/1.{}.md", "editions/{}.json", "{}/", "{}/bilingual/"),
+    *("log/tile/{}", "log/tile/0/{}", "log/tile/0/000.p/{}", "log/tile/entries/{}", "{}/log/checkpoint"),
+    "editions/{}/manifest.json.tlog-proof",
     *("editions/{}/changes/", *(f"editions/2/changes/?{name}={{}}" for name in ("from", "to", "view"))),
 ]
 

@@ -145,13 +145,14 @@ def test_every_language_gives_the_same_bytes_and_the_kazakh_address_as_theirs(cl
         assert (again.status_code, again["Access-Control-Allow-Origin"]) == (304, "*")
 
 
-def test_data_costs_two_queries_and_a_list_reads_no_text(client):
+def test_data_costs_three_queries_and_a_list_two_without_a_text(client):
     for _ in range(4):
         factories.published()
     for name in ("current.json", "editions.json", "editions/2.json"):
         with CaptureQueriesContext(connection) as captured:
             assert client.get(HERE + name).status_code == 200
-        assert len(captured) == 2
+        # The last one reads the place of an edition in the log.
+        assert len(captured) == (2 if name == "editions.json" else 3)
         assert name != "editions.json" or "body" not in captured[1]["sql"]
 
 

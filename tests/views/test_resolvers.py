@@ -19,8 +19,10 @@ from agreement import urls
 from agreement.editions import citations
 from agreement.models import Notice
 from agreement.notices.letters import letter
+from agreement.seal.log import Checkpoint
 from agreement.sitemaps import AgreementSitemap
 from tests.support import factories
+from tests.support.signed_logs import SECRET, Reader
 
 pytestmark = pytest.mark.django_db
 
@@ -48,11 +50,14 @@ ADDRESSES = [
     "terms/editions/2/bilingual/", "terms/editions/2/amendment/", "terms/editions/2/amendment.json",
     "terms/editions/2.kk.md", "terms/editions/2.ru.txt", "terms/editions/2/manifest.json", "terms/clauses/1.1/",
     "terms/clauses/1.1.json", "terms/feed/", "terms/timemap/", "terms/at/", "terms/at/2199-01-01/",
+    "terms/editions/2/manifest.json.tlog-proof", "terms/log/checkpoint", "terms/log/key", "terms/log/key.pem",
+    "terms/log/tile/0/000.p/2", "terms/log/tile/entries/000.p/2",
 ]  # fmt: skip
 
 
 @pytest.fixture(autouse=True)
-def _editions() -> None:
+def _editions(settings) -> None:
+    settings.AGREEMENT = {**settings.AGREEMENT, "LOG_KEY": SECRET}
     for number in (1, 2):
         kk, ru = (text.replace("1.2.", f"1.2. {number}") for text in (factories.KK, factories.RU))
         factories.published(kk=kk, ru=ru)
@@ -126,13 +131,26 @@ def _script_name(settings) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("_script_name")
+def test_the_origin_of_a_log_is_its_address_under_the_script_name(settings):
+    settings.AGREEMENT = {**settings.AGREEMENT, "BASE_URL": "https://portal.example.kz"}
+    client = site(settings, *i18n_patterns(path("rules/", include("agreement.urls"))))
+    factories.published(slug="others")
+
+    note = Reader(client, "/ru/rules/others/log").note()
+
+    assert Checkpoint.parse(note).origin == "portal.example.kz/portal/kk/rules/others/log"
+    data = client.get("/ru/rules/others/editions/1.json").json()["log"]
+    assert data["newest"] == f"https://{Checkpoint.parse(note).origin}/checkpoint"
+
+
+@pytest.mark.usefixtures("_script_name")
 def test_every_link_stays_under_the_script_name(settings):
     settings.AGREEMENT = {**settings.AGREEMENT, "BASE_URL": "https://portal.example.kz"}
     client = site(settings, *i18n_patterns(path("rules/", include("agreement.urls"))))
     found = set()
     for address in ADDRESSES:
         response = client.get(f"/ru/rules/{address}")
-        words = response.headers.get("Location", "") + response.content.decode()
+        words = response.headers.get("Location", "") + response.content.decode(errors="replace")
         links = set(re.findall(r"""(?:\bhref="|https://portal\.example\.kz|^)(/[^"\s<>&]*)""", words))
         wrong = {link for link in links if not link.startswith(("/portal/", "/static/"))}
         assert not wrong, address
