@@ -258,6 +258,10 @@ SEALS = (
         model="timestamp",
         keys=((("id",), ""), (("edition_id", "authority"), "")),
     ),
+    Seal(
+        model="displayedtext",
+        keys=((("id",), ""), (("edition_id", "language", "renderer", "digest"), "")),
+    ),
     # An account may be deleted at any time. An erasure empties the other personal columns once and sets ``erased_at``.
     Seal(
         model="acceptance",

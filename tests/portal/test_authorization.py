@@ -42,6 +42,7 @@ from tests.portal.world import (
     Answer,
     World,
 )
+from tests.support import factories
 
 People = frozenset[str]
 Body = Callable[[World, str], dict[str, Any]]
@@ -234,9 +235,7 @@ RULES: dict[str, Rule] = {
         write=frozenset({UNDECIDED}),  # The others have accepted.
         body=lambda world, row: {
             "decision": "accept",
-            "edition": 2,
-            "digest": world.editions[IN_FORCE].digest,
-            "language": "kk",
+            **factories.fields(world.editions[IN_FORCE], "kk"),
         },
         write_states=(IN_FORCE,),
     ),
