@@ -280,9 +280,10 @@ def test_the_page_of_an_acceptance_displays_which_html_was_displayed(officer):
     shown = html.unescape(page(officer, at("change", row.pk)))
 
     assert row.html_digest in shown
-    assert re.search(r"Display version:</label>\s*<div class=\"readonly\">1</div>", shown)
-    assert "Digest of the displayed HTML (SHA-256):" in shown
-    assert page(officer, at("change", join(other, edition).pk)).count('<div class="readonly">-</div>') >= 2
+    assert re.search(r"Версия отображения:</label>\s*<div class=\"readonly\">1</div>", shown)
+    assert "Контрольная сумма показанного HTML (SHA-256):" in shown
+    without = page(officer, at("change", join(other, edition).pk))
+    assert re.search(r"Версия отображения:</label>\s*<div class=\"readonly\">—</div>", without)
 
 
 def on_paper(user, edition, **changed: object) -> dict[str, object]:
