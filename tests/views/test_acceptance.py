@@ -131,6 +131,7 @@ def test_a_stale_form_is_answered_with_the_text_in_force_and_records_nothing(rea
     assert not Acceptance.objects.exists()
     assert fields(page)["digest"] == new.digest != old.digest
     assert "новый" in page
+    assert "Пока Вы читали, текст изменился" in page
     assert reader.post(HERE, fields(page) | {"decision": "accept"}).status_code == 302
     assert Acceptance.objects.get().edition == new
 
