@@ -40,7 +40,7 @@ class DisplayedTextQuerySet(models.QuerySet["DisplayedText"]):
         was not stored. 0 if it was read from the database.
         """
         alias = router.db_for_write(self.model)
-        if displayed.pk is not None or self.using(alias).filter(**displayed.key).exists():
+        if not displayed._state.adding or self.using(alias).filter(**displayed.key).exists():
             return
         # SQLite's trigger refuses an insert that would be ignored. There the acceptance has locked the database.
         self.using(alias).bulk_create([displayed], ignore_conflicts=connections[alias].vendor == "postgresql")

@@ -220,10 +220,10 @@ def _contradictions(using: str) -> Iterator[tuple[QuerySet[Model], str]]:
         acceptances.filter(early | other).select_related("edition__agreement"),
         gettext("Its moment is before the edition was published, or it was recorded at another moment."),
     )
-    named = {name: OuterRef(name) for name in ("edition", "language", "renderer")}
-    html = DisplayedText.objects.filter(**named, digest=OuterRef("html_digest"))
+    same_text = {name: OuterRef(name) for name in ("edition", "language", "renderer")}
+    displayed = DisplayedText.objects.filter(**same_text, digest=OuterRef("html_digest"))
     yield (
-        acceptances.exclude(html_digest="").filter(~Exists(html)).select_related("edition__agreement"),
+        acceptances.exclude(html_digest="").filter(~Exists(displayed)).select_related("edition__agreement"),
         gettext("The HTML that was displayed is missing."),
     )
     reopened = Delivery.objects.using(using).filter(reopened_by__isnull=False)

@@ -16,7 +16,8 @@ from agreement.text import clauses
 RENDERER = 1
 
 _TAG = re.compile(r"<[^<>]+>")
-_ID = re.compile(r'(\s(?:id="|href="#))')
+#: The beginning of a tag up to its id, or to the id that its link leads to. No tag of a text has both.
+_ID = re.compile(r'(<[a-z][^<>]*?\s(?:id="|href="#))')
 
 
 @dataclass(frozen=True)
@@ -72,4 +73,4 @@ def letters(page: str) -> str:
 
 def _prefix_ids(page: str, prefix: str) -> str:
     """Return the HTML with the prefix before each id in it, and before each id that one of its links leads to."""
-    return _TAG.sub(lambda tag: _ID.sub(rf"\g<1>{prefix}", tag[0]), page)
+    return _ID.sub(rf"\g<1>{prefix}", page)

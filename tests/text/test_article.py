@@ -5,7 +5,12 @@ from __future__ import annotations
 import re
 from hashlib import sha256
 
+from hypothesis import given, settings
+
 from agreement.text import article
+from agreement.text.clauses import parse
+from tests.support.scale import examples
+from tests.text.test_clauses import ANY
 
 TITLE = 'Правила «Портала» & "условия"'
 #: Something of everything that a text may contain.
@@ -92,6 +97,16 @@ def test_each_id_begins_with_the_agreement_and_each_link_leads_to_one():
     assert 'href="https://example.kz/?a=1&amp;b=2"' in page
     other = article.render(slug="other", language="ru", title=TITLE, body=BODY)
     assert other.html == page.replace("terms-", "other-").replace("-terms", "-other")
+
+
+@given(ANY)
+@settings(max_examples=examples(100), deadline=None)
+def test_every_id_of_any_text_begins_with_the_agreement(body):
+    found = article.render(slug="terms", language="ru", title="", body=body)
+    tags = re.findall("<[^<>]+>", found.document.html)
+    ids = [one for tag in tags for one in re.findall(r'\s(?:id="|href="#)([^"]*)', tag)]
+    assert all(one.startswith("terms-") and not one.startswith("terms-terms-") for one in ids)
+    assert article.letters(found.document.html) == article.letters(parse(body).html)
 
 
 def test_the_title_is_text():
