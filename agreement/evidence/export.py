@@ -45,6 +45,7 @@ from agreement.models import (
     Decline,
     Delivery,
     DeliveryOutcome,
+    DisplayedText,
     Edition,
     Notice,
     NoticeKind,
@@ -75,10 +76,11 @@ def export_editions(
     The bundle contains the texts and the court pages of these editions, and every manifest from edition 1 to the last
     of them with its time stamps and its proof in the log of the agreement. If a checkpoint of the log was signed by
     then, it contains the newest one and the public keys of the log. For each of these editions it contains tables of
-    the acceptances and of the declines recorded by then, a table of the deliveries whose present outcome (sent, failed
-    or skipped) was recorded by then, and the texts of the notices that those with the outcome "sent" delivered. If the
-    site has ``PSEUDONYM_KEYS``, the tables identify users by pseudonym, and the table of deliveries also by the keyed
-    digest of the address. Without these keys, nothing in the tables identifies a user.
+    the acceptances and of the declines recorded by then, the displayed HTML that these acceptances name, a table of the
+    deliveries whose present outcome (sent, failed or skipped) was recorded by then, and the texts of the notices that
+    those with the outcome "sent" delivered. If the site has ``PSEUDONYM_KEYS``, the tables identify users by pseudonym,
+    and the table of deliveries also by the keyed digest of the address. Without these keys, nothing in the tables
+    identifies a user.
 
     Raises ``FileExistsError`` if ``output`` is a path that exists. After the file is written, an audit entry is added
     for each edition; ``by`` is the person who exports, or ``None`` if no person is known.
@@ -92,6 +94,7 @@ def export_editions(
             deliveries = Delivery.objects.filter(notice__edition=edition, outcome_at__lte=at)
             acceptances = Acceptance.objects.filter(edition=edition, recorded_at__lte=at).order_by("pk")
             _add_notices(bundle, deliveries)
+            _add_displayed_texts(bundle, acceptances)
             bundle.add(f"{folder}/acceptances.csv", csv_table(EDITION_ACCEPTANCE_COLUMNS, acceptances))
             declines = Decline.objects.filter(edition=edition, at__lte=at).order_by("pk")
             bundle.add(f"{folder}/declines.csv", csv_table(EDITION_DECLINE_COLUMNS, declines))
@@ -161,11 +164,11 @@ def export_user(user_key: UserKey, *, at: datetime, output: Path | IO[bytes], by
     The bundle contains what the user accepted, declined, consented to and withdrew by then, a table of the deliveries
     to them whose present outcome (sent, failed or skipped) was recorded by then, and the texts of the notices that
     those with the outcome "sent" delivered. A delivery that was made to wait again after that instant is left out. The
-    bundle contains the texts and court pages of every edition that the user accepted or declined, or that bound them.
-    Of each agreement with such an edition, or with an edition that one of these sent deliveries was about, it contains
-    the manifests up to the last of these editions, with their time stamps and proofs, and the newest checkpoint of its
-    log. For each acceptance and withdrawal that a signed checkpoint covers, it contains the record with its salt, the
-    entry of the log, and its proof.
+    bundle contains the texts and court pages of every edition that the user accepted or declined, or that bound them,
+    and the displayed HTML that their acceptances name. Of each agreement with such an edition, or with an edition that
+    one of these sent deliveries was about, it contains the manifests up to the last of these editions, with their time
+    stamps and proofs, and the newest checkpoint of its log. For each acceptance and withdrawal that a signed checkpoint
+    covers, it contains the record with its salt, the entry of the log, and its proof.
 
     Raises ``LookupError`` if no such record of this user is found (acceptances, withdrawals, consents, declines or
     deliveries), ``ValidationError`` if no user can have that key, and ``FileExistsError`` if ``output`` is a path that
@@ -203,6 +206,7 @@ def export_user(user_key: UserKey, *, at: datetime, output: Path | IO[bytes], by
                 bundle, timeline, with_text=bound | declined, last=last.get(agreement) or 0, at=at, people=people
             )
         _add_notices(bundle, deliveries)
+        _add_displayed_texts(bundle, acceptances)
         _add_acceptance_pages(bundle, records, declines.select_related("edition__agreement"))
         _add_receipts(bundle, records, at)
         bundle.add("user/acceptances.csv", csv_table(ACCEPTANCE_COLUMNS, acceptances))
@@ -257,7 +261,8 @@ class AcceptanceRecord:
         """Return the template context for this acceptance, with its moments in words in ``language`` (``kk`` or
         ``ru``), which must be the active language, because ``bound_by`` names editions in that. ``ended_at`` is ``""``
         if the acceptance lasts, and ``bound_by`` is ``"—"`` if no edition bound the user by it. If :meth:`grace` gives
-        nothing, ``grace_number`` is ``None`` and ``grace_until`` is ``""``.
+        nothing, ``grace_number`` is ``None`` and ``grace_until`` is ``""``. ``file`` is the name of the file with the
+        displayed HTML, if the acceptance names one.
         """
         row, zone = self.row, self.timeline.time_zone
         grace_number, grace_until = self.grace() or (None, None)
@@ -271,6 +276,7 @@ class AcceptanceRecord:
             "recorded_at": recorded_at,
             "bound_by": ", ".join(_edition(dated.number) for dated in self.binding.editions) or "—",
             "ended_at": ended_at,
+            "file": _displayed_name(row.edition, row.language, row.renderer, row.html_digest),
             "grace_number": grace_number,
             "grace_until": until,
         }
@@ -365,6 +371,20 @@ def _timeline(agreement: Agreement, at: datetime) -> Timeline:
 
 def _folder(edition: Edition) -> str:
     return f"{edition.agreement.slug}/editions/{edition.number}"
+
+
+def _add_displayed_texts(bundle: Bundle, acceptances: QuerySet[Acceptance]) -> None:
+    """Add the HTML of each displayed text that one of these acceptances names, byte for byte. 2 queries."""
+    columns = ("edition", "language", "renderer")
+    named = set(acceptances.exclude(html_digest="").order_by().values_list(*columns, "html_digest").distinct())
+    texts = DisplayedText.objects.filter(edition__in={edition for edition, *_ in named})
+    for text in texts.select_related("edition__agreement").order_by(*columns, "digest").iterator(chunk_size=10):
+        if tuple(text.key.values()) in named:
+            bundle.add(_displayed_name(text.edition, text.language, text.renderer, text.digest), text.html.encode())
+
+
+def _displayed_name(edition: Edition, language: str, renderer: int | None, digest: str) -> str:
+    return f"{_folder(edition)}/displayed/{language}-{renderer}-{digest[:8]}.html"
 
 
 def _add_notices(bundle: Bundle, deliveries: QuerySet[Delivery]) -> None:

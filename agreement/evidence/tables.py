@@ -14,6 +14,8 @@ ACCEPTANCE_COLUMNS = {
     "recorded_at": "recorded_at",
     "kind": "kind",
     "language": "language",
+    "renderer": "renderer",
+    "html_digest": "html_digest",
     "notice_sent": "notice_sent",
     "round": "round",
     "reason": "reason",

@@ -529,6 +529,21 @@ class Migration(migrations.Migration):
                 ("digest", models.CharField(editable=False, max_length=64, verbose_name="digest (SHA-256)")),
                 ("language", models.CharField(blank=True, max_length=16, verbose_name="language")),
                 (
+                    "renderer",
+                    models.PositiveSmallIntegerField(
+                        blank=True, editable=False, null=True, verbose_name="display version"
+                    ),
+                ),
+                (
+                    "html_digest",
+                    models.CharField(
+                        blank=True,
+                        editable=False,
+                        max_length=64,
+                        verbose_name="digest of the displayed HTML (SHA-256)",
+                    ),
+                ),
+                (
                     "kind",
                     models.CharField(
                         choices=[
@@ -637,6 +652,18 @@ class Migration(migrations.Migration):
                         name="agreement_acceptance_on_behalf",
                     ),
                     models.CheckConstraint(
+                        condition=models.Q(
+                            models.Q(("html_digest", ""), ("renderer__isnull", True)),
+                            models.Q(
+                                ("kind", "explicit"),
+                                ("renderer__isnull", False),
+                                models.Q(("html_digest", ""), _negated=True),
+                            ),
+                            _connector="OR",
+                        ),
+                        name="agreement_acceptance_html",
+                    ),
+                    models.CheckConstraint(
                         condition=models.Q(("recorded_at__gte", models.F("at"))), name="agreement_acceptance_recorded"
                     ),
                     models.CheckConstraint(
@@ -737,6 +764,44 @@ class Migration(migrations.Migration):
                             _connector="OR",
                         ),
                         name="agreement_decline_erased_complete",
+                    ),
+                ],
+            },
+        ),
+        migrations.CreateModel(
+            name="DisplayedText",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "language",
+                    models.CharField(
+                        choices=[("kk", "Kazakh"), ("ru", "Russian")], max_length=2, verbose_name="language"
+                    ),
+                ),
+                ("renderer", models.PositiveSmallIntegerField(verbose_name="display version")),
+                ("digest", models.CharField(max_length=64, verbose_name="digest (SHA-256)")),
+                ("html", models.TextField(verbose_name="HTML")),
+                (
+                    "edition",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="displayed_texts",
+                        to="agreement.edition",
+                        verbose_name="edition",
+                    ),
+                ),
+            ],
+            options={
+                "verbose_name": "displayed text",
+                "verbose_name_plural": "displayed texts",
+                "ordering": ["pk"],
+                "constraints": [
+                    models.UniqueConstraint(
+                        fields=("edition", "language", "renderer", "digest"), name="agreement_displayedtext_once"
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(("language__in", ("kk", "ru"))), name="agreement_displayedtext_language"
                     ),
                 ],
             },

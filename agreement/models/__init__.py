@@ -1,9 +1,9 @@
 """The tables of the app, and the operations on one row or one queryset.
 
 The names below are the public ones. The package uses ``conf``, ``memory``, ``signals``, ``text`` and ``seal``. Inside
-it, declines import acceptances, acceptances import withdrawals and deliveries, withdrawals import editions, deliveries
-import notices, and editions import publishing, notices and the audit log. At run time none of these imports the other
-way round.
+it, declines import acceptances, acceptances import withdrawals, deliveries and displayed texts, withdrawals and
+displayed texts import editions, deliveries import notices, and editions import publishing, notices and the audit log.
+At run time none of these imports the other way round.
 """
 
 from agreement.models.acceptances import (
@@ -21,6 +21,7 @@ from agreement.models.breaches import AffectedUser, Breach
 from agreement.models.channel_state import ChannelState
 from agreement.models.declines import Decline
 from agreement.models.deliveries import Bounce, Delivery, DeliveryOutcome
+from agreement.models.displayed_texts import DisplayedText
 from agreement.models.editions import Edition
 from agreement.models.errors import EditionError
 from agreement.models.hand_overs import HandOver, HandOverState
@@ -49,6 +50,7 @@ __all__ = [
     "Decline",
     "Delivery",
     "DeliveryOutcome",
+    "DisplayedText",
     "Edition",
     "EditionError",
     "HandOver",

@@ -27,6 +27,7 @@ from agreement import conf, signals
 from agreement.models import pseudonyms
 from agreement.models.agreements import Agreement
 from agreement.models.deliveries import Delivery
+from agreement.models.displayed_texts import DisplayedText
 from agreement.models.editions import Edition
 from agreement.models.fields import LANGUAGE_CHOICES, InstantField, UserKey
 from agreement.models.membership import Membership, overtaken, unbound
@@ -136,6 +137,7 @@ class _NewAcceptance:
     request_details: RequestDetails = RequestDetails()
     reason: str = ""
     officer: str = ""
+    displayed: DisplayedText | None = None
 
 
 class _Accepted(NamedTuple):
@@ -200,6 +202,7 @@ class AcceptanceQuerySet(PersonalQuerySet["Acceptance"]):
         request_details: RequestDetails | None = None,
         reason: str = "",
         officer: str = "",
+        displayed: DisplayedText | None = None,
     ) -> Acceptance:
         """Record that this user accepts this edition, and return the row, with the attribute ``created``. If the user
         accepted the edition before and did not withdraw since, the row of that acceptance is returned, even if the
@@ -215,6 +218,11 @@ class AcceptanceQuerySet(PersonalQuerySet["Acceptance"]):
         must be ``None``, because the user accepts now. After the commit of a new row, the signal
         ``acceptance_recorded`` is sent.
 
+        ``displayed`` is the HTML that the accept page displayed, stored or not: see
+        :meth:`agreement.models.displayed_texts.DisplayedTextQuerySet.find`. A new row names its version and digest, and
+        the HTML is stored with it. It is possible only for the kind ``explicit``, and it must be of this edition and
+        language. ``None`` means that the app does not know in which form the text was displayed.
+
         The kind ``explicit`` requires the language ``kk`` or ``ru``. The kind ``on_behalf``, which an officer records,
         requires ``reason`` and ``officer``. Otherwise the database refuses the new row with ``IntegrityError``.
 
@@ -224,12 +232,20 @@ class AcceptanceQuerySet(PersonalQuerySet["Acceptance"]):
         Raises :class:`StaleEditionError` if the edition has another digest, or if it can't be accepted at the moment of
         the acceptance and there is no earlier row to return. Raises :class:`WithdrawnError` if the user withdrew, has
         not accepted since, and this kind of acceptance does not let them accept again. Raises ``ValueError`` if ``at``
-        does not suit ``kind``. Nothing is recorded then. Usually 4 queries (5 on SQLite), one of which locks. There is
-        1 more for imported history, 1 more if the user withdrew from the agreement before, and 1 more if the signal has
-        receivers.
+        does not suit ``kind``, or ``displayed`` does not suit the other arguments. Nothing is recorded then. Usually 4
+        queries (5 on SQLite), one of which locks. There is 1 more for imported history, 1 more if the user withdrew
+        from the agreement before, and 1 more if the signal has receivers. A new row with ``displayed`` costs 1 more,
+        and another 1 if its HTML was not stored before.
         """
         if (at is None) == (kind == AcceptanceKind.IMPORTED) or (at and at > timezone.now()):
             msg = f"{str(kind)!r} can't have at={at}: imported history needs an instant in the past, other kinds None."
+            raise ValueError(msg)
+        if displayed and (kind, edition.pk, language) != (
+            AcceptanceKind.EXPLICIT,
+            displayed.edition_id,
+            displayed.language,
+        ):
+            msg = f"{displayed} can't be what was displayed for {str(kind)!r} of {edition} in {language!r}."
             raise ValueError(msg)
         alias = router.db_for_write(self.model)
         with transaction.atomic(using=alias):
@@ -254,8 +270,11 @@ class AcceptanceQuerySet(PersonalQuerySet["Acceptance"]):
                 recorded_at=now,
                 reason=reason,
                 officer=officer,
+                displayed=displayed,
             )
             created = self._insert_new(alias, new)
+            if created and displayed:
+                DisplayedText.objects.store(displayed)
             found = of_user.filter(round=new.round).first()
             if found is None:
                 raise StaleEditionError(edition)
@@ -548,7 +567,9 @@ class Acceptance(Personal):
     """One user accepted one edition. There is at most one row for each edition, user and round.
 
     ``at`` is the moment of the acceptance. ``recorded_at`` is the same moment, except for imported history, which is
-    recorded later. ``round`` is one more than the number of the user's withdrawals from the agreement that were
+    recorded later. ``renderer`` and ``html_digest`` name the row of :class:`DisplayedText` that contains the HTML which
+    the accept page displayed. They are empty for any other acceptance, because the app then does not know in which form
+    the text was displayed. ``round`` is one more than the number of the user's withdrawals from the agreement that were
     registered when the row was written and had taken effect by ``at``; refused ones do not count. ``notice_sent`` is
     null unless the acceptance is deemed; then it says whether the notice of the publication of the edition, or its
     reminder, had been sent to the user by then. ``reason`` and ``officer`` are those of an acceptance that an officer
@@ -561,6 +582,10 @@ class Acceptance(Personal):
     )
     digest = models.CharField(_("digest (SHA-256)"), max_length=64, editable=False)
     language = models.CharField(_("language"), max_length=16, blank=True)
+    renderer = models.PositiveSmallIntegerField(_("display version"), null=True, blank=True, editable=False)
+    html_digest = models.CharField(
+        _("digest of the displayed HTML (SHA-256)"), max_length=64, blank=True, editable=False
+    )
     kind = models.CharField(_("kind"), max_length=9, choices=AcceptanceKind.choices)
     at = InstantField(_("when"))
     # The same moment as ``at``, except for imported history, which is recorded later than it happened.
@@ -599,6 +624,11 @@ class Acceptance(Personal):
             models.CheckConstraint(
                 condition=~Q(kind="on_behalf") | (~Q(reason="") | Q(erased_at__isnull=False)) & ~Q(officer=""),
                 name="agreement_acceptance_on_behalf",
+            ),
+            models.CheckConstraint(
+                condition=Q(html_digest="", renderer__isnull=True)
+                | Q(kind="explicit", renderer__isnull=False) & ~Q(html_digest=""),
+                name="agreement_acceptance_html",
             ),
             models.CheckConstraint(condition=Q(recorded_at__gte=F("at")), name="agreement_acceptance_recorded"),
             models.CheckConstraint(
@@ -766,9 +796,11 @@ def _values(new: _NewAcceptance) -> dict[str, Any]:
     """Name of the field → the value to be written, as the field has it in Python. The language, the browser and the
     officer are cut to the length of their columns. The edition, the digest and ``notice_sent`` are not contained.
     """
-    pseudonym = pseudonyms.primary(new.user_key)
+    pseudonym, displayed = pseudonyms.primary(new.user_key), new.displayed
     return {
         "language": new.language[:16],
+        "renderer": displayed.renderer if displayed else None,
+        "html_digest": displayed.digest if displayed else "",
         "kind": str(new.kind),
         "at": new.at,
         "recorded_at": new.recorded_at,

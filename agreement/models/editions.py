@@ -27,7 +27,7 @@ from agreement.models.log import append, cancelled_entry, edition_entry
 from agreement.models.notices import Notice
 from agreement.models.succession import EditionDates, State
 from agreement.seal.manifest import EditionText, edition_manifest, sha256
-from agreement.text import clauses, languages, source
+from agreement.text import article, clauses, languages, source
 from agreement.text.lint.statements import NAMES
 
 #: What a new draft takes over from the edition in force, or from the edition that it is begun from.
@@ -265,6 +265,13 @@ class Edition(models.Model):
         null.
         """
         return EditionText(**{name: getattr(self, f"{name}_{language}") or "" for name in TEXT_FIELDS})
+
+    def article(self, language: str) -> article.Article:
+        """The title and the text in that language (``kk`` or ``ru``), as the accept page displays them. 1 query if the
+        agreement is not loaded.
+        """
+        text = self.text(language)
+        return article.render(slug=self.agreement.slug, language=language, title=text.title, body=text.body)
 
     def statements(self) -> dict[str, object]:
         """The values of those fields of the edition whose statements the lint compares with the texts, by the names of

@@ -53,6 +53,8 @@ def acceptance_record(row: Acceptance) -> bytes:
             "notice_sent": row.notice_sent,
             "reason": row.reason,
             "officer": row.officer,
+            "renderer": row.renderer,
+            "html_digest": row.html_digest,
             "ip": row.ip,
             "user_agent": row.user_agent,
             "pseudonym": row.pseudonym,

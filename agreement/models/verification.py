@@ -40,6 +40,7 @@ from agreement.models.audit import AuditAction, AuditEntry
 from agreement.models.clock import database_now
 from agreement.models.declines import Decline
 from agreement.models.deliveries import Bounce, Delivery, DeliveryOutcome
+from agreement.models.displayed_texts import DisplayedText
 from agreement.models.editions import Edition, EditionQuerySet
 from agreement.models.errors import TEXT_FIELDS
 from agreement.models.notices import NoticeText
@@ -48,6 +49,7 @@ from agreement.models.time_stamps import TimeStamp
 from agreement.models.withdrawals import Consent, Withdrawal
 from agreement.seal.manifest import sha256
 from agreement.seal.triggers import CLOCK_TOLERANCE, SEALS
+from agreement.text.languages import LANGUAGES
 
 
 def faults(editions: EditionQuerySet | None = None) -> Iterator[tuple[Edition | Agreement, str]]:
@@ -171,8 +173,9 @@ def row_faults(using: str) -> Iterator[tuple[Model, str]]:
     sentence in the active language.
 
     Such a row shows that a database role removed the triggers and then changed or deleted a row, or that a role that
-    may write added one. 50 queries return only these rows. 2 more read the distinct texts of consents, and the time
-    stamps; on PostgreSQL 1 more reads the clock. Each text of a consent that does not match its digest costs 1 more.
+    may write added one. 51 queries return only these rows. 3 more read the distinct texts of consents, the displayed
+    texts and the time stamps; on PostgreSQL 1 more reads the clock. Each text of a consent that does not match its
+    digest costs 1 more.
     """
     for rows, sentence in _contradictions(using):
         yield from ((row, sentence) for row in rows.order_by("pk").iterator(chunk_size=500))
@@ -181,6 +184,12 @@ def row_faults(using: str) -> Iterator[tuple[Model, str]]:
         if sha256(text) != digest:
             sentence = gettext("Its text does not match its digest.")
             yield from ((row, sentence) for row in consents.filter(text=text, digest=digest).order_by("pk"))
+    displayed = DisplayedText.objects.using(using).filter(language__in=LANGUAGES).select_related("edition__agreement")
+    for html in displayed.iterator(chunk_size=10):
+        if not html.intact:
+            yield html, gettext("Its HTML does not match its digest.")
+        if not html.matches_edition:
+            yield html, gettext("Its HTML does not have the words of its edition.")
     stamps = TimeStamp.objects.using(using).select_related("edition__agreement")
     for stamp in stamps.defer(*(f"edition__{name}" for name in ("body", "body_kk", "body_ru"))).iterator(chunk_size=50):
         if bytes.fromhex(stamp.edition.digest) not in bytes(stamp.response):
@@ -210,6 +219,12 @@ def _contradictions(using: str) -> Iterator[tuple[QuerySet[Model], str]]:
     yield (
         acceptances.filter(early | other).select_related("edition__agreement"),
         gettext("Its moment is before the edition was published, or it was recorded at another moment."),
+    )
+    same_text = {name: OuterRef(name) for name in ("edition", "language", "renderer")}
+    displayed = DisplayedText.objects.filter(**same_text, digest=OuterRef("html_digest"))
+    yield (
+        acceptances.exclude(html_digest="").filter(~Exists(displayed)).select_related("edition__agreement"),
+        gettext("The HTML that was displayed is missing."),
     )
     reopened = Delivery.objects.using(using).filter(reopened_by__isnull=False)
     key = Cast("notice_id", CharField(max_length=255))

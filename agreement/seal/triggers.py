@@ -258,6 +258,10 @@ SEALS = (
         model="timestamp",
         keys=((("id",), ""), (("edition_id", "authority"), "")),
     ),
+    Seal(
+        model="displayedtext",
+        keys=((("id",), ""), (("edition_id", "language", "renderer", "digest"), "")),
+    ),
     # A log is only added to.
     Seal(
         model="transparencylog",

@@ -4,7 +4,6 @@ allows it, announced ones.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -26,6 +25,7 @@ from agreement.models import (
     Acceptance,
     AcceptanceKind,
     Decline,
+    DisplayedText,
     Edition,
     StaleEditionError,
     Withdrawal,
@@ -34,7 +34,9 @@ from agreement.models import (
 from agreement.models.agreements import AcceptanceMode
 from agreement.models.membership import unbound_agreements
 from agreement.models.succession import EditionDates
+from agreement.seal.manifest import sha256
 from agreement.text import dates, languages
+from agreement.text.article import Article
 from agreement.views.account import (
     DisplayedAcceptance,
     account_page,
@@ -54,6 +56,8 @@ class AcceptanceQuestion:
     """
 
     displayed: DisplayedEdition
+    article: Article
+    """The HTML of the text, as an acceptance names it."""
     last: DisplayedAcceptance | None
     """Of the user's acceptances in this agreement up to this edition, the one of the edition with the highest number;
     of several, the last. It may have been overtaken by a withdrawal. Acceptances of cancelled editions are passed over.
@@ -72,8 +76,6 @@ class AcceptanceQuestion:
     """Whether the old edition of ``changes`` is the one that the posted form displayed."""
     withdrawn: str = ""
     """The sentence about the withdrawal that is in effect; ``""`` without one."""
-    prefix: str = ""
-    """What the ids of the text begin with, because a page may contain several texts."""
     is_accepted: bool = False
     """Whether the user has accepted this edition, or an earlier one from which only the wording differs, and did not
     withdraw after that.
@@ -93,16 +95,13 @@ class AcceptanceQuestion:
 
     @property
     def units(self) -> list[MarkedUnit]:
-        """The units of the text, each with its change. The ids in their HTML begin with ``prefix``."""
-        units = marked_units(self.displayed.document, self.changes.redline if self.changes else None)
-        return [replace(unit, html=_prefix_ids(unit.html, self.prefix)) for unit in units]
+        """The units of ``article``, each with its change."""
+        return list(marked_units(self.article.document, self.changes.redline if self.changes else None))
 
-
-def _prefix_ids(html: str, prefix: str) -> str:
-    """Return the HTML with the prefix before each id in it, and before each id that one of its links leads to."""
-    if not prefix:
-        return html
-    return re.sub(r"<[^<>]+>", lambda tag: re.sub(r'(\s(?:id="|href="#))', rf"\g<1>{prefix}", tag[0]), html)
+    @property
+    def html_digest(self) -> str:
+        """The SHA-256 of the HTML of ``article``."""
+        return sha256(self.article.html)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,6 +140,9 @@ class PostedAnswer:
     language: str
     accepts: bool = True
     """Whether the form accepts the edition; false if it declines it. The API does not set it."""
+    html_digest: str | None = None
+    """The digest of the HTML that the accept page displayed. It is not checked. ``None`` if a program displayed the
+    text in its own way."""
 
 
 @account_page("GET", "HEAD", "POST")
@@ -151,10 +153,10 @@ def accept(visit: Visit, slug: str) -> HttpResponse:
     before is not recorded again.
 
     If a new acceptance is not possible now (for example, another edition has taken effect since the page was
-    displayed), if the posted digest is not that of the edition, or if the words of a consent have changed, nothing is
-    recorded. Then the response is the page with the new question and the status 409. If the user withdrew and may not
-    accept again without an officer, nothing is recorded, and the response is a redirect to the withdrawal page; so is
-    the response to a GET if they withdrew from the agreement ``slug``.
+    displayed), if a posted digest is not that of the edition or of its HTML, or if the words of a consent have changed,
+    nothing is recorded. Then the response is the page with the new question and the status 409. If the user withdrew
+    and may not accept again without an officer, nothing is recorded, and the response is a redirect to the withdrawal
+    page; so is the response to a GET if they withdrew from the agreement ``slug``.
 
     If the user declines, a decline is recorded of each posted edition that they have neither accepted nor declined
     before, all or nothing, and the response is a page that states the effect. If one of them can't be declined now, for
@@ -222,13 +224,14 @@ def _posted_answers(posted: QueryDict, slug: str) -> Iterable[PostedAnswer]:
     others = [other for other in others if other != slug]
     of_page = [(slug, "")] if "edition" in posted or not others else []
     for name, suffix in [*of_page, *((other, f":{other}") for other in others)]:
-        number, digest, language = (posted.get(f"{field}{suffix}", "") for field in ("edition", "digest", "language"))
+        names = ("edition", "digest", "language", "html_digest")
+        number, digest, language, html_digest = (posted.get(f"{field}{suffix}", "") for field in names)
         if not (number.isascii() and number.isdecimal() and len(number) <= 10) or language not in languages.LANGUAGES:
             raise BadRequest("edition must be a number, and language kk or ru.")
         decisions = posted.getlist(f"decision:{name}" if each else "decision")
         if decisions not in (["accept"], ["decline"]):
             raise BadRequest(f"decision:{name:.100} must be accept or decline, once.")
-        yield PostedAnswer(name, int(number), digest, language, decisions == ["accept"])
+        yield PostedAnswer(name, int(number), digest, language, decisions == ["accept"], html_digest)
 
 
 def _posted_consents(posted: QueryDict) -> list[tuple[str, str]]:
@@ -250,11 +253,16 @@ def record_answer(visit: Visit, answer: PostedAnswer) -> Acceptance:
     """Record that the user accepts the edition in this answer by confirmation, and return the row. If they have
     accepted it already and did not withdraw since, nothing is recorded, and the row is that of the earlier acceptance.
 
-    Raises ``Http404`` if the agreement does not exist or has no public edition, ``StaleEditionError`` if the edition
-    does not exist, has another digest or can't be accepted now, and ``WithdrawnError`` if the user withdrew and may not
-    accept again without an officer.
+    Raises ``Http404`` if the agreement does not exist or has no public edition, and ``StaleEditionError`` if the
+    edition does not exist, has another digest or can't be accepted now. It also raises ``StaleEditionError`` if the
+    digest of the HTML is neither that of the present HTML nor of one that a user accepted before, and
+    ``WithdrawnError`` if the user withdrew and may not accept again without an officer.
     """
-    edition = _edition(visit, answer)
+    edition, displayed = _edition(visit, answer), None
+    if answer.html_digest is not None:
+        displayed = DisplayedText.objects.find(edition=edition, language=answer.language, digest=answer.html_digest)
+        if displayed is None:
+            raise StaleEditionError(edition)
     acceptance: Acceptance = Acceptance.objects.record(
         user=visit.request.user,
         edition=edition,
@@ -262,6 +270,7 @@ def record_answer(visit: Visit, answer: PostedAnswer) -> Acceptance:
         language=answer.language,
         kind=AcceptanceKind.EXPLICIT,
         request_details=requests.details(visit.request),
+        displayed=displayed,
     )
     return acceptance
 
@@ -365,8 +374,10 @@ def _question_page(visit: Visit, timeline: Timeline, *, stale: Sequence[PostedAn
 
     ``timeline`` is that of this agreement. ``stale`` are the answers of a form that was not recorded. If there are any,
     the status is 409, and the page states that the text was changed in the meantime, and what changed since the edition
-    that the form displayed. If the user withdrew from this agreement and may not accept again without an officer,
-    return a redirect to the withdrawal page. Raises ``Http404`` if no edition of this agreement can be accepted.
+    that the form displayed; if no edition changed, it states that the page was changed. A consent that was ticked stays
+    ticked, unless its words have changed. If the user withdrew from this agreement and may not accept again without an
+    officer, return a redirect to the withdrawal page. Raises ``Http404`` if no edition of this agreement can be
+    accepted.
     """
     accepted = user_acceptances(visit)
     wanted = edition_to_accept(visit, timeline, accepted[timeline.key])
@@ -379,11 +390,13 @@ def _question_page(visit: Visit, timeline: Timeline, *, stale: Sequence[PostedAn
     of_page = _question(visit, timeline, wanted, accepted[timeline.key], withdrawal, read.get(timeline.slug))
     questions = [of_page]
     for other, edition, withdrawal in _due(visit, accepted, without=timeline.slug):
-        question = _question(visit, other, edition, accepted[other.key], withdrawal, read.get(other.slug))
-        questions.append(replace(question, prefix=f"{other.slug}-"))
+        questions.append(_question(visit, other, edition, accepted[other.key], withdrawal, read.get(other.slug)))
     language, way_back = questions[0].displayed.language, next_path(visit.request)
     open_questions = [question for question in questions if not question.is_accepted]
     counterpart = next(code for code in languages.LANGUAGES if code != language)
+    purposes = consents.open_purposes(visit.request.user.pk, language)
+    posted = _posted_consents(visit.request.POST)
+    displayed = {(edition.agreement.slug, edition.number) for edition in (one.displayed.edition for one in questions)}
     context = {
         "slug": timeline.slug,
         "questions": questions,
@@ -394,9 +407,11 @@ def _question_page(visit: Visit, timeline: Timeline, *, stale: Sequence[PostedAn
             "path": "?" + urlencode({"language": counterpart} | ({"next": way_back} if way_back else {})),
             "name": COUNTERPART_LABELS[counterpart],
         },
-        "consents": consents.open_purposes(visit.request.user.pk, language),
+        "consents": purposes,
         "next": way_back,
         "stale": bool(stale),
+        "same_editions": displayed.issuperset((answer.slug, answer.number) for answer in stale),
+        "ticked": {one.name for one in purposes if (one.name, one.digest) in posted},
     }
     response = visit.render("agreement/account/acceptance.html", context)
     response.status_code = 409 if stale else 200
@@ -478,6 +493,7 @@ def _question(
     last = next((row for row in reversed(without_cancelled(rows)) if (row.edition.number or 0) <= edition.number), None)
     question = AcceptanceQuestion(
         displayed=new,
+        article=new.edition.article(new.language),
         last=display_acceptance(last, timeline, _display(visit, timeline, last.edition)) if last else None,
         is_accepted=is_accepted(timeline, edition, rows),
         grace=_grace(timeline, rows, visit.at),

@@ -51,7 +51,7 @@ def signed_in(user: Any) -> Client:
 
 
 def answer(edition: Any, **more: str) -> dict[str, object]:
-    return {"edition": edition.number, "digest": edition.digest, "language": "ru", "decision": "accept"} | more
+    return factories.fields(edition) | {"decision": "accept"} | more
 
 
 def digest(language: str = "ru") -> str:

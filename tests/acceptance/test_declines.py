@@ -44,14 +44,10 @@ def edition():
     return factories.published()
 
 
-def fields(edition: Edition, suffix: str = "") -> dict[str, object]:
-    return {f"edition{suffix}": edition.number, f"digest{suffix}": edition.digest, f"language{suffix}": "ru"}
-
-
 def decline(client, *others: Edition, edition: Edition, **more):
-    posted = fields(edition) | {"decision": "decline"}
+    posted = factories.fields(edition) | {"decision": "decline"}
     for other in others:
-        posted |= fields(other, f":{other.agreement.slug}")
+        posted |= factories.fields(other, suffix=f":{other.agreement.slug}")
     return client.post(HERE, posted | more, headers={"User-Agent": "Mozilla/5.0"})
 
 
@@ -90,7 +86,7 @@ def test_a_user_who_declined_can_accept_and_their_record_states_both(reader, use
     decline(reader, edition=edition)
     assert reader.get("/en/mailbox/", headers={"Accept": "text/html"}).url.startswith(HERE)
 
-    reader.post(HERE, fields(edition) | {"decision": "accept"})
+    reader.post(HERE, factories.fields(edition) | {"decision": "accept"})
 
     assert reader.get("/en/mailbox/", headers={"Accept": "text/html"}).status_code != 302
     assert "You have accepted this edition too." in words(reader.get("/en/agreements/record/"))
@@ -100,7 +96,7 @@ def test_a_user_who_declined_can_accept_and_their_record_states_both(reader, use
 @pytest.mark.parametrize("wrong", ["digest", "number"])
 def test_what_was_not_displayed_is_not_declined(reader, edition, wrong):
     more = {"digest": "a" * 64} if wrong == "digest" else {"edition": 7}
-    posted = fields(edition) | {"decision": "decline"} | more
+    posted = factories.fields(edition) | {"decision": "decline"} | more
     assert reader.post(HERE, posted).status_code == 409
     assert not Decline.objects.exists()
 

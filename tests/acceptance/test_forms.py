@@ -61,6 +61,7 @@ def test_the_acceptance_is_written_with_the_user():
     user = form.save()
     row = Acceptance.objects.get()
     assert (row.user, row.edition, row.digest, row.kind) == (user, edition, edition.digest, "explicit")
+    assert (row.renderer, row.html_digest) == (None, "")  # The template of the site displayed the text.
 
 
 def test_without_the_tick_there_is_no_account():

@@ -211,7 +211,7 @@ def test_the_gate_stays_closed_for_who_acts_in_the_name_of_a_user_who_has_not_ac
 @pytest.mark.parametrize("mode", [AcceptanceMode.BY_USE, AcceptanceMode.BY_CONFIRMATION])
 def test_whatever_is_sent_in_a_users_name_is_refused_and_in_the_log(acting, user, mode):
     edition = published(mode)
-    sent = {"edition": 1, "digest": edition.digest, "language": "ru"}
+    sent = factories.fields(edition)
     digest = {"purpose": "news", "decision": "give", "digest": "0" * 64}
     tried = [
         acting.post("/agreements/terms/accept/", {**sent, "decision": "accept"}),
@@ -279,7 +279,7 @@ def test_who_returns_from_one_user_to_another_still_acts(client, settings, offic
     loginas(client, settings, user)
     client.get("/loginas/logout/")
     assert client.get("/page/", **PAGE).content == b"page of between"
-    sent = {"edition": 1, "digest": edition.digest, "language": "ru", "decision": "accept"}
+    sent = factories.fields(edition) | {"decision": "accept"}
     assert client.post("/agreements/terms/accept/", sent).status_code == 403
     assert_nothing_recorded(between)
     assert_nothing_recorded(user)
@@ -327,7 +327,7 @@ def test_a_user_object_that_was_loaded_anew_changes_nothing(client, settings, of
     client.force_login(officer)
     impersonate(client, settings, user)
     client.get("/page/", **PAGE)
-    sent = {"edition": 1, "digest": edition.digest, "language": "ru", "decision": "accept"}
+    sent = factories.fields(edition) | {"decision": "accept"}
     assert client.post("/agreements/terms/accept/", sent).status_code == 403
     assert_nothing_recorded(user)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import html
 import io
 import re
 import zipfile
@@ -18,7 +19,7 @@ from django.urls import reverse
 from django.utils import timezone, translation
 
 from agreement.admin.acceptances import register, reports
-from agreement.models import Acceptance, AuditEntry, Withdrawal
+from agreement.models import Acceptance, AuditEntry, DisplayedText, Withdrawal
 from portal_site.models import Profile
 from tests.support import factories
 from tests.support.spreadsheets import FORMULAS, formulas
@@ -270,6 +271,19 @@ def test_an_officer_gets_no_link_to_a_page_they_may_not_view(officer):
 
 
 # Acceptances on paper.
+
+
+def test_the_page_of_an_acceptance_displays_which_html_was_displayed(officer):
+    edition, (user, other) = factories.published(), factories.users(2)
+    row = join(user, edition, displayed=DisplayedText.render(edition, "kk"))
+
+    shown = html.unescape(page(officer, at("change", row.pk)))
+
+    assert row.html_digest in shown
+    assert re.search(r"Версия отображения:</label>\s*<div class=\"readonly\">1</div>", shown)
+    assert "Контрольная сумма показанного HTML (SHA-256):" in shown
+    without = page(officer, at("change", join(other, edition).pk))
+    assert re.search(r"Версия отображения:</label>\s*<div class=\"readonly\">—</div>", without)
 
 
 def on_paper(user, edition, **changed: object) -> dict[str, object]:

@@ -465,7 +465,7 @@ def test_a_user_withdraws_on_the_site_once_and_accepts_again(settings, django_ca
     assert len([letter for letter in mail.outbox if row.reference in letter.subject]) == 1
     for words in ("приостановлено", row.reference, "/ru/agreements/terms/accept/"):
         assert words in page
-    answer = {"edition": 1, "digest": edition.digest, "language": "ru", "decision": "accept"}
+    answer = factories.fields(edition) | {"decision": "accept"}
     assert client.post("/ru/agreements/terms/accept/", answer).status_code == 302
     assert Acceptance.objects.latest("pk").round == 2
 
@@ -478,7 +478,7 @@ def test_a_user_who_may_not_accept_again_gets_no_link_to_accept():
     )
     client = signed_in(user)
     assert "terms/accept/" not in client.get(OWN).content.decode()
-    answer = {"edition": 1, "digest": edition.digest, "language": "ru", "decision": "accept"}
+    answer = factories.fields(edition) | {"decision": "accept"}
     assert client.post("/ru/agreements/terms/accept/", answer).headers["Location"] == OWN
     assert not Acceptance.objects.exists()
 

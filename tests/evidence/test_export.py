@@ -21,7 +21,7 @@ from django.utils import timezone, translation
 from django.utils.translation import gettext
 
 from agreement.evidence.bundle import Bundle, csv_cell
-from agreement.models import Acceptance, Breach, Edition, NoticeText, Withdrawal
+from agreement.models import Acceptance, Breach, DisplayedText, Edition, NoticeText, Withdrawal
 from agreement.models.acceptances import RequestDetails
 from agreement.notices import dispatch
 from agreement.retention import erasure
@@ -389,6 +389,82 @@ def test_a_users_bundle_has_the_notices_sent_to_them_and_no_others(notified):
     assert (folder / "terms/editions/2/manifest.json").exists()
     assert not (folder / "terms/editions/2.ru.md").exists()
     assert sums(folder).returncode == 0
+
+
+def accept_displayed(user: Any, edition: Edition, language: str, **columns: object) -> Acceptance:
+    """The user accepts on the accept page, which displays the HTML of the present version or, with ``columns``, one
+    that another process displayed.
+    """
+    displayed = DisplayedText.render(edition, language)
+    for name, value in columns.items():
+        setattr(displayed, name, value)
+    displayed.digest = manifest.sha256(displayed.html)
+    row = {"edition": edition, "digest": edition.digest, "language": language, "kind": "explicit"}
+    return Acceptance.objects.record(user=user, **row, displayed=displayed)
+
+
+def test_a_bundle_has_each_html_that_was_displayed_byte_for_byte(tmp_path):
+    edition, other, users = factories.published(), factories.published(slug="other"), factories.users(4)
+    rows = [
+        accept_displayed(user, edition, language) for user, language in zip(users, ("ru", "kk", "ru"), strict=False)
+    ]
+    html = edition.article("ru").html.replace("<div", '<div class="old"')
+    rows.append(accept_displayed(users[3], edition, "ru", html=html, renderer=7))
+    accept_displayed(users[0], other, "ru")
+    Acceptance.objects.record(user=users[1], edition=other, digest=other.digest, language="ru", kind="explicit")
+
+    export(tmp_path / "edition.zip", "--edition", "terms", "1")
+    export(tmp_path / "user.zip", "--user", "user0")
+    export(tmp_path / "other.zip", "--user", "user1")
+
+    digests = {(row.language, row.renderer): row.html_digest for row in rows}
+    files = {
+        f"terms/editions/1/displayed/{language}-{renderer}-{digest[:8]}.html": digest
+        for (language, renderer), digest in digests.items()
+    }
+    assert len(files) == 3
+    folder = unpacked(tmp_path / "edition.zip", tmp_path / "edition")
+    done = subprocess.run(["sha256sum", *files], cwd=folder, capture_output=True, text=True, check=True)
+    assert {line.split()[1]: line.split()[0] for line in done.stdout.splitlines()} == files
+    assert {name for name in names(tmp_path / "edition.zip") if "/displayed/" in name} == set(files)
+    written = (folder / "terms/editions/1/acceptances.csv").read_text()
+    lines = csv.DictReader(io.StringIO(written, newline=""))
+    assert [(line["renderer"], line["html_digest"]) for line in lines] == [
+        (str(row.renderer), row.html_digest) for row in rows
+    ]
+    own = {name for name in names(tmp_path / "user.zip") if "/displayed/" in name}
+    [of_terms] = [name for name, digest in files.items() if digest == rows[0].html_digest]
+    assert own == {of_terms, f"other/editions/1/displayed/ru-{rows[0].renderer}-{_digest(other)[:8]}.html"}
+    page = (unpacked(tmp_path / "user.zip", tmp_path / "user") / "user/acceptances.ru.html").read_text()
+    assert f"<code>{rows[0].html_digest}</code><br>{of_terms}</td>" in page
+    assert sums(tmp_path / "user").returncode == 0
+    # The second acceptance of the other user came from a program, so it names no HTML.
+    page = (unpacked(tmp_path / "other.zip", tmp_path / "other") / "user/acceptances.ru.html").read_text()
+    assert page.count("Показанный HTML (SHA-256)") == 1
+    assert [name for name in names(tmp_path / "other.zip") if "other/editions/1/displayed/" in name] == []
+
+
+def _digest(edition: Edition) -> str:
+    return manifest.sha256(edition.article("ru").html)
+
+
+def test_as_of_an_instant_a_bundle_has_only_the_html_that_was_accepted_by_then(tmp_path):
+    edition, (first, second) = factories.published(), factories.users(2)
+    accept_displayed(first, edition, "ru")
+    then = timezone.now().isoformat()
+    accept_displayed(second, edition, "kk")
+
+    export(tmp_path / "then.zip", "--edition", "terms", "1", "--at", then)
+    export(tmp_path / "now.zip", "--edition", "terms", "1")
+
+    found = [sorted(name for name in names(tmp_path / one) if "/displayed/" in name) for one in ("then.zip", "now.zip")]
+    assert [[name.rpartition("/")[2][:3] for name in one] for one in found] == [["ru-"], ["kk-", "ru-"]]
+
+
+def test_the_instructions_explain_the_displayed_html(notified):
+    export(notified / "bundle.zip", "--edition", "terms", "1")
+    readme = (unpacked(notified / "bundle.zip", notified / "b") / "README.txt").read_text()
+    assert readme.count("\ndisplayed/ ") == 3
 
 
 def test_the_letters_of_two_breaches_under_one_edition_are_two_files(tmp_path, settings):

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import connection
+from django.db import IntegrityError, connection
 from django.utils import timezone, translation
 
 from agreement.models import (
@@ -18,6 +18,7 @@ from agreement.models import (
     Consent,
     Decline,
     Delivery,
+    DisplayedText,
     Edition,
     Notice,
     NoticeText,
@@ -29,6 +30,7 @@ from agreement.models import (
 from agreement.models.acceptances import AcceptanceKind
 from agreement.models.deliveries import DeliveryOutcome
 from agreement.notices import dispatch
+from agreement.seal.manifest import sha256
 from agreement.testing import open_seal
 from tests.support import factories
 
@@ -55,10 +57,10 @@ def scheduled(edition: Edition) -> Edition:
     return factories.published(effective_from=timezone.now() + 9 * DAY)
 
 
-def accepted(edition: Edition) -> Acceptance:
+def accepted(edition: Edition, **more: Any) -> Acceptance:
     (user,) = factories.users(1)
     return Acceptance.objects.record(
-        user=user, edition=edition, digest=edition.digest, language="kk", kind=AcceptanceKind.EXPLICIT
+        user=user, edition=edition, digest=edition.digest, language="kk", kind=AcceptanceKind.EXPLICIT, **more
     )
 
 
@@ -69,7 +71,7 @@ def changed(row: Any, **columns: Any) -> Any:
 
 
 def test_nothing_contradicts_in_what_the_site_writes(edition, scheduled, django_assert_num_queries):
-    accepted(edition)
+    accepted(edition, displayed=DisplayedText.render(edition, "kk"))
     imported = factories.draft(slug="history")
     imported.record(effective_from=timezone.now() - 900 * DAY)
     scheduled.cancel()
@@ -450,6 +452,45 @@ def test_the_text_of_a_consent_must_match_its_digest(edition):
     row = Consent.objects.give(user=user, purpose="news", language="kk", text="Келісемін.")
     changed(row, text="Басқа")
     assert found() == [(row, "Its text does not match its digest.")]
+
+
+def test_the_html_that_was_displayed_must_be_stored_and_match_its_digest(edition):
+    row = accepted(edition, displayed=DisplayedText.render(edition, "kk"))
+    displayed = DisplayedText.objects.get()
+    assert found() == []
+    changed(displayed, html=displayed.html.replace('class="clause"', 'class="note"'))
+    assert found() == [(displayed, "Its HTML does not match its digest.")]
+    for column, value in {"renderer": 2, "language": "ru", "digest": "f" * 64}.items():
+        with open_seal():
+            DisplayedText.objects.filter(pk=displayed.pk).update(html=displayed.html, **{column: value})
+            assert (row, "The HTML that was displayed is missing.") in found()
+            DisplayedText.objects.filter(pk=displayed.pk).update(**{column: getattr(displayed, column)})
+    with open_seal():
+        displayed.delete()
+    assert found() == [(row, "The HTML that was displayed is missing.")]
+
+
+@pytest.mark.parametrize("columns", [{"kind": "deemed", "notice_sent": False}, {"renderer": None}, {"html_digest": ""}])
+def test_only_an_explicit_acceptance_names_an_html_and_then_its_version_too(edition, columns):
+    row = accepted(edition, displayed=DisplayedText.render(edition, "kk"))
+    with pytest.raises(IntegrityError, match="agreement_acceptance_html"), open_seal():
+        Acceptance.objects.filter(pk=row.pk).update(**columns)
+
+
+def test_an_html_with_other_words_than_those_of_its_edition_is_named_whatever_its_version(edition):
+    forged = DisplayedText.render(edition, "kk")
+    forged.html = forged.html.replace("Екінші", "Үшінші")
+    forged.renderer, forged.digest = 7, sha256(forged.html)
+    forged.save()
+    assert found() == [(forged, "Its HTML does not have the words of its edition.")]
+
+
+def test_an_html_of_another_version_may_have_other_tags_and_lines(edition):
+    other = DisplayedText.render(edition, "kk")
+    other.html = other.html.replace("<p", "\n<p").replace(' class="clause"', "")
+    other.renderer, other.digest = 7, sha256(other.html)
+    other.save()
+    assert found() == []
 
 
 def test_a_time_stamp_must_contain_the_digest_of_its_edition(edition, scheduled):

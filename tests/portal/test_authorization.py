@@ -42,6 +42,7 @@ from tests.portal.world import (
     Answer,
     World,
 )
+from tests.support import factories
 from tests.support.signed_logs import SECRET
 
 People = frozenset[str]
@@ -242,9 +243,7 @@ RULES: dict[str, Rule] = {
         write=frozenset({UNDECIDED}),  # The others have accepted.
         body=lambda world, row: {
             "decision": "accept",
-            "edition": 2,
-            "digest": world.editions[IN_FORCE].digest,
-            "language": "kk",
+            **factories.fields(world.editions[IN_FORCE], "kk"),
         },
         write_states=(IN_FORCE,),
     ),

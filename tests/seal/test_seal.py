@@ -33,6 +33,7 @@ from agreement.models import (
     Breach,
     Decline,
     Delivery,
+    DisplayedText,
     Edition,
     LegalHold,
     Notice,
@@ -521,6 +522,7 @@ def _gone(*editions: Edition) -> None:
         for rows in (
             Acceptance,
             Decline,
+            DisplayedText,
             TimeStamp,
             Withdrawal,
             LegalHold,

@@ -24,6 +24,7 @@ from agreement.models import (
     Consent,
     Decline,
     Delivery,
+    DisplayedText,
     Edition,
     LegalHold,
     LogEntry,
@@ -61,6 +62,8 @@ class World:
     draft: Edition
     text: NoticeText
     acceptance: Acceptance
+    confirmed: Acceptance
+    displayedtext: DisplayedText
     decline: Decline
     timestamp: TimeStamp
     withdrawal: Withdrawal
@@ -95,6 +98,7 @@ class World:
             "edition": self.in_force,
             "noticetext": self.text,
             "acceptance": self.acceptance,
+            "displayedtext": self.displayedtext,
             "decline": self.decline,
             "timestamp": self.timestamp,
             "withdrawal": self.withdrawal,
@@ -181,6 +185,14 @@ def make_world() -> World:
         kind=AcceptanceKind.DEEMED,
         request_details=RequestDetails(ip="203.0.113.7", user_agent="Mozilla/5.0"),
     )
+    confirmed = Acceptance.objects.record(
+        user=others[0],
+        edition=in_force,
+        digest=in_force.digest,
+        language="kk",
+        kind=AcceptanceKind.EXPLICIT,
+        displayed=DisplayedText.render(in_force, "kk"),
+    )
     return World(
         in_force=in_force,
         scheduled=scheduled,
@@ -188,6 +200,8 @@ def make_world() -> World:
         draft=factories.draft(),
         text=text,
         acceptance=acceptance,
+        confirmed=confirmed,
+        displayedtext=DisplayedText.objects.get(),
         decline=Decline.objects.record(
             user=user,
             edition=in_force,
@@ -406,11 +420,12 @@ FREE = {
     "noticetext": set(),
     # What may be emptied in an entry about a person.
     "auditentry": {"user_id", "account_deleted_at", "pseudonym", "pseudonym_key", "note", "erased_at"},
-    # What may be emptied; and the kind, which by itself contradicts another column.
+    # What may be emptied; and what by itself contradicts another column.
     "acceptance": {
-        *("user_id", "account_deleted_at", "pseudonym", "pseudonym_key", "ip", "user_agent", "erased_at", "kind"),
-        "reason",
+        *("user_id", "account_deleted_at", "pseudonym", "pseudonym_key", "ip", "user_agent", "erased_at", "reason"),
+        *("kind", "renderer", "html_digest"),
     },
+    "displayedtext": set(),
     "timestamp": set(),
     # What may be emptied or filled in once; and the outcome, as the kind above.
     "withdrawal": {
@@ -427,9 +442,9 @@ FREE["notice"] = {"due_at", "fan_out_cursor", "fanned_out_at", "paused_at"}
 FREE["bounce"] = FREE["noticeread"] = FREE["breach"] = set()
 FREE["legalhold"] = {"user_id", "pseudonyms", "held_until", "edition_id", "erased_at"}
 # Of a log: what is added to. Its other rules are attacked one by one below.
-FREE["transparencylog"] = {"origin", "size", "accepted", "withdrawn", "swept_at"}
+FREE["transparencylog"] = {"origin", "keys", "size", "accepted", "withdrawn", "swept_at"}
 FREE["logentry"], FREE["logtile"], FREE["checkpoint"] = {"salt"}, set(), set()
-FREE["decline"] = FREE["acceptance"] - {"kind", "reason"}
+FREE["decline"] = FREE["acceptance"] - {"kind", "renderer", "html_digest", "reason"}
 FREE["consent"] = {"user_id", "account_deleted_at", "pseudonym", "pseudonym_key", "withdrawn_at", "erased_at"}
 
 for _name, _model in MODELS.items():
@@ -498,6 +513,16 @@ SQL |= {
     "say it was confirmed": _statements(
         "UPDATE agreement_acceptance SET kind = 'explicit', notice_sent = NULL WHERE id = {acceptance}"
     ),
+    "say that another HTML was displayed": _statements(
+        f"UPDATE agreement_acceptance SET html_digest = '{'f' * 64}' WHERE id = {{confirmed}}"
+    ),
+    "say that another version of the HTML was displayed": _statements(
+        "UPDATE agreement_acceptance SET renderer = renderer + 1 WHERE id = {confirmed}"
+    ),
+    "say that no HTML was displayed": _statements(
+        "UPDATE agreement_acceptance SET html_digest = '', renderer = NULL WHERE id = {confirmed}"
+    ),
+    "delete a displayed text": _statements("DELETE FROM agreement_displayedtext"),
     "give an acceptance to another user": _statements(
         "UPDATE agreement_acceptance SET user_id = user_id + 1000 WHERE id = {acceptance}"
     ),
@@ -811,6 +836,7 @@ POSTGRESQL |= {
     "truncate legal holds": _statements("TRUNCATE agreement_legalhold"),
     "truncate consents": _statements("TRUNCATE agreement_consent"),
     "truncate withdrawals": _statements("TRUNCATE agreement_withdrawal"),
+    "truncate displayed texts": _statements("TRUNCATE agreement_displayedtext"),
     "truncate time stamps": _statements("TRUNCATE agreement_timestamp"),
     "truncate by a table of the same name": _statements(
         "CREATE TEMPORARY TABLE agreement_noticetext (id bigint)", "TRUNCATE public.agreement_noticetext"

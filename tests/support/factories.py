@@ -9,7 +9,7 @@ from typing import Any
 from django.contrib.auth import get_user_model
 from django.utils import timezone
 
-from agreement.models import Agreement, Breach, Edition, Notice, Progress, Withdrawal
+from agreement.models import Agreement, Breach, DisplayedText, Edition, Notice, Progress, Withdrawal
 from tests.support.site import KK, RU
 
 
@@ -43,6 +43,16 @@ def published(*, effective_from: datetime | None = None, **stated: Any) -> Editi
     edition = draft(**stated)
     edition.publish(effective_from=effective_from, reason="Сот шешімі.")
     return edition
+
+
+def fields(edition: Edition, language: str = "ru", suffix: str = "") -> dict[str, object]:
+    """What the accept page posts about this edition, which it displayed in that language."""
+    return {
+        f"edition{suffix}": edition.number,
+        f"digest{suffix}": edition.digest,
+        f"language{suffix}": language,
+        f"html_digest{suffix}": DisplayedText.render(edition, language).digest,
+    }
 
 
 def users(count: int, *, languages: tuple[str, ...] = ("kk", "ru", "")) -> list[Any]:

@@ -54,7 +54,7 @@ def test_a_whole_life(settings, tmp_path):
     assert asked.status_code == 302
     question = client.get(asked.headers["Location"])
     assert "Новый" in question.content.decode()
-    answer = {"edition": 2, "digest": second.digest, "language": "ru"}
+    answer = factories.fields(second)
     assert client.post("/ru/agreements/terms/accept/", answer | {"decision": "decline"}).status_code == 200
     assert Acceptance.objects.count() == 1
     assert client.post("/ru/agreements/terms/accept/", answer | {"decision": "accept"}).status_code == 302

@@ -38,7 +38,7 @@ def reader(client, user):
 
 
 def answer(edition: Edition, /, **more) -> dict[str, object]:
-    return {"edition": edition.number, "digest": edition.digest, "language": "ru", "decision": "accept"} | more
+    return factories.fields(edition) | {"decision": "accept"} | more
 
 
 def by_confirmation(*slugs: str) -> None:
@@ -131,6 +131,7 @@ def test_a_stale_form_is_answered_with_the_text_in_force_and_records_nothing(rea
     assert not Acceptance.objects.exists()
     assert fields(page)["digest"] == new.digest != old.digest
     assert "новый" in page
+    assert "Пока Вы читали, текст изменился" in page
     assert reader.post(HERE, fields(page) | {"decision": "accept"}).status_code == 302
     assert Acceptance.objects.get().edition == new
 
@@ -161,9 +162,9 @@ def test_changed_clauses_are_links_to_the_text_and_back(reader, user):
 
     page = reader.get(HERE).content.decode()
 
-    assert re.search(r'<li><a\s+href="#1.2"', page)
-    assert 'id="change-1.2"' in page
-    assert re.search(r'class="agreement-mark"><a\s+href="#change-1.2"', page)
+    assert re.search(r'<li><a\s+href="#terms-1.2"', page)
+    assert 'id="terms-change-1.2"' in page
+    assert re.search(r'class="agreement-mark"><a\s+href="#terms-change-1.2"', page)
     assert "agreement-other" not in page  # A clause is one tab stop: its number.
 
 
@@ -174,7 +175,7 @@ def test_no_id_occurs_twice_if_the_page_asks_about_several_agreements(reader):
     page = reader.get(HERE).content.decode()
     ids = re.findall(r'\sid="([^"]+)"', page)
     assert sorted(ids) == sorted(set(ids))
-    assert {"1.1", "privacy-1.1"} <= set(ids)
+    assert {"terms-1.1", "privacy-1.1"} <= set(ids)
     assert set(re.findall(r'href="#([^"]+)"', page)) <= set(ids)
 
 
@@ -216,7 +217,7 @@ def _tampered(edition, scheduled, draft):
     }
 
 
-@pytest.mark.parametrize("which", _tampered(Edition(), Edition(), Edition(pk=0)))
+@pytest.mark.parametrize("which", _tampered(*(Edition(pk=0, agreement=Agreement()) for _ in range(3))))
 def test_a_form_that_was_tampered_with_is_refused_whole(reader, which):
     edition = factories.published()
     scheduled = changed("грядущий", effective_from=timezone.now() + DAY)

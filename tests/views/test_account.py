@@ -59,7 +59,7 @@ def test_a_refused_answer_records_nothing_of_the_others(client, user, monkeypatc
     monkeypatch.setitem(connection.settings_dict, "ATOMIC_REQUESTS", atomic_requests)
     client.force_login(user)
     edition = Edition.objects.get()
-    answer = {"edition": edition.number, "digest": edition.digest, "language": "ru"}
+    answer = factories.fields(edition)
     other = {f"{name}:unknown": value for name, value in answer.items()}
     assert client.post(ACCEPT, answer | other | {"decision": "accept"}).status_code == 404
     assert not Acceptance.objects.exists()

@@ -89,6 +89,7 @@ def test_a_program_reads_what_must_be_accepted_and_accepts_it(program, user):
         "kk",
         "explicit",
     )
+    assert (row.renderer, row.html_digest) == (None, "")  # The program displayed the text.
     assert recorded["answers"][0]["recorded_at"].startswith(timezone.localtime(row.at).isoformat()[:19])
     (done,) = read(program)["agreements"]
     assert (done["accepted"], done["must_accept"]) == (True, False)

@@ -91,6 +91,7 @@ class AcceptanceAdmin(
     change_list_template = "admin/agreement/acceptance/change_list.html"
     displayed_fields = (
         *("subject", "person", "kind", "when", "recorded", "text_language", "displayed", "notified", "digest"),
+        *("renderer", "html_digest"),
         *("reason", "officer", "ip", "user_agent", "pseudonym", "pseudonym_key", "round", "erased"),
     )
 
