@@ -200,7 +200,8 @@ def export_user(user_key: UserKey, *, at: datetime, output: Path | IO[bytes], by
     last = dict(concerned.values_list("agreement", "number"))
     with open_bundle(output) as bundle:
         for agreement, timeline in timelines.items():
-            people = [row for row in acceptances if row.edition.agreement_id == agreement]
+            people: list[Acceptance | Withdrawal] = []
+            people += [row for row in acceptances if row.edition.agreement_id == agreement]
             people += [row for row in withdrawals if row.agreement_id == agreement]
             _add_editions(
                 bundle, timeline, with_text=bound | declined, last=last.get(agreement) or 0, at=at, people=people
