@@ -8,6 +8,8 @@ the conditions:
 =========== ======================= ===========================================================================
 kind        begins with             number, the same in both languages
 =========== ======================= ===========================================================================
+front       what is above the   none: an approval, a place, a date or the like, which ``front_matter`` finds; one unit
+            title
 title       the first line that is  none; also the first line if it is a ``#`` heading without a number. Below an
             not empty, unless it    approval, a place or the like, it is the line that ``front_matter`` finds
             begins another unit
@@ -26,8 +28,8 @@ heading     ``#``                   none; also a line that is underlined with ``
 heading     ``ПРИЛОЖЕНИЕ 1``        ``a1``, by its place among the appendices; also ``1-ҚОСЫМША``. If an appendix
                                     starts its own numbering, its numbers get this prefix: ``a1.1``, ``a1.1.1-2b``. It
                                     does so if its first number was used before, or is less than the last one before it
-text        what follows a title,   none; also what is above the title, and a first line that can be no title, such as
-            section or heading and  a list
+text        what follows a title,   none; also a first line that can be no title, such as a list
+            section or heading and
             begins no other unit
 =========== ======================= ===========================================================================
 
@@ -351,7 +353,7 @@ class _Lines(Preprocessor):
                 if number not in skip:
                     marked += [""] * _apart(lines, number) + [line]
                 continue
-            if start.kind == "text":
+            if start.kind in {"front", "text"}:
                 marked += ["", line]
             else:
                 marked += ["", f"{STX}unit:{len(self.starts)}{ETX}{start.rest}" + "  " * line.endswith("  ")]
