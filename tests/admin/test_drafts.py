@@ -32,6 +32,24 @@ def saved(author, **changed: object) -> Edition:
     return Edition.objects.get(pk=edition.pk)
 
 
+@pytest.mark.parametrize(
+    ("field", "above", "stored"),
+    [
+        ("", "УТВЕРЖДЕНО\n\nприказом № 8", "Утверждено приказом № 8"),
+        ("Утверждено приказом № 7", "УТВЕРЖДЕНО\n\nприказом № 8", "Утверждено приказом № 8"),
+        ("Утверждено приказом № 7", "г. Алматы", "Утверждено приказом № 7"),
+        ("Утверждено директором", "УТВЕРЖДЕНО\n\nприказом № 8", "Утверждено директором"),
+    ],
+)
+def test_the_approval_above_the_title_is_stored_unless_the_author_wrote_another(author, field, above, stored):
+    edition = factories.draft(ru=f"УТВЕРЖДЕНО\n\nприказом № 7\n\n{factories.RU}", approval_ru="Утверждено приказом № 7")
+    changed = {"body_ru": f"{above}\n\n{factories.RU}", "approval_ru": field}
+    author.post(at("edition_change", edition.pk), written(edition, **changed))
+    edition.refresh_from_db()
+    assert edition.approval_ru == stored
+    assert not edition.approval_kk
+
+
 # Live findings
 
 

@@ -99,6 +99,13 @@ def test_a_draft_is_begun_from_the_edition_in_force_word_for_word(author, django
         )
 
 
+def test_a_draft_begun_from_an_edition_has_the_approval_that_its_text_has_above_the_title(author):
+    factories.published(ru=f"УТВЕРЖДЕНО\n\nприказом № 7\n\n{factories.RU}", approval_kk="№ 7 бұйрық", approval_ru="№ 7")
+    begin(author, "edition")
+    draft = Edition.objects.drafts().get()
+    assert (draft.approval_kk, draft.approval_ru) == ("", "Утверждено приказом № 7")
+
+
 def test_nothing_is_begun_from_an_edition_that_is_not_there(author):
     other = factories.published(slug="other")
     for more in ({}, {"edition": other.pk}, {"edition": 999}):

@@ -26,6 +26,7 @@ from agreement.models.audit import AuditAction
 from agreement.models.autosave import Autosave
 from agreement.seal import manifest
 from agreement.text import clauses, dates, source
+from agreement.text.front_matter import front_matter
 from agreement.text.languages import LANGUAGES
 from agreement.text.lint import rules
 from agreement.text.lint.statements import NAMES
@@ -36,7 +37,8 @@ LIVE_BYTES = 400_000
 
 class EditionForm(AdminForm):
     """The form of a draft in both languages. The title is a line of the text, so it has no field: the form sets it, cut
-    to 255 characters.
+    to 255 characters. If an approval stands above the title, the form copies it into a field of the approval that is
+    empty, or that contains the approval that stood there before.
 
     ``token`` is the fingerprint of the stored draft when the form was opened; if the form is filled in with an unsaved
     text, when the author began that text; after a conflict, when the save was refused. If the stored draft has another
@@ -65,11 +67,20 @@ class EditionForm(AdminForm):
         try:
             if self.instance.pk and not self.errors:
                 self._merge(cleaned)
+                self._take_approvals(cleaned)
         finally:
             for code in LANGUAGES:
                 if (body := cleaned.get(f"body_{code}")) is not None:
                     setattr(self.instance, f"title_{code}", clauses.title_line(body)[:255])
         return cleaned
+
+    def _take_approvals(self, cleaned: dict[str, Any]) -> None:
+        stored = self.stored_draft or self.instance
+        for code in LANGUAGES:
+            before = front_matter(getattr(stored, f"body_{code}") or "").approval
+            current = front_matter(cleaned.get(f"body_{code}") or "").approval
+            if current and (cleaned.get(f"approval_{code}") or "") in {"", before}:
+                cleaned[f"approval_{code}"] = current
 
     def _merge(self, cleaned: dict[str, Any]) -> None:
         """Raise ``ValidationError`` (``conflict``) if the stored draft changed after the author began, and differs from
