@@ -89,6 +89,9 @@ def test_the_page_names_the_last_day_to_accept_if_the_draft_gives_days(publisher
     assert sentence not in words(publisher.get(at("edition_publish", edition.pk)))
     Agreement.objects.update(acceptance_mode=AcceptanceMode.BY_CONFIRMATION)
     assert sentence in words(publisher.get(at("edition_publish", edition.pk)))
+    moment = {"when": "at", "date": f"{timezone.now().year + 1}-03-01", "time": "09:00"}
+    part = publisher.get(at("edition_publish", edition.pk), moment).json()["parts"]["agreement-accept-by"]
+    assert "11\xa0March" in part
 
 
 def test_every_warning_is_ticked_by_its_name(publisher):
@@ -174,8 +177,10 @@ def test_another_moment_than_that_of_the_letter_is_published_after_the_letter_wa
     answer = question(publisher, edition, **later)
     page = publisher.post(url, answer | {"letter": ""})
     assert page.status_code == 400
-    assert "It takes effect on 1 March" in words(page)
-    assert "You chose another moment." in words(page)
+    written = words(page)
+    refused = "Nothing was published: you chose another moment."
+    assert written.index("Before you publish") < written.index(refused) < written.index("It takes effect on 1 March")
+    assert page.content.decode().count("autofocus") == 1, "the letter has the focus"
     letter = re.search(r'name="letter" value="([^"]+)"', page.content.decode())[1]
     assert publisher.post(url, answer | {"letter": letter}).status_code == 302
 
@@ -756,15 +761,41 @@ def test_of_many_users_the_page_has_no_button_before_they_are_counted(publisher,
 def test_the_page_states_at_once_what_is_wrong_with_a_moment(publisher, author, moment, field, sentence):
     edition = factories.draft()
     there = at("edition_publish", edition.pk)
-    answer = publisher.get(there, moment)
-    assert list(answer.json()) == [field]
-    [stated] = answer.json()[field]
+    answer = publisher.get(there, {"when": "at"} | moment).json()
+    assert list(answer) == ["errors"]
+    assert list(answer["errors"]) == [field]
+    [stated] = answer["errors"][field]
     assert sentence in stated
     page = words(publisher.post(there, question(publisher, edition, when="at", **{"time": ""} | moment)))
     assert " ".join(stated.split()) in page
     later = (timezone.now() + timedelta(days=40)).date().isoformat()
-    assert publisher.get(there, {"date": later, "time": "09:00"}).json() == {}
-    assert author.get(there, moment).status_code == 403
+    assert publisher.get(there, {"when": "at", "date": later, "time": "09:00"}).json()["errors"] == {}
+    assert author.get(there, {"when": "at"} | moment).status_code == 403
+
+
+def test_the_parts_of_the_page_for_another_moment_are_those_of_a_page_displayed_with_it(publisher):
+    """And their letter is the one that is published."""
+    factories.published(notice_days=5)
+    edition = factories.draft(grace_days=3, summary_kk="Бір", summary_ru="Раз")
+    there = at("edition_publish", edition.pk)
+    later = {"when": "at", "date": f"{timezone.now().year + 1}-03-01", "time": "09:00"}
+    page = publisher.get(there).content.decode()
+    answer = publisher.get(there, later | {"count": ""}).json()
+    assert {f'id="{name}"' in page for name in answer["parts"].keys() - {"agreement-accept-by"}} == {True}
+    for name, says in {
+        "agreement-accept-by": "ends: .",
+        "agreement-forecast": "This is before the edition takes effect: 1 March",
+        "agreement-letters": f"preview/mail/ru/?at={later['date']}T09",
+        "agreement-last-words": "It takes effect on 1 March",
+        "agreement-publish": 'value="Publish"',
+    }.items():
+        assert says in " ".join(html.unescape(answer["parts"][name]).split()), name
+    now = publisher.get(there, {"when": "now", "count": ""}).json()
+    assert now["letter"] == ""
+    assert "as soon as you publish it" in " ".join(now["parts"]["agreement-last-words"].split())
+    assert publisher.get(there, later | {"when": "now"}).json()["errors"].keys() == {"when"}
+    sent = question(publisher, edition, **later) | {"letter": answer["letter"]}
+    assert publisher.post(there, sent).url == at("edition_change", edition.pk)
 
 
 def test_on_a_large_site_other_staff_are_listed_when_the_publisher_asks(publisher, django_user_model, monkeypatch):
