@@ -917,7 +917,7 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 ("reason", models.CharField(blank=True, max_length=255, verbose_name="reason")),
-                ("attempts", models.PositiveSmallIntegerField(default=0, verbose_name="attempts")),
+                ("attempts", models.PositiveSmallIntegerField(default=0, verbose_name="failed attempts")),
                 ("perhaps_sent", models.BooleanField(db_default=False, default=False, editable=False)),
                 ("due_at", agreement.models.fields.InstantField(verbose_name="due")),
                 ("lease", models.CharField(blank=True, editable=False, max_length=32)),

@@ -122,10 +122,13 @@ def test_dropped_files_are_sorted_by_language_and_a_third_one_is_refused(person,
     person.page.evaluate(DROP, texts | {"third.md": "x"})
     assert person.page.locator("[data-drop] [role=alert]").is_visible()
     assert person.page.locator("input[name=begin][value=edition]").is_checked()
+    button = person.page.locator("input[type=submit].default")
+    assert button.input_value() == button.get_attribute("data-other")
 
     person.page.evaluate(DROP, texts)
     assert not person.page.locator("[data-drop] [role=alert]").is_visible()
     assert person.page.locator("input[name=begin][value=files]").is_checked()
+    assert button.input_value() == button.get_attribute("data-files")
     assert person.page.evaluate("[id_kk.files[0].name, id_ru.files[0].name]") == ["ru.md", "kk.md"]
     person.submit("input[type=submit].default")
     assert person.page.locator("#accepted_kk").input_value() == demo.bodies(2)["kk"]
