@@ -146,6 +146,22 @@ def test_unsaved_text_is_stored_in_one_slot_per_author_and_draft(author, django_
     assert "You have unsaved text" not in other.get(at("edition_change", edition.pk)).content.decode()
 
 
+@pytest.mark.parametrize(
+    ("text", "status", "says"),
+    [("# А\0", 400, "contains the character NUL. Delete it."), ("я" * 60, 413, "too long")],
+    ids=["NUL", "too long"],
+)
+def test_a_text_that_can_not_be_stored_temporarily_gets_a_sentence_that_says_why(
+    author, text, status, says, monkeypatch
+):
+    monkeypatch.setattr("agreement.text.source.MAX_BYTES", 100)
+    edition = factories.draft()
+    answer = author.post(at("edition_autosave", edition.pk), {"body_kk": text})
+    assert answer.status_code == status
+    assert says in answer.json()["sentence"]
+    assert not Autosave.objects.exists()
+
+
 def test_what_the_edition_states_is_stored_unsaved_too(author):
     edition = factories.draft()
     there = at("edition_autosave", edition.pk)

@@ -7,6 +7,7 @@ import io
 import re
 import zipfile
 from datetime import timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import docx
@@ -475,6 +476,42 @@ def test_a_test_mail_that_is_refused_names_whose_it_was_and_who_got_theirs(publi
     assert sent == ["a@example.kz"] * 2
 
 
+def test_a_test_mail_of_which_only_the_russian_one_is_refused_says_that_the_other_was_sent(
+    publisher, django_user_model, monkeypatch
+):
+    edition = factories.draft()
+    person = django_user_model.objects.create_user("a", "a@example.kz", is_staff=True)
+
+    def send(channel: object, delivery: object, address: str, text: Any) -> None:
+        if text.language == "ru":
+            raise Refused("SMTP 452")
+
+    monkeypatch.setattr("agreement.notices.channels.EmailChannel.send", send)
+    form = question(publisher, edition) | {"test_to": [person.pk]}
+    page = words(publisher.post(at("edition_test_mail", edition.pk), form))
+    assert "The test e-mail in Kazakh was sent to a@example.kz. The one in Russian was not sent: SMTP 452." in page
+    assert "No test e-mail" not in page
+
+
+def test_test_mails_are_those_of_the_page_that_asks_for_them_or_none(publisher, django_user_model, settings):
+    mail_by(settings, "django.core.mail.backends.locmem.EmailBackend")
+    django_user_model.objects.update(email="publisher@example.kz")
+    later = timezone.now() + timedelta(days=30)
+    draft = factories.draft()
+    asked = question(publisher, draft) | {"test_to": [django_user_model.objects.first().pk]}
+    draft.publish(effective_from=later)
+    answer = publisher.post(at("edition_test_mail", draft.pk), asked)
+    assert answer.status_code == 409
+    assert "is published already" in words(answer), "no cancellation is sent from the page of publication"
+
+    asked = {"digest": draft.digest, "reason": "Қате.", "test_to": asked["test_to"]}
+    draft.cancel()
+    answer = publisher.post(at("edition_test_mail", draft.pk), asked)
+    assert answer.status_code == 409
+    assert "can't be cancelled: it is" in words(answer)
+    assert mail.outbox == []
+
+
 def test_the_page_of_cancellation_says_who_is_told_when_and_what(publisher, django_user_model, settings):
     mail_by(settings, "django.core.mail.backends.locmem.EmailBackend")
     django_user_model.objects.update(email="publisher@example.kz")
@@ -563,7 +600,9 @@ def test_only_a_publisher_sends_test_mails_and_of_nothing_in_force(publisher, au
     edition = factories.draft()
     assert author.post(at("edition_test_mail", edition.pk), {}).status_code == 403
     assert publisher.get(at("edition_test_mail", edition.pk)).status_code == 405
-    assert publisher.post(at("edition_test_mail", factories.published().pk), {}).status_code == 403
+    assert publisher.post(at("edition_test_mail", 999), {}).status_code == 403
+    for posted in ({}, {"digest": "x"}):
+        assert publisher.post(at("edition_test_mail", factories.published().pk), posted).status_code == 409
 
 
 # Comparing

@@ -223,9 +223,10 @@ class AutosaveView(DraftView):
     """``…/<id>/autosave/``: on POST, stores the unsaved text of this author in that draft, in place of the text that
     was stored before. The draft itself is not changed. If ``discard`` is posted, the stored text is deleted instead.
 
-    After the text is stored, the response is JSON with a sentence. The status is 413, and nothing is stored, if a text
-    is longer than ``source.MAX_BYTES`` or contains NUL. It is 409 if the draft was published or deleted. Raises
-    ``PermissionDenied`` if the user may not write drafts; they may always discard.
+    After the text is stored, the response is JSON with a sentence. Nothing is stored, and the status is 413, if a text
+    is longer than ``source.MAX_BYTES``; it is 400 if a text contains NUL, which no database can store, and 409 if the
+    draft was published or deleted. Raises ``PermissionDenied`` if the user may not write drafts; they may always
+    discard.
     """
 
     def post(self, request: HttpRequest, object_id: str) -> HttpResponse:
@@ -238,8 +239,11 @@ class AutosaveView(DraftView):
         if "notice_days" in request.POST:  # Then all fields were sent, except a box that is not checked.
             fields |= {name: request.POST.get(name, "")[:64] for name in STATED_FIELDS}
             fields["material"] = str("material" in request.POST)
-        if any(len(text.encode(errors="replace")) > source.MAX_BYTES or "\0" in text for text in fields.values()):
+        if any(len(text.encode(errors="replace")) > source.MAX_BYTES for text in fields.values()):
             return JsonResponse({"sentence": gettext("The text is too long to be stored temporarily.")}, status=413)
+        if any("\0" in text for text in fields.values()):
+            sentence = gettext("Nothing is stored temporarily: the text contains the character NUL. Delete it.")
+            return JsonResponse({"sentence": sentence}, status=400)
         base = request.POST.get("token", "")[:64]
         autosave = Autosave.objects.store(author=request.user.pk, edition=edition, fields=fields, base=base)
         at = dates.clock(autosave.at, edition.agreement.time_zone, seconds=False)

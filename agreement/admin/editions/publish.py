@@ -36,7 +36,6 @@ from agreement.editions.template_citations import cited_clauses
 from agreement.models import AcceptanceMode, Edition, EditionError, NoticeKind
 from agreement.models.audit import name_of
 from agreement.models.publishing import MAX_AHEAD, require_second_person
-from agreement.models.succession import State
 from agreement.text import clauses, dates, languages
 
 #: The parts of the page that depend on the moment: the id of each → its template.
@@ -464,6 +463,8 @@ class PublishView(DecisionView):
         return self.show(question, form, chosen, again=again)
 
     def test(self, edition: Edition) -> HttpResponse:
+        if edition.published_at:
+            return self._refuse_published(edition)
         if outdated := self.refuse_outdated(edition):
             return outdated
         question = PublishQuestion(edition)
@@ -521,21 +522,20 @@ class PublishView(DecisionView):
 class TestMailView(EditionView):
     """``…/<id>/test-mail/``: on POST from the page of publication or of cancellation, mails the notice, in both
     languages, to the chosen staff users. Then it displays the page again, with the answers and a message about the
-    outcome.
+    outcome. The form of the page of cancellation has the field ``digest``, and the other has not.
 
-    A GET is not allowed. Raises ``PermissionDenied`` if there is no such edition, if it is neither a draft nor
-    scheduled, or if the user may not publish the draft or cancel the scheduled edition. If the draft, or the last
-    edition that was not cancelled, has changed since the page of publication was opened, nothing is sent, and the
-    response is a page that refuses.
+    A GET is not allowed. Raises ``PermissionDenied`` if there is no such edition, or if the user may not do what the
+    page does. If the edition was published, cancelled or took effect since the page was opened, or if the draft or the
+    last edition that was not cancelled has changed, nothing is sent, and the response is a page that refuses.
     """
 
     http_method_names = ["post"]
 
     def post(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        pages: dict[State, type[DecisionView]] = {State.DRAFT: PublishView, State.SCHEDULED: CancelView}
+        # The state of the edition may have changed since the page was opened.
+        page: type[DecisionView] = CancelView if "digest" in request.POST else PublishView
         edition = self.find(object_id)
-        page = pages.get(edition.state()) if edition else None
-        if edition is None or page is None or not may(self.model_admin, request, page.action):
+        if edition is None or not may(self.model_admin, request, page.action):
             raise PermissionDenied
         view = page(model_admin=self.model_admin)
         view.setup(request, object_id)
