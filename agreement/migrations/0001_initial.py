@@ -1317,7 +1317,7 @@ class Migration(migrations.Migration):
                         on_delete=django.db.models.deletion.PROTECT,
                         related_name="+",
                         to="agreement.edition",
-                        verbose_name="edition that the user had accepted",
+                        verbose_name="edition that the withdrawal concerns",
                     ),
                 ),
                 (
