@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.conf import settings
-from django.contrib.admin import AdminSite, ModelAdmin, display
+from django.contrib.admin import AdminSite, ModelAdmin, RelatedFieldListFilter, display
 from django.contrib.auth import REDIRECT_FIELD_NAME
 from django.contrib.auth.models import Group, Permission
 from django.contrib.auth.views import redirect_to_login
@@ -50,8 +50,21 @@ def group_name(group: Group) -> str:
     return str(GROUP_NAMES.get(group.name, group.name))
 
 
+class GroupFilter(RelatedFieldListFilter):
+    """The filter of a list by group, with the names of the groups in the active language."""
+
+    def field_choices(self, field: Any, request: HttpRequest, model_admin: ModelAdmin[Any]) -> list[tuple[str, str]]:
+        """Return pairs of the primary key and the name of each group."""
+        found: Any = super().field_choices(field, request, model_admin)
+        return [(key, str(GROUP_NAMES.get(name, name))) for key, name in found]
+
+
 class TranslatedAccess(ModelAdmin[Any]):
     """Django's pages of users and groups, with the names of permissions and groups in the active language."""
+
+    def get_list_filter(self, request: HttpRequest) -> list[Any]:
+        filters = super().get_list_filter(request)
+        return [("groups", GroupFilter) if item == "groups" else item for item in filters]
 
     def formfield_for_manytomany(self, db_field: Any, request: HttpRequest, **options: Any) -> Any:
         field: Any = super().formfield_for_manytomany(db_field, request, **options)

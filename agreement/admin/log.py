@@ -89,7 +89,7 @@ def may_view_people(request: HttpRequest) -> bool:
 
 
 class AuditChangeList(SafeChangeList):
-    """The list of the audit log. To name what the entries of a page are about, it makes at most 2 queries, besides
+    """The list of the audit log. To name what the entries of a page are about, it makes at most 3 queries, besides
     those for the names of the agreements.
     """
 

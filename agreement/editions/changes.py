@@ -25,7 +25,7 @@ from agreement.editions.display import DisplayedEdition
 from agreement.models.succession import State
 from agreement.text import clauses
 from agreement.text.redline import sentences, table
-from agreement.text.redline.changes import Change, Redline
+from agreement.text.redline.changes import ONLY_ONE, Change, Redline
 from agreement.text.redline.words import Run
 
 #: The link around the number of a unit, as ``agreement.text.clauses`` writes it.
@@ -166,8 +166,8 @@ class ComparisonRow:
 
     @property
     def is_unchanged_title(self) -> bool:
-        """Does the row contain nothing but an unchanged title?"""
-        return self.source.kind == "same" and all(change.unit.kind == "title" for change in self.source.changes)
+        """Does the row contain nothing but an unchanged title and what is above it?"""
+        return self.source.kind == "same" and all(change.unit.kind in ONLY_ONE for change in self.source.changes)
 
     @property
     def facts(self) -> list[str]:
@@ -377,9 +377,9 @@ def _marked(
 
 def unit_name(unit: clauses.Clause) -> str:
     """The name of a unit in a sentence, in the active language: "clause 2.3", «подпункт 2) пункта 1.1». A section or
-    clause whose label has a word is named by the label («Глава 2»). A title, text, note or heading is named by its kind
-    alone, and an appendix by its kind and number («приложение 1»). The appendix that contains the unit follows in
-    brackets: «пункт 1.1 (приложение 1)».
+    clause whose label has a word is named by the label («Глава 2»). A title, what is above it, a text, a note or a
+    heading is named by its kind alone, and an appendix by its kind and number («приложение 1»). The appendix that
+    contains the unit follows in brackets: «пункт 1.1 (приложение 1)».
     """
     whole, _dash, item = unit.number.partition("-")
     whole, appendix = _within_appendix(whole)

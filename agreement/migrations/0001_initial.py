@@ -211,7 +211,7 @@ class Migration(migrations.Migration):
                     "approval",
                     models.CharField(
                         blank=True,
-                        help_text="For example “Approved by order No … of …”. It is printed under the title.",
+                        help_text="For example “Approved by order No … of …”. It is printed under the title. An approval that the text has above its title is taken from there.",
                         max_length=255,
                         verbose_name="approval",
                     ),
@@ -220,7 +220,7 @@ class Migration(migrations.Migration):
                     "approval_kk",
                     models.CharField(
                         blank=True,
-                        help_text="For example “Approved by order No … of …”. It is printed under the title.",
+                        help_text="For example “Approved by order No … of …”. It is printed under the title. An approval that the text has above its title is taken from there.",
                         max_length=255,
                         null=True,
                         verbose_name="approval",
@@ -230,7 +230,7 @@ class Migration(migrations.Migration):
                     "approval_ru",
                     models.CharField(
                         blank=True,
-                        help_text="For example “Approved by order No … of …”. It is printed under the title.",
+                        help_text="For example “Approved by order No … of …”. It is printed under the title. An approval that the text has above its title is taken from there.",
                         max_length=255,
                         null=True,
                         verbose_name="approval",
@@ -265,14 +265,16 @@ class Migration(migrations.Migration):
                 (
                     "body",
                     models.TextField(
-                        blank=True, help_text="The text in Markdown. Its first line is the title.", verbose_name="text"
+                        blank=True,
+                        help_text="The text in Markdown. Its title is the first line or, if an approval stands above it, the next one.",
+                        verbose_name="text",
                     ),
                 ),
                 (
                     "body_kk",
                     models.TextField(
                         blank=True,
-                        help_text="The text in Markdown. Its first line is the title.",
+                        help_text="The text in Markdown. Its title is the first line or, if an approval stands above it, the next one.",
                         null=True,
                         verbose_name="text",
                     ),
@@ -281,7 +283,7 @@ class Migration(migrations.Migration):
                     "body_ru",
                     models.TextField(
                         blank=True,
-                        help_text="The text in Markdown. Its first line is the title.",
+                        help_text="The text in Markdown. Its title is the first line or, if an approval stands above it, the next one.",
                         null=True,
                         verbose_name="text",
                     ),
@@ -980,7 +982,7 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 ("reason", models.CharField(blank=True, max_length=255, verbose_name="reason")),
-                ("attempts", models.PositiveSmallIntegerField(default=0, verbose_name="attempts")),
+                ("attempts", models.PositiveSmallIntegerField(default=0, verbose_name="failed attempts")),
                 ("perhaps_sent", models.BooleanField(db_default=False, default=False, editable=False)),
                 ("due_at", agreement.models.fields.InstantField(verbose_name="due")),
                 ("lease", models.CharField(blank=True, editable=False, max_length=32)),
@@ -1380,7 +1382,7 @@ class Migration(migrations.Migration):
                         on_delete=django.db.models.deletion.PROTECT,
                         related_name="+",
                         to="agreement.edition",
-                        verbose_name="edition that the user had accepted",
+                        verbose_name="edition that the withdrawal concerns",
                     ),
                 ),
                 (

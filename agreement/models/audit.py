@@ -124,9 +124,10 @@ class AuditEntryQuerySet(PersonalQuerySet["AuditEntry"]):
         return self.filter(model=row._meta.model_name, key=str(row.pk)).order_by("-pk")
 
     def name_subjects(self, entries: Iterable[AuditEntry]) -> None:
-        """Set, on each of these entries, the name and the time zone of its agreement, and on an entry about a draft the
-        moment when it was begun, which is that of the first entry about it. An entry whose agreement is not stored
-        keeps its slug and UTC. At most 2 queries, however many entries there are, besides those for the names.
+        """Set, on each of these entries, the name and the time zone of its agreement, on an entry about a draft the
+        moment when it was begun, which is that of the first entry about it, and on an entry about a notice its name. An
+        entry whose agreement or notice is not stored keeps its slug and UTC, or its key. At most 3 queries, however
+        many entries there are, besides those for the names of the agreements.
         """
         entries = list(entries)
         slugs = {entry.agreement for entry in entries}
@@ -134,8 +135,13 @@ class AuditEntryQuerySet(PersonalQuerySet["AuditEntry"]):
         drafts = {entry.key for entry in entries if entry.model == "edition" and not entry.number}
         first = self.model.objects.filter(model="edition", key__in=drafts).order_by().values("key")
         begun = dict(first.annotate(begun=models.Min("at")).values_list("key", "begun")) if drafts else {}
+        keys = {entry.key for entry in entries if entry.model == "notice" and entry.key}
+        notices: Any = apps.get_model("agreement", "Notice")
+        rows = notices._default_manager.with_edition().filter(pk__in=keys) if keys else ()
+        names = {str(notice.pk): str(notice) for notice in rows}
         for entry in entries:
             entry.begun_at = begun.get(entry.key)
+            entry.notice_name = names.get(entry.key, "") if entry.model == "notice" else ""
             if agreement := agreements.get(entry.agreement):
                 entry.agreement_name = agreement.name
                 entry.time_zone = agreement.time_zone
@@ -200,10 +206,11 @@ class AuditEntry(Personal):
             ),
         ]
 
-    #: When the draft was begun that the entry is about, and in which time zone that is displayed;
-    #: :meth:`AuditEntryQuerySet.name_subjects` sets them.
+    #: When the draft that the entry is about was begun, in which time zone that is displayed, and the name of the
+    #: notice that the entry is about. :meth:`AuditEntryQuerySet.name_subjects` sets them.
     begun_at: datetime | None = None
     time_zone = "UTC"
+    notice_name = ""
 
     @cached_property
     def agreement_name(self) -> str:
@@ -214,14 +221,17 @@ class AuditEntry(Personal):
     def subject(self) -> str:
         """The name of the row that the entry is about. For an agreement it is ``agreement_name``. For an edition it is
         like "terms, edition 2"; an edition that was a draft when the entry was written has the name of a draft, with
-        ``begun_at``. For any other row it is the kind of row and the ``key`` of the entry, if it has one. The words are
-        in the active language. For a row of the site that is not an account, the kind is the name of its model, which
-        is not translated. 0 queries.
+        ``begun_at``. For a notice it is ``notice_name``, such as "terms, edition 2 (new edition)", if it is set. For
+        any other row it is the kind of row and the ``key`` of the entry, if it has one. The words are in the active
+        language. For a row of the site that is not an account, the kind is the name of its model, which is not
+        translated. 0 queries.
         """
         if self.model == "edition":
             return edition_name(self.agreement_name, self.number, self.begun_at, self.time_zone)
         if self.model == "agreement" and self.agreement:
             return self.agreement_name
+        if self.notice_name:
+            return self.notice_name
         users = get_user_model()._meta
         try:
             model = users if self.model == users.model_name else apps.get_model("agreement", self.model)._meta

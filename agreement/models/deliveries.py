@@ -427,7 +427,7 @@ class Delivery(models.Model):
         _("outcome"), max_length=8, choices=DeliveryOutcome.choices, default=DeliveryOutcome.WAITING
     )
     reason = models.CharField(_("reason"), max_length=255, blank=True)
-    attempts = models.PositiveSmallIntegerField(_("attempts"), default=0)
+    attempts = models.PositiveSmallIntegerField(_("failed attempts"), default=0)
     perhaps_sent = models.BooleanField(default=False, db_default=False, editable=False)
     due_at = InstantField(_("due"))
     lease = models.CharField(max_length=32, blank=True, editable=False)

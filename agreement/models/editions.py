@@ -134,14 +134,23 @@ class Edition(models.Model):
         _("approval"),
         max_length=255,
         blank=True,
-        help_text=_("For example “Approved by order No … of …”. It is printed under the title."),
+        help_text=_(
+            "For example “Approved by order No … of …”. It is printed under the title. An approval that the text has"
+            " above its title is taken from there."
+        ),
     )
     summary = models.TextField(
         _("what changed"),
         blank=True,
         help_text=_("A description in plain words. The notice to every user contains it."),
     )
-    body = models.TextField(_("text"), blank=True, help_text=_("The text in Markdown. Its first line is the title."))
+    body = models.TextField(
+        _("text"),
+        blank=True,
+        help_text=_(
+            "The text in Markdown. Its title is the first line or, if an approval stands above it, the next one."
+        ),
+    )
 
     prevailing_language = models.CharField(
         _("prevailing language"),

@@ -198,7 +198,7 @@ class Progress(models.Model):
 class NoticeState(models.TextChoices):
     """How far the sending of a notice is. Nothing is stored: :func:`notice_state` computes it."""
 
-    DELAY = "delay", _("waits for the notice delay")
+    DELAY = "delay", _("waits for the time of the first message")
     DELAY_PAUSED = "delay_paused", _("paused before the first message")
     PAUSED = "paused", _("paused")
     SUSPENDED = "suspended", _("suspended by a setting")

@@ -335,7 +335,7 @@ class Withdrawal(Personal):
         null=True,
         blank=True,
         related_name="+",
-        verbose_name=_("edition that the user had accepted"),
+        verbose_name=_("edition that the withdrawal concerns"),
     )
     year = models.PositiveSmallIntegerField(editable=False)
     serial = models.PositiveIntegerField(editable=False)

@@ -8,6 +8,8 @@ the conditions:
 =========== ======================= ===========================================================================
 kind        begins with             number, the same in both languages
 =========== ======================= ===========================================================================
+front       what is above the   none: an approval, a place, a date or the like, which ``front_matter`` finds; one unit
+            title
 title       the first line that is  none; also the first line if it is a ``#`` heading without a number. Below an
             not empty, unless it    approval, a place or the like, it is the line that ``front_matter`` finds
             begins another unit
@@ -27,8 +29,8 @@ heading     ``ПРИЛОЖЕНИЕ 1``        ``a1``, by its place among the app
                                     starts its own numbering, its numbers get this prefix: ``a1.1``, ``a1.1.1-2b``. It
                                     does so if its first number was used before the appendix, or if the first part of
                                     that number is less than that of the last number before the appendix
-text        what follows a title,   none; also what is above the title, and a first line that can be no title, such as
-            section or heading and  a list
+text        what follows a title,   none; also a first line that can be no title, such as a list
+            section or heading and
             begins no other unit
 =========== ======================= ===========================================================================
 
@@ -354,7 +356,7 @@ class _Lines(Preprocessor):
                 if number not in skip:
                     marked += [""] * _apart(lines, number) + [line]
                 continue
-            if start.kind == "text":
+            if start.kind in {"front", "text"}:
                 marked += ["", line]
             else:
                 marked += ["", f"{STX}unit:{len(self.starts)}{ETX}{start.rest}" + "  " * line.endswith("  ")]

@@ -26,7 +26,7 @@ from agreement.text.scheme import (
     unmarked,
 )
 
-Kind = Literal["title", "section", "clause", "subclause", "item", "note", "heading", "text"]
+Kind = Literal["front", "title", "section", "clause", "subclause", "item", "note", "heading", "text"]
 
 _NOTE = re.compile(r"(?P<label>(?:Ескерту|Ескертпе|Примечани[ея]|Сноска)\s?[.:])\s*(?P<rest>.*)")
 #: A section before the first one, and its clauses. The section has the number 00, because items before the first
@@ -65,7 +65,7 @@ class Start:
     this one, which need not be in the text: 1.1 has the parent 1. It is ``0`` for ``2)`` before the first section,
     clause or appendix, and for ``ә)`` there if no ``2)`` precedes it; ``""`` for a unit that no other one contains.
     ``rest`` are the words of the line or of the whole heading, without the label and without the marks of a heading;
-    ``""`` for a unit of the kind ``text``. ``tag`` is the HTML element of the unit. ``last`` is the index of the last
+    ``""`` for a text and for the front. ``tag`` is the HTML element of the unit. ``last`` is the index of the last
     line of its heading, or ``line``. ``words`` are its lines of text; :func:`outline` leaves them empty, and
     ``clauses`` fills them.
 
@@ -105,7 +105,7 @@ class _Reading:
     def __init__(self, lines: list[str]) -> None:
         self.anchors: dict[int, tuple[str, str]] = {}  # Line → the tags around its words.
         self.lines = lines = [self._without_tags(index, line) for index, line in enumerate(lines)]
-        self.title = front_matter("\n".join(lines[:MAX_LINES])).line  # No unit but a text begins before it.
+        self.title = front_matter("\n".join(lines[:MAX_LINES])).line  # Only the front begins before it.
         self.scheme = Scheme(lines, self.title)
         self.current: Start | None = None  # The last unit. The next line belongs to it, unless it begins a unit.
         self.in_list = self.blank = False
@@ -158,7 +158,7 @@ class _Reading:
             if first and not self.in_list and line[:4].strip() and bare[0] not in ">|":
                 start = Start(index, "title", rest=bare.strip("#").strip(), tag="h1")
             elif current is None or current.kind in {"title", "section", "heading"}:
-                start = Start(index, "text")
+                start = Start(index, "front" if index < self.title else "text")
             else:
                 if index in self.scheme.lists:
                     current.doubt = "list"
@@ -168,7 +168,7 @@ class _Reading:
             if first and start.kind == "heading" and not start.number:
                 start.kind = "title"
         start.last = max(start.last, index)
-        for at in range(start.last, index - 1, -1) if start.kind != "text" else ():
+        for at in range(start.last, index - 1, -1) if start.kind not in {"front", "text"} else ():
             start.rest = start.rest.join(self.anchors.get(at, ("", "")))
         if index in self.scheme.lists:
             start.doubt = "list"

@@ -32,6 +32,24 @@ def saved(author, **changed: object) -> Edition:
     return Edition.objects.get(pk=edition.pk)
 
 
+@pytest.mark.parametrize(
+    ("field", "above", "stored"),
+    [
+        ("", "УТВЕРЖДЕНО\n\nприказом № 8", "Утверждено приказом № 8"),
+        ("Утверждено приказом № 7", "УТВЕРЖДЕНО\n\nприказом № 8", "Утверждено приказом № 8"),
+        ("Утверждено приказом № 7", "г. Алматы", "Утверждено приказом № 7"),
+        ("Утверждено директором", "УТВЕРЖДЕНО\n\nприказом № 8", "Утверждено директором"),
+    ],
+)
+def test_the_approval_above_the_title_is_stored_unless_the_author_wrote_another(author, field, above, stored):
+    edition = factories.draft(ru=f"УТВЕРЖДЕНО\n\nприказом № 7\n\n{factories.RU}", approval_ru="Утверждено приказом № 7")
+    changed = {"body_ru": f"{above}\n\n{factories.RU}", "approval_ru": field}
+    author.post(at("edition_change", edition.pk), written(edition, **changed))
+    edition.refresh_from_db()
+    assert edition.approval_ru == stored
+    assert not edition.approval_kk
+
+
 # Live findings
 
 
@@ -126,6 +144,22 @@ def test_unsaved_text_is_stored_in_one_slot_per_author_and_draft(author, django_
     assert again["body_kk"].value() == "# Б\n\n1.1. В."
     other = desk(django_user_model, *AUTHOR, name="other")
     assert "You have unsaved text" not in other.get(at("edition_change", edition.pk)).content.decode()
+
+
+@pytest.mark.parametrize(
+    ("text", "status", "says"),
+    [("# А\0", 400, "contains the character NUL. Delete it."), ("я" * 60, 413, "too long")],
+    ids=["NUL", "too long"],
+)
+def test_a_text_that_can_not_be_stored_temporarily_gets_a_sentence_that_says_why(
+    author, text, status, says, monkeypatch
+):
+    monkeypatch.setattr("agreement.text.source.MAX_BYTES", 100)
+    edition = factories.draft()
+    answer = author.post(at("edition_autosave", edition.pk), {"body_kk": text})
+    assert answer.status_code == status
+    assert says in answer.json()["sentence"]
+    assert not Autosave.objects.exists()
 
 
 def test_what_the_edition_states_is_stored_unsaved_too(author):

@@ -8,7 +8,7 @@ from html.parser import HTMLParser
 
 import pytest
 import reversion
-from django.contrib.auth.models import Permission
+from django.contrib.auth.models import Group, Permission
 from django.urls import reverse
 from django.utils import timezone, translation
 from reversion.models import Version
@@ -271,6 +271,11 @@ def test_the_notes_of_the_app_are_worded_for_their_reader_and_those_of_people_ar
 def test_the_pages_of_groups_name_groups_and_permissions_in_the_language_of_the_reader(django_user_model):
     root = staff(django_user_model, "root", is_superuser=True)
     assert "авторы соглашений" in root.get("/ru/admin/auth/group/").content.decode()
+    people = root.get("/ru/admin/auth/user/").content.decode()
+    assert "авторы соглашений</a>" in people, "the filter of the list"
+    assert "agreement authors" not in people
+    chosen = root.get("/ru/admin/auth/user/", {"groups__id__exact": Group.objects.get(name=groups.AUTHORS).pk})
+    assert chosen.context["cl"].result_count == 0
     page = root.get("/ru/admin/auth/group/add/").content.decode()
     assert "редакция | Может публиковать редакции" in page
     assert "редакция | Просмотреть" in page

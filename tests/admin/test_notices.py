@@ -237,11 +237,26 @@ def test_without_the_permission_there_is_no_link_to_deliveries(publisher):
     assert publisher.get(at("delivery_changelist")).status_code == 403
 
 
+def test_the_page_of_sending_states_that_its_rows_are_all_users(publisher):
+    factories.users(3)
+    made = factories.published().notices.get()
+    dispatch.fan_out(made)
+    row = Progress.objects.get()
+    row.add({("waiting", ""): -1, ("skipped", "no address"): 1})
+    row.save()
+    page = words(publisher.get(at("notice_sending", made.pk)))
+    assert f"finished: 1 of {row.waiting + 1} " in page
+    for name, count in (("Sent", 0), ("Waiting", row.waiting), ("Failed", 0), ("Skipped", 1)):
+        assert f"{name} {count} " in page, name
+    assert "Sent, waiting, failed and skipped together are all users of the notice, also those without" in page
+
+
 def test_every_view_of_deliveries_is_logged(django_user_model):
     made = notice()
     admin = staff(django_user_model, "admin", is_superuser=True)
     row = Delivery.objects.first()
-    admin.get(at("delivery_changelist"), {"notice": made.pk})
+    listed = words(admin.get(at("delivery_changelist"), {"notice": made.pk}))
+    assert str(made) in listed, "the notice is named by its edition"
     admin.get(at("delivery_change", row.pk))
     viewed = (
         AuditEntry.objects.filter(action=AuditAction.VIEWED).order_by("pk").values_list("model", "key", "by", "note")

@@ -7,6 +7,7 @@ import io
 import re
 import zipfile
 from datetime import timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import docx
@@ -89,6 +90,9 @@ def test_the_page_names_the_last_day_to_accept_if_the_draft_gives_days(publisher
     assert sentence not in words(publisher.get(at("edition_publish", edition.pk)))
     Agreement.objects.update(acceptance_mode=AcceptanceMode.BY_CONFIRMATION)
     assert sentence in words(publisher.get(at("edition_publish", edition.pk)))
+    moment = {"when": "at", "date": f"{timezone.now().year + 1}-03-01", "time": "09:00"}
+    part = publisher.get(at("edition_publish", edition.pk), moment).json()["parts"]["agreement-accept-by"]
+    assert "11\xa0March" in part
 
 
 def test_every_warning_is_ticked_by_its_name(publisher):
@@ -174,8 +178,10 @@ def test_another_moment_than_that_of_the_letter_is_published_after_the_letter_wa
     answer = question(publisher, edition, **later)
     page = publisher.post(url, answer | {"letter": ""})
     assert page.status_code == 400
-    assert "It takes effect on 1 March" in words(page)
-    assert "You chose another moment." in words(page)
+    written = words(page)
+    refused = "Nothing was published: you chose another moment."
+    assert written.index("Before you publish") < written.index(refused) < written.index("It takes effect on 1 March")
+    assert page.content.decode().count("autofocus") == 1, "the letter has the focus"
     letter = re.search(r'name="letter" value="([^"]+)"', page.content.decode())[1]
     assert publisher.post(url, answer | {"letter": letter}).status_code == 302
 
@@ -470,6 +476,42 @@ def test_a_test_mail_that_is_refused_names_whose_it_was_and_who_got_theirs(publi
     assert sent == ["a@example.kz"] * 2
 
 
+def test_a_test_mail_of_which_only_the_russian_one_is_refused_says_that_the_other_was_sent(
+    publisher, django_user_model, monkeypatch
+):
+    edition = factories.draft()
+    person = django_user_model.objects.create_user("a", "a@example.kz", is_staff=True)
+
+    def send(channel: object, delivery: object, address: str, text: Any) -> None:
+        if text.language == "ru":
+            raise Refused("SMTP 452")
+
+    monkeypatch.setattr("agreement.notices.channels.EmailChannel.send", send)
+    form = question(publisher, edition) | {"test_to": [person.pk]}
+    page = words(publisher.post(at("edition_test_mail", edition.pk), form))
+    assert "The test e-mail in Kazakh was sent to a@example.kz. The one in Russian was not sent: SMTP 452." in page
+    assert "No test e-mail" not in page
+
+
+def test_test_mails_are_those_of_the_page_that_asks_for_them_or_none(publisher, django_user_model, settings):
+    mail_by(settings, "django.core.mail.backends.locmem.EmailBackend")
+    django_user_model.objects.update(email="publisher@example.kz")
+    later = timezone.now() + timedelta(days=30)
+    draft = factories.draft()
+    asked = question(publisher, draft) | {"test_to": [django_user_model.objects.first().pk]}
+    draft.publish(effective_from=later)
+    answer = publisher.post(at("edition_test_mail", draft.pk), asked)
+    assert answer.status_code == 409
+    assert "is published already" in words(answer), "no cancellation is sent from the page of publication"
+
+    asked = {"digest": draft.digest, "reason": "Қате.", "test_to": asked["test_to"]}
+    draft.cancel()
+    answer = publisher.post(at("edition_test_mail", draft.pk), asked)
+    assert answer.status_code == 409
+    assert "can't be cancelled: it is" in words(answer)
+    assert mail.outbox == []
+
+
 def test_the_page_of_cancellation_says_who_is_told_when_and_what(publisher, django_user_model, settings):
     mail_by(settings, "django.core.mail.backends.locmem.EmailBackend")
     django_user_model.objects.update(email="publisher@example.kz")
@@ -558,7 +600,9 @@ def test_only_a_publisher_sends_test_mails_and_of_nothing_in_force(publisher, au
     edition = factories.draft()
     assert author.post(at("edition_test_mail", edition.pk), {}).status_code == 403
     assert publisher.get(at("edition_test_mail", edition.pk)).status_code == 405
-    assert publisher.post(at("edition_test_mail", factories.published().pk), {}).status_code == 403
+    assert publisher.post(at("edition_test_mail", 999), {}).status_code == 403
+    for posted in ({}, {"digest": "x"}):
+        assert publisher.post(at("edition_test_mail", factories.published().pk), posted).status_code == 409
 
 
 # Comparing
@@ -756,15 +800,41 @@ def test_of_many_users_the_page_has_no_button_before_they_are_counted(publisher,
 def test_the_page_states_at_once_what_is_wrong_with_a_moment(publisher, author, moment, field, sentence):
     edition = factories.draft()
     there = at("edition_publish", edition.pk)
-    answer = publisher.get(there, moment)
-    assert list(answer.json()) == [field]
-    [stated] = answer.json()[field]
+    answer = publisher.get(there, {"when": "at"} | moment).json()
+    assert list(answer) == ["errors"]
+    assert list(answer["errors"]) == [field]
+    [stated] = answer["errors"][field]
     assert sentence in stated
     page = words(publisher.post(there, question(publisher, edition, when="at", **{"time": ""} | moment)))
     assert " ".join(stated.split()) in page
     later = (timezone.now() + timedelta(days=40)).date().isoformat()
-    assert publisher.get(there, {"date": later, "time": "09:00"}).json() == {}
-    assert author.get(there, moment).status_code == 403
+    assert publisher.get(there, {"when": "at", "date": later, "time": "09:00"}).json()["errors"] == {}
+    assert author.get(there, {"when": "at"} | moment).status_code == 403
+
+
+def test_the_parts_of_the_page_for_another_moment_are_those_of_a_page_displayed_with_it(publisher):
+    """And their letter is the one that is published."""
+    factories.published(notice_days=5)
+    edition = factories.draft(grace_days=3, summary_kk="Бір", summary_ru="Раз")
+    there = at("edition_publish", edition.pk)
+    later = {"when": "at", "date": f"{timezone.now().year + 1}-03-01", "time": "09:00"}
+    page = publisher.get(there).content.decode()
+    answer = publisher.get(there, later | {"count": ""}).json()
+    assert {f'id="{name}"' in page for name in answer["parts"].keys() - {"agreement-accept-by"}} == {True}
+    for name, says in {
+        "agreement-accept-by": "ends: .",
+        "agreement-forecast": "This is before the edition takes effect: 1 March",
+        "agreement-letters": f"preview/mail/ru/?at={later['date']}T09",
+        "agreement-last-words": "It takes effect on 1 March",
+        "agreement-publish": 'value="Publish"',
+    }.items():
+        assert says in " ".join(html.unescape(answer["parts"][name]).split()), name
+    now = publisher.get(there, {"when": "now", "count": ""}).json()
+    assert now["letter"] == ""
+    assert "as soon as you publish it" in " ".join(now["parts"]["agreement-last-words"].split())
+    assert publisher.get(there, later | {"when": "now"}).json()["errors"].keys() == {"when"}
+    sent = question(publisher, edition, **later) | {"letter": answer["letter"]}
+    assert publisher.post(there, sent).url == at("edition_change", edition.pk)
 
 
 def test_on_a_large_site_other_staff_are_listed_when_the_publisher_asks(publisher, django_user_model, monkeypatch):

@@ -99,6 +99,21 @@ def test_a_draft_is_begun_from_the_edition_in_force_word_for_word(author, django
         )
 
 
+def test_a_draft_begun_from_an_edition_has_the_approval_that_its_text_has_above_the_title(author):
+    factories.published(ru=f"УТВЕРЖДЕНО\n\nприказом № 7\n\n{factories.RU}", approval_kk="№ 7 бұйрық", approval_ru="№ 7")
+    begin(author, "edition")
+    draft = Edition.objects.drafts().get()
+    assert (draft.approval_kk, draft.approval_ru) == ("", "Утверждено приказом № 7")
+
+
+def test_the_button_of_the_first_page_says_that_files_are_read_and_that_of_the_second_that_a_draft_is_made(author):
+    button = re.compile(r'<input type="submit" class="default"[^>]* value="([^"]+)"')
+    assert button.search(author.get(at("edition_add")).content.decode())[1] == "Create the draft"
+    assert button.search(begin(author, "files").content.decode())[1] == "Read the files…"
+    read = upload(author, factories.KK.encode(), factories.RU.encode())
+    assert button.search(read.content.decode())[1] == "Create the draft"
+
+
 def test_nothing_is_begun_from_an_edition_that_is_not_there(author):
     other = factories.published(slug="other")
     for more in ({}, {"edition": other.pk}, {"edition": 999}):

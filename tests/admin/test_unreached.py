@@ -11,11 +11,14 @@ from typing import Any
 
 import pytest
 from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Permission
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
 from django.utils import timezone
 
 from agreement import groups
+from agreement.admin.base import short_moment
 from agreement.models import AuditEntry, Delivery, Notice, Progress, pseudonyms
 from agreement.models.audit import AuditAction
 from agreement.models.backoff import MAX_ATTEMPTS
@@ -104,6 +107,15 @@ def test_who_was_not_reached_is_listed_by_cause_and_each_view_is_logged(notice, 
     assert "They find the notice on the site" in page
     for query in ({"cause": "x"}, {"after": "-1"}, {"after": "9" * 30}):
         assert officer.get(there, query).status_code == 400
+
+
+def test_a_name_leads_to_the_account_for_readers_who_may_view_accounts(notice, publisher, django_user_model):
+    person = django_user_model.objects.get(username="user0")
+    there, link = at("notice_unreached", notice.pk), f'href="{reverse("admin:auth_user_change", args=[person.pk])}"'
+    assert link not in publisher.get(there).content.decode()
+    account = django_user_model.objects.get(username="publisher")
+    account.user_permissions.add(Permission.objects.get(codename="view_user"))
+    assert link in publisher.get(there).content.decode()
 
 
 def test_the_file_contains_all_of_them_and_no_formula(notice, publisher):
@@ -280,6 +292,7 @@ def test_the_lists_name_the_state_of_each_notice_and_select_by_it(publisher, dja
     with django_assert_max_num_queries(9):
         page = publisher.get(at("notice_changelist"))
     assert "not sent: overtaken by edition 2" in words(page)
+    assert f"waits for the time of the first message: {' '.join(short_moment(soon).split())}" in words(page)
     for slug, notice in made.items():
         chosen = publisher.get(at("notice_changelist"), {"state": slug}).context["cl"].result_list
         also = [newer] if slug == "sending" else []

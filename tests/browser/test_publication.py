@@ -122,10 +122,13 @@ def test_dropped_files_are_sorted_by_language_and_a_third_one_is_refused(person,
     person.page.evaluate(DROP, texts | {"third.md": "x"})
     assert person.page.locator("[data-drop] [role=alert]").is_visible()
     assert person.page.locator("input[name=begin][value=edition]").is_checked()
+    button = person.page.locator("input[type=submit].default")
+    assert button.input_value() == button.get_attribute("data-other")
 
     person.page.evaluate(DROP, texts)
     assert not person.page.locator("[data-drop] [role=alert]").is_visible()
     assert person.page.locator("input[name=begin][value=files]").is_checked()
+    assert button.input_value() == button.get_attribute("data-files")
     assert person.page.evaluate("[id_kk.files[0].name, id_ru.files[0].name]") == ["ru.md", "kk.md"]
     person.submit("input[type=submit].default")
     assert person.page.locator("#accepted_kk").input_value() == demo.bodies(2)["kk"]
@@ -167,22 +170,49 @@ def test_only_the_refused_file_is_chosen_again(person, language, tmp_path):
 
 
 @russian
-def test_another_moment_is_published_after_the_letter_was_read_with_it(person, language):
+@pytest.mark.parametrize("script", [True, False])
+def test_another_moment_is_published_after_the_letter_was_read_with_it(window, site, script, language, complaints):
+    draft = draft_of()
+    person = Person(window(script=script), site, language)
+    person.log_in("publisher")
+    person.open(f"agreement/edition/{draft.pk}/publish/")
+    letter, day = person.page.locator(".agreement-letter"), person.page.locator("#id_date")
+    assert "сразу после публикации" in letter.inner_text()
+    person.tick_all()
+    if not script:
+        person.click("input[name=when][value=at]")
+    person.page.locator("#id_time").fill("09:00")
+    day.fill("2027-03-01")
+    day.press("Tab")
+    person.confirm()
+    if script:
+        person.page.locator(".agreement-letter", has_text=re.compile(r"силу: 1\sмарта\s2027\sг\.")).wait_for()
+        assert person.page.locator("input[name=when][value=at]").is_checked()
+        assert "at=2027-03-01T09" in person.page.locator("#agreement-letters iframe").first.get_attribute("src")
+    else:
+        person.submit("input[type=submit].default")
+        assert Edition.objects.drafts().exists()
+        assert re.search(r"вступления в силу: 1\sмарта\s2027\sг\.", letter.inner_text())
+        assert person.page.evaluate("document.activeElement.className") == "agreement-letter"
+        assert letter.bounding_box()["y"] < 800, "it is in the window"
+    person.submit("input[type=submit].default")
+    assert not Edition.objects.drafts().exists()
+    assert not script or complaints == []
+
+
+@russian
+def test_an_opened_preview_stays_open_and_now_is_chosen_again(person, language, complaints):
+    factories.published(notice_days=5)
     draft = draft_of()
     person.log_in("publisher")
     person.open(f"agreement/edition/{draft.pk}/publish/")
-    letter = person.page.locator(".agreement-letter")
-    assert "сразу после публикации" in letter.inner_text()
-    person.tick_all()
-    person.click("input[name=when][value=at]")
-    person.page.locator("#id_date").fill("2027-03-01")
-    person.page.locator("#id_time").fill("09:00")
-    person.confirm()
-    person.submit("input[type=submit].default")
-    assert Edition.objects.drafts().exists()
-    assert re.search(r"вступления в силу: 1\sмарта\s2027\sг\.", letter.inner_text())
-    person.submit("input[type=submit].default")
-    assert not Edition.objects.drafts().exists()
+    person.page.locator("#agreement-letters summary").first.click()
+    person.click("input[name=when][value=now]")
+    person.page.locator(".agreement-letter", has_text="сразу после публикации").wait_for()
+    assert person.page.locator("input[name=letter]").input_value() == ""
+    assert person.page.locator("#agreement-letters details").first.get_attribute("open") is not None
+    assert person.page.locator("#agreement-letters details[open]").count() == 1
+    assert complaints == []
 
 
 @russian

@@ -10,7 +10,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone, translation
 
 from agreement import memory
-from agreement.models import Agreement, AuditEntry, Edition
+from agreement.models import Agreement, AuditEntry, Edition, Notice
 from tests.support import factories
 
 pytestmark = pytest.mark.django_db
@@ -82,12 +82,14 @@ def test_the_audit_log_names_agreements_editions_and_drafts_and_reads_the_names_
     agreement = Agreement.objects.create(slug="terms", name_kk="Шарттар", name_ru="Условия")
     edition, draft = factories.published(), factories.draft()
     AuditEntry.objects.log("changed", on=agreement)
+    AuditEntry.objects.log("viewed", on=edition.notices.get())
+    AuditEntry.objects.log("viewed", on=Notice(pk=""))
     entries = list(AuditEntry.objects.all())
     with translation.override("ru"):
-        names = {"Условия", str(edition), str(draft)}
+        names = {"Условия", str(edition), str(draft), "Условия, редакция №\u00a01 (новая редакция)", "уведомление"}
         with CaptureQueriesContext(connection) as captured:
             AuditEntry.objects.name_subjects(entries)
             subjects = {entry.subject for entry in entries}
-    assert len(captured) == 2
+    assert len(captured) == 3
     assert names <= subjects
     assert not any(str(draft.pk) in subject.split() for subject in subjects)

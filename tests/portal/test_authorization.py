@@ -341,7 +341,10 @@ RULES: dict[str, Rule] = {
         read=PUBLISHERS,
         status=(405,),
         write=PUBLISHERS,
-        body=lambda world, row: world.publication | {"test_to": [world.users[PUBLISHER].pk]},
+        body=lambda world, row: (
+            (world.publication if row == DRAFT else {"digest": world.editions[row].digest})
+            | {"test_to": [world.users[PUBLISHER].pk]}
+        ),
         write_states=(DRAFT, SCHEDULED),
     ),
     **edition_page(

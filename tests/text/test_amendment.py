@@ -371,6 +371,16 @@ def test_titles_paragraphs_notes_and_appendices_are_named_as_lawyers_name_them(t
     assert says(text, *edits) == lines
 
 
+def test_an_approval_above_the_title_is_no_preamble():
+    quote = "«УТВЕРЖДЕНО решением учредителя»;"
+    for text, language, sentence in (
+        (RU, "ru", "реквизиты над названием изложить в следующей редакции:"),
+        (KK, "kk", "атаудың үстіндегі деректемелер мынадай редакцияда жазылсын:"),
+    ):
+        old, new = (f"УТВЕРЖДЕНО\n{by}\n\n{text}" for by in ("приказом директора", "решением учредителя"))
+        assert written(old, new, language) == [sentence, quote]
+
+
 def test_a_clause_is_restated_without_the_note_below_it():
     old = "Т\n\n1.1. Залы открыты.\n\nПримечание. Кроме праздников.\n"
     new = old.replace("Залы открыты", "Парк работает круглый год без выходных")

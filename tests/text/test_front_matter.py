@@ -119,7 +119,7 @@ def test_the_page_prints_the_title_once_and_every_line_above_it():
     body = "УТВЕРЖДЕНО\nприказом № 7\n\nг. Алматы\n\n# Условия\n\nПреамбула.\n\n## 1. Общее\n\n1.1. А.\n"
     document = clauses.parse(body)
     assert [(unit.kind, unit.number) for unit in document.units] == [
-        ("text", ""), ("title", ""), ("text", ""), ("section", "1"), ("clause", "1.1"),
+        ("front", ""), ("title", ""), ("text", ""), ("section", "1"), ("clause", "1.1"),
     ]  # fmt: skip
     assert document.title == document.units[1].text == "Условия"
     assert document.source == body
@@ -135,13 +135,13 @@ def test_a_quotation_above_a_heading_is_not_the_title():
 
 def test_a_heading_above_the_title_is_not_the_title():
     document = clauses.parse("# УТВЕРЖДЕНО\nприказом № 7\n\n# Условия\n\n1.1. А.\n")
-    assert [unit.kind for unit in document.units] == ["text", "title", "clause"]
+    assert [unit.kind for unit in document.units] == ["front", "title", "clause"]
     assert "УТВЕРЖДЕНО" in document.html
 
 
 def test_an_order_above_the_title_is_no_appendix():
     document = clauses.parse("Приложение № 1\n\nк приказу от 3 мая 2026 г. № 7\n\nУсловия\n\n1.1. А.\n")
-    assert [(unit.kind, unit.number) for unit in document.units] == [("text", ""), ("title", ""), ("clause", "1.1")]
+    assert [(unit.kind, unit.number) for unit in document.units] == [("front", ""), ("title", ""), ("clause", "1.1")]
 
 
 def test_an_approval_is_cut_to_the_length_of_its_field():

@@ -471,6 +471,35 @@ def test_the_summary_includes_changes_outside_the_clauses():
     assert sentences.summary(redline(parse(OLD), parse(new)), "ru") == "Изменён текст вне пунктов."
 
 
+@pytest.mark.parametrize(
+    ("language", "says", "name"),
+    [
+        ("kk", "Атаудың үстіндегі деректемелер өзгерді.", "атаудың үстіндегі деректемелер (өзгертілді)"),
+        ("ru", "Изменены реквизиты над названием.", "реквизиты над названием (изменены)"),
+        ("en", "Details above the title changed.", "details above the title (reworded)"),
+    ],
+)
+def test_another_approval_above_the_title_is_no_change_of_a_text_without_number(language, says, name):
+    old = f"УТВЕРЖДЕНО\n\nприказом директора\n\nот 20 ноября 2026 года № 15\n\n{OLD}"
+    new = f"БЕКІТІЛГЕН\n\nқұрылтайшының шешімімен\n\n2027 жылғы 1 мамыр\n\n{OLD}"
+    found = redline(parse(old), parse(new))
+    assert [change.unit.kind for change in found.changed] == ["front"]
+    assert sentences.summary(found, language) == says
+    assert sentences.plain_text(found, language).partition("\n")[0] == name
+
+
+def test_an_approval_is_not_paired_with_a_text():
+    above, below = (
+        f"УТВЕРЖДЕНО приказом № 15\n\n{OLD}",
+        OLD.replace("\n\n## 1.", "\n\nУТВЕРЖДЕНО приказом № 15\n\n## 1."),
+    )
+    changes = redline(parse(above), parse(below)).changed
+    assert [(change.unit.kind, sentences.facts(change)) for change in changes] == [
+        ("front", ("deleted",)),
+        ("text", ("inserted",)),
+    ]
+
+
 def test_plain_text_marks_words_for_mail():
     assert sentences.plain_text(whole(), "ru") == (
         "1.3. (изменён)\n"

@@ -57,16 +57,15 @@ class CancelView(DecisionView):
         return self.done(edition, gettext("Cancelled: %(edition)s. It will not take effect.") % {"edition": edition})
 
     def test(self, edition: Edition) -> HttpResponse:
+        if refusal := self._refuse_unless_scheduled(edition):
+            return refusal
         tests, answer = self.send_tests(as_cancelled(edition)), self.request.POST
         initial = {"reason": answer.get("reason", ""), "confirm": "confirm" in answer, "digest": edition.digest}
         return self._show(edition, CancelForm(initial=initial), tests)
 
     def _show(self, edition: Edition, form: CancelForm, tests: TestMailForm | None = None) -> HttpResponse:
-        state = edition.state()
-        if state != State.SCHEDULED:
-            sentence = gettext("%(edition)s can't be cancelled: it is %(state)s.")
-            hint = gettext("Only an edition that is published and has not taken effect can be cancelled.")
-            return self.refuse(edition, sentence % {"edition": edition, "state": state.label}, hint)
+        if refusal := self._refuse_unless_scheduled(edition):
+            return refusal
         cancelled = as_cancelled(edition)
         return self.render(
             "cancel",
@@ -79,3 +78,11 @@ class CancelView(DecisionView):
             forecast=cancellation_forecast(cancelled),
             **self.letter_context(cancelled, tests),
         )
+
+    def _refuse_unless_scheduled(self, edition: Edition) -> HttpResponse | None:
+        state = edition.state()
+        if state == State.SCHEDULED:
+            return None
+        sentence = gettext("%(edition)s can't be cancelled: it is %(state)s.")
+        hint = gettext("Only an edition that is published and has not taken effect can be cancelled.")
+        return self.refuse(edition, sentence % {"edition": edition, "state": state.label}, hint)

@@ -151,9 +151,13 @@ class DecisionView(EditionView, ABC):
         mails that was posted; ``None`` if none was.
         """
         return {
-            "previews": [preview(edition, code, self.kind) for code in languages.LANGUAGES],
+            "previews": self.previews(edition),
             "tests": tests or TestMailForm(cast("AbstractBaseUser", self.request.user)),
         }
+
+    def previews(self, edition: Edition) -> list[tuple[str, str, str]]:
+        """Return the :func:`preview` of the notice about the edition, as it is after the action, in each language."""
+        return [preview(edition, code, self.kind) for code in languages.LANGUAGES]
 
     def _deny(self) -> HttpResponse:
         codename = f"{self.action}_edition"

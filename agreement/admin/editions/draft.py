@@ -26,6 +26,7 @@ from agreement.models.audit import AuditAction
 from agreement.models.autosave import Autosave
 from agreement.seal import manifest
 from agreement.text import clauses, dates, source
+from agreement.text.front_matter import front_matter
 from agreement.text.languages import LANGUAGES
 from agreement.text.lint import rules
 from agreement.text.lint.statements import NAMES
@@ -36,7 +37,8 @@ LIVE_BYTES = 400_000
 
 class EditionForm(AdminForm):
     """The form of a draft in both languages. The title is a line of the text, so it has no field: the form sets it, cut
-    to 255 characters.
+    to 255 characters. If an approval stands above the title, the form copies it into a field of the approval that is
+    empty, or that contains the approval that stood there before.
 
     ``token`` is the fingerprint of the stored draft when the form was opened; if the form is filled in with an unsaved
     text, when the author began that text; after a conflict, when the save was refused. If the stored draft has another
@@ -65,11 +67,20 @@ class EditionForm(AdminForm):
         try:
             if self.instance.pk and not self.errors:
                 self._merge(cleaned)
+                self._take_approvals(cleaned)
         finally:
             for code in LANGUAGES:
                 if (body := cleaned.get(f"body_{code}")) is not None:
                     setattr(self.instance, f"title_{code}", clauses.title_line(body)[:255])
         return cleaned
+
+    def _take_approvals(self, cleaned: dict[str, Any]) -> None:
+        stored = self.stored_draft or self.instance
+        for code in LANGUAGES:
+            before = front_matter(getattr(stored, f"body_{code}") or "").approval
+            current = front_matter(cleaned.get(f"body_{code}") or "").approval
+            if current and (cleaned.get(f"approval_{code}") or "") in {"", before}:
+                cleaned[f"approval_{code}"] = current
 
     def _merge(self, cleaned: dict[str, Any]) -> None:
         """Raise ``ValidationError`` (``conflict``) if the stored draft changed after the author began, and differs from
@@ -213,9 +224,10 @@ class AutosaveView(DraftView):
     """``…/<id>/autosave/``: on POST, stores the unsaved text of this author in that draft, in place of the text that
     was stored before. The draft itself is not changed. If ``discard`` is posted, the stored text is deleted instead.
 
-    After the text is stored, the response is JSON with a sentence. The status is 413, and nothing is stored, if a text
-    is longer than ``source.MAX_BYTES`` or contains NUL. It is 409 if the draft was published or deleted. Raises
-    ``PermissionDenied`` if the user may not write drafts; they may always discard.
+    After the text is stored, the response is JSON with a sentence. Nothing is stored, and the status is 413, if a text
+    is longer than ``source.MAX_BYTES``; it is 400 if a text contains NUL, which no database can store, and 409 if the
+    draft was published or deleted. Raises ``PermissionDenied`` if the user may not write drafts; they may always
+    discard.
     """
 
     def post(self, request: HttpRequest, object_id: str) -> HttpResponse:
@@ -228,8 +240,11 @@ class AutosaveView(DraftView):
         if "notice_days" in request.POST:  # Then all fields were sent, except a box that is not checked.
             fields |= {name: request.POST.get(name, "")[:64] for name in STATED_FIELDS}
             fields["material"] = str("material" in request.POST)
-        if any(len(text.encode(errors="replace")) > source.MAX_BYTES or "\0" in text for text in fields.values()):
+        if any(len(text.encode(errors="replace")) > source.MAX_BYTES for text in fields.values()):
             return JsonResponse({"sentence": gettext("The text is too long to be stored temporarily.")}, status=413)
+        if any("\0" in text for text in fields.values()):
+            sentence = gettext("Nothing is stored temporarily: the text contains the character NUL. Delete it.")
+            return JsonResponse({"sentence": sentence}, status=400)
         base = request.POST.get("token", "")[:64]
         autosave = Autosave.objects.store(author=request.user.pk, edition=edition, fields=fields, base=base)
         at = dates.clock(autosave.at, edition.agreement.time_zone, seconds=False)

@@ -205,8 +205,8 @@ def send_test_mails(
     :func:`as_cancelled`. Raises ``ValueError`` for a draft. Nothing is recorded in the ledger.
 
     Return the level (of ``django.contrib.messages``) and the text of a message about the outcome. It is an error if one
-    of the mails can't be sent; the mails before it were sent then, and those after it were not. It is also an error if
-    the site lacks a setting that the mails need.
+    of the mails can't be sent; the mails before it were sent then, and those after it were not. The message names both.
+    It is also an error if the site lacks a setting that the mails need.
     """
     mark, sent = gettext("test"), list[str]()
     try:
@@ -224,20 +224,21 @@ def send_test_mails(
             for user, address in recipients:
                 if fault := channel.unreachable(address):
                     return messages.ERROR, _outcome(sent, address, fault)
-                for text in texts:
+                for number, text in enumerate(texts):
                     try:
                         channel.send(Delivery(pk=text.pk, notice=text.notice, user_id=user.pk), address, text)
                     except (Refused, Deferred, Unavailable) as error:
-                        return messages.ERROR, _outcome(sent, address, error)
+                        return messages.ERROR, _outcome(sent, address, error, half=number > 0)
                 sent.append(address)
     except ImproperlyConfigured as error:
         return messages.ERROR, gettext("The test e-mail was not sent: %(fault)s") % {"fault": error}
     return messages.SUCCESS, _outcome(sent)
 
 
-def _outcome(sent: list[str], address: str = "", fault: object = "") -> str:
+def _outcome(sent: list[str], address: str = "", fault: object = "", *, half: bool = False) -> str:
     """Return the message about test mails. ``sent`` are the addresses to which both mails were sent. ``address`` is the
-    first one to which a mail could not be sent, and ``fault`` the reason; ``""`` if all mails were sent.
+    first one to which a mail could not be sent, and ``fault`` the reason; ``""`` if all mails were sent. ``half`` means
+    that the Kazakh mail was sent to it, and the Russian one could not be sent.
     """
     sentences = []
     if sent:
@@ -245,5 +246,9 @@ def _outcome(sent: list[str], address: str = "", fault: object = "") -> str:
         sentences.append(sentence % {"addresses": ", ".join(sent)})
     if address:
         sentence = gettext("No test e-mail was sent to %(address)s: %(fault)s.")
+        if half:
+            sentence = gettext(
+                "The test e-mail in Kazakh was sent to %(address)s. The one in Russian was not sent: %(fault)s."
+            )
         sentences.append(sentence % {"address": address, "fault": fault})
     return " ".join(sentences)

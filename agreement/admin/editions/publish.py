@@ -14,6 +14,7 @@ from django import forms
 from django.contrib.auth.models import AbstractBaseUser
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.http import HttpRequest, HttpResponse, JsonResponse, QueryDict
+from django.template.loader import render_to_string
 from django.utils import timezone
 from django.utils.translation import gettext, pgettext
 from django.utils.translation import gettext_lazy as _
@@ -34,9 +35,17 @@ from agreement.conf import active_language
 from agreement.editions.template_citations import cited_clauses
 from agreement.models import AcceptanceMode, Edition, EditionError, NoticeKind
 from agreement.models.audit import name_of
-from agreement.models.publishing import MAX_AHEAD, MIN_EFFECTIVE_FROM, require_second_person
-from agreement.models.succession import State
+from agreement.models.publishing import MAX_AHEAD, require_second_person
 from agreement.text import clauses, dates, languages
+
+#: The parts of the page that depend on the moment: the id of each → its template.
+PARTS = {
+    "agreement-accept-by": "accept_by",
+    "agreement-forecast": "forecast",
+    "agreement-letters": "letters",
+    "agreement-last-words": "last_words",
+    "agreement-publish": "publish_row",
+}
 
 
 def local_day(at: datetime, zone: str) -> date:
@@ -292,19 +301,30 @@ class PublishQuestion:
 
     def chosen(self, form: PublishForm) -> datetime | None:
         """Return the moment that the user chose, even if other fields of the form are invalid. ``None`` means now, or
-        that the form contains no valid moment, such as one in the past. The result is never before
-        ``MIN_EFFECTIVE_FROM`` (1991), even if the clock of the server is wrong.
+        that the form contains no valid moment.
         """
         form.is_valid()
-        # Days of notice are subtracted from it, and the result must be a valid date.
-        return form.effective_from and max(form.effective_from, MIN_EFFECTIVE_FROM)
+        return form.effective_from
+
+    def moment_context(self, chosen: datetime | None, request: HttpRequest, *, count: bool) -> dict[str, object]:
+        """Return the part of the template context that depends on the moment, for an edition that takes effect at the
+        chosen one (``None``: now). ``count`` means that all users are counted if their number is not known.
+        """
+        replaced = self.scheduled or self.binding
+        return {
+            "original": self.edition,
+            "replaced": replaced,
+            "changed": _changed(redlines(replaced, self.edition)) if replaced else "",
+            "accept_by": self._accept_by(chosen),
+            "chosen": chosen,
+            "publisher": name_of(request.user),
+            "forecast": sending_forecast(self.edition, chosen, self.binding, count=count),
+        }
 
     def context(
         self, form: PublishForm, chosen: datetime | None, request: HttpRequest, *, count: bool
     ) -> dict[str, object]:
-        """Return the template context, for an edition that takes effect at the chosen moment (``None``: now). ``count``
-        means that all users are counted if their number is not known.
-        """
+        """Return the template context. The parameters are those of :meth:`moment_context`, which is a part of it."""
         binding, scheduled = self.binding, self.scheduled
         compared = [(other, redlines(other, self.edition)) for other in (binding, scheduled) if other]
         return {
@@ -316,19 +336,14 @@ class PublishQuestion:
             "parallel": len({clauses.parse(body).numbers for body in self.bodies.values()}) == 1,
             "stated": [(label(name), self._stated(name)) for name in STATED_FIELDS],
             "compared": compared,
-            "replaced": compared[-1][0] if compared else None,
-            "changed": _changed(compared[-1][1]) if compared else "",
             "binding": binding,
             "binding_from": binding and moment(binding.effective_from, self.zone, seconds=False),
             "scheduled": scheduled,
             "scheduled_from": scheduled and moment(scheduled.effective_from, self.zone, seconds=False),
             "promised": self.promised and moment(self.promised, self.zone, seconds=False),
-            "accept_by": self._accept_by(chosen),
-            "chosen": chosen,
-            "publisher": name_of(request.user),
-            "forecast": sending_forecast(self.edition, chosen, binding, count=count),
             "zone": f"{dates.zone(self.now, active_language(), self.zone)}, {self.zone}",
             "now": moment(self.now, self.zone, seconds=False),
+            **self.moment_context(chosen, request, count=count),
         }
 
     def _accept_by(self, effective_from: datetime | None) -> str:
@@ -375,16 +390,18 @@ class PublishQuestion:
 class PublishView(DecisionView):
     """``…/<id>/publish/``: the page with the facts about the draft and the form that publishes it. If its texts are
     refused, or another person must publish it, the page states this, and has no form. If the edition is published
-    already, the page refuses with the status 409. A POST is also refused with the status 409 if the draft, or the last
-    edition that was not cancelled, has changed since the page was opened. If the form is not valid, or the publication
-    is refused, the page is displayed again with the status 400. The same happens if the user chose another moment than
-    the page stated in the preview of the letter; the posted field ``letter`` has the moment of the preview. After the
-    publication the response is a redirect to the edition.
+    already, the page refuses with the status 409. A POST is refused in the same way if the draft, or the last edition
+    that was not cancelled, has changed since the page was opened. If the form is not valid, or the publication is
+    refused, the page is displayed again with the status 400. So it is if the user chose another moment than the letter
+    above the button states; the posted field ``letter`` has the moment of the letter. The letter then says so, and has
+    the focus. After the publication the response is a redirect to the edition.
 
     If the users of a channel would have to be counted one by one (:func:`sending_forecast`), the page has no numbers of
-    users, and no button that publishes. The numbers and the button are on ``…/publish/?count``, to which the page
-    links, and which a script fetches. With the parameter ``date`` or ``time``, the response is JSON: the errors of this
-    moment by field.
+    users, and no button that publishes. They are on ``…/publish/?count``, to which the page links.
+
+    With the parameter ``when``, a script asks for what another moment changes on the page. The response is JSON:
+    ``errors`` are the errors of this moment by field. If there are none, ``letter`` is the moment, and ``parts`` has
+    the HTML of the parts of the page by their ids (``PARTS``); with ``count`` as well, they have the numbers of users.
     """
 
     action = "publish"
@@ -393,12 +410,32 @@ class PublishView(DecisionView):
     def ask(self, edition: Edition) -> HttpResponse:
         if edition.published_at:
             return self._refuse_published(edition)
-        if {"date", "time"} & self.request.GET.keys():
-            form = MomentForm(self.request.GET, zone=edition.agreement.time_zone)
-            errors = {name: [str(error) for error in found] for name, found in form.errors.items()}
-            return JsonResponse(errors, headers={"Cache-Control": "private, no-store"})
         question = PublishQuestion(edition)
+        if "when" in self.request.GET:
+            return self._state_moment(question)
         return self.show(question, question.form(), question.proposed)
+
+    def _state_moment(self, question: PublishQuestion) -> HttpResponse:
+        form = question.form(self.request.GET)
+        chosen = question.chosen(form)
+        fields = ("when", "date", "time")
+        errors = {name: [str(error) for error in form.errors[name]] for name in fields if name in form.errors}
+        answer: dict[str, object] = {"errors": errors}
+        if not errors:
+            published = as_published(question.edition, chosen)
+            context = {
+                **question.moment_context(chosen, self.request, count="count" in self.request.GET),
+                "opts": self.model_admin.opts,
+                "mail": "mail",
+                "page": "page",
+                "previews": self.previews(published),
+            }
+            answer["letter"] = _iso(chosen)
+            answer["parts"] = {
+                name: render_to_string(f"admin/agreement/edition/{template}.html", context, request=self.request)
+                for name, template in PARTS.items()
+            }
+        return JsonResponse(answer, headers={"Cache-Control": "private, no-store"})
 
     def carry_out(self, edition: Edition) -> HttpResponse:
         if edition.published_at:
@@ -408,13 +445,8 @@ class PublishView(DecisionView):
         question = PublishQuestion(edition)
         form = question.form(self.request.POST)
         chosen = question.chosen(form)
-        if form.is_valid() and self.request.POST.get("letter", _iso(chosen)) != _iso(chosen):
-            again = _(
-                "You chose another moment. The section “Before you publish” now states it. Read the section again,"
-                " then publish."
-            )
-            form.add_error("when", again)
-        if form.is_valid():
+        again = form.is_valid() and self.request.POST.get("letter", _iso(chosen)) != _iso(chosen)
+        if form.is_valid() and not again:
             try:
                 edition.publish(
                     effective_from=form.effective_from,
@@ -428,9 +460,11 @@ class PublishView(DecisionView):
                 sentence = gettext("Published: %(edition)s. Effective from: %(at)s. SHA-256: %(digest)s")
                 at = moment(edition.effective_from, question.zone, seconds=False)
                 return self.done(edition, sentence % {"edition": edition, "digest": edition.digest, "at": at})
-        return self.show(question, form, chosen)
+        return self.show(question, form, chosen, again=again)
 
     def test(self, edition: Edition) -> HttpResponse:
+        if edition.published_at:
+            return self._refuse_published(edition)
         if outdated := self.refuse_outdated(edition):
             return outdated
         question = PublishQuestion(edition)
@@ -439,17 +473,23 @@ class PublishView(DecisionView):
         return self.show(question, question.form_again(self.request.POST), chosen, tests)
 
     def show(
-        self, question: PublishQuestion, form: PublishForm, chosen: datetime | None, tests: TestMailForm | None = None
+        self,
+        question: PublishQuestion,
+        form: PublishForm,
+        chosen: datetime | None,
+        tests: TestMailForm | None = None,
+        *,
+        again: bool = False,
     ) -> HttpResponse:
         """Return the page for an edition that takes effect at the ``chosen`` moment (``None``: now). The status is 400
         if the form is bound, because a bound form is displayed only if it was refused. ``tests`` is the posted form for
-        test mails, if there is one.
+        test mails, if there is one. ``again``: was it refused only because the letter stated another moment?
         """
         count = self.request.method == "POST" or "count" in self.request.GET
         return self.render(
             "publish",
             status=400 if form.is_bound else 200,
-            original=question.edition,
+            again=again,
             title=gettext("Publish: %(edition)s") % {"edition": question.edition},
             **question.context(form, chosen, self.request, count=count),
             **self.letter_context(as_published(question.edition, chosen), tests),
@@ -482,21 +522,20 @@ class PublishView(DecisionView):
 class TestMailView(EditionView):
     """``…/<id>/test-mail/``: on POST from the page of publication or of cancellation, mails the notice, in both
     languages, to the chosen staff users. Then it displays the page again, with the answers and a message about the
-    outcome.
+    outcome. The form of the page of cancellation has the field ``digest``, and the other has not.
 
-    A GET is not allowed. Raises ``PermissionDenied`` if there is no such edition, if it is neither a draft nor
-    scheduled, or if the user may not publish the draft or cancel the scheduled edition. If the draft, or the last
-    edition that was not cancelled, has changed since the page of publication was opened, nothing is sent, and the
-    response is a page that refuses.
+    A GET is not allowed. Raises ``PermissionDenied`` if there is no such edition, or if the user may not do what the
+    page does. If the edition was published, cancelled or took effect since the page was opened, or if the draft or the
+    last edition that was not cancelled has changed, nothing is sent, and the response is a page that refuses.
     """
 
     http_method_names = ["post"]
 
     def post(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        pages: dict[State, type[DecisionView]] = {State.DRAFT: PublishView, State.SCHEDULED: CancelView}
+        # The state of the edition may have changed since the page was opened.
+        page: type[DecisionView] = CancelView if "digest" in request.POST else PublishView
         edition = self.find(object_id)
-        page = pages.get(edition.state()) if edition else None
-        if edition is None or page is None or not may(self.model_admin, request, page.action):
+        if edition is None or not may(self.model_admin, request, page.action):
             raise PermissionDenied
         view = page(model_admin=self.model_admin)
         view.setup(request, object_id)

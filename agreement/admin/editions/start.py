@@ -255,9 +255,10 @@ class ImportForm(forms.Form):
 class StartView(EditionView):
     """``…/add/``: the form that asks how a draft begins. For files, a second page displays what was read and contains
     the :class:`ImportForm`. The draft is created when that page is posted. From an edition, the bodies and the
-    ``CARRIED_FIELDS`` are copied, but not the summaries and approvals. A draft with empty texts gets the
-    ``CARRIED_FIELDS`` of the edition in force, if there is one. A form that is not valid is displayed again with the
-    status 400. Raises ``PermissionDenied`` if the user may not add editions.
+    ``CARRIED_FIELDS`` are copied, but not the summaries. The approvals are those above the titles of the bodies, if any
+    stand there. A draft with empty texts gets the ``CARRIED_FIELDS`` of the edition in force, if there is one. A form
+    that is not valid is displayed again with the status 400. Raises ``PermissionDenied`` if the user may not add
+    editions.
     """
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
@@ -280,6 +281,7 @@ class StartView(EditionView):
         if edition := answer["edition"] if answer["begin"] == StartForm.EDITION else None:
             bodies = {code: edition.text(code).body for code in languages.LANGUAGES}
             stated = {name: getattr(edition, name) for name in CARRIED_FIELDS}
+            stated |= {f"approval_{code}": front_matter(body).approval for code, body in bodies.items()}
             return self._begin(answer["agreement"], bodies, comments.created_from(edition), **stated)
         stated = Edition.objects.stated_in_force(answer["agreement"])
         return self._begin(answer["agreement"], {}, comments.created_from(None), **stated)

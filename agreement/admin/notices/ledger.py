@@ -152,9 +152,13 @@ class DeliveryAdmin(ReadOnly, LoggedViews[Delivery], UserSearch[Delivery], LongL
         title = gettext("Deliveries (the latest, at most one thousand)")
         return super().changelist_view(request, {"title": title} | (extra_context or {}))
 
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Delivery]:
+        rows: QuerySet[Delivery] = super().get_queryset(request)
+        return rows.prefetch_related(Prefetch("notice", Notice.objects.with_edition()))
+
     @admin.display(description=_("notice"))
-    def about(self, delivery: Delivery) -> int:
-        return delivery.notice_id
+    def about(self, delivery: Delivery) -> str:
+        return str(delivery.notice)
 
     @admin.display(description=_("channel"))
     def by(self, delivery: Delivery) -> str:

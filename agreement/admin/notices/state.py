@@ -14,6 +14,7 @@ from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from agreement.admin.base import short_moment
 from agreement.models import Edition, Notice, Progress
 from agreement.models.notices import NoticeQuerySet
 from agreement.models.progress import NoticeState, notice_state
@@ -34,12 +35,15 @@ def state_of(notice: Notice) -> NoticeState:
 
 
 def state_badge(notice: Notice) -> SafeString:
-    """Return the state of a notice as HTML. For a notice that is no longer needed, the reason follows; it is left out
+    """Return the state of a notice as HTML. For a notice that waits for the time of its first message, that time
+    follows, in the time zone of the lists. For a notice that is no longer needed, the reason follows; it is left out
     if there is none now (``Notice.skip_reason()`` is ``""``). If no message of such a notice was sent, its state is
     displayed as "not sent".
     """
     state, reason = state_of(notice), ""
     label = str(state.label)
+    if state == NoticeState.DELAY:
+        reason = short_moment(notice.due_at)
     if state == NoticeState.OVERTAKEN:
         reason = reason_in_words(notice.skip_reason(timezone.now()))
         label = label if any(row.sent for row in notice.progress.all()) else gettext("not sent")

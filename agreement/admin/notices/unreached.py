@@ -7,8 +7,10 @@ from __future__ import annotations
 from codecs import BOM_UTF8
 from typing import Any
 
+from django.contrib.admin.utils import quote
 from django.core.exceptions import BadRequest
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.urls import reverse
 from django.utils.translation import gettext, pgettext
 from django.utils.translation import gettext_lazy as _
 
@@ -66,13 +68,23 @@ class UnreachedView(NoticeView):
             original=notice,
             counts=[(one, count) for one, count in counts.items()],
             cause=cause,
-            rows=[_in_words(row) for row in rows[:PAGE_SIZE]],
+            rows=[{**_in_words(row), "url": self._account_url(row)} for row in rows[:PAGE_SIZE]],
             continued=int(after) > 0,
             following=rows[PAGE_SIZE - 1].delivery.pk if len(rows) > PAGE_SIZE else None,
             overtaken=reason_in_words(notice.skip_reason()),
             may_resend=may_resend,
             reachable=may_resend and may_reach_again(notice),
         )
+
+    def _account_url(self, row: Unreached) -> str:
+        """Return the path of the page of the account in this admin; ``""`` if there is no account or no such page, or
+        if the reader may not view it.
+        """
+        user, site = row.delivery.user, self.model_admin.admin_site
+        accounts = site.get_model_admin(type(user)) if user and site.is_registered(type(user)) else None
+        if user is None or accounts is None or not accounts.has_view_permission(self.request, user):
+            return ""
+        return reverse(f"{site.name}:{user._meta.app_label}_{user._meta.model_name}_change", args=[quote(user.pk)])
 
 
 class UnreachedCsvView(NoticeView):

@@ -1,26 +1,18 @@
-/* The page that publishes: fetches the number of users if the page does not have it, and states at once what is wrong
-   with the date and the time. Without this script the page has a link that counts, and the form is checked when it is
-   sent. */
+/* The page that publishes: when another moment is chosen, it states at once what is wrong with it, or displays the
+   letter, the forecast and the notice for it. It also fetches the number of users if the page does not have it. Without
+   this script the page has a link that counts, and displays the letter again after the form was sent. */
 "use strict";
 (() => {
-    const PARTS = ["agreement-forecast", "agreement-last-words", "agreement-publish"];
-    const link = document.querySelector("a[data-count]");
+    const radios = [...document.querySelectorAll("#id_when input[name=when]")];
     const fields = ["date", "time"].map((name) => document.getElementById(`id_${name}`)).filter(Boolean);
+    if (!radios.length || fields.length < 2) return;
+    const letter = document.querySelector("input[name=letter]");
     let asked = "";
 
-    async function count() {
-        const answer = await fetch(link.href, {credentials: "same-origin"});
-        if (!answer.ok || answer.redirected) return; // The user is logged out. The link remains.
-        const counted = new DOMParser().parseFromString(await answer.text(), "text/html");
-        for (const id of PARTS) {
-            const part = counted.getElementById(id);
-            if (part) document.getElementById(id)?.replaceChildren(...part.childNodes);
-        }
-    }
-
-    function state(field, sentences) {
-        const place = field.parentElement;
-        place.querySelector(".errorlist")?.remove();
+    function state(name, sentences) {
+        const box = document.getElementById(`id_${name}`);
+        const place = box.matches("fieldset") ? box : box.parentElement;
+        place.querySelector(":scope > .errorlist")?.remove();
         if (!sentences) return;
         const list = document.createElement("ul");
         list.className = "errorlist";
@@ -30,20 +22,44 @@
             item.textContent = sentence;
             return item;
         }));
-        place.prepend(list);
+        const legend = place.querySelector(":scope > legend");
+        if (legend) legend.after(list);
+        else place.prepend(list);
     }
 
-    async function check() {
-        if (fields.some((field) => !field.value)) return; // The other one is still to come.
-        const query = String(new URLSearchParams(fields.map((field) => [field.name, field.value])));
+    function replace(id, html) {
+        const part = document.getElementById(id);
+        if (!part) return;
+        const open = [...part.querySelectorAll("details")].map((details) => details.open);
+        part.replaceChildren(...new DOMParser().parseFromString(html, "text/html").body.childNodes);
+        part.querySelectorAll("details").forEach((details, index) => { details.open = open[index] ?? false; });
+    }
+
+    async function update() {
+        const when = radios.find((radio) => radio.checked)?.value;
+        if (when === "at" && fields.some((field) => !field.value)) return; // The other one is still to come.
+        const chosen = new URLSearchParams({when, ...Object.fromEntries(fields.map((field) => [field.name, field.value]))});
+        const query = `?${chosen}&count`;
         asked = query;
-        const answer = await fetch(`?${query}`, {credentials: "same-origin"});
-        if (!answer.ok || answer.redirected || query !== asked) return;
-        const errors = await answer.json();
-        for (const field of fields) state(field, errors[field.name]);
+        const answer = await fetch(query, {credentials: "same-origin"});
+        if (!answer.ok || answer.redirected || query !== asked) return; // The user is logged out. The links remain.
+        const stated = await answer.json();
+        for (const name of ["when", "date", "time"]) state(name, stated.errors[name]);
+        if (!stated.parts) return;
+        for (const [id, html] of Object.entries(stated.parts)) replace(id, html);
+        letter.value = stated.letter;
     }
 
     const later = () => {}; // The site can't be reached. It checks the form when it is sent.
-    if (link) count().catch(later);
-    if (fields.length === 2) for (const field of fields) field.addEventListener("change", () => check().catch(later));
+    const changed = () => radios.some((radio) => radio.checked !== radio.defaultChecked)
+        || fields.some((field) => field.value !== field.defaultValue);
+    for (const field of fields) {
+        field.addEventListener("change", () => {
+            radios.find((radio) => radio.value === "at").checked = true;
+            update().catch(later);
+        });
+    }
+    for (const radio of radios) radio.addEventListener("change", () => update().catch(later));
+    // A browser may restore what was chosen before the page was loaded again.
+    if (document.querySelector("a[data-count]") || changed()) update().catch(later);
 })();

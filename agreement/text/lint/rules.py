@@ -275,7 +275,7 @@ def _unusual_lines(body: str, begun: Mapping[int, Clause], unread: Container[int
     unit, previous, again = None, "", False
     for number, line in enumerate(clauses.LINE_END.split(body), start=1):
         unit = begun.get(number, unit)
-        begins = unit is not None and unit.line == number and unit.kind != "text"
+        begins = unit is not None and unit.line == number and unit.kind not in {"front", "text"}
         resembles = not begins and (
             number in unread or outline.resembles_number(line, previous, unit.number if unit else "")
         )
@@ -501,7 +501,7 @@ def structure(texts: Texts) -> Iterator[Message]:
         for units in _stretches(document, empty):
             yield make_message("agreement.L015", language, units=units)
         # The headings before the first other unit belong to the title.
-        below = dropwhile(lambda unit: unit.kind == "title" or _is_unnumbered(unit), document.units)
+        below = dropwhile(lambda unit: unit.kind in {"front", "title"} or _is_unnumbered(unit), document.units)
         end = texts.ends[language]
         found = ((unit, unit.line, excerpt(unit.text)) for unit in below if _is_unnumbered(unit) and unit.line < end)
         yield from collected("agreement.L016", language, found, "text")

@@ -32,6 +32,8 @@ CONTAINED, FEWEST = 0.85, 5
 #: than ``SHORT`` words and they share one, or if neither has more than ``SHORTEST``.
 SHORT, SHORTEST = 8, 3
 HEADINGS = frozenset({"title", "section", "heading"})
+#: The kinds of units of which a text has at most one.
+ONLY_ONE = frozenset({"front", "title"})
 #: A word that more units of the new edition than this contain is not used to find pairs.
 FREQUENT = 16
 
@@ -194,8 +196,9 @@ def align(
     edition.
 
     Each index occurs at most once. A unit in no pair was deleted or inserted. Units with equal text are paired first.
-    Then follow those with a score of at least ``THRESHOLD``, short units with the same number, and titles, the highest
-    score first. A title, section or heading is paired only with one of these three kinds, except by a correction.
+    Then follow those with a score of at least ``THRESHOLD``, short units with the same number, titles, and what is
+    above the titles, the highest score first. A title, section or heading is paired only with one of these three kinds,
+    and what is above a title only with its like, except by a correction.
 
     ``corrections`` are applied before that, so they also override equal text. ``("3.1", "3.2")`` means that clause 3.1
     of the old edition and clause 3.2 of the new one are the same clause. ``("3.1", None)`` means that clause 3.1 was
@@ -233,7 +236,7 @@ def _equal_pairs(
     old: Sequence[Clause], new: Sequence[Clause], left: Iterable[int], right: Iterable[int]
 ) -> list[tuple[int, int]]:
     """The pairs of units with the same words: first those with the same number, then the others in order. Units without
-    words need the same number. A title, section or heading is paired only with one of these three kinds.
+    words need the same number. Units of different families (:func:`_family`) are not paired.
 
     ``left`` and ``right`` are the indexes in ``old`` and ``new`` that may be paired.
     """
@@ -253,7 +256,16 @@ def _equal_pairs(
 def _identity(unit: Clause, *, by_number: bool) -> object:
     # A unit without words is identified by its number.
     number = unit.number if by_number or not unit.text else ""
-    return unit.text, number, unit.kind in HEADINGS
+    return unit.text, number, _family(unit)
+
+
+def _family(unit: Clause) -> str:
+    """Only units of one family can be the same clause: ``heading`` for the kinds in ``HEADINGS``, ``front`` for what is
+    above the title, ``body`` for all others.
+    """
+    if unit.kind in HEADINGS:
+        return "heading"
+    return "front" if unit.kind == "front" else "body"
 
 
 def _scored_pairs(
@@ -264,8 +276,9 @@ def _scored_pairs(
     For each old unit, at most four new units are tried that share the most rare words with it, and at most four with
     its number (without a number: of its kind). The score is the similarity, and the additions for the same number and
     for the same first part of the number. Two units without a number get the addition for the first part too. A pair is
-    yielded if the score is at least ``THRESHOLD``, both units are short and have the same number, or both are titles.
-    If one unit contains the other (``CONTAINED``, ``FEWEST``) and both are in the same place, the score is at least
+    yielded if the score is at least ``THRESHOLD``, both units are short and have the same number, or both are of one
+    kind in ``ONLY_ONE``. If one unit contains the other (``CONTAINED``, ``FEWEST``) and both are in the same place, the
+    score is at least
     ``THRESHOLD``. ``left`` and ``right`` are the indexes that may be paired.
     """
     bags = {b: set(WORD.findall(new[b].text.lower())) for b in right}
@@ -287,7 +300,7 @@ def _scored_pairs(
         candidates = [b for b, _ in shared.most_common(4)] + numbers[unit.number or unit.kind][:4]
         for b in dict.fromkeys(candidates):
             other = new[b]
-            if (unit.kind in HEADINGS) != (other.kind in HEADINGS):
+            if _family(unit) != _family(other):
                 continue
             common, longer = len(bag & bags[b]), max(len(bag), len(bags[b]))
             score = 2 * common / ((len(bag) + len(bags[b])) or 1)
@@ -299,8 +312,8 @@ def _scored_pairs(
             shorter = min(len(bag), len(bags[b]))
             if shorter >= FEWEST and common >= CONTAINED * shorter and _same_place(unit, other):
                 score = max(score, THRESHOLD)
-            # The title of one edition is the title of the other, whatever its words.
-            if score >= THRESHOLD or brief or (unit.kind == other.kind == "title"):
+            # The title of one edition is the title of the other, whatever its words; so it is with what is above it.
+            if score >= THRESHOLD or brief or (unit.kind == other.kind and unit.kind in ONLY_ONE):
                 yield score, a, b
 
 

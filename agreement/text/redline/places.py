@@ -75,7 +75,7 @@ class Names:
         contain it, the nearest first, as far as a lawyer names them.
         """
         name, parents = noun(unit), self.parents(unit)
-        if name in {"title", "heading"}:
+        if name in {"front", "title", "heading"}:
             return (Step(name, _shortened(unit.text) if name == "heading" else ""),)
         if name == "text":
             before = self.before.get(unit.start)

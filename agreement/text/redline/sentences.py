@@ -22,6 +22,7 @@ PHRASES = {
         "moved": "орны ауыстырылды",
         "reformatted": "ресімделуі ғана өзгерді",
         "replaced": "толығымен ауыстырылды: сөзбе-сөз салыстыру үшін тым ұзын",
+        "front": "атаудың үстіндегі деректемелер",
         "title": "атауы",
         "text": "нөмірсіз мәтін",
         "note": "ескертпе",
@@ -41,6 +42,7 @@ PHRASES = {
         "moved": "{перемещён}",
         "reformatted": "изменено только оформление",
         "replaced": "{заменён} целиком: слишком длинный текст не сравнивается по словам",
+        "front": "реквизиты над названием",
         "title": "название",
         "text": "текст без номера",
         "note": "примечание",
@@ -60,6 +62,7 @@ PHRASES = {
         "moved": "moved",
         "reformatted": "formatting only",
         "replaced": "replaced as a whole: too long to compare word by word",
+        "front": "details above the title",
         "title": "title",
         "text": "unnumbered text",
         "note": "note",
@@ -69,16 +72,17 @@ PHRASES = {
         "only_ru": "The Kazakh text did not change. In the Russian text: {changes}",
     },
 }
-#: The Russian participles in ``PHRASES``, in the feminine and in the neuter.
+#: The Russian participles in ``PHRASES``, in the feminine, in the neuter and in the plural.
 _PARTICIPLES = {
-    "изменён": ("изменена", "изменено"),
-    "добавлен": ("добавлена", "добавлено"),
-    "исключён": ("исключена", "исключено"),
-    "перемещён": ("перемещена", "перемещено"),
-    "заменён": ("заменена", "заменено"),
+    "изменён": ("изменена", "изменено", "изменены"),
+    "добавлен": ("добавлена", "добавлено", "добавлены"),
+    "исключён": ("исключена", "исключено", "исключены"),
+    "перемещён": ("перемещена", "перемещено", "перемещены"),
+    "заменён": ("заменена", "заменено", "заменены"),
 }
 #: The Russian names of units that are not masculine. The first word of a printed name («Глава 2») is one of them.
 _FEMININE, _NEUTER = {"глава", "статья", "часть", "книга"}, {"приложение", "название", "примечание", "положение"}
+_PLURAL = {"реквизиты"}
 #: The parts of the summary, each in three forms: for 1, for 2–4, for 5 and more (Russian). Only the first part that is
 #: used contains the noun.
 _COUNTS = {
@@ -90,6 +94,7 @@ _COUNTS = {
         "moved": ("{n} тармақтың орны ауысты",) * 3,
         "reformatted": ("{n} тармақтың ресімделуі ғана өзгерді",) * 3,
         "outside": ("тармақтардан тыс мәтін өзгерді",) * 3,
+        "front": ("атаудың үстіндегі деректемелер өзгерді",) * 3,
     },
     "ru": {
         "noun": ("пункт", "пункта", "пунктов"),
@@ -100,6 +105,7 @@ _COUNTS = {
         "moved": ("перемещён {n} {noun}", "перемещены {n} {noun}", "перемещено {n} {noun}"),
         "reformatted": ("только оформление изменено в {n} пункте",) + ("только оформление изменено в {n} пунктах",) * 2,
         "outside": ("изменён текст вне пунктов",) * 3,
+        "front": ("изменены реквизиты над названием",) * 3,
     },
     "en": {
         "noun": ("clause", "clauses", "clauses"),
@@ -110,6 +116,7 @@ _COUNTS = {
         "moved": ("{n} {noun} moved",) * 3,
         "reformatted": ("formatting alone changed in {n} clause",) + ("formatting alone changed in {n} clauses",) * 2,
         "outside": ("text outside the clauses changed",) * 3,
+        "front": ("details above the title changed",) * 3,
     },
 }
 
@@ -142,13 +149,14 @@ def summary(redline: Redline, language: str) -> str:
 
     ``language`` is kk, ru or en. All units with a number count as clauses: also sections, sub-clauses, items and
     appendices. A clause counts for each of its facts; a replaced one counts as changed. Changes of units that have no
-    number in either edition are one part without a count: "text outside the clauses changed". If nothing changed, the
-    sentence says so.
+    number in either edition are one part without a count: "text outside the clauses changed". Changes above the title
+    are another: "details above the title changed". If nothing changed, the sentence says so.
     """
-    counts = dict.fromkeys(("reworded", "inserted", "deleted", "renumbered", "moved", "reformatted", "outside"), 0)
+    counts = {fact: 0 for fact in _COUNTS["en"] if fact != "noun"}
     for change in redline.changed:
         numbered = any(unit and unit.number for unit in (change.old, change.new))
-        for fact in facts(change) if numbered else ("outside",):
+        outside = "front" if change.unit.kind == "front" else "outside"
+        for fact in facts(change) if numbered else (outside,):
             counts["reworded" if fact == "replaced" else fact] += 1
     forms = _COUNTS[language]
     parts: list[str] = []
@@ -181,7 +189,8 @@ def describe(change: Change, fact: str, language: str, *, heading: bool = False)
     For ``renumbered`` the words contain the old label. If the old unit had none, they contain its number, without the
     ``a`` of an appendix; if it had neither, they are "formerly without a number". If both labels are the same, they
     contain the old place: "formerly at 2.3, 1)". A Russian participle has the gender of the name of the unit: «пункт»
-    добавлен, «приложение» добавлено, «глава» добавлена. ``heading`` means that the words are the heading of a list of
+    добавлен, «приложение» добавлено, «глава» добавлена,
+    «реквизиты» добавлены. ``heading`` means that the words are the heading of a list of
     units: then the participle is impersonal, «добавлено».
     """
     was = (change.old.label or change.old.number.removeprefix("a")) if change.old else ""
@@ -193,15 +202,15 @@ def describe(change: Change, fact: str, language: str, *, heading: bool = False)
 
 
 def _participles(unit: Clause | None) -> dict[str, str]:
-    """The Russian participles by their masculine form, in the gender of the name of the unit; in the neuter for
-    ``None``.
+    """The Russian participles by their masculine form, in the gender and number of the name of the unit; in
+    the neuter for ``None``.
     """
     if unit is None:
-        return {word: neuter for word, (_feminine, neuter) in _PARTICIPLES.items()}
+        return {word: neuter for word, (_feminine, neuter, _plural) in _PARTICIPLES.items()}
     kind = "appendix" if unit.kind == "heading" and unit.number else unit.kind
     name = named_label(unit) or PHRASES["ru"].get(kind, "")
     words = set(name.casefold().split())
-    gender = 0 if words & _FEMININE else 1 if words & _NEUTER else None
+    gender = next((place for place, nouns in enumerate((_FEMININE, _NEUTER, _PLURAL)) if words & nouns), None)
     return {word: word if gender is None else forms[gender] for word, forms in _PARTICIPLES.items()}
 
 
@@ -244,8 +253,8 @@ def plain_text(redline: Redline, language: str, *, whole: bool = False, brief: b
     """The redline as plain text for mail: ``[-deleted-] {+inserted+}``, one paragraph for each unit that changed.
 
     The first line of a paragraph is the label of the unit and, in brackets, the :func:`facts` about it in words. A
-    title, text, note or heading without a label has the name of its kind in place of it. The words of the unit follow
-    in the next lines. The text ends with a line end. If there is no paragraph, it says that nothing changed.
+    unit without a label has the name of its kind in place of it, if the kind has one. The words of the unit follow in
+    the next lines. The text ends with a line end. If there is no paragraph, it says that nothing changed.
     ``language``, kk, ru or en, is that of the facts and of the names of kinds.
 
     ``whole`` includes the unchanged units. ``brief`` shortens each paragraph (:func:`shortened`). White space alone
