@@ -278,8 +278,7 @@ def _scored_pairs(
     for the same first part of the number. Two units without a number get the addition for the first part too. A pair is
     yielded if the score is at least ``THRESHOLD``, both units are short and have the same number, or both are of one
     kind in ``ONLY_ONE``. If one unit contains the other (``CONTAINED``, ``FEWEST``) and both are in the same place, the
-    score is at least
-    ``THRESHOLD``. ``left`` and ``right`` are the indexes that may be paired.
+    score is at least ``THRESHOLD``. ``left`` and ``right`` are the indexes that may be paired.
     """
     bags = {b: set(WORD.findall(new[b].text.lower())) for b in right}
     where: dict[str, list[int]] = defaultdict(list)

@@ -189,9 +189,8 @@ def describe(change: Change, fact: str, language: str, *, heading: bool = False)
     For ``renumbered`` the words contain the old label. If the old unit had none, they contain its number, without the
     ``a`` of an appendix; if it had neither, they are "formerly without a number". If both labels are the same, they
     contain the old place: "formerly at 2.3, 1)". A Russian participle has the gender of the name of the unit: «пункт»
-    добавлен, «приложение» добавлено, «глава» добавлена,
-    «реквизиты» добавлены. ``heading`` means that the words are the heading of a list of
-    units: then the participle is impersonal, «добавлено».
+    добавлен, «приложение» добавлено, «глава» добавлена, «реквизиты» добавлены. ``heading`` means that the words are
+    the heading of a list of units: then the participle is impersonal, «добавлено».
     """
     was = (change.old.label or change.old.number.removeprefix("a")) if change.old else ""
     if fact == "renumbered" and not was:
