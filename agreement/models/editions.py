@@ -426,7 +426,8 @@ class Edition(models.Model):
 
     def cancel(self, *, by: By = None, reason: str = "") -> None:
         """Cancel a published edition before it takes effect. The audit log records who did it (``by``) and why
-        (``reason``). If a notice announces this edition or a later one, the notice of the cancellation is created
+        (``reason``). The transparency log of the agreement gets an entry, which anybody may read, and a checkpoint. If
+        a notice announces this edition or a later one, the notice of the cancellation is created
         (:meth:`NoticeQuerySet.announce_cancellation`). After the commit the signal ``edition_cancelled`` is sent.
 
         Raises :class:`EditionError` if the edition is a draft, has taken effect, or was cancelled before. Nothing is

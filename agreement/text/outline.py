@@ -366,10 +366,18 @@ class _Reading:
         return begins and label.isdigit() and self.sub == f"{self._here() or '0'}-{int(label) - 1}"
 
     def _opens(self, index: int, label: str, rest: str, previous: str) -> bool:
-        """Does a label in brackets, such as ``(2)`` or ``(a)``, begin a sub-clause or item? A label without text after
-        it does not, and neither does ``(c)`` before a year, which is the sign of copyright. ``index`` is the index of
-        the line, ``label`` has no brackets, ``rest`` is the text after it, and ``previous`` the end of the line before,
-        as in ``_begins``.
+        """Does a label in brackets, such as ``(2)`` or ``(a)``, begin a sub-clause or item? It does if three conditions
+        are met:
+
+        - Text follows the label, and the label is not ``(c)`` before a year, which is the sign of copyright.
+        - The label is in order. A number is 1 or the one after that of the last sub-clause; if ``previous`` is empty,
+          it may be any number. A letter is the first of the alphabet, a Roman numeral is ``i``, or a list of the same
+          kind is open.
+        - ``previous`` is empty, or ends with a sign such as ``.``, ``;`` or ``:`` and not with an abbreviation. A label
+          other than ``(1)`` may also follow directly the first line of a unit whose own label is in brackets.
+
+        ``index`` is the index of the line, ``label`` has no brackets, ``rest`` is the text after it, and ``previous``
+        the end of the line before, as in ``_begins``.
         """
         if not rest or (label in "cс" and rest[:4].isdigit()):
             return False

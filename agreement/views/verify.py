@@ -211,11 +211,16 @@ def recognise_posted(request: HttpRequest) -> HttpResponse:
     of a public edition, the response is the page with this edition. It also has the lines of the headers, footers and
     footnotes with words that this site does not print.
 
-    Any other text, and every PDF file, is compared by its words. The response is the page with the public editions that
-    the text is like, and with the lines that were added to their text. It also has the public editions whose digest is
-    in the text, unless each word is one of an edition or printed by this site around its text.
+    If a PDF file is a receipt of acceptance, its words are not compared. The response is the page that states whether
+    the receipt is genuine. If it is, the page also has the public edition that the receipt names.
 
-    The status is 404 if the page has no edition, 413 if the text or file is too large, and 400 if it can't be read.
+    Any other text or PDF file is compared by its words. The response is the page with the public editions that the text
+    is like, and with those whose digest is in the text. If the text has words of editions in their order, or contains a
+    letter of this site, the page also has the lines with other words. :func:`_judged` states which editions are left
+    out in these two cases.
+
+    The status is 404 if the page has no edition, and 413 if the text or file is too large. It is 400 if a text, a Word
+    file or the form can't be read. A PDF file that can't be read is searched for digests only.
     """
     visit = Visit(request, timezone.now(), current_timelines(), {})
     try:

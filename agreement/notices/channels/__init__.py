@@ -1,9 +1,13 @@
 """The channels through which notices are sent to users.
 
-The package provides :class:`Channel`, which a host extends and names in the setting ``CHANNELS``, the three failures
-that a channel raises, :class:`NoticeContent`, which a channel composes, :class:`EmailChannel`, and
-:func:`site_channels`. Of the app, it uses the letter of a notice, its return path, and the packages ``models``,
-``conf``, ``memory`` and ``text``. It does not decide which users are notified, or when.
+A host extends :class:`Channel` and names its class in the setting ``CHANNELS``. :func:`site_channels` returns an
+instance of each of these classes. :class:`EmailChannel` is the channel of the app.
+
+``Channel.compose()`` returns a :class:`NoticeContent`: the subject, the text and the HTML of a message.
+``Channel.send()`` raises :class:`Refused`, :class:`Deferred` or :class:`Unavailable` if a message can't be sent.
+
+Of the app, the package uses the letter of a notice, its return path, and the packages ``models``, ``conf``, ``memory``
+and ``text``. It does not decide which users are notified, or when.
 """
 
 from agreement.notices.channels.base import Channel, Deferred, Refused, Unavailable, site_channels
