@@ -24,6 +24,7 @@ from django.utils.translation import gettext
 from agreement.editions.display import DisplayedEdition
 from agreement.editions.timeline import Timeline
 from agreement.evidence.bundle import CSV_ROWS, Bundle, csv_chunks, csv_table, open_bundle
+from agreement.evidence.stamp_files import add_time_stamps
 from agreement.evidence.tables import (
     ACCEPTANCE_COLUMNS,
     CONSENT_COLUMNS,
@@ -95,21 +96,20 @@ def export_editions(
 
 def _add_editions(bundle: Bundle, timeline: Timeline, *, with_text: set[int], last: int, at: datetime) -> None:
     """Add the manifests of one agreement up to edition number ``last`` (0: none), with the time stamps made by that
-    instant. Of the editions up to ``last`` whose primary keys are in ``with_text``, add also the texts and court pages.
+    instant on the log. Of the editions up to ``last`` whose primary keys are in ``with_text``, add also the texts and
+    court pages.
     """
     chain = Edition.objects.published().filter(agreement=timeline.key, number__lte=last).select_related("agreement")
+    editions = {}
     for edition in chain.iterator(chunk_size=10):
+        editions[edition.pk] = edition.number or 0
         bundle.add(f"{_folder(edition)}/manifest.json", edition.manifest())
-        for place, stamp in enumerate(edition.time_stamps.filter(stamped_at__lte=at), 1):
-            name = f"{_folder(edition)}/stamp-{place}"
-            bundle.add(f"{name}.tsr", bytes(stamp.response))
-            bundle.add(f"{name}.pem", stamp.certificates.encode())
-            bundle.stamped.append((f"{_folder(edition)}/manifest.json", name))
         if edition.pk in with_text:
             for language in languages.LANGUAGES:
                 bundle.add(f"{_folder(edition)}.{language}.md", edition.text(language).body.encode())
                 page = court_page(edition, timeline, at=at, language=language)
                 bundle.add(f"{_folder(edition)}/court.{language}.html", page.encode())
+    add_time_stamps(bundle, f"{timeline.slug}/log", agreement=timeline.key, editions=editions, at=at)
 
 
 def export_user(user_key: UserKey, *, at: datetime, output: Path | IO[bytes], by: By = None) -> dict[str, str]:

@@ -22,7 +22,6 @@ from agreement.models import (
     Notice,
     NoticeText,
     Progress,
-    TimeStamp,
     Withdrawal,
     verification,
 )
@@ -82,7 +81,7 @@ def test_nothing_contradicts_in_what_the_site_writes(edition, scheduled, django_
     dispatch.fan_out(edition.notices.get())
     user.delete()
 
-    with django_assert_num_queries(2 + 52 + (connection.vendor == "postgresql")):
+    with django_assert_num_queries(2 + 51 + (connection.vendor == "postgresql")):
         assert found() == []
 
 
@@ -450,18 +449,3 @@ def test_the_text_of_a_consent_must_match_its_digest(edition):
     row = Consent.objects.give(user=user, purpose="news", language="kk", text="Келісемін.")
     changed(row, text="Басқа")
     assert found() == [(row, "Its text does not match its digest.")]
-
-
-def test_a_time_stamp_must_contain_the_digest_of_its_edition(edition, scheduled):
-    stamp = TimeStamp.objects.create(
-        edition=edition,
-        authority="https://tsa.example.kz",
-        stamped_at=timezone.now(),
-        response=b"0" + bytes.fromhex(edition.digest),
-        certificates="PEM",
-    )
-    assert found() == []
-    changed(stamp, stamped_at=edition.recorded_at - 2 * DAY)
-    assert found() == [(stamp, "It was stamped before its edition was recorded.")]
-    changed(stamp, edition=scheduled, stamped_at=timezone.now())
-    assert found() == [(stamp, "The response of the authority does not contain the digest of the edition.")]
