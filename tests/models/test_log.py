@@ -39,6 +39,12 @@ DAY = timedelta(days=1)
 NOTHING_ERASED: dict[str, object] = {"erasure": [], "ground": "retention term", "term": "2026-01-01T00:00:00.000000Z"}
 
 
+@pytest.fixture(autouse=True)
+def _english():
+    with translation.override("en"):
+        yield
+
+
 @pytest.fixture
 def signed(settings):
     settings.AGREEMENT = {**settings.AGREEMENT, "LOG_KEY": SECRET, "BASE_URL": "https://portal.example"}
@@ -368,8 +374,7 @@ def test_a_change_of_a_time_stamp_behind_the_triggers_is_found(signed, name):
     with open_seal():
         attack(TimeStamp.objects.filter(pk=row.pk))
 
-    with translation.override("en"):
-        assert expected.replace("%s", str(row.pk)) in faults(edition)
+    assert expected.replace("%s", str(row.pk)) in faults(edition)
 
 
 def test_a_response_without_the_digest_of_the_checkpoint_is_found(signed):
