@@ -83,7 +83,8 @@ class LogCheck:
 
     def faults(self) -> Iterator[str]:
         """Yield each fault as a sentence in the active language, without the name of the log. All entries are read, in
-        chunks. 5 queries, 1 for each chunk, and 1 for the rows of each kind in it.
+        chunks. 8 queries, 1 for each chunk and for each level with a full tile, and 1 for the rows of each kind in a
+        chunk.
         """
         if self.log is None:
             if Edition.objects.using(self.using).published().filter(agreement=self.agreement).exists():
