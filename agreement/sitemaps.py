@@ -38,13 +38,15 @@ def _index_path(language: str) -> str:
 
 class AgreementSitemap(Sitemap):  # type: ignore[type-arg]  # Not generic at run time.
     """The pages of each agreement that has a public edition: the edition in force, the same in both languages, the list
-    of editions, every public edition and its changes. If no edition is in force, the page in both languages is left
-    out, and if all public editions are cancelled, the page of the edition in force too. An edition without a public
-    predecessor is listed without changes.
+    of editions, every public edition and its changes.
+
+    The page of the edition in force is left out if all public editions are cancelled. It is listed if the first edition
+    is only announced. The page in both languages is left out if no edition is in force. The changes of an edition
+    without a public predecessor are left out.
 
     The last change of the pages of an edition is the latest event so far: its own publication, effect or cancellation,
-    or the publication or effect of its successor, if that is public. That of the other pages of the agreement is the
-    latest of these.
+    or the publication or effect of its successor, if that is public. The last change of the other pages of the
+    agreement is the latest of those of its editions.
 
     The host and the scheme of the URLs are those of the setting ``BASE_URL`` or, if it is empty, what Django
     determines. The list of pages needs no query, except those that read the dates of the editions

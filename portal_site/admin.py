@@ -93,8 +93,8 @@ class PortalAdminSite(AdminSite):
 
     def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> list[dict[str, Any]]:
         """Return the apps and models of an index that this user may view. The agreements are first. The apps and models
-        in ``NAMES`` have the names that it gives. The index of all apps leaves out the results of tasks, because nobody
-        at the desk needs them: the ledger states what was sent.
+        in ``NAMES`` have the names that it gives. The index of all apps leaves out the results of tasks
+        (``django_tasks_database``), because the list of deliveries of the agreements states what was sent.
         """
         found: list[dict[str, Any]] = super().get_app_list(request, app_label)
         for app in found:

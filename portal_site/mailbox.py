@@ -49,7 +49,9 @@ class EmailBackend(BaseEmailBackend):
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """A message: the name of its file (``key``), its headers in order, and its text and HTML if they were read."""
+    """A message: the name of its file (``key``), its headers in order, and its text and HTML. Each of the two is ``""``
+    if the message has none, and if only the headers were read.
+    """
 
     key: str
     headers: tuple[tuple[str, str], ...]
@@ -75,7 +77,7 @@ class Letter:
 
     @property
     def date(self) -> datetime | None:
-        """When the letter was sent; ``None`` if it has no valid date."""
+        """When the letter was sent, as the header ``Date`` states it; ``None`` if this header is missing or invalid."""
         try:
             date = parsedate_to_datetime(self.header("Date"))
         except ValueError:
@@ -102,7 +104,8 @@ def count() -> int:
 
 def newest(page: int = 1) -> list[Letter]:
     """Return the letters of one page (``PAGE`` letters; the first page is 1), the newest first. The list is empty for a
-    page after the last. Only the headers of the letters are parsed: ``text`` and ``html`` are ``""``.
+    page after the last, and for 0 or a negative number. Only the headers of the letters are parsed: ``text`` and
+    ``html`` are ``""``.
     """
     keys = heapq.nlargest(page * PAGE, _keys(), key=_written_at)[(page - 1) * PAGE :]
     return [letter for key in keys if (letter := _read(key, with_parts=False))]

@@ -48,8 +48,9 @@ def noindex(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponse
 
 @require_safe
 def home(request: HttpRequest) -> HttpResponse:
-    """The front page, with the editions in force: first that of ``DEFAULT_AGREEMENT``, then the others. The queries are
-    those of :func:`editions_in_force`.
+    """The front page, with the editions in force: first that of ``DEFAULT_AGREEMENT``, then the others in the order of
+    the slugs. The queries for them are those of :func:`agreement.editions.editions_in_force`: 1 for the texts, and at
+    most 2 more if the dates of the editions must be read again.
     """
     main = settings.AGREEMENT["DEFAULT_AGREEMENT"]
     agreements = sorted(editions_in_force(), key=lambda displayed: displayed.edition.agreement.slug != main)
@@ -83,7 +84,7 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 class SecondFactorView(LoginRequiredMixin, LoginView):
     """The page on which a user who is logged in enters the code of their second factor. The session then has a new key,
-    because it has more rights.
+    because it has more rights. A visitor who is not logged in is redirected to the login page.
     """
 
     template_name = "registration/second_factor.html"

@@ -4,7 +4,8 @@ The package provides ``register()``, which ``AgreementConfig.ready()`` calls, an
 
 ``settings``: ``E001`` unknown setting · ``E002`` wrong value of a setting · ``E004`` missing package ·
 ``E009`` a channel reports a fault, or two channels have the same name · ``E020`` unsuitable keys of pseudonyms ·
-``E024`` missing or wrong parts of a consent · ``W006`` more days for a reply than the law gives
+``E024`` missing or wrong parts of a consent · ``E026`` time stamps without a key of the logs ·
+``W006`` more days for a reply than the law gives
 
 ``site``: ``E003`` modeltranslation lacks a language · ``E004`` missing app · ``E005`` wrong order of apps ·
 ``E006`` ``USE_TZ`` is off · ``E021`` wrong order of middleware · ``E022`` old time zone data ·

@@ -47,6 +47,14 @@ class StampFiles:
     seconds: int
     chain: bool
 
+    @property
+    def command(self) -> str:
+        """The command that verifies the stamp for its own moment, because the certificate of the authority may have
+        ended since.
+        """
+        certificates = f"-CAfile {self.name}.pem" + (f" -untrusted {self.name}.pem" if self.chain else "")
+        return f"openssl ts -verify -data {self.checkpoint} -in {self.name}.tsr {certificates} -attime {self.seconds}"
+
 
 @dataclass
 class Bundle:

@@ -22,8 +22,10 @@ from django.utils import translation
 from django.utils.translation import gettext
 
 from agreement.editions.display import DisplayedEdition
+from agreement.editions.pdf import RendererBusy
 from agreement.editions.timeline import Timeline
 from agreement.evidence.bundle import CSV_ROWS, Bundle, csv_chunks, csv_table, open_bundle
+from agreement.evidence.receipts import CHECKER, NoReceipt, receipt
 from agreement.evidence.stamp_files import add_time_stamps
 from agreement.evidence.tables import (
     ACCEPTANCE_COLUMNS,
@@ -56,6 +58,9 @@ from agreement.models.membership import Binding, Membership
 from agreement.models.succession import EDITION_DATES_FIELDS, EditionDates
 from agreement.seal import manifest
 from agreement.text import dates, languages
+
+#: How many receipts a bundle contains. Each takes about a second.
+MAX_RECEIPTS = 20
 
 
 def export_editions(
@@ -156,6 +161,7 @@ def export_user(user_key: UserKey, *, at: datetime, output: Path | IO[bytes], by
             _add_editions(bundle, timeline, with_text=bound | declined, last=last.get(agreement) or 0, at=at)
         _add_notices(bundle, deliveries)
         _add_acceptance_pages(bundle, records, declines.select_related("edition__agreement"))
+        _add_receipts(bundle, records, at)
         bundle.add("user/acceptances.csv", csv_table(ACCEPTANCE_COLUMNS, acceptances))
         bundle.add("user/declines.csv", csv_table(DECLINE_COLUMNS, declines))
         bundle.add("user/withdrawals.csv", csv_table(WITHDRAWAL_COLUMNS, withdrawals.order_by("pk")))
@@ -259,6 +265,25 @@ def _add_acceptance_pages(bundle: Bundle, records: Sequence[AcceptanceRecord], d
             context = {"records": rows, "declines": declined, "style": _style(), "language": language}
             page = render_to_string("agreement/evidence/acceptances.html", context)
         bundle.add(f"user/acceptances.{language}.html", page.encode())
+
+
+def _add_receipts(bundle: Bundle, records: Sequence[AcceptanceRecord], at: datetime) -> None:
+    """Add the receipts of the latest ``MAX_RECEIPTS`` of these acceptances, each in the language of the acceptance, or
+    in Kazakh, and the program that checks them. An acceptance that is not in the log of a checkpoint of that instant,
+    and a site that makes no receipts, have none.
+    """
+    added = False
+    for record in records[-MAX_RECEIPTS:]:
+        row = record.row
+        language = row.language if row.language in languages.LANGUAGES else languages.LANGUAGES[0]
+        try:
+            content = receipt(row, record.timeline, at=at, language=language)
+        except (NoReceipt, RendererBusy):
+            continue
+        bundle.add(f"user/receipts/{row.pk}.{language}.pdf", content)
+        added = True
+    if added:
+        bundle.add("user/receipts/check_receipt.py", CHECKER.read_bytes())
 
 
 def court_page(edition: Edition, timeline: Timeline, *, at: datetime, language: str) -> str:

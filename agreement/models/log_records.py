@@ -108,17 +108,19 @@ def content(row: Acceptance | Withdrawal, salt: str) -> dict[str, object]:
     return found | {"earlier": True} if is_dated_back(row) else found
 
 
-def sweep(at: datetime | None = None, *, force: bool = False) -> int:
+def sweep(at: datetime | None = None, *, force: bool = False, agreement: int | None = None) -> int:
     """Add the acceptances, withdrawals and texts of notices that are not in the logs yet, and return how many there
     were. ``at`` is the present moment (``None``: the clock of the database).
 
-    A log in which they were looked for in the last ``INTERVAL`` is passed over, unless ``force`` is true. Each batch of
+    A log in which they were looked for in the last ``INTERVAL`` is passed over, unless ``force`` is true. If
+    ``agreement`` is given, which is a primary key, the logs of the other agreements are passed over too. Each batch of
     ``BATCH`` rows is a transaction of its own. If the process is killed, the next call continues. If nothing is due, 1
     query, 2 on PostgreSQL without ``at``.
     """
     using = router.db_for_write(LogEntry)
     at = at or database_now(using)
     logs = TransparencyLog.objects.using(using).select_related("agreement")
+    logs = logs.filter(agreement=agreement) if agreement else logs
     due = logs if force else logs.filter(Q(swept_at=None) | Q(swept_at__lte=at - INTERVAL) | Q(swept_at__gt=at))
     return sum(_sweep(log, at, using=using) for log in due)
 

@@ -76,20 +76,20 @@ def record_outcomes() -> None:
 
 
 class Recipient(NamedTuple):
-    """What is read about a user of the audience to send them a message. ``language`` is that of the user, before it is
-    known whether the channel is bilingual.
-    """
+    """The address and the language of one user of the audience, as a batch reads them before it sends."""
 
     address: str
     """The address in the channel; ``""`` if they have none."""
     language: str
-    """``kk``, ``ru`` or ``mul`` (both languages). A channel that is not bilingual sends Kazakh in place of ``mul``."""
+    """``kk``, ``ru``, or ``mul`` (both languages) if the language of the user is not known or is another one. A channel
+    that is not bilingual sends Kazakh in place of ``mul``.
+    """
 
 
 @dataclass(slots=True)
 class PreparedMessage:
-    """The message for one delivery of a batch, or the reason to skip the delivery. ``text`` is ``None`` if it is
-    skipped.
+    """The message for one delivery of a batch, or the reason to skip the delivery. ``text`` is ``None`` if
+    ``skip_reason`` is not empty. Otherwise there is a text, also if there is a ``fault``.
     """
 
     delivery: Delivery
@@ -101,8 +101,9 @@ class PreparedMessage:
     """The exception that the channel raised when it checked the address. It is raised again in place of sending."""
 
     def columns(self) -> dict[str, Any]:
-        """Return the columns that the ledger stores for a message that was sent or refused: those that identify its
-        text, and the digest of the address (``""`` if the site has no keys of pseudonyms).
+        """Return the columns that the ledger stores for a message that was sent or refused: ``language``, ``since`` and
+        ``cancelled``, which identify its text, and ``address_digest``, which is ``""`` if the site has no keys of
+        pseudonyms.
         """
         text = {"since": self.text.since, "cancelled": self.text.cancelled} if self.text else {}
         return {"language": self.language, **text, "address_digest": pseudonyms.address_digest(self.address)}
@@ -135,9 +136,10 @@ class Batch:
 
     def deliver(self, renewer: LeaseRenewer) -> bool:
         """Send the batch, record its outcomes and release the deliveries that were not handled. Return ``False`` if the
-        channel became unavailable, else ``True``. An outage is recorded, as the first in a row if a message of this
-        batch was sent, and the released deliveries count as postponed. If a message was sent and there was no outage,
-        the recorded outage of the channel is removed, at most once for each snapshot of the channel.
+        channel became unavailable, else ``True``. An outage is recorded, and the released deliveries count as
+        postponed. The channel is then not used for a while: for the shortest pause if a message of this batch was sent,
+        otherwise for a pause that grows with the number of outages in a row. If a message was sent and there was no
+        outage, the recorded outage of the channel is removed, at most once for each snapshot of the channel.
 
         Raises the errors of the database; if it does not answer, the lease of the batch is not released. Any other
         exception is raised after the lease was released.
@@ -202,8 +204,8 @@ class Batch:
         return Delivery.objects.count_outcomes(lease=lease, began_at=self.began_at, at=at)
 
     def send(self) -> None:
-        """Send the messages. At the end, also after an exception, postpone the deliveries whose doubtful refusal did
-        not become final; each counts as a failed attempt.
+        """Send the messages. At the end, also after an exception, call :meth:`postpone` for each doubtful refusal that
+        did not become final: a failed attempt is counted, and after the last attempt the delivery fails.
         """
         try:
             self.send_messages()
@@ -215,9 +217,9 @@ class Batch:
         """Send or skip the deliveries of the batch in their order, and call ``on_outcome`` after each. Stop at the
         deadline of the worker, or when the slots reserved for the batch are lost. The lease is renewed before a message
         if its last renewal by this method, or the beginning, was more than a third of a lease ago, or if an outcome was
-        not recorded because another worker has the lease. Deliveries that do not wait with the lease at a renewal are
-        left out after it. Raises ``Unavailable`` if the channel can reach no recipient, and what :meth:`messages`
-        raises.
+        not recorded because another worker has the lease. A delivery is left out if it had an outcome, or no longer had
+        the lease of the batch, when the lease was renewed. Raises ``Unavailable`` if the channel can reach no
+        recipient, and what :meth:`messages` raises.
         """
         messages, renewed_at = self.messages(), time.monotonic()
         for message, following in zip_longest(messages, messages[1:]):
@@ -314,13 +316,16 @@ class Batch:
         }
 
     def send_message(self, message: PreparedMessage, text: NoticeText, following: PreparedMessage | None) -> None:
-        """Send one message and record its outcome. ``text`` is the text of the message. After the message was sent, the
-        channel prepares the ``following`` one (``None``: this is the last one) before the outcome is recorded. Then the
-        doubtful refusals before it become final.
+        """Send one message and record its outcome. ``text`` is the text of the message.
 
-        If the channel refuses the message, the delivery fails; a doubtful refusal is stored in :attr:`doubtful`. After
-        any other exception, :meth:`postpone` is called, except after ``Unavailable`` without ``tried``: then nothing is
-        recorded. Raises ``Unavailable`` if the channel raises it, or if :meth:`count_deferral` does.
+        If the channel accepts the message, three things happen in this order. The channel prepares the ``following``
+        message (``None``: there is none). The outcome is recorded. The deliveries of the earlier messages in
+        :attr:`doubtful` fail.
+
+        If the channel refuses the message, its delivery fails; a doubtful refusal is stored in :attr:`doubtful`. After
+        ``Unavailable`` with ``tried`` and after any other exception, :meth:`postpone` is called. After ``Unavailable``
+        without ``tried`` nothing is recorded. Raises ``Unavailable`` if the channel raises it, or if
+        :meth:`count_deferral` does. Other exceptions of the channel are not raised.
         """
         delivery = message.delivery
         self.used += 1
@@ -383,8 +388,9 @@ class Batch:
     def record(self, delivery: Delivery, outcome: DeliveryOutcome, **columns: Any) -> bool:
         """Record the outcome of a delivery, over a new connection if the old one broke. Return ``False``, and record
         nothing, if the delivery no longer waits with this lease, for example because another worker has claimed it.
-        Otherwise return ``True``. If a new connection was needed, the result is ``True`` in both cases. Raises the
-        error of the database if the new connection fails too; ``record_outcomes()`` then records the outcome later.
+        Otherwise return ``True``. If a new connection was needed, the result is ``True`` even if nothing was recorded.
+        Raises the error of the database if the new connection fails too; ``record_outcomes()`` then records the outcome
+        later.
         """
         write = partial(delivery.record_outcome, outcome, at=self.worker.clock(), **columns)
         self.unconfirmed.append(write)
@@ -399,8 +405,9 @@ class Batch:
         return recorded
 
     def reconnect(self) -> None:
-        """Close the database connection if it is unusable; the next statement opens a new one. Inside a transaction it
-        is not closed. Mark the outcomes of this batch as unrecorded, because the database server may have lost them.
+        """Mark all outcomes of this batch that are not counted yet as unrecorded, because the database server may have
+        lost them. Then close the database connection if it is unusable or too old; the next statement opens a new one.
+        Inside a transaction it is not closed.
         """
         _unrecorded.extend(self.unconfirmed)
         self.unconfirmed.clear()
@@ -447,7 +454,8 @@ class Batch:
 
 
 def account_dates(users: Collection[UserKey]) -> dict[UserKey, datetime | None]:
-    """Return when the accounts of these users were created, by the primary key of the user. The result is empty, and no
+    """Return when the accounts of these users were created, by the primary key of the user. The value is ``None`` if
+    the database has no date for the account, and an account that was deleted is missing. The result is empty, and no
     query is made, if the user model does not record this (:func:`agreement.conf.user_created_at`). Otherwise 1 query.
     """
     if (created_at := conf.user_created_at()) is None:

@@ -60,8 +60,9 @@ def record_bounce(sender: object, event: Any, **kwargs: object) -> None:
     neither checked nor changed. ``event`` is an ``AnymailTrackingEvent``. Events of types other than
     ``RETURNED_EVENTS`` are ignored. Events about letters that are not found are logged.
 
-    The letter is found by its ``Message-ID``, which has the app's form: in the metadata, as the id of the event, or in
-    what the service wrote. A letter can't be found by another id that the service gave to it.
+    The letter is found by the ``Message-ID`` that the app gave to it. This id is looked for in three places, in this
+    order: in the metadata of the event, in its ``message_id``, and anywhere in its ``esp_event``, which is the report
+    of the mail service. At most five ids are tried. An id that the service gave to the letter does not find it.
     """
     if event.event_type not in RETURNED_EVENTS:
         return

@@ -43,7 +43,9 @@ class UnreadableReportError(ValueError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeliveryReport:
-    """What a mail says about a letter. All of it may be forged."""
+    """What a mail says about a letter: whether it failed or is delayed, why, and what identifies the letter and its
+    recipient. All of it may be forged.
+    """
 
     failed: bool
     """Did the server give up? If not, the letter is delayed, and the server still tries."""
@@ -67,8 +69,8 @@ class DeliveryReport:
 
 def read_report(mail: bytes) -> DeliveryReport | None:
     """What the mail says about a letter that failed or is delayed; ``None`` if it is another mail, or says that the
-    letter arrived. Raises ``UnreadableReportError`` for a report that says neither, and any exception of Python's mail
-    parser for a mail that is malformed in a way that the parser does not expect.
+    letter arrived. Raises ``UnreadableReportError`` for a report that does not say what became of the letter, and any
+    exception of Python's mail parser for a mail that is malformed in a way that the parser does not expect.
     """
     text = mail[:MAX_BYTES].decode("utf-8", "replace").replace("\r\n", "\n").lstrip("\n")
     top, body = _split_header(re.sub(r"\A>?From .*\n", "", text))
@@ -140,16 +142,16 @@ def _decode(part: Message, content: str) -> str:
 
 def _blocks(status: str) -> list[Message]:
     """The groups of fields of a ``message/delivery-status``: first the group about the report, then one for each
-    recipient (RFC 3464 §2.1). At most ``_MAX_RECIPIENTS`` groups are returned.
+    recipient (RFC 3464 §2.1). At most ``_MAX_RECIPIENTS`` groups are returned, that about the report among them.
     """
     blocks = re.split(r"\n[ \t]*\n", status.strip("\n"), maxsplit=_MAX_RECIPIENTS)[:_MAX_RECIPIENTS]
     return [_split_header(block)[0] for block in blocks]
 
 
 def _outcome(blocks: list[Message]) -> tuple[bool | None, str]:
-    """Whether the server gave up, and the codes of the first failure (``""`` if the letter is delayed); ``None``
-    instead of the first if the letter arrived somewhere, for example because one of the addresses to which it was
-    forwarded accepted it.
+    """Whether the server gave up, and the codes of the first failure. ``(False, "")`` if the letter is delayed.
+    ``(None, "")`` if the letter arrived somewhere, for example because one of the addresses to which it was forwarded
+    accepted it.
 
     The field ``Action`` decides (RFC 3464 §2.3.3): a server that gives up after days of trying writes ``failed`` beside
     a status of 4.x.x. Only if it is missing, the class of the status decides. A failure with a code of success (2.x.x)
@@ -177,9 +179,10 @@ def _outcome(blocks: list[Message]) -> tuple[bool | None, str]:
 
 
 def _outcome_in_words(top: Message, words: str) -> tuple[bool, str]:
-    """Whether the server gave up, and the first codes in the words of a mail that has no ``message/delivery-status``.
-    If its header contains one of ``_RECIPIENT_FIELDS``, the server gave up. Otherwise the first code decides: with 5
-    the server gave up, with 4 the letter is delayed. Raises ``UnreadableReportError`` if there is neither.
+    """Whether the server gave up, and the first codes in the words of a mail that has no ``message/delivery-status``
+    (``""`` if there are none). If its header contains one of ``_RECIPIENT_FIELDS``, the server gave up. Otherwise the
+    first code decides: with 5 the server gave up, with 4 the letter is delayed. Raises ``UnreadableReportError`` if
+    there is neither such a field nor such a code.
     """
     quoted = _QUOTED_ID.search(words)
     code = bounce_code((words[: quoted.start()] if quoted else words)[:20_000])

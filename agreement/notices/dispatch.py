@@ -108,8 +108,8 @@ def fan_out(
 
 
 def _in_flight(notice: Notice) -> DeliveryQuerySet:
-    """Return the waiting deliveries of the other notices that describe the edition of this notice, claimed or not, in
-    all channels.
+    """Return the waiting deliveries, claimed or not, in all channels, of the notice of the publication and of the
+    reminder of the same edition. Those of this notice itself are left out.
     """
     return Delivery.objects.primary().waiting().filter(notice__in=notice.other_notices())
 
@@ -194,8 +194,9 @@ def reconcile(message_ids: Iterable[str], *, at: datetime | None = None) -> int:
 
 @dataclass(slots=True)
 class PendingDeliveries:
-    """How many deliveries wait in the site's channels, and why; each is in one of the first four numbers. ``due`` can
-    be sent now, if sending is not suspended. ``unwritten`` counts notices, not deliveries.
+    """How many deliveries wait in the site's channels, and why. Each is counted in one of ``due``, ``later``,
+    ``paused`` and ``overtaken``. ``due`` can be sent now, if sending is not suspended. ``unwritten`` counts notices,
+    not deliveries.
     """
 
     due: int = 0

@@ -29,7 +29,9 @@ MEASURABLE = 1000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Forecast:
-    """The forecast for one channel: when the last message will be sent, and how many users will be notified in time."""
+    """The forecast for one channel: when the last message will be sent (``ends_at``), and how many users will be
+    notified before the edition takes effect, and at least ``notice_days`` before that.
+    """
 
     channel: str
     recipients: int
@@ -53,11 +55,11 @@ def forecast(
     at ``effective_from``. ``recipients`` is the number of users whom the channel notifies.
 
     The sending begins when the notice is due, the channel has no outage, and the rate limits, which also count the
-    messages sent before, allow a message. The forecast assumes that the deliveries which wait in the channel now are
-    sent after that moment, and before those of the new notice. It does not count those of paused notices, those that
-    are to be skipped at ``at``, and those that the new notice overtakes: the deliveries of notices about new editions
-    of the agreement with the primary key ``agreement``, and of reminders about them. If ``agreement`` is ``None``, no
-    notice is overtaken. ``notice_days`` is used for :attr:`Forecast.before_notice` only.
+    messages sent before, allow a message. The forecast assumes that from then on, the deliveries which wait in the
+    channel now are sent first, and those of the new notice after them. It does not count the deliveries of paused
+    notices, those that are to be skipped at ``at``, and those that the new notice overtakes: the deliveries of notices
+    about new editions of the agreement with the primary key ``agreement``, and of reminders about them. If
+    ``agreement`` is ``None``, no notice is overtaken. ``notice_days`` is used for :attr:`Forecast.before_notice` only.
 
     At most 4 queries, and 1 for each notice with deliveries that wait in the channel. None of them counts rows of the
     ledger.

@@ -96,10 +96,10 @@ def letter(notice: Notice, language: str, *, since: int) -> NoticeContent:
     changes. A letter about corrections of the wording only quotes none either.
 
     The letter states what changed, when that takes effect, and what the reader can do. It is written as of now, or as
-    of the moment when the notice is due if that is later. The letter also names another edition that is in force at
-    that moment, if there is one: the edition of the notice has not taken effect by then, was cancelled, or was
-    superseded. The HTML quotes fewer clauses if it would be longer than ``MAX_HTML_BYTES``; the text quotes the same
-    ones. A letter about a breach of personal data contains the words of the breach instead. Raises
+    of the moment when the notice is due if that is later. If another edition of the agreement is in force at that
+    moment, the letter names it too. That is so if the edition of the notice has not taken effect by then, was
+    cancelled, or was superseded. The HTML quotes fewer clauses if it would be longer than ``MAX_HTML_BYTES``; the text
+    quotes the same ones. A letter about a breach of personal data contains the words of the breach instead. Raises
     ``ImproperlyConfigured`` if the setting ``BASE_URL`` is empty or the app's URLs are not included, and ``ValueError``
     for a notice about a draft.
     """
@@ -170,8 +170,9 @@ def _breach_letter(notice: Notice, language: str) -> NoticeContent:
 
 
 def _subject(parts: Sequence[Mapping[str, str]]) -> str:
-    """Return the subject: what happens, the title and the name of the site, if it has one, each in all languages of the
-    letter. What happens comes first, because a phone displays only the first 40 characters.
+    """Return the subject: what happens, then the title, then the name of the site, if it has one. Each of the three is
+    in all languages of the letter, separated by slashes; equal words occur once. What happens comes first, because a
+    phone displays only the first 40 characters.
     """
     what, title, site = (" / ".join(dict.fromkeys(part[key] for part in parts)) for key in ("what", "title", "site"))
     return f"{what}: {title}" + (f" — {site}" if site else "")
@@ -260,8 +261,9 @@ def _what(notice: Notice, covered: Sequence[Edition], now: datetime, language: s
     number of the edition with which it compares the new one (0: there is none). ``now`` is the moment for which the
     letter is written. ``short``: is the letter about corrections of the wording only?
 
-    The words contain the year of a day only if it is not that of ``now``. Of several editions that change more than the
-    wording, the words state whether some are in force, and the day of the first one that is not.
+    The words contain the year of a day only if it is not that of ``now``. If several editions change more than the
+    wording, the words state whether some of them are in force at ``now``, and the day on which the first of the others
+    takes effect.
     """
     edition, zone = notice.edition, notice.edition.agreement.time_zone
     first = len(covered) == 1 and not since
@@ -371,16 +373,17 @@ def _inherited(edition: Edition) -> list[str]:
 
 
 def _moment(at: datetime | None, edition: Edition, language: str, case: dates.Case) -> dict[str, str]:
-    """Return the placeholders ``day``, ``clock`` and ``zone`` of a moment in the zone of the agreement; ``{}`` for
-    ``None``. ``case`` is the grammatical case of the day in Kazakh.
+    """Return the placeholders ``day``, ``clock`` and ``zone`` of the moment ``at``, in the time zone of the agreement
+    of ``edition``; ``{}`` if ``at`` is ``None``. ``case`` is the grammatical case of the day in Kazakh.
     """
     return dates.placeholders(at, language, edition.agreement.time_zone, case) if at else {}
 
 
 def _upcoming(notice: Notice, now: datetime) -> list[Edition]:
     """Return other editions of the agreement that take effect after ``now`` and were not cancelled, without their
-    texts. In a letter about a cancellation, these are all others, in the order in which they take effect. In any other
-    letter, these are those with a lower number than the edition of the notice, in the reverse order.
+    texts. In a letter about a cancellation, these are all others, the one that takes effect first at the beginning. In
+    any other letter, these are those with a lower number than the edition of the notice, the one that takes effect last
+    at the beginning.
     """
     edition = notice.edition
     upcoming = edition.agreement.editions.binding().filter(effective_from__gt=now).exclude(pk=edition.pk)
@@ -473,14 +476,15 @@ def _quotations(part: Mapping[str, Any], room: int) -> dict[str, Any]:
     """Return the part of the context about the changed clauses. ``part`` is the rest of the context.
 
     ``clauses`` maps a phrase for what happened to a list of links to the clauses to which that happened. A clause of
-    which only the number changed is in the line ``renumbered`` instead; if no clause changed otherwise, that line is
-    empty. ``clauses`` and the line each contain at most one clause for each 100 characters of ``room``, and ``clauses``
-    at most ``MAX_CLAUSES``. If ``clauses`` leaves some out, ``more_clauses`` is true; if the line does, it ends with
-    ``…``. Items that keep their label in a renumbered clause are in neither.
+    which only the number changed is in the line ``renumbered`` instead. ``clauses`` and the line each contain at most
+    one clause for each 100 characters of ``room``, and ``clauses`` at most ``MAX_CLAUSES``. If ``clauses`` leaves some
+    out, ``more_clauses`` is true; if the line does, it ends with ``…``. Items that keep their label in a renumbered
+    clause are in neither.
 
     ``quoted`` and ``plain`` are the changed clauses that fit into ``room`` characters, as objects and as plain text,
-    without those of which only the number changed, and ``left_out`` is the number of the others. A short letter, which
-    is about corrections of the wording, quotes nothing. Without a redline, all of this is empty.
+    without those of which only the number changed, and ``left_out`` is the number of the others. In a short letter,
+    which is about corrections of the wording, these three are empty or 0, and ``clauses`` and ``renumbered`` are as in
+    any other. All are empty, false or 0 if there is no redline, or if no clause changed otherwise than in its number.
     """
     redline, language, most = part["redline"], part["language"], room // 100
     changed = redline.changed if redline else ()
@@ -517,8 +521,8 @@ def _clause_name(change: Change, language: str) -> str:
 
 def _clause_url(change: Change, part: Mapping[str, Any]) -> str:
     """Return the URL of the clause in the edition of the letter; of a deleted clause, that of its row in the
-    comparative table. If the clause has no place of its own there, it is the URL of the page. ``part`` is the context
-    of the letter in one language.
+    comparative table. If the clause has no anchor there, it is the URL of the page of the edition, or of the
+    comparative table, without an anchor. ``part`` is the context of the letter in one language.
     """
     if change.deleted:
         return f"{part['changes_url']}#was-{change.unit.number}" if change.unit.number else part["changes_url"]

@@ -110,7 +110,8 @@ def count_by_cause(notice: Notice) -> dict[Cause, int]:
     deleted accounts are not counted.
 
     The numbers are those of the progress of the notice, except that ``GIVEN_UP`` is counted in the ledger. 1 query, 1
-    more if deliveries failed, and 1 more for each cause if any of these deliveries is of a deleted account.
+    more if deliveries failed, and 1 more for each cause if a delivery of the notice that reached nobody is of a deleted
+    account.
     """
     rows = list(Progress.objects.filter(notice=notice).with_gone())
     counts = dict.fromkeys(Cause, 0)
@@ -216,7 +217,7 @@ def resend_reachable(notice: Notice, *, by: By = None, at: datetime | None = Non
 
 def _with_another_address(notice: Notice, cause: Cause, channel: Channel, alias: str) -> Iterator[list[int]]:
     """Yield lists of the primary keys of those deliveries of this notice, cause and channel whose user has
-    ``AddressNow.ANOTHER``.
+    ``AddressNow.ANOTHER``. ``alias`` is that of the database from which the deliveries are read.
     """
     rows, after = deliveries_by_cause(notice, cause).using(alias).filter(channel=channel.name), 0
     while chunk := list(rows.filter(pk__gt=after)[:ROWS_PER_CHUNK]):

@@ -30,12 +30,15 @@ class WithdrawalReply:
 
 
 def withdrawal_reply(row: Withdrawal, language: str) -> WithdrawalReply:
-    """Return the reply to a registered application, in ``kk`` or ``ru``. It is neither stored nor sent here. Its
-    sentences state the registration. Then they state the refusal with its ground (without it after the erasure) or, if
-    the application is granted, its effect, how long the data is stored, the ground, and how to accept the agreement
-    again (:func:`_effect`). The title of the agreement is that of the edition of the row. If there is none, it is that
-    of the edition in force at the registration, or else the slug. At most 4 queries, besides that for the name of the
-    site, if the agreement and the edition of the row are loaded.
+    """Return the reply to a registered application, in ``kk`` or ``ru``. It is neither stored nor sent here.
+
+    Its sentences state the registration, then the decision. If the application was refused, that is the refusal and
+    ``row.ground``, the reason that the officer wrote, which is empty after the erasure. If it was granted, it is the
+    result of :func:`_effect`.
+
+    The title of the agreement is that of the edition of the row. If there is none, it is that of the edition in force
+    at the registration, or else the slug. At most 4 queries, besides that for the name of the site, if the agreement
+    and the edition of the row are loaded.
     """
     edition = row.edition or Edition.objects.in_force(row.registered_at).filter(agreement=row.agreement_id).first()
     zone = row.agreement.time_zone
@@ -76,9 +79,10 @@ def withdrawal_reply(row: Withdrawal, language: str) -> WithdrawalReply:
 
 
 def _effect(row: Withdrawal, edition: Edition | None) -> list[str]:
-    """Return the sentences about a granted application: its effect, how long the data is stored, the ground, and how to
-    accept the agreement again. The storage is stated only if the agreement has ended, an edition is given and the data
-    is not erased yet. The ground is left out if it is empty. The caller fills in the placeholders that are left.
+    """Return the sentences about a granted application: its effect, how long the data is stored, the text that the
+    officer added (``row.ground``), and how to accept the agreement again. The storage is stated only if the agreement
+    has ended, an edition is given and the data is not erased yet. The text of the officer is left out if it is empty.
+    The caller fills in the placeholders ``title``, ``day``, ``clock``, ``zone`` and ``ground``.
     """
     ended = row.outcome == WithdrawalOutcome.ENDED
     sentences = [

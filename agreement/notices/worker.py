@@ -68,8 +68,8 @@ class DeliveryCounts:
                 self.faults.append(fault)
 
     def add(self, other: DeliveryCounts) -> None:
-        """Add the counts of a later call. Its outage and its faults replace the earlier ones, even if it has none.
-        ``suspended`` is not changed.
+        """Add the counts of a later call. ``outage`` and ``faults`` become those of the later call, even if these are
+        empty. ``suspended`` is not changed.
         """
         self.written += other.written
         self.sent += other.sent

@@ -12,8 +12,8 @@ The erasure clears these columns:
 - of a delivery: the digest of the address to which the notice was sent, and for a deleted account the pseudonym. The
   link to an account that exists remains.
 
-In a notice whose audience is partly written, the key of the last user is replaced by that of the user before, if the
-account is deleted.
+In a notice whose audience is partly written, the stored key of the last user is replaced, if that account is deleted.
+The next lower key of an existing account takes its place.
 
 The other columns remain: that an edition was accepted or declined, when and how, and that a user withdrew. So do the
 editions and the texts of notices.
@@ -89,8 +89,9 @@ class ErasureCounts:
 
 @dataclass(slots=True)
 class CountedRows:
-    """What a dry run has counted, or what a batch of a real run erases: the primary keys of rows, and ``addressees``.
-    The later steps treat these as erased, and do not count them again.
+    """What a dry run has counted, or what a batch of a real run erases: the primary keys of rows, and in ``addressees``
+    the people of whom only address digests were stored. The later steps treat these as erased, and do not count them
+    again.
     """
 
     acceptances: set[int] = field(default_factory=set)
@@ -130,8 +131,8 @@ class LegalHoldScope:
 
     @classmethod
     def at(cls, at: datetime) -> LegalHoldScope:
-        """Return the scope of the holds in effect at that instant and, if the present moment is later, also of those in
-        effect now, because these preserve rows that exist now. 1 query.
+        """Return the scope of the holds in effect at that instant. If the present moment is later, the holds in effect
+        now are in the scope too, because they preserve rows that exist now. 1 query.
 
         Each batch reads the holds again, because a hold can be placed during a long erasure.
         """
@@ -376,8 +377,9 @@ class Erasure:
         self, consents: QuerySet[Consent], entries: QuerySet[AuditEntry], held_users: Collection[UserKey]
     ) -> None:
         """Erase the legal holds that have ended and whose user, an existing account, has no acceptance that is not
-        erased. Of existing accounts that have an erased withdrawal, and neither an acceptance nor a withdrawal that is
-        not erased, also erase these audit entries and those of these consents that have a withdrawal date.
+        erased. Then, of existing accounts that have an erased withdrawal, and neither an acceptance nor a withdrawal
+        that is not erased, erase the audit entries that are in ``entries``, and those of ``consents`` that have a
+        withdrawal date.
 
         ``held_users`` are the primary keys of accounts under a legal hold, which are left out. A dry run only counts
         the consents.
@@ -393,8 +395,8 @@ class Erasure:
 
     def _forget_deleted_accounts_in_notices(self) -> None:
         """Where the audience of a notice is partly written, replace the stored key of the last user, if that account is
-        deleted, by the greatest key below it (``""`` if there is none). The users whose deliveries are still to be
-        written stay the same. A dry run does nothing.
+        deleted, by the greatest lower key of an existing account (``""`` if there is none). The users whose deliveries
+        are still to be written stay the same. A dry run does nothing.
         """
         users = get_user_model()
         cursors = Notice.objects.exclude(fan_out_cursor="").values_list("pk", "fan_out_cursor")
@@ -495,7 +497,9 @@ class Erasure:
 
 
 def _digests(hold: LegalHold) -> list[str]:
-    """Return the digests of the pseudonyms of this hold. The id of a key may contain colons; a digest has none."""
+    """Return the digests of the pseudonyms of this hold. An identifier of a pseudonym is the id of the key, a colon and
+    the digest. The id may contain colons; the digest has none. Identifiers of withdrawals are left out.
+    """
     return [one.rpartition(":")[2] for one in hold.pseudonyms if not _names_withdrawal(one)]
 
 
@@ -508,7 +512,8 @@ def _names_withdrawal(identifier: str) -> bool:
 
 def _delete_scans(person: Person) -> bool:
     """Delete the files of the scans of this person's applications; the rows are not changed. Return ``True`` if no file
-    is left. Return ``False``, and log a warning, if a file could not be deleted or its folder does not exist.
+    is left, also if there was none. If a file can't be deleted, or the folder in which it should be does not exist, log
+    a warning, leave the files after it, and return ``False``.
     """
     for row in person.withdrawals:
         if row.scan:
@@ -604,9 +609,9 @@ class FullyErased:
 
 
 def _of_several_accounts(moments: Collection[datetime]) -> set[datetime]:
-    """Return those of these moments at which several accounts were deleted, or may have been. The stored rows of the
-    accounts that were deleted at a moment show it: they have several pseudonyms under one and the same key of the
-    site, or one of them has no pseudonym.
+    """Return those of these moments at which several accounts were deleted, or may have been. The rows of deleted
+    accounts in all tables, if they are not erased, show it: rows of one moment have several pseudonyms under one and
+    the same key of the site, or one of these rows has no pseudonym.
     """
     names: dict[tuple[datetime, str], set[str]] = defaultdict(set)
     models = (Acceptance, Withdrawal, Consent, Decline, AuditEntry)

@@ -63,7 +63,7 @@ class Person:
 
     def term_ends_at(self) -> datetime | None:
         """Return when the term ends, in the past or in the future; ``None`` if no end of the agreement is known. If
-        there are several possible people, return the latest end of their terms.
+        there are several possible people, return the latest known end of their terms; ``None`` if none is known.
         """
         if self.possible_people:
             return max((end for one in self.possible_people if (end := one.term_ends_at())), default=None)
@@ -80,10 +80,10 @@ class Person:
         """Return the editions whose terms apply to this person, in no particular order; one can occur twice.
 
         They are the editions that bound this person, those that they accepted after these had taken effect, and those
-        that their withdrawals name (an erased withdrawal counts only if all are erased). An acceptance binds at most
-        until the closing of the site or the deletion of the account. If there are none, it is the edition of
-        :meth:`_in_force_at_application`; if there is none either, they are the cancelled editions that they accepted.
-        If there are several possible people, return the editions of all.
+        that their withdrawals name (an erased withdrawal counts only if all withdrawals are erased). An acceptance
+        binds at most until the closing of the site or the deletion of the account. If there are none, it is the edition
+        of :meth:`_in_force_at_application`; if there is none either, they are the cancelled editions that they
+        accepted. If there are several possible people, return the editions of all.
         """
         if self.possible_people:
             return [edition for one in self.possible_people for edition in one.bound_by()]

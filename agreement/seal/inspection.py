@@ -353,8 +353,9 @@ def _postgresql_constraints(
     and ``indexes`` map the name of each to the other columns of its row of ``_CONSTRAINTS`` and ``_INDEXES``.
 
     PostgreSQL writes the condition of a check in its own words, so only the columns in it are compared. An index that
-    is not unique and has no condition and no expression is not compared. Another index that is not unique is a
-    difference unless the model has an index of this name on the same columns, and the condition calls no function.
+    is not unique and has no condition and no expression is not compared. An index that is not unique and has a
+    condition or an expression is a difference, unless the model has an index of this name on the same columns, and the
+    condition calls no function.
     """
     table, editor = model._meta.db_table, connection.schema_editor()
     column_of = {field.name: str(field.column) for field in model._meta.concrete_fields}

@@ -227,13 +227,30 @@ def public_key_of(secret: str) -> bytes:
     return _private_key(secret).public_key().public_bytes_raw()
 
 
+def sign_bytes(message: bytes, secret: str) -> bytes:
+    """The signature (Ed25519) of any bytes. Raises errors as :func:`sign` does."""
+    return _private_key(secret).sign(message)
+
+
+def verifies(message: bytes, signature: bytes, public_key: bytes) -> bool:
+    """Is this the signature of these bytes under this public key? Raises ``ImportError`` if ``cryptography`` is not
+    installed.
+    """
+    from cryptography.exceptions import InvalidSignature
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+    try:
+        Ed25519PublicKey.from_public_bytes(public_key).verify(signature, message)
+    except InvalidSignature:
+        return False
+    return True
+
+
 def sign(checkpoint: Checkpoint, secret: str) -> str:
     """The checkpoint as a note with the signature of the log (Ed25519). ``secret`` is 32 bytes in Base64. Raises
     ``ValueError`` if it is not, and ``ImportError`` if ``cryptography`` is not installed.
     """
-    key = _private_key(secret)
-    signature = key.sign(checkpoint.body.encode())
-    signed = key_id(checkpoint.origin, key.public_key().public_bytes_raw()) + signature
+    signed = key_id(checkpoint.origin, public_key_of(secret)) + sign_bytes(checkpoint.body.encode(), secret)
     return f"{checkpoint.body}\n— {checkpoint.origin} {_encode(signed)}\n"
 
 
@@ -241,9 +258,6 @@ def signed_by(note: str, public_key: bytes) -> bool | None:
     """Is the note a checkpoint with a valid signature under this public key? ``None`` if no signature names this key.
     Raises ``ValueError`` if the text is no checkpoint, and ``ImportError`` if ``cryptography`` is not installed.
     """
-    from cryptography.exceptions import InvalidSignature
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-
     checkpoint = Checkpoint.parse(note)
     body, _blank, signatures = note.rpartition("\n\n")
     for line in signatures.splitlines():
@@ -253,11 +267,7 @@ def signed_by(note: str, public_key: bytes) -> bool | None:
         except ValueError:
             continue
         if mark == f"— {checkpoint.origin}" and signed[:4] == key_id(checkpoint.origin, public_key):
-            try:
-                Ed25519PublicKey.from_public_bytes(public_key).verify(signed[4:], f"{body}\n".encode())
-            except InvalidSignature:
-                return False
-            return True
+            return verifies(f"{body}\n".encode(), signed[4:], public_key)
     return None
 
 

@@ -41,7 +41,8 @@ def is_test_database(connection: BaseDatabaseWrapper) -> bool:
 
     Yes for SQLite in memory, for ``DATABASES[…]["TEST"]["NAME"]`` and its numbered clones (``test --parallel``), and
     for a name that begins with ``test_``, as Django's own names do. If the name is a path, the name of the file must
-    begin so. A mirror (``TEST["MIRROR"]``) that has the same name as its primary database is one if that is one.
+    begin so. For a mirror (``TEST["MIRROR"]``) that has the same name as its primary database, the answer is that for
+    the primary database.
     """
     name, test = str(connection.settings_dict["NAME"] or ""), connection.settings_dict["TEST"]
     if connection.vendor == "sqlite" and (name == ":memory:" or "mode=memory" in name):

@@ -44,7 +44,7 @@ FORMAT = "agreement-edition/1"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EditionText:
-    """The texts of an edition in one language."""
+    """The title, the approval, the summary and the body of an edition in one language."""
 
     title: str
     approval: str

@@ -89,9 +89,9 @@ class OpenSeal(CloseSeal):
 
 
 class BeginSeal(CloseSeal):
-    """Migration operation that installs the triggers of the seal for the first time, as ``CloseSeal`` does. ``migrate
-    agreement zero`` runs its reverse before it drops the tables. Therefore the reverse raises ``CommandError`` if there
-    is a sealed row, unless the database is a test database.
+    """Migration operation that installs the triggers of the seal for the first time, as ``CloseSeal`` does. Its reverse
+    raises ``CommandError`` if there is a sealed row, unless the database is a test database. Otherwise it drops the
+    triggers. ``migrate agreement zero`` runs the reverse before it drops the tables, so sealed rows are not lost.
     """
 
     def database_backwards(

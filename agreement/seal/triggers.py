@@ -7,9 +7,9 @@ can still change the rows; ``agreement/docs/evidence.md`` says what finds it. Th
 because they use no function that only Django defines.
 
 A migration that changes a sealed table begins with ``OpenSeal`` and ends with ``CloseSeal`` (``seal.operations``),
-because SQLite drops the triggers of a table that is rebuilt. For the same reason no trigger names a table other than
-its own. On PostgreSQL the functions do not use the ``search_path`` of the caller. Otherwise a function or table of the
-caller could replace the one that is meant.
+because SQLite drops the triggers of a table that is rebuilt. No trigger names a table other than its own, because
+SQLite can't rebuild a table that a trigger of another table names. On PostgreSQL the functions do not use the
+``search_path`` of the caller. Otherwise a function or table of the caller could replace the one that is meant.
 """
 
 from __future__ import annotations
@@ -46,9 +46,9 @@ class Seal:
     ``frozen`` ones. A change to a sealed row for which the condition ``forbidden`` on ``OLD`` and ``NEW`` is true is
     refused too; ``""`` is none.
 
-    ``forbidden_new`` is a condition on ``NEW``. A row for which it is true can't be added as a sealed row, and can't
-    become sealed. The same is true if the table has a row for which ``forbidden_beside`` is true; it is a condition on
-    ``stored`` and ``NEW``, and needs a ``forbidden_new``. ``""`` is none.
+    A row can't be added as a sealed row, and can't become sealed, if one of two conditions is true: ``forbidden_new``,
+    a condition on ``NEW``, or ``forbidden_beside``, a condition on ``NEW`` and any row of the table, ``stored``. A
+    table with a ``forbidden_beside`` must have a ``forbidden_new`` too. ``""`` is none.
 
     ``keys`` are the unique keys by which SQLite's ``REPLACE`` would delete a sealed row. Each is the columns, and a
     further condition on the two rows, ``stored`` and ``NEW``; ``""`` is none. If ``skips_stored`` is true, SQLite

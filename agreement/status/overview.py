@@ -268,7 +268,8 @@ def _findings(cards: dict[int, Card], drafts: list[Edition]) -> dict[int, tuple[
 
 def _cited(cards: dict[int, Card], key: int) -> Mapping[str, Collection[str]]:
     """Return the numbers of the clauses that templates of the site quote of the agreement with that primary key, each
-    with the names of these templates. ``cards`` are those of all agreements, by primary key. It makes no query.
+    with the names of these templates. ``cards`` are those of all agreements, by primary key. They show whether this is
+    the only agreement with an edition, so that a quotation that names no agreement means this one. It makes no query.
     """
     alone = not any(card.binding or card.announced for other, card in cards.items() if other != key)
     return cited_clauses(cards[key].agreement, alone=alone)

@@ -67,10 +67,10 @@ class Status:
 
     ``channels`` has a dictionary for each channel whose state is stored: its name (``channel``), until when it is not
     used because of an outage (``away_until``), and the reason of the recorded outage (``reason``, ``""`` if none is
-    recorded). ``away_until`` may be past, if there is something to send and the channel has accepted nothing since the
-    outage. It is ``None`` if the channel counts as available. ``verified_at`` is the moment of the last run of
-    ``verify_editions`` that the audit log contains; ``None`` if it contains none. The moments in dictionaries are
-    strings in ISO 8601.
+    recorded). An outage stays recorded until the channel accepts a message. ``away_until`` is the end of the pause of
+    the recorded outage, also if it is past. It is ``None`` if no outage is recorded, or if the pause has ended and
+    there is nothing to send. ``verified_at`` is the moment of the last run of ``verify_editions`` that the audit log
+    contains; ``None`` if it contains none. The moments in dictionaries are strings in ISO 8601.
     """
 
     at: datetime
@@ -194,10 +194,10 @@ def _add_delay(found: Status, waiting: ProgressQuerySet) -> None:
     written, if that is earlier; ``None`` if nothing is due. ``waiting`` are the rows of progress with waiting
     deliveries. Written deliveries of paused notices are left out.
 
-    Add a problem of the level ``LOOK`` if sending is suspended. Otherwise add one if any of this work has waited for
-    longer than ``UNSENT_LOOK`` (level ``LOOK``) or ``UNSENT_ACT`` (level ``ACT``): a notice since it was due, and a
-    delivery since it was due or, if that was later, since the last batch of its notice in its channel. Deliveries that
-    wait only for rate limits are no problem.
+    Add at most one problem. Its level is ``LOOK`` if sending is suspended. Otherwise the work that has waited longest
+    decides: there is a problem if that is longer than ``UNSENT_LOOK`` (level ``LOOK``) or ``UNSENT_ACT`` (level
+    ``ACT``). A notice waits since it was due, and a delivery since it was due or, if that was later, since the last
+    batch of its notice in its channel. Deliveries that wait only for rate limits are no problem.
     """
     idle_since = list(Notice.objects.unfinished(found.at).values_list("due_at", flat=True))
     oldest = list(idle_since)

@@ -11,9 +11,9 @@ kind        begins with             number, the same in both languages
 title       the first line that is  none; also the first line if it is a ``#`` heading without a number. Below an
             not empty, unless it    approval, a place or the like, it is the line that ``front_matter`` finds
             begins another unit
-section     ``1. CAPITALS``         ``1``; small letters are enough in a heading, if ``1.1`` follows, or if all numbers
-            ``Статья 1.`` ``I.``    of the text show sections. ``ch1`` for ``Глава 1`` around articles, and around
-                                    clauses that are numbered on from chapter to chapter
+section     ``1. CAPITALS``         ``1``; small letters are enough in a heading of Markdown, before ``1.1``, or if the
+            ``Статья 1.`` ``I.``    other numbers of the text begin sections. ``ch1`` for ``Глава 1`` around articles,
+                                    and around clauses whose numbers continue from one chapter to the next
 clause      ``1.1.`` ``1.1``        ``1.1``; ``15`` for ``15.`` of rules that are numbered from 1 on, and ``5.2`` for
                                     ``2.`` in ``Статья 5``
 subclause   ``1.1.1.`` ``1)``       ``1.1.1``; ``1.1.1.1`` below it; ``1.1-2`` for ``2)`` of 1.1; also ``(2)``, and
@@ -25,14 +25,15 @@ heading     ``#``                   none; also a line that is underlined with ``
                                     begin under several of them, they may be sections, numbered by their places
 heading     ``ПРИЛОЖЕНИЕ 1``        ``a1``, by its place among the appendices; also ``1-ҚОСЫМША``. If an appendix
                                     starts its own numbering, its numbers get this prefix: ``a1.1``, ``a1.1.1-2b``. It
-                                    does so if its first number was used before, or is less than the last one before it
+                                    does so if its first number was used before the appendix, or if the first part of
+                                    that number is less than that of the last number before the appendix
 text        what follows a title,   none; also what is above the title, and a first line that can be no title, such as
             section or heading and  a list
             begins no other unit
 =========== ======================= ===========================================================================
 
 A year, a date such as ``01.03.2024`` or an address (``192.168.0.1``) is no number of a unit. A number under a line that
-does not end a sentence may belong to that sentence: then it begins a unit under more conditions.
+does not end a sentence may belong to that sentence. It then begins a unit only if more conditions are met.
 
 HTML tags other than ``<br>``, HTML comments and link definitions inside an agreement are text. They are displayed as
 written, so that nothing that binds a reader is invisible. A character reference (``&copy;``) outside code is displayed
@@ -204,7 +205,8 @@ _UNDERLINE = re.compile(r"(?:=+|-+)\s*")
 
 def title_line(body: str) -> str:
     """The words of the title line: the first line of the text that is not empty, or the one below an approval, a place
-    or the like (:func:`front_matter`). ``""`` if no line has more than white space and marks ``#``. Lines end with LF.
+    or the like (:func:`front_matter`). ``""`` if no line has more than white space and marks ``#``. The lines of
+    ``body`` must end with LF.
 
     The words of a title are those of ``Clause.text``, without Markdown. A line that is no title, because it begins a
     clause, a list or the like, is returned as it is written, without the marks of a heading. The text is parsed, as by
@@ -220,7 +222,7 @@ def replace_title(body: str, title: str) -> str:
 
     The words become a heading of Markdown. It can still be no title, for example if the words begin with a number: to
     find out, compare :func:`title_line` of the result with ``title``. A line of ``=`` or ``-`` directly below the
-    replaced line is removed. Lines end with LF.
+    replaced line is removed. The lines of ``body`` must end with LF; those of the result do.
     """
     lines, line = body.split("\n"), front_matter(body).line
     heading = f"# {escaped(' '.join(title.split()), start=False)}"
@@ -332,9 +334,10 @@ class _Lines(Preprocessor):
 
     An empty line is put before each line that begins a unit, and one after the title and after the heading of a unit. A
     line that begins a unit other than a text becomes a mark with the index of the unit in ``starts``, followed by
-    ``Start.rest``. Further lines of its heading, and a line that underlines it, are left out. Some lists and tables
-    directly under a paragraph get an empty line before them (``_apart``). Lines that were not wrapped keep their line
-    break (``_broken``), and costly characters are escaped (``_bounded``).
+    ``outline.Start.rest``: the words of the line, or of the heading, without the label. Further lines of its heading,
+    and a line that underlines it, are left out. Some lists and tables directly under a paragraph get an empty line
+    before them (``_apart``). Lines that were not wrapped keep their line break (``_broken``), and costly characters are
+    escaped (``_bounded``).
     """
 
     def __init__(self, md: Markdown) -> None:
@@ -411,9 +414,9 @@ def _broken(block: list[str]) -> list[str]:
     these lines get a break, except the last line and a bullet or number alone:
 
     - every line, if one is longer than 120 characters: such a paragraph was not wrapped;
-    - a short line, as in a block of requisites: the first word of the next line had room in 50 characters;
-    - a line that ends like a sentence or an item, if after one such line the first word of the next one had room in the
-      longest line of the block.
+    - a line that has at most 50 characters together with the first word of the next line, as in a block of requisites;
+    - every line that ends like a sentence or an item, if at least one of these lines, together with the first word of
+      the next line, is not longer than the longest line of the block.
     """
     if len(block) < 2 or len(block) * sum(map(len, block)) > 40_000_000:
         return block
@@ -506,7 +509,7 @@ class _Blocks(BlockProcessor):
 
 class _Units(Treeprocessor):
     """Adds anchors and labels to the blocks, makes links of the references, removes the block of the title, and stores
-    the words of each unit in its ``Start``. Lists display their numbers as written (:func:`print_numbers`).
+    the words of each unit in its ``outline.Start``. Lists display their numbers as written (:func:`print_numbers`).
 
     It also writes a mark between the blocks wherever a unit begins. :func:`_parts` cuts the HTML there and removes the
     marks.

@@ -1,9 +1,9 @@
 """Consents to data processing with parts: the words that are rendered from the parts, and what is wrong with the parts.
 
 The parts are those that article 8(4) of the law of Kazakhstan on personal data (No 94-V of 21 May 2013) requires in a
-consent, the purpose, to which article 7 limits the processing, and ``other``, which may be left out. The name of the
-person is not among them: the record of a consent is about an account, and its words are the same for all users. The
-dates of the record are not either.
+consent, the purpose, to which article 7 limits the processing, and ``other``, which may be left out. Neither the name
+of the person nor the dates of the record are among the parts: the record of a consent is about an account, and its
+words are the same for all users.
 
 The words of a consent are stored with each record, and users are asked again if they change. So a change in the words
 of this module asks every user of each consent with parts again, and :func:`split` must still know the former words.

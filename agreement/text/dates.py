@@ -199,8 +199,9 @@ def placeholders(at: datetime, language: str, name: str, case: Case) -> dict[str
 
 
 def last_day(until: datetime, language: str, name: str) -> str:
-    """The last day of a period that ends at the instant ``until``: «2026 жылғы 10 желтоқсан». If the period does not
-    end at midnight in the zone ``name``, it is the :func:`instant` of its end without the seconds.
+    """The last day of a period that ends at the instant ``until``: «2026 жылғы 10 желтоқсан». If ``until`` is midnight
+    in the zone ``name``, that is the date of the day before. Otherwise the result is the :func:`instant` of the end,
+    without the seconds.
     """
     local = until.astimezone(ZoneInfo(name))
     if local.time() == time.min:

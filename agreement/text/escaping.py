@@ -30,8 +30,9 @@ def escaped(words: str, *, start: bool = True) -> str:
     A backslash is written before characters that the parser could read as marks, and ``&amp;`` for the ``&`` of a
     character reference. What can't be a mark stays: «20__ г.», «_____», «Тариф*», «> 18 лет» and ``[1]`` need nothing.
 
-    Lines end with LF. Each line loses the white space at its ends, and several spaces become one. ``start``: do the
-    words begin their line? If not, they follow a label or the mark of a heading, and their first line begins no block.
+    The lines of ``words`` must end with LF; those of the result do. Each line loses the white space at its ends, and
+    several spaces become one. ``start``: do the words begin their line? If not, they follow a label or the mark of a
+    heading, and their first line begins no block.
 
     Numbers and words that begin a unit of an agreement, such as ``1.1.``, ``2)`` or «Приложение 1», are not escaped.
     ``1.`` may begin an item of a list, which displays its number. The parser displays U+0000, U+0002, U+0003 and lone
@@ -52,7 +53,9 @@ def escaped(words: str, *, start: bool = True) -> str:
 
 def _opening(words: str) -> str:
     """The words with a backslash before each ``<`` at which a link or a line break would begin if ``>`` followed the
-    words. A ``<`` with a backslash is no bracket to the parser, so that the ``<`` before it may then begin a link.
+    words. The last ``<`` is examined first. To the parser, a ``<`` with a backslash is no bracket, so the ``<`` before
+    it may then begin a link; it is examined next. The first one that begins neither, and all before it, get no
+    backslash.
     """
     first, *parts = words.split("<")
     marks, mail, spaced = len(parts), False, False

@@ -105,10 +105,10 @@ class FrontMatter:
 
 
 def front_matter(body: str) -> FrontMatter:
-    """The title line of a text and the approval above it. Lines end with LF. The title line is the first line that is
-    not empty, unless this is an approval, a place, a date, the name of a party or the like. Then it is the first line
-    after all of these, if that one can be a title and is one of the first ``MAX_LINES`` lines; if not,
-    :class:`FrontMatter` describes the result. A line of heading marks alone counts as empty.
+    """The title line of a text and the approval above it. The lines of ``body`` must end with LF. The title line is the
+    first line that is not empty, unless this is an approval, a place, a date, the name of a party or the like. Then it
+    is the first line after all of these, if that one can be a title and is one of the first ``MAX_LINES`` lines; if
+    not, :class:`FrontMatter` describes the result. A line of heading marks alone counts as empty.
     """
     lines = [(index, line.strip()) for index, line in enumerate(body.split("\n", MAX_LINES)[:MAX_LINES])]
     filled = [(index, text) for index, line in lines if (text := line.strip("#").strip())]
@@ -148,8 +148,9 @@ def _words(line: str) -> str:
 
 
 def _after_yaml(lines: list[str]) -> int:
-    """How many of the lines are front matter such as that of a static site: ``---``, keys, ``---``. 0 if the lines do
-    not begin with it. ``lines`` is not empty.
+    """How many of the lines, counted from the first, are front matter such as that of a static site: a line ``---``,
+    lines such as ``key: value``, and a second line ``---``. Both lines ``---`` are counted. 0 if the lines do not begin
+    with front matter. ``lines`` has at least one item.
     """
     if lines[0] != "---":
         return 0
@@ -162,8 +163,9 @@ def _after_yaml(lines: list[str]) -> int:
 
 
 def _approval(words: list[str], place: int) -> int:
-    """How many lines from the index ``place`` on are an approval («УТВЕРЖДЕНО», «СОГЛАСОВАНО»); 0 if none begins there.
-    ``words`` are those of the lines that are not empty.
+    """How many items of ``words``, from the index ``place`` on, are an approval («УТВЕРЖДЕНО», «СОГЛАСОВАНО») and the
+    lines that continue it; at most ``MAX_APPROVAL_LINES``. 0 if no approval begins there. ``words`` has one item for
+    each line that is not empty: the result of :func:`_words` for that line.
     """
     size = 0
     if _APPROVED.match(words[place]) or _AGREED.match(words[place]):
@@ -194,8 +196,10 @@ def _continues(line: str) -> bool:
 
 
 def _is_above_title(line: str, words: str) -> bool:
-    """Is this line, whose words are ``words``, one that documents print above the title, such as a date, a link or a
-    row of a table? Approvals are not recognised here.
+    """Is this line one that documents print above the title: a place, a date, the name of a party, a detail such as a
+    version, a link of the site, a row of a table, an HTML comment, or a line without words? ``words`` is the result of
+    :func:`_words` for ``line``. A place, a date, a party or a detail that names a kind of document, such as «договор»,
+    is not such a line. Approvals are not recognised here.
     """
     if not words or line.startswith("|") or (line.startswith("<!--") and line.endswith("-->")):
         return True
@@ -209,17 +213,19 @@ def _is_above_title(line: str, words: str) -> bool:
 
 
 def _can_be_title(line: str, words: str) -> bool:
-    """Can this line, whose words are ``words``, be a title? It must have at most ``MAX_LINE`` characters, must not look
-    like a sentence, and must not begin with the number of a clause or with one of the signs ``|``, ``>``, ``-`` and
-    ``+``.
+    """Can this line be a title? ``words`` is the result of :func:`_words` for ``line``. ``words`` must have at most
+    ``MAX_LINE`` characters, must not look like a sentence, and must not begin with the number of a clause. ``line``
+    must not begin with one of the signs ``|``, ``>``, ``-`` and ``+``, and is not empty.
     """
     sentence = words[:1].islower() or (words.endswith((".", ";", ":", ",")) and len(words.split()) > 6)
     return len(words) <= MAX_LINE and not sentence and not _NUMBERED.match(f"{words} ") and line[0] not in "|>-+"
 
 
 def _sentence(approval: str) -> str:
-    """The words of an approval as one phrase; ``""`` for a single word. A Kazakh participle is moved from the beginning
-    to the end, where the grammar has it, if the words after it state by what the agreement was approved.
+    """The approval as one phrase, cut to ``MAX_APPROVAL`` characters: ``УТВЕРЖДЕНО: приказом`` becomes ``Утверждено
+    приказом``. ``""`` for an approval of one word or none. A Kazakh participle at the beginning is moved to the end,
+    where the grammar has it, if the words after it state by what the agreement was approved. It stays at the beginning
+    if the phrase would be longer than ``MAX_APPROVAL`` characters.
     """
     first, _space, rest = approval.partition(" ")
     first = first.rstrip(":")

@@ -30,8 +30,8 @@ _SIGNS = {
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What :func:`to_markdown` returns. ``left_out`` counts what is not in the text: ``pictures``, ``hidden passages``,
-    ``struck-out passages`` and ``addresses of links``.
+    """What :func:`to_markdown` returns. ``text`` is the Markdown. ``left_out`` counts what is not in it, under the keys
+    ``pictures``, ``hidden passages``, ``struck-out passages`` and ``addresses of links``. A key may have the count 0.
     """
 
     text: str
@@ -39,7 +39,9 @@ class Reading:
 
 
 def is_html(text: str) -> bool:
-    """Does the text contain a tag or a comment of HTML?"""
+    """Does the text contain a comment of HTML, or a tag? A tag may have any name of ASCII letters and digits:
+    ``<domain>`` is one. ``<ДОМЕН>`` and ``<name@example.kz>`` are no tags.
+    """
     return _MARKUP.search(text) is not None
 
 
@@ -61,7 +63,10 @@ def to_markdown(text: str) -> Reading:
 
 
 def plain(text: str) -> str:
-    """The words of this HTML in one line, without Markdown. A text without tags is read in the same way."""
+    """The words of this HTML in one line, without Markdown. Character references such as ``&amp;`` are decoded, and
+    each run of white space becomes one space, also in a text without tags. :func:`to_markdown` describes what is left
+    out.
+    """
     return " ".join(" ".join(_read(text).words).split())
 
 
@@ -186,7 +191,9 @@ class _Reader(HTMLParser):
             self._text += data if "pre" in self._open else _SPACES.sub(" ", data)
 
     def end_block(self) -> None:
-        """End the paragraph, the heading or the item. In a table it ends a line."""
+        """End the paragraph, the heading or the item of a list, and add it to ``blocks`` if it has words. In a table,
+        add a line break to the words of the cell instead.
+        """
         if self._tables:
             self._text += "\n"
             return
@@ -214,8 +221,8 @@ class _Reader(HTMLParser):
         return words
 
     def _raise(self, tag: str, start: int) -> None:
-        """Write the words after ``start`` as raised or lowered digits; as ``^(…)`` or ``_(…)`` if they are not all
-        digits.
+        """Write ``self._text`` from the index ``start`` on as raised digits (``tag`` is ``sup``) or lowered digits
+        (``sub``); as ``^(…)`` or ``_(…)`` if it does not consist of digits. White space alone stays as it is.
         """
         words = self._text[start:].strip()
         mark, signs = _SIGNS[tag]
@@ -259,8 +266,8 @@ def _is_number(value: str) -> bool:
 
 
 def _number(one: _List) -> str:
-    """The label of the item of a numbered list, as a browser displays it: ``1.``, ``a.`` or ``A.``. Roman numbers, and
-    letters after the last one of the alphabet, are written as digits.
+    """The label of the next item of a numbered list, as a browser displays it: ``1.``, ``a.`` or ``A.``. Roman numbers,
+    and letters after the last one of the alphabet, are written as digits. The count of the list does not change.
     """
     first = ord(one.style) if one.style in {"a", "A"} and 1 <= one.number <= 26 else 0
     return f"{chr(first + one.number - 1) if first else one.number}."

@@ -23,11 +23,11 @@ _NAMES = dict.fromkeys(
 
 def recognise(text: str) -> str:
     """The language of a text: ``kk`` or ``ru``. ``""`` for a text with fewer than 40 Kazakh and Russian letters, and
-    for a mixture of both languages. What decides is the share of the letters that Kazakh has and Russian lacks among
-    all Kazakh and Russian letters of the text.
+    for a mixture of both languages.
 
-    In Kazakh texts the share is about 0.25. A Russian text has few of these letters, for example in names and
-    quotations.
+    What decides is the share of the letters that Kazakh has and Russian lacks among all Kazakh and Russian letters of
+    the text: more than 0.12 gives ``kk``, less than 0.04 gives ``ru``, and a share between them gives ``""``. In Kazakh
+    texts the share is about 0.25. A Russian text has few of these letters, for example in names and quotations.
     """
     kazakh = sum(map(text.count, _KAZAKH))
     cyrillic = kazakh + len(_RUSSIAN.findall(text))

@@ -46,7 +46,7 @@ def install(md: Markdown) -> None:
     or would cost quadratic time.
 
     The patterns for HTML, character references, images and links by reference are removed. HTML blocks and link
-    definitions remain on; :class:`agreement.text.clauses.Numbering` removes them.
+    definitions are still recognised after this call; :class:`agreement.text.clauses.Numbering` removes them.
     """
     # The browser or mail program of every reader would request an image from a third party.
     for pattern in "html entity reference short_reference image_link image_reference short_image_ref".split():
@@ -165,7 +165,9 @@ class _Blank(InlineProcessor):
         return m.start() > 0 and self._AFTER.match(data, m.start() - 1) is not None
 
     def _open(self, m: re.Match[str], data: str) -> bool:
-        """Is an earlier mark of the same character still not closed?"""
+        """Is an earlier mark of the same character still not closed? ``m`` is a match in ``data``, the text of one
+        block.
+        """
         waiting = 0
         for run in self._RUN.finditer(data, 0, m.start()):
             if run[0][0] != m[0][0]:

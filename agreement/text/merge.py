@@ -42,8 +42,8 @@ class Question:
 class Taken:
     """A unit that was merged without a question: who changed it, its source ``old`` in the common text, and its source
     ``new`` in the merged text. A source is ``""`` if that text does not contain the unit. The sources are equal if the
-    unit was only moved. ``unit`` is from the text of the author, of ``mine`` for both, or from another text if they
-    deleted it.
+    unit was only moved. ``unit`` is from the text of the author who changed or moved it, and from ``mine`` if both did.
+    If they deleted the unit, it is from the text of the other author, or from the common text if both deleted it.
     """
 
     unit: Clause
@@ -65,7 +65,9 @@ class Piece:
 
 @dataclass(frozen=True, slots=True)
 class Merge:
-    """The result of :func:`merge`."""
+    """The result of :func:`merge`: the pieces of the merged text in order, and the units that were merged without a
+    question. ``taken`` is empty if the common text is not known.
+    """
 
     pieces: tuple[Piece, ...]
     taken: tuple[Taken, ...]
@@ -78,7 +80,8 @@ class Merge:
 
     def text(self, answers: Iterable[str] = ()) -> str:
         """The merged text. ``answers`` are the sources for the questions, in their order; a missing answer is that of
-        ``mine``. White space at the end of an answer is removed. The unit of an empty answer is left out.
+        ``mine``, and further answers are ignored. White space at the end of an answer is removed. The unit of an empty
+        answer is left out.
         """
         left = iter(answers)
         parts: list[tuple[str, str]] = []
@@ -102,7 +105,9 @@ class _Block:
 
 @dataclass(slots=True)
 class _Item:
-    """The same unit in the three texts. ``None`` means that a text does not contain it."""
+    """The same unit in the three texts. ``None`` means that a text does not contain it. ``moved_by`` is ``None`` if no
+    author moved it. ``disputed`` means that both moved it, to different places. :func:`_ordered` sets these two.
+    """
 
     base: _Block | None = None
     theirs: _Block | None = None
@@ -172,9 +177,10 @@ def _pair_insertions(
     """Give one item to two units that both authors inserted, if their sources are equal and their place or their number
     is the same, or if only their number is the same. A heading is not paired with another kind by its number.
 
-    ``old`` are the units of the common text, and ``blocks`` those of the two authors. ``ours`` are the items of
-    those units; some of the second author are replaced by items of the first. ``places`` maps, for each author, the
-    index of a unit in ``old`` to that in their text.
+    ``old`` are the units of the common text. The other parameters have two elements, the first for ``theirs`` and the
+    second for ``mine``. ``blocks`` are the units of the two authors, and ``ours`` the items of those units; some items
+    of ``mine`` are replaced by items of ``theirs``. ``places`` maps the index of a unit in ``old`` to that in the text
+    of the author.
     """
     added: list[list[tuple[int, _Block, int]]] = []  # Of each author: index, unit, and the unit of ``old`` before it.
     for own, paired in zip(blocks, places, strict=True):
@@ -214,7 +220,7 @@ def _ordered(
     """All items in the order of the result. They begin in the order of the common text. Then each unit that an author
     moved or inserted is put after the unit before it in the text of that author. If both moved a unit, ``mine`` counts.
     ``items`` are those of the common text; ``ours`` and ``places`` are those of :func:`_pair_insertions`. It also sets
-    ``moved_by`` and ``disputed`` of the items.
+    ``moved_by`` of each item that was moved, and ``disputed`` if both authors moved it, to different places.
     """
     start = _Item()
     chain = [start, *items]
@@ -291,7 +297,9 @@ def _source(item: _Item, *, known: bool) -> str | Question | None:
 
 
 def _split(block: _Block) -> tuple[str, str]:
-    """The source up to the end of the printed number, and the rest."""
+    """The source up to the end of the printed number, and the rest; ``""`` and the whole source if no number is
+    printed.
+    """
     label = block.unit.label and re.match(r"[#\s*_]*" + re.escape(block.unit.label), block.source)
     end = label.end() if label else 0
     return block.source[:end], block.source[end:]

@@ -60,13 +60,14 @@ class Start:
     """A unit that begins at ``line``, counted from 0.
 
     ``kind``, ``number``, ``label`` and ``parent`` are those of ``clauses.Clause``. ``label`` is the number as it is
-    printed, or the first word of a note; ``""`` if the unit has neither, and for an appendix and a section whose number
-    is its place. ``parent`` is the number of the unit that contains this one, which need not be in the text: 1.1 has
-    the parent 1. It is ``0`` for ``2)`` before the first section, clause or appendix, and for ``ә)`` there if no ``2)``
-    precedes it; ``""`` for a unit that no other one contains. ``rest`` are the words of the line or of the whole
-    heading, without the label and without the marks of a heading; ``""`` for a text. ``tag`` is the HTML element of the
-    unit. ``last`` is the index of the last line of its heading, or ``line``.
-    ``words`` are its lines of text; :func:`outline` leaves them empty, and ``clauses`` fills them.
+    printed, or the first word of a note; ``""`` if the unit has neither, for an appendix, and for a section that has no
+    printed number but the number of its place among the headings. ``parent`` is the number of the unit that contains
+    this one, which need not be in the text: 1.1 has the parent 1. It is ``0`` for ``2)`` before the first section,
+    clause or appendix, and for ``ә)`` there if no ``2)`` precedes it; ``""`` for a unit that no other one contains.
+    ``rest`` are the words of the line or of the whole heading, without the label and without the marks of a heading;
+    ``""`` for a unit of the kind ``text``. ``tag`` is the HTML element of the unit. ``last`` is the index of the last
+    line of its heading, or ``line``. ``words`` are its lines of text; :func:`outline` leaves them empty, and
+    ``clauses`` fills them.
 
     ``doubt`` is ``clauses`` if the numbers that begin here were read as clauses and might be a list, ``list`` if
     numbers in this unit were read as a list and might be clauses, ``glued`` if no space follows the number,
@@ -240,9 +241,10 @@ class _Reading:
         """Is the label of an item read as a Roman numeral, and what is its value?
 
         A label of several letters is a numeral. The value of one Latin letter that is no numeral is its place in the
-        alphabet. Of the Cyrillic letters, ``а`` has 1, ``б`` and ``ә`` have 2, ``ы``, which precedes ``і``, has 8, and
-        all others have 0. What one letter such as ``i`` is depends on the lists that are open, and after ``h`` or
-        ``ы`` on the label of the next item. ``index`` is the index of the line, and ``label`` has no brackets.
+        alphabet. Of the Cyrillic letters, ``а`` has 1, ``б`` and ``ә`` have 2, and all others have 0 except ``ы``.
+        ``ы`` has 8, as ``h`` has, because ``і`` follows ``ы`` as ``i`` follows ``h``. What one letter such as ``i`` is
+        depends on the lists that are open, and after ``h`` or ``ы`` on the label of the next item. ``index`` is the
+        index of the line, and ``label`` has no brackets.
         """
         value = numeral(label.upper())
         letter = _LETTERS.get(label, 0)
@@ -388,7 +390,7 @@ class _Reading:
 
     def _begins(self, index: int, number: str, dot: str, rest: str, previous: str) -> bool:
         """Does the number, of two or more parts, begin a clause or sub-clause? Otherwise it is a quantity, a date or an
-        IP address, or it belongs to a sentence that was wrapped before it. Headings are not asked about.
+        IP address, or it belongs to a sentence that was wrapped before it. The caller does not call it for headings.
 
         ``index`` is the index of the line that begins with the number. ``dot`` is the dot after the number or ``""``,
         and ``rest`` the text after both. ``previous`` is the end of the line before, ``""`` if that line does not

@@ -43,11 +43,12 @@ def pairs(left: Document, right: Document) -> tuple[Pair, ...]:
 
 def upper_levels(left: Document, right: Document) -> tuple[Pair, ...]:
     """The sections, the clauses and the appendices of both documents, paired by number. They are ordered by the rules
-    of :func:`pairs`, applied to these units alone.
+    of :func:`pairs`, applied to these units alone. If several units of a document have one number, the first one
+    counts.
 
-    Each text of a pair is plain text: the printed number of the unit and the beginning of its first line, or ``""`` if
-    that document has no such unit. A line of more than ``MAX_WORDS`` characters, without the number, is cut there and
-    ends with ``…``.
+    Each text of a pair is plain text: the printed number of the unit and its first line, or ``""`` if that document has
+    no such unit. A first line of more than ``MAX_WORDS`` characters, without the number, is cut there and ends with
+    ``…``.
     """
     ours, theirs = _upper_levels(left), _upper_levels(right)
     order = _order({"": "", **ours}, theirs)[1:]
@@ -65,7 +66,9 @@ def _upper_levels(document: Document) -> dict[str, str]:
 
 
 def _order(ours: Iterable[str], theirs: Iterable[str]) -> list[str]:
-    """The numbers of both documents, each once, in the order of :func:`pairs`. ``ours`` begins with ``""``."""
+    """The numbers of both documents, each once, in the order of :func:`pairs`. ``ours`` begins with ``""``, which
+    stands for the text before the first number, and so does the result.
+    """
     ours = dict.fromkeys(ours)
     added: dict[str, list[str]] = defaultdict(list)
     last = ""

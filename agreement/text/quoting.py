@@ -26,8 +26,8 @@ def quote(document: Document, number: str, page: str) -> Quote | None:
     """The unit with that number, as another page quotes it; ``None`` if the number is ``""`` or the document does not
     have it. If several units have the number, it is the first one.
 
-    The quote consists of the units that :func:`contents` returns. ``page`` is the URL of the page that contains the
-    clauses, such as that of the edition, without a fragment.
+    The quote consists of the units that :func:`contents` returns. ``page`` is the URL, without a fragment, of the page
+    that contains the clauses, such as that of the edition. The links to clauses in the quote lead to this page.
     """
     units = document.units
     place = next((place for place, unit in enumerate(units) if number and unit.number == number), None)

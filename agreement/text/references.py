@@ -151,8 +151,9 @@ class Reference:
         """Should the document contain what the reference names? A document without any ``Статья``, for example, need
         not contain the article 5: another document does. A clause in a unit that is named (``пункт 2 статьи 5``) is
         expected if the document contains that unit. Always false for an appendix, for an article or chapter such as
-        12.1, and for a number of one part in ``this article`` or the like. ``here`` and ``labels`` are those of
-        :meth:`target`, and ``names`` is the result of :func:`names` for the document.
+        12.1, and for a clause whose number has one part, in ``this article`` or the like (``пункт 2 настоящей
+        статьи``). ``here`` and ``labels`` are those of :meth:`target`, and ``names`` is the result of :func:`names` for
+        the document.
         """
         if self.within and not self.within.startswith("this "):
             return any((scope, self.within) in labels for scope in self._scopes(here))
@@ -199,7 +200,8 @@ class Reference:
 
 def names(labels: Mapping[tuple[str, str], str]) -> frozenset[str]:
     """The kinds of units that the document names by a word or by a number of one part, such as ``article`` and
-    ``section``. ``labels`` is ``Document.labels``.
+    ``section``: the first words of the names that :func:`name` and :func:`appendix_name` give to its labels. ``labels``
+    is ``Document.labels``.
     """
     return frozenset(label.partition(" ")[0] for _, label in labels if " " in label)
 
@@ -257,7 +259,7 @@ def _numbers(written: str, unit: str) -> Iterator[tuple[int, str]]:
 
 def _inserted(written: str) -> str:
     """``12.1`` for 12.1 and 12-1; ``""`` for anything else, such as one number or the range 4-8. After a hyphen, the
-    second number must be less than the first.
+    second number must be less than the first. After a dot, it may be any number.
     """
     match = re.fullmatch(r"(\d{1,3})(?:\.|([‑-]))(\d{1,2})", written)
     return f"{match[1]}.{match[3]}" if match and not (match[2] and int(match[3]) >= int(match[1])) else ""
@@ -397,7 +399,8 @@ def _is_here(text: str, start: int, *, owned: bool = True, of_law: bool = False)
 
     ``start`` is the offset in ``text`` at which the reference begins. ``owned``: does the reference belong to the word
     before it (``Қағиданың 3.1-тармағы``)? If not, that word may belong to a later word (``деректердің 3.1-тармақта
-    көрсетілген түрлері``). ``of_law``: is it an article with such an ending, which usually belongs to a law?
+    көрсетілген түрлері``). ``of_law``: is it an article with the possessive ending of ``8-бабы``? It usually belongs to
+    a law. Then the result is true only if a word for this agreement precedes it.
     """
     before = text[max(0, start - 120) : start]
     while previous := _KK_PREVIOUS.search(before):

@@ -224,8 +224,9 @@ class _Head:
 
     @property
     def opens(self) -> bool:
-        """May the line be the first section, even if a colon precedes it? It has a dot and a capital letter, is
-        ``titled`` and ``separate``, and lines follow below it.
+        """May the line be the first section, even if a colon precedes it? It has a dot and a capital letter, and is
+        ``titled`` and ``separate``. Lines that are not empty follow it before the next line that may begin a section or
+        a clause.
         """
         return self.dot and self.upper and self.titled and self.separate and self.below
 
@@ -598,12 +599,15 @@ class Scheme:
         return False
 
     def _in_unnumbered(self, bare: list[_Head], breaks: list[int], start: int) -> bool:
-        """Take the headings without a number and what is numbered in them, if the numbers begin at 1 in at least two of
-        them and wherever they occur. The number of such a heading is its place. The title is one of these headings if
-        it has as many marks ``#`` as the first of them, and a list from 1 on follows directly. Nothing is taken if a
-        line with a number is a heading with as few marks. Return whether they were taken. ``bare`` are the lines with a
-        plain number, ``breaks`` the lines of the headings without a number, and ``start`` is the index of the first
-        line of the agreement or of the appendix.
+        """Take the headings without a number and what is numbered in them. Return whether they were taken. They are
+        taken if at least two of them contain lines with a plain number, and if the numbers in each of these headings
+        begin at 1. They are not taken if a line with a number is a heading with as many marks ``#`` as they have, or
+        with fewer.
+
+        The number of such a heading is its place. The title is one of these headings if it has as many marks ``#`` as
+        the first of them, and a list from 1 on follows the title directly. ``bare`` are the lines with a plain number,
+        ``breaks`` the lines of the headings without a number, and ``start`` is the index of the first line of the
+        agreement or of the appendix.
         """
         first = self.lines[self._title] if bare and self._title >= 0 and not start else ""
         title = _depth(first) if HEADING.match(first) else 0
@@ -638,8 +642,9 @@ class Scheme:
 
     def _are_clauses(self, bare: list[_Head], start: int, end: int) -> bool:
         """Are the lines ``bare`` clauses that are numbered from 1 on? There must be at least four. At most half of them
-        may look like headings, at most half may contain clauses such as 5.1, and each of these must stand under line 5.
-        ``start`` and ``end`` limit the lines in which such clauses are looked for.
+        may look like headings. At most half may contain clauses of two parts, and each of these, such as 5.1, must
+        stand under the line with the number 5. ``start`` and ``end`` limit the lines in which clauses of two parts are
+        looked for.
         """
         outer, _ = _nested(bare)
         if len(outer) < 4 or sum(head.titled for head in outer) * 2 > len(outer):
@@ -691,7 +696,9 @@ class Scheme:
         return [head for head in bare if head.taken]
 
     def _is_heading_of(self, head: _Head, clause: _Head) -> bool:
-        """Is the line ``head`` a heading, and does the next line, a sentence, begin with its number again?"""
+        """Is ``head`` a heading, and is ``clause`` a sentence that begins with the same number on the next line that is
+        not empty?
+        """
         follows = head.number == clause.number and self.next_line(head.last) == clause.line
         sentence = not clause.titled or len(clause.words) > max(60, 2 * len(head.words))
         return follows and head.dot and head.upper and head.titled and sentence and not clause.marked
@@ -1018,7 +1025,7 @@ def _depth(line: str) -> int:
 def _nested(heads: Sequence[_Head]) -> tuple[list[_Head], dict[int, list[_Head]]]:
     """The lines whose numbers run on from 1, and by the index of each of them the lines below it that begin again at 1.
     Lines of a third list, inside those, are in neither. If no inner list is open, a paragraph of the same form may
-    repeat a number or leave out up to two. It also sets ``closes`` of the lines.
+    repeat a number or leave out up to two. It also sets ``_Head.closes`` of the lines.
     """
     outer: list[_Head] = []
     inner: dict[int, list[_Head]] = {}
@@ -1088,7 +1095,9 @@ def _runs(heads: Sequence[_Head], bare: Sequence[_Head], *, anew: bool) -> list[
 
 
 def _from_first(heads: Sequence[_Head]) -> list[_Head]:
-    """The lines from the first one that has the number 1 and does not look like the beginning of a list."""
+    """The lines from the first one that has the number 1 and does not look like the beginning of a list. Empty if there
+    is no such line.
+    """
     return list(dropwhile(lambda head: head.number > 1 or head.listed, heads))
 
 
@@ -1182,7 +1191,9 @@ def _is_title(line: str) -> bool:
 
 
 def _first_number(words: str) -> int:
-    """The first digits in the words of an appendix, at most three, as a number; 0 if the words have no digit."""
+    """The first one to three digits in the words of an appendix, as a number; of a longer number only the first three
+    digits. 0 if the words have no digit.
+    """
     match = re.search(r"\d{1,3}", words)
     return int(match[0]) if match else 0
 
@@ -1224,5 +1235,6 @@ def _is_ended(before: str) -> bool:
 def underlined(lines: Sequence[str], index: int) -> bool:
     """Is the line at that index underlined by the next one, which makes it a heading in Markdown? The next line then
     contains only ``=`` or only ``-``, one or more, and perhaps spaces after them. The line itself is not examined.
+    False for the last line.
     """
     return index + 1 < len(lines) and lines[index + 1][:1] in ("=", "-") and bool(_UNDERLINE.match(lines[index + 1]))

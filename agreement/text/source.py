@@ -42,7 +42,9 @@ class SourceError(ValueError):
 
 
 class EncodingError(SourceError):
-    """The file ``name`` is likely a text in the encoding ``encoding``, which is not UTF-8."""
+    """The file ``name`` is likely a text in the encoding ``encoding``, which is not UTF-8.
+    :func:`agreement.word.files.read_file` raises it; :func:`decode` does not.
+    """
 
     def __init__(self, name: str, encoding: str) -> None:
         self.encoding = encoding
@@ -63,10 +65,10 @@ def recognise(content: bytes) -> str:
 
     Bytes that begin with the byte order mark of UTF-16 give ``UTF-16`` without further checks. Bytes without NUL that
     can be decoded as UTF-8 are UTF-8, and so are no bytes at all. Other bytes are UTF-16LE or UTF-16BE if 98 % of the
-    characters that they give are letters of Kazakh or Russian, common signs or in ASCII. Each of ``ENCODINGS`` is
-    judged by the letters: nearly all that are not ASCII must be Kazakh or Russian, with as many vowels as these
-    languages have. If encodings fit equally, such as windows-1251 and KZ-1048 for a Russian text, the first one is
-    given.
+    characters that they give are letters of Kazakh or Russian, common signs or in ASCII. Other bytes with NUL give
+    ``""``. Each of ``ENCODINGS`` is judged by the letters: nearly all that are not ASCII must be Kazakh or Russian,
+    with as many vowels as these languages have. If encodings fit equally, such as windows-1251 and KZ-1048 for a
+    Russian text, the first one is given.
     """
     if content[:2] in {b"\xff\xfe", b"\xfe\xff"}:
         return "UTF-16"

@@ -131,8 +131,8 @@ class AnsweredEdition:
 @dataclass(frozen=True, slots=True)
 class PostedAnswer:
     """The fields that the form posts about one edition that it displayed: the slug of the agreement, the number and the
-    digest of the edition, and the language of the displayed text (``kk`` or ``ru``). Whether such an edition exists is
-    not checked.
+    digest of the edition, the language of the displayed text (``kk`` or ``ru``), and the user's decision. Whether such
+    an edition exists is not checked.
     """
 
     slug: str
@@ -140,7 +140,7 @@ class PostedAnswer:
     digest: str
     language: str
     accepts: bool = True
-    """Whether the user accepts the edition. It is read only from a form with an answer to each edition."""
+    """Whether the form accepts the edition; false if it declines it. The API does not set it."""
 
 
 @account_page("GET", "HEAD", "POST")
@@ -349,9 +349,9 @@ def _edition(visit: Visit, answer: PostedAnswer) -> Edition:
 
 
 def _grace(timeline: Timeline, rows: Iterable[Acceptance], at: datetime) -> str:
-    """Return sentences which state until when one of these acceptances still counts, although none of them is of an
-    edition that counts for the one in force; ``""`` if that is not so. The acceptances must have the attribute
-    ``current``.
+    """Return sentences which state until when one of these acceptances still counts, although none of them is of the
+    edition in force, or of an earlier edition from which it differs only in wording; ``""`` if that is not so. The
+    acceptances must have the attribute ``current``. Those that a withdrawal has overtaken are ignored.
     """
     until = timeline.grace_until({row.edition_id for row in rows if row.current}, at)
     return grace.sentence(until, timeline.time_zone) if until else ""

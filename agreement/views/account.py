@@ -90,7 +90,7 @@ def account_page(
 
 def _refuse_impersonation(visit: Visit) -> HttpResponse:
     """Return the page with the status 403 for a person who acts in the name of a user and tried what only the user may
-    do.
+    do. It says that the attempt is in the audit log; the caller adds that entry.
     """
     return visit.refuse(
         403,
@@ -159,8 +159,9 @@ def withdrawal_sentence(withdrawal: Withdrawal, edition: DisplayedEdition) -> st
 
 def user_acceptances(visit: Visit) -> dict[int, list[Acceptance]]:
     """Return this user's acceptances by the primary key of the agreement, each list in the order of the editions'
-    numbers. Each has the attribute ``current``, as ``AcceptanceQuerySet.with_current()`` describes it: false if a
-    withdrawal has overtaken it. The look-up ``[…]`` of an agreement without acceptances gives an empty list. 1 query.
+    numbers; several acceptances of one edition in the order in which they were recorded. Each has the attribute
+    ``current``, as ``AcceptanceQuerySet.with_current()`` describes it: false if a withdrawal has overtaken it. The
+    look-up ``[…]`` of an agreement without acceptances gives an empty list. 1 query.
 
     Acceptances of cancelled editions are included. All editions are without the body. An acceptance of an edition that
     ``visit.timelines`` does not contain yet is left out.
@@ -182,16 +183,17 @@ def without_cancelled(rows: Iterable[Acceptance]) -> list[Acceptance]:
 
 
 def text_columns(relation: str) -> list[str]:
-    """Return the names of the columns with the body of an edition, for ``defer()``. ``relation`` is the path from the
-    model of the queryset to the edition, such as ``edition``.
+    """Return the names of the columns with the body of an edition, each with ``relation`` and ``__`` before it, for
+    ``defer()``. ``relation`` is the path from the model of the queryset to the edition, such as ``edition``. It must
+    not be empty, so the names can't be used in a queryset of editions.
     """
     return [f"{relation}__{column}" for column in ("body", "body_kk", "body_ru")]
 
 
 def next_path(request: HttpRequest) -> str:
     """Return the path to which the user returns after the page: the parameter ``next``, posted or, if it is not posted
-    or is empty, in the URL. It may contain a query. ``""`` if the request has no such parameter, or if it is not a path
-    on this site, for example an absolute URL.
+    or is empty, in the URL. It begins with ``/`` and may contain a query. ``""`` if the request has no such parameter,
+    or if its value does not begin with ``/`` or leads to another site.
     """
     path = request.POST.get("next") or request.GET.get("next") or ""
     safe = path.startswith("/") and url_has_allowed_host_and_scheme(

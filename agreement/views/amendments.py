@@ -1,8 +1,8 @@
 """The instrument that amends an earlier edition to a later one: a page, a Word file, a PDF, and JSON.
 
-Each view compares the edition ``number`` with the last edition before it that was not cancelled, or with the edition
-whose number is in ``?from=``, which must be an earlier one. The response is 404 if either edition is not public, and if
-there is no earlier one.
+Each view compares the edition ``number`` with the last edition before it that was not cancelled or, with ``?from=``,
+with the edition that has that number. The response is 404 if either edition is not public, if there is no earlier one,
+or if that in ``?from=`` is not earlier.
 """
 
 from __future__ import annotations
@@ -81,8 +81,8 @@ def amendment_docx(visit: Visit, slug: str, number: int, language: str) -> HttpR
     earlier edition is the last one before it that was not cancelled or, with ``?from=``, the one with that number.
 
     The response is 404 if either edition is not public, if there is no earlier one, if that in ``?from=`` is not
-    earlier, if the site does not have the extra ``docx``, or if the instrument has no point. Raises ``BadRequest`` if
-    the value of ``?from=`` can't be the number of an edition.
+    earlier, if the site does not have the extra ``docx``, or if the two texts in that language are the same or differ
+    only in their formatting. Raises ``BadRequest`` if the value of ``?from=`` can't be the number of an edition.
     """
     timeline, old, new = _pair(visit, slug, number)
     displayed, before = visit.display_all(timeline, new, old)
@@ -98,9 +98,10 @@ def amendment_pdf(visit: Visit, slug: str, number: int, language: str) -> HttpRe
     edition is the last one before it that was not cancelled or, with ``?from=``, the one with that number.
 
     The response is 404 if either edition is not public, if there is no earlier one, if that in ``?from=`` is not
-    earlier, if the instrument has no point, or if :func:`agreement.editions.pdf.is_available` is false for its text. It
-    is 503 if the rendering can't begin within 10 seconds, because the process renders other PDFs. Raises ``BadRequest``
-    if the value of ``?from=`` can't be the number of an edition.
+    earlier, if the two texts in that language are the same or differ only in their formatting, or if
+    :func:`agreement.editions.pdf.is_available` is false for the text of the instrument. It is 503 if the rendering
+    can't begin within 10 seconds, because the process renders other PDFs. Raises ``BadRequest`` if the value of
+    ``?from=`` can't be the number of an edition.
     """
     timeline, old, new = _pair(visit, slug, number)
     with translation.override(language):
@@ -120,10 +121,10 @@ def amendment_pdf(visit: Visit, slug: str, number: int, language: str) -> HttpRe
 
 
 def _pair(visit: Visit, slug: str, number: int) -> tuple[Timeline, EditionDates, EditionDates]:
-    """Return the timeline, the earlier edition and the later one: the last edition before ``number`` that was not
-    cancelled, or the edition with the number in ``?from=``, and the edition ``number``. Raises ``Http404`` if either is
-    not public, if there is no earlier one, or if that in ``?from=`` is not earlier. Raises ``BadRequest`` if the value
-    of ``?from=`` can't be the number of an edition.
+    """Return the timeline, the earlier edition, and the edition ``number``. The earlier edition is the last one before
+    it that was not cancelled or, with ``?from=``, the one with that number. Raises ``Http404`` if either is not public,
+    if there is no earlier one, or if that in ``?from=`` is not earlier. Raises ``BadRequest`` if the value of
+    ``?from=`` can't be the number of an edition.
     """
     timeline = visit.timeline(slug)
     new = visit.edition(timeline, number)

@@ -54,10 +54,11 @@ SENT_BY_BROWSERS = {"basic", "digest", "negotiate", "ntlm"}
 
 @csrf_exempt  # The check is made below, so that its refusal is problem details too.
 def acceptances(request: HttpRequest) -> HttpResponseBase:
-    """GET returns, for each agreement that users accept on this site, the edition that the signed-in user can accept or
-    has accepted, and whether they have accepted it or must do so before they go on. POST accepts or declines editions,
-    all or nothing. An error is problem details (RFC 9457) as JSON. Its status is 403, for example, if nobody is signed
-    in, and for a POST of a person who acts in the name of the user.
+    """GET returns a CSRF token and, for each agreement that users accept on this site and that binds the signed-in
+    user, the edition that the user is asked about, and whether they have accepted it or must do so before they go on.
+    POST accepts or declines editions, all or nothing. An error is problem details (RFC 9457) as JSON. Its status is
+    403, for example, if nobody is signed in, and for a POST of a person who acts in the name of the user; it is 405 for
+    a method other than GET, HEAD and POST.
 
     A POST needs the token of Django's protection against forged requests, in the header ``X-CSRFToken``. It needs none
     if the header ``Authorization`` names a scheme that browsers do not use by themselves, such as ``Bearer``. No cache
@@ -134,9 +135,13 @@ def _answer(request: HttpRequest) -> HttpResponse:
 
 
 def _recorded(visit: Visit) -> HttpResponse:
-    """Record the answers in the body of a POST, all or nothing. Return the response: what was recorded, as JSON; if the
-    body is not valid or one of the answers can't be recorded, problem details with the reason and its status. Nothing
-    is recorded then.
+    """Record the answers in the body of a POST, all or nothing. Return the response. It is JSON with the answers and
+    the moments at which they were recorded; ``null`` for the moment of a decline of an edition that the user has
+    accepted, because nothing is recorded for it.
+
+    If the response is problem details, nothing was recorded. The status is 413 if the body is too large, 400 if it is
+    not valid, 404 if there is no such agreement, 403 if the user withdrew and may not accept again without an officer,
+    and 409 with the list of the present editions if one of the posted editions can't be accepted or declined now.
     """
     try:
         accepts, answers = _posted(visit.request)
@@ -191,7 +196,7 @@ def _recorded(visit: Visit) -> HttpResponse:
 def _posted(request: HttpRequest) -> tuple[bool, list[PostedAnswer]]:
     """Return whether the user accepts (and does not decline), and the answers. Raises ``BadRequest`` with a sentence
     for the program if the body is not as ``openapi.json`` describes it, and ``RequestDataTooBig`` if it is larger than
-    the site allows.
+    Django's setting ``DATA_UPLOAD_MAX_MEMORY_SIZE`` allows.
     """
     if request.content_type != "application/json":
         raise BadRequest(f"The content type is {request.content_type!r}. Send application/json.")
@@ -228,9 +233,10 @@ def _posted_answer(answer: object) -> PostedAnswer:
 
 def _agreements(visit: Visit) -> list[Json]:
     """Return the list ``agreements`` of the response: for each agreement, in the order of the slugs, the result of
-    :func:`_facts` about the edition that the user can accept or has accepted. Left out are agreements that are accepted
-    elsewhere, those that do not bind the user, and those without such an edition. At most 2 queries, 1 more if the site
-    has ``AUDIENCES``, and 1 or 2 for each agreement.
+    :func:`_facts` about the edition that the user is asked about. That is the edition in force. If the site lets users
+    accept announced editions, and the edition in force is accepted or missing, it is the announced edition, if there is
+    one. Left out are agreements that are accepted elsewhere, those that do not bind the user, and those without such an
+    edition. At most 2 queries, 1 more if the site has ``AUDIENCES``, and 1 or 2 for each agreement.
     """
     rows, unbound = user_acceptances(visit), unbound_agreements(visit.request.user.pk)
     wanted = [
@@ -251,11 +257,14 @@ def _facts(
     visit: Visit, timeline: Timeline, edition: EditionDates, row: Edition, acceptances: list[Acceptance]
 ) -> Json:
     """Return, for the JSON of a response, the facts about the edition that the user is asked about. They include its
-    number, digest, titles, state, moment of effect and URLs, whether the user accepted it, can accept it or must, until
-    when they may still accept it, and whether the agreement is suspended or ended by a withdrawal. After a withdrawal,
-    it may be an edition that the user neither accepted nor can accept. ``edition`` and ``row`` are the same edition:
-    its dates, and the model instance without its body. ``acceptances`` are the user's in this agreement. 1 query, 2 if
-    a withdrawal of the user from the agreement ever took effect.
+    number, digest, titles, state, moment of effect and URLs, and whether the user accepted it and must or can accept
+    it. ``accept_until`` is the moment until which the user may go on without accepting the edition in force, because an
+    earlier acceptance still counts; ``None`` if there is no such moment. ``withdrawn`` says whether the agreement is
+    suspended or ended by a withdrawal of the user. After a withdrawal, the user may be unable to accept an edition that
+    they have not accepted.
+
+    ``edition`` and ``row`` are the same edition: its dates, and the model instance without its body. ``acceptances``
+    are the user's in this agreement. 1 query, 2 if a withdrawal of the user from the agreement ever took effect.
     """
     base, place = conf.canonical_language(), (timeline.slug, edition.number)
     in_force, withdrawal = timeline.in_force(visit.at), withdrawal_in_effect(visit, timeline)

@@ -58,7 +58,8 @@ class PageData:
     def of(cls, title: str, *sentences: str) -> PageData:
         """Return the data of a page with that title. The description consists of the sentences that are not empty, with
         a space between them. A sentence that ends with none of ``.``, ``!``, ``?`` and ``…`` gets a full stop, and line
-        breaks become spaces. A longer description is cut to ``MAX_DESCRIPTION`` characters, the last of which is ``…``.
+        breaks become spaces. A description of more than ``MAX_DESCRIPTION`` characters is cut to that length, with
+        ``…`` as the last character.
         """
         parts = [" ".join(sentence.split()) for sentence in sentences if sentence.strip()]
         words = " ".join(part if part.endswith((".", "!", "?", "…")) else f"{part}." for part in parts)
@@ -160,9 +161,9 @@ class Visit:
 
         The template gets the variables in ``context``, and ``alternates`` (this page in each language), ``canonical``
         (its absolute URL with ``query``), ``locale`` (the active language for Open Graph data), ``feed`` (the path of
-        the agreement's feed; ``""`` if the URL has no ``slug``) and ``impersonation`` (the attribute of this object).
-        Those in ``context`` take precedence. If ``context`` has ``page_data``, the head of the page has a description
-        and Open Graph data.
+        the agreement's feed; ``""`` if the URL has no ``slug``) and ``impersonation`` (:attr:`impersonation`). Those in
+        ``context`` take precedence. If ``context`` has ``page_data``, the head of the page has a description and Open
+        Graph data.
         """
         context = {
             "alternates": alternates(self.request, query, chosen or query),
@@ -213,9 +214,9 @@ def page(
     memory with copies. A parameter with more values is named in ``unlimited``. A request with a parameter in
     ``unlimited``, or with one of the headers, gets a page that is rendered for it and not remembered.
 
-    A method other than GET and HEAD is answered with 405; no CSRF token is needed. ``ATOMIC_REQUESTS`` of the default
-    database does not apply. If the view raises ``Http404``, the response is the site's 404 page, which caches may not
-    store.
+    A method other than GET and HEAD is answered with 405; no CSRF token is needed. If ``ATOMIC_REQUESTS`` of the
+    default database is true, the view runs without a transaction nevertheless. If the view raises ``Http404``, the
+    response is the site's 404 page, which caches may not store. Other exceptions are not caught.
 
     If ``BASE_URL`` is set, all hosts get the same page: it must not contain the host of the request. Otherwise no page
     is remembered, because a visitor can name any port of the host.
@@ -223,9 +224,11 @@ def page(
     A response with the status 200 gets an ``ETag`` and loses its cookies. It is compressed if the client accepts gzip,
     the body has at least ``GZIP_MIN_BYTES`` and becomes smaller. It becomes a 304 or 412 if the conditions of the
     request (``If-None-Match``, ``If-Match``) demand it. It is not remembered if it is personal, if it was made inside a
-    transaction, or while ``DEBUG`` is on. Responses with another status are not remembered either. A response is
-    personal if the session was read, or if a CSRF token, a message or a CSP nonce was used. Shared caches may not store
-    a personal page.
+    transaction, or while ``DEBUG`` is on. A response is personal if the session was read, or if a CSRF token, a message
+    or a CSP nonce was used. Shared caches may not store a personal page.
+
+    A response with another status is not remembered, gets no ``ETag``, and ignores the conditions. If it has no
+    ``Cache-Control``, it gets ``private, no-store`` if it is personal, else ``public, no-cache``.
     """
 
     def decorate(view: View) -> Callable[..., HttpResponseBase]:
@@ -286,7 +289,8 @@ def _rendered(view: View, visit: Visit, arguments: dict[str, Any]) -> HttpRespon
     Other exceptions are not caught.
 
     The view gets the argument ``number``, the number of an edition, as an ``int``. Django converts it, but a CMS that
-    builds its own URL patterns from those of the app, as django CMS does for an apphook, passes it as text.
+    builds its own URL patterns from those of the app, as django CMS does for an apphook, passes it as text. Raises
+    ``ValueError`` if that text is not a number; the URL patterns of the app accept only digits.
     """
     if "number" in arguments:
         arguments["number"] = int(arguments["number"])
@@ -326,9 +330,9 @@ def open_graph_locale(language: str) -> str:
 def alternates(request: HttpRequest, query: str = "", chosen: str = "") -> list[Alternate]:
     """Return the current page in each language of the site, in the order of ``LANGUAGES``. ``query``, such as
     ``?from=1``, is added to each URL, and ``chosen`` to each path. A language in which the site has no such page, for
-    example because a CMS has the page in one language only, is left out. The list is empty if the others have fewer
-    than two different paths, for example without ``i18n_patterns`` or with only one language. If there is no page at
-    the path of the request (no ``resolver_match``), each path is that of the request under the prefix of the language.
+    example because a CMS has the page in one language only, is left out. The list is empty if all pages in it would
+    have the same path, for example without ``i18n_patterns`` or with only one language. If there is no page at the path
+    of the request (no ``resolver_match``), each path is that of the request under the prefix of the language.
     """
     base, found = conf.get().BASE_URL, []
     for language, name in settings.LANGUAGES:
@@ -350,8 +354,9 @@ def alternates(request: HttpRequest, query: str = "", chosen: str = "") -> list[
 
 
 def _translated_path(request: HttpRequest) -> str:
-    """Return the path of the request in the active language. Raises ``NoReverseMatch`` if the site has no such page in
-    this language.
+    """Return the path of the request in the active language. If there is no page at that path (no ``resolver_match``),
+    the result is the same path with the prefix of the language in place of its own; the path itself if the site has no
+    such prefixes. Raises ``NoReverseMatch`` if there is a page, but not in the active language.
     """
     if match := request.resolver_match:
         return reverse(match.view_name, args=match.args, kwargs=match.kwargs, current_app=match.namespace or None)

@@ -81,8 +81,8 @@ class CachedResponse:
 
         The response has the status 200 and a body, with these exceptions. Without ``If-Match``, it is 304 if
         ``If-None-Match`` names the plain or the compressed page or is ``*``. With ``If-Match``, only the page that this
-        request would get (plain or compressed) counts: it is 412 if ``If-Match`` names only other ETags, otherwise 304
-        if ``If-None-Match`` names this page or is ``*``.
+        request would get (plain or compressed) counts: it is 412 if ``If-Match`` is not ``*`` and names only other
+        ETags, otherwise 304 if ``If-None-Match`` names this page or is ``*``.
         """
         if time.monotonic() > self.valid_until:
             return None
@@ -136,7 +136,8 @@ class PageCache:
 
     def put(self, key: object, page: CachedResponse) -> None:
         """Remember the page under that key, in place of an older page with the same key. Then the least recently used
-        pages are removed until the rest fits into ``CACHE_BYTES``.
+        pages are removed until the rest fits into ``CACHE_BYTES``. If the page alone is larger, it is removed too,
+        after all others.
         """
         with self._lock:
             if old := self._pages.pop(key, None):

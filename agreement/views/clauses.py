@@ -74,9 +74,9 @@ def _editions(visit: Visit, timeline: Timeline) -> list[DisplayedEdition]:
 
 def _history(editions: Sequence[DisplayedEdition], number: str, edition: int | None) -> ClauseHistory | None:
     """Return the history, in ``editions``, of the clause with this number in the edition with the number ``edition``.
-    If ``edition`` is ``None``, it is the clause with this number in the edition in force or, if that has no such
-    number, in the newest of ``editions`` that has it. Return ``None`` if there is no such clause. ``editions`` must be
-    in the order of their numbers.
+    If ``edition`` is ``None``, it is the clause with this number in the one of ``editions`` that is in force or, if
+    there is none or it has no such number, in the newest of ``editions`` that has it. Return ``None`` if there is no
+    such clause. ``editions`` must be in the order of their numbers.
     """
     newest_first = sorted(
         range(len(editions)), key=lambda place: (editions[place].state == State.IN_FORCE, place), reverse=True

@@ -33,8 +33,8 @@ def edition(visit: Visit, slug: str, number: int, language: str) -> HttpResponse
 
 @page()
 def bilingual(visit: Visit, slug: str, number: int) -> HttpResponse:
-    """The edition as a Word file with the Kazakh and the Russian text beside each other. What the app states about it
-    is in the language of the URL.
+    """The edition as a Word file with the Kazakh and the Russian text beside each other. The sentences of the app above
+    the text, in the header and in the footer are in the language of the URL.
 
     The response is 404 if the edition is not public.
     """
@@ -47,8 +47,8 @@ def bilingual(visit: Visit, slug: str, number: int) -> HttpResponse:
 @page("from")
 def changes(visit: Visit, slug: str, number: int, language: str) -> HttpResponse:
     """The changes to the edition ``number`` as tracked changes in a Word file, in ``language``. They are the changes
-    from the last edition before it that was not cancelled, or from the edition with the number in ``?from=``, which may
-    also be a later one.
+    from the last edition before it that was not cancelled or, with ``?from=``, from the edition that has that number,
+    which may also be a later one.
 
     The response is 404 if an edition is not public, if there is none to compare with, or if both are the same. Raises
     ``BadRequest`` if the value of ``?from=`` can't be the number of an edition.
@@ -58,9 +58,9 @@ def changes(visit: Visit, slug: str, number: int, language: str) -> HttpResponse
 
 @page("from")
 def table(visit: Visit, slug: str, number: int, language: str) -> HttpResponse:
-    """The comparative table of two editions as a Word file in ``language``: of the edition ``number``, and of the last
-    edition before it that was not cancelled, or of the edition with the number in ``?from=``, which may also be a later
-    one.
+    """The comparative table of two editions as a Word file in ``language``. The new one is the edition ``number``. The
+    old one is the last edition before it that was not cancelled or, with ``?from=``, the edition that has that number,
+    which may also be a later one.
 
     The response is 404 if an edition is not public, if there is none to compare with, or if both are the same. Raises
     ``BadRequest`` if the value of ``?from=`` can't be the number of an edition.

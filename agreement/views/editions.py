@@ -177,7 +177,9 @@ def changes(visit: Visit, slug: str, number: int) -> HttpResponse:
 
 
 def _query(**values: object) -> str:
-    """Return the values that are not empty as a query string with its question mark; ``""`` if all are empty."""
+    """Return these names and values as a query string with its question mark. A value that is ``None``, ``""`` or 0 is
+    left out with its name. ``""`` if none is left.
+    """
     given = {name: value for name, value in values.items() if value}
     return f"?{urlencode(given)}" if given else ""
 
@@ -322,8 +324,9 @@ def _address(visit: Visit, slug: str, number: int, language: str) -> str:
 def edition_page_data(displayed: DisplayedEdition, compared: Comparison | None = None) -> PageData:
     """Return what search engines and messengers display of a page about that edition. The title contains the title and
     the number of the edition. The description is its ``headline``, such as "Edition 3: in force since 30 November
-    2026", and its summary. If it has no summary, that of ``compared`` is used; without ``compared``, none. It makes no
-    query.
+    2026", and its summary. If it has no summary, the sentence with the counts of the changes follows instead
+    (:attr:`Comparison.summary` of ``compared``); without ``compared``, nothing. It makes no query if the editions of
+    ``compared`` were read with their texts.
     """
     number = {"number": displayed.edition.number}
     title = f"{displayed.title} · {_('Edition %(number)s') % number}"

@@ -68,7 +68,8 @@ def entry_id(digest: str) -> str:
 
 def _public_since(displayed: DisplayedEdition) -> datetime | None:
     """Return the moment that the feed states as that of publication: when the edition was published or, if the site
-    does not display scheduled editions, when it took effect. For imported history, it is the moment of effect.
+    does not display scheduled editions, when it took effect. For imported history, it is the moment of effect. It is
+    never ``None`` for an edition of the feed, only for a draft.
     """
     edition = displayed.edition
     return edition.published_at if conf.get().SHOW_SCHEDULED else edition.effective_from
@@ -89,5 +90,7 @@ def _summary(displayed: DisplayedEdition) -> str:
 
 
 def _xml_safe(text: str) -> str:
-    """Return the text with a replacement character for each U+FFFE and U+FFFF, which XML 1.0 does not allow."""
+    """Return the text with a replacement character for each U+FFFE and U+FFFF, which XML 1.0 does not allow. Other
+    characters that it does not allow are not replaced: a sealed title or summary contains none.
+    """
     return _UNWRITABLE.sub("\ufffd", text)

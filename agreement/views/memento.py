@@ -282,9 +282,9 @@ def link_header(visit: Visit, timeline: Timeline, near: EditionDates | None) -> 
 
 @page()
 def timemap(visit: Visit, slug: str) -> HttpResponse:
-    """The TimeMap (RFC 7089): the list of the permanent pages of all editions that took effect, with their moments, as
-    ``application/link-format`` (RFC 6690). It contains no such page if no edition has taken effect yet. The response is
-    404 if the agreement has no public edition.
+    """The TimeMap (RFC 7089) as ``application/link-format`` (RFC 6690): the list of the permanent pages of all editions
+    that took effect, with their moments. If no edition has taken effect yet, it names only the page of the edition in
+    force and itself. The response is 404 if the agreement has no public edition.
     """
     timeline = visit.timeline(slug)
     known = mementos(visit, timeline)

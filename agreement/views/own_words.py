@@ -33,15 +33,16 @@ _CHANGED = re.compile(r"(?=<(?:del|ins)\b)")
 
 
 def printed_in_files(visit: Visit, displayed: DisplayedEdition) -> OwnWords:
-    """The words around the text in the PDF and Word files of that edition, in all languages of the site, as they are
-    now and as they were in its earlier states. No query is made if the edition was read with its texts.
+    """The words around the text in the PDF and Word files of that edition, in Kazakh, in Russian and in the other
+    languages of the site, as they are now and as they were in its earlier states. No query is made if the edition was
+    read with its texts.
     """
     return OwnWords(_file_lines(visit, displayed), _bodies(displayed))
 
 
 def printed_on_pages(visit: Visit, displayed: DisplayedEdition) -> OwnWords:
-    """The words around the text on the pages of that edition in all languages of the site. The pages are rendered, or
-    taken from the cache of pages.
+    """The words around the text on the pages of that edition (``PAGES`` and, if it is in force, the page of the edition
+    in force), in all languages of the site. The pages are rendered, or taken from the cache of pages.
     """
     return OwnWords(_page_lines(visit, displayed), _bodies(displayed))
 
@@ -64,7 +65,9 @@ def _file_lines(visit: Visit, displayed: DisplayedEdition) -> Iterator[str]:
 
 
 def _states(displayed: DisplayedEdition) -> Iterator[DisplayedEdition]:
-    """Yield the edition as it is displayed now, and as it may have been displayed earlier, in each language."""
+    """Yield the edition in each state in which it is or may have been displayed: as now, announced, in force without a
+    known successor, and in force with its successor. Each state is yielded in Kazakh and in Russian.
+    """
     successor = displayed.successor
     earlier = [(State.SCHEDULED, None), (State.IN_FORCE, None), (State.IN_FORCE, successor)]
     for state, next_one in dict.fromkeys([(displayed.state, successor), *earlier]):
@@ -85,8 +88,9 @@ def _page_lines(visit: Visit, displayed: DisplayedEdition) -> Iterator[str]:
 
 
 def _lines_at(request: HttpRequest, path: str) -> list[str]:
-    """The lines of the page with that path, as the client of ``request`` would get it; empty if there is none. Lines
-    with words that are marked as changed contain ``OwnWords.CHANGED``.
+    """The title and the lines of the page with that path, as the client of ``request`` would get it. Lines with words
+    that are marked as changed contain ``OwnWords.CHANGED``. The list is empty if there is no such page, or if its
+    status is not 200.
     """
     asked = copy(request)
     asked.method, asked.path, asked.path_info, asked.GET = "GET", path, path, QueryDict("")

@@ -19,6 +19,7 @@ from agreement.conf import active_language
 from agreement.editions.changes import Comparison
 from agreement.editions.display import DisplayedEdition, text_language
 from agreement.editions.timeline import Timeline
+from agreement.evidence import receipts
 from agreement.models import (
     Acceptance,
     AcceptanceKind,
@@ -71,6 +72,8 @@ class RecordedAcceptance:
     to_accept: int = 0
     """The number of the edition in force, if it does not bind the user, the page offers them to accept it, and this is
     their latest acceptance in the agreement. 0 otherwise."""
+    receipt: str = ""
+    """The path of its receipt; ``""`` if the site makes no receipts, or if its personal data is erased."""
     is_new: bool = False
     """Whether the user confirmed it within the last ``NEW_SECONDS``, so that the page states that it was recorded."""
 
@@ -146,9 +149,10 @@ def in_page_order(own: dict[int, UserMembership]) -> list[UserMembership]:
 
 def withdrawable(own: dict[int, UserMembership], at: datetime, *, has_consents: bool) -> list[UserMembership]:
     """Return the memberships that the user can end by a withdrawal, in the order of :func:`in_page_order`: those in an
-    agreement that binds them. If the user gave a consent that is not withdrawn (``has_consents``), the first agreement
-    with an edition in force is one of them too, unless a withdrawal from it is in effect. A consent belongs to no
-    agreement, so a consent alone makes no other agreement withdrawable. ``own`` is the result of :func:`memberships`.
+    agreement that has an edition in force at the instant ``at`` and binds the user. If the user gave a consent that is
+    not withdrawn (``has_consents``), the first agreement in that order with an edition in force is one of them too,
+    unless a withdrawal from it is in effect. A consent belongs to no agreement, so a consent alone makes no other
+    agreement withdrawable. ``own`` is the result of :func:`memberships`.
     """
     listed = [one for one in in_page_order(own) if one.timeline.in_force(at)]
     return [
@@ -158,8 +162,8 @@ def withdrawable(own: dict[int, UserMembership], at: datetime, *, has_consents: 
 
 def blocks(own: UserMembership, unbound: frozenset[str]) -> bool:
     """Return whether pages of the site become unavailable to the user when they withdraw from this agreement. That is
-    not so for an agreement that is accepted elsewhere, and for one that does not bind the user. ``unbound`` is the
-    result of :func:`agreement.models.membership.unbound_agreements`.
+    not so for an agreement that is accepted elsewhere, and for one that does not bind the user. ``unbound`` are the
+    slugs of the latter, the result of :func:`agreement.models.membership.unbound_agreements`.
     """
     return own.timeline.acceptance_mode != AcceptanceMode.ELSEWHERE and own.timeline.slug not in unbound
 
@@ -210,9 +214,9 @@ def record_page(visit: Visit, *, stale_wording: bool = False) -> HttpResponse:
 
 
 def _acceptances(visit: Visit, own: dict[int, UserMembership]) -> tuple[list[RecordedAcceptance], bool]:
-    """Return the latest acceptances, the latest first, and whether there are more than ``MAX_ENTRIES``. Each has the
-    changes since the one before it in the same agreement, unless both are of the same edition or the one before is not
-    among them. An acceptance of an edition that ``visit.timelines`` does not contain yet is left out. ``own`` is the
+    """Return the latest ``MAX_ENTRIES`` acceptances, the latest first, and whether there are more. Each has the changes
+    since the one before it in the same agreement, unless both are of the same edition or the one before is too old to
+    be returned. An acceptance of an edition that ``visit.timelines`` does not contain yet is left out. ``own`` is the
     result of :func:`memberships`. 1 query, and 1 more if the site has ``AUDIENCES``. A redline that is not remembered
     costs at most 2 queries when it is displayed.
     """
@@ -250,7 +254,16 @@ def _recorded(visit: Visit, own: UserMembership, accepted: DisplayedAcceptance) 
     manner = kind if language is None or row.kind == AcceptanceKind.DEEMED else f"{kind}, {language}"
     day = dates.day(row.at, active_language(), timeline.time_zone)
     is_new = row.kind == AcceptanceKind.EXPLICIT and visit.at - row.at < timedelta(seconds=NEW_SECONDS)
-    return RecordedAcceptance(accepted=accepted, day=day, manner=manner, state=state, state_words=words, is_new=is_new)
+    offered = receipts.is_offered() and not row.erased_at
+    return RecordedAcceptance(
+        accepted=accepted,
+        day=day,
+        manner=manner,
+        state=state,
+        state_words=words,
+        receipt=visit.path("receipt", row.pk, text_language()) if offered else "",
+        is_new=is_new,
+    )
 
 
 def _state(
@@ -286,8 +299,8 @@ def _state(
 
 def _to_accept(visit: Visit, own: UserMembership) -> int:
     """Return the number of the edition in force if it does not bind the user and the page offers them to accept it;
-    else 0. While a withdrawal is in effect, the page offers this if the user may accept again without an officer.
-    Without one, it offers this if the agreement is accepted by confirmation.
+    else 0. While a withdrawal is in effect, the page offers this if the user may accept again without an officer. While
+    no withdrawal is in effect, it offers this if the agreement is accepted by confirmation.
     """
     in_force = own.timeline.in_force(visit.at)
     if in_force is None or (own.bound and own.bound[0] == in_force.number):
@@ -298,7 +311,7 @@ def _to_accept(visit: Visit, own: UserMembership) -> int:
 
 
 def _declines(visit: Visit) -> tuple[list[tuple[Decline, DisplayedEdition, str]], bool]:
-    """Return the latest declines, the latest first, and whether there are more than ``MAX_ENTRIES``. Each is with its
+    """Return the latest ``MAX_ENTRIES`` declines, the latest first, and whether there are more. Each is with its
     edition and its moment in words. A decline of an edition that ``visit.timelines`` does not contain yet is left out.
     1 query.
     """
@@ -313,7 +326,7 @@ def _declines(visit: Visit) -> tuple[list[tuple[Decline, DisplayedEdition, str]]
 
 
 def _consents(visit: Visit) -> tuple[list[tuple[Consent, str, str]], bool]:
-    """Return the latest consents, the latest first, and whether there are more than ``MAX_ENTRIES``. Withdrawn ones are
+    """Return the latest ``MAX_ENTRIES`` consents, the latest first, and whether there are more. Withdrawn ones are
     included. Each is with the moments in words when it was given and when it was or will be withdrawn; the second is
     ``""`` if no withdrawal is recorded. 1 query.
     """
@@ -323,9 +336,9 @@ def _consents(visit: Visit) -> tuple[list[tuple[Consent, str, str]], bool]:
 
 
 def _withdrawals(visit: Visit, own: dict[int, UserMembership]) -> tuple[list[RecordedWithdrawal], bool]:
-    """Return the latest withdrawals of the user of the request, from all agreements, and whether there are more than
-    ``MAX_ENTRIES``. The latest is first. Refused ones are included. ``own`` is the result of :func:`memberships`. 1
-    query, and 1 more if there are any.
+    """Return the latest ``MAX_ENTRIES`` withdrawals of the user of the request, from all agreements, and whether there
+    are more. The latest is first. Refused ones are included. ``own`` is the result of :func:`memberships`. 1 query, and
+    1 more if any of the agreements has an edition in force.
     """
     withdrawals = Withdrawal.objects.filter(user=visit.request.user.pk).select_related("agreement")
     rows, more = _latest(withdrawals.order_by("-pk"))
@@ -338,8 +351,9 @@ def _withdrawals(visit: Visit, own: dict[int, UserMembership]) -> tuple[list[Rec
 def _recorded_withdrawal(
     row: Withdrawal, own: UserMembership | None, edition: DisplayedEdition | None
 ) -> RecordedWithdrawal:
-    """Return the entry of the list for this withdrawal. ``own`` is the user's membership in its agreement, and
-    ``edition`` the edition in force. It makes no query.
+    """Return the entry of the list for this withdrawal. ``own`` is the user's membership in its agreement; ``None`` if
+    no edition of the agreement is sealed. ``edition`` is the edition in force; ``None`` if there is none. In both cases
+    the withdrawal does not count as one in effect. It makes no query.
     """
     zone = row.agreement.time_zone
     return RecordedWithdrawal(
@@ -353,8 +367,8 @@ def _recorded_withdrawal(
 
 
 def _notices(visit: Visit) -> tuple[list[tuple[Delivery, DisplayedEdition, str, str]], bool]:
-    """Return the latest deliveries that were sent, failed or were skipped, the latest outcome first, and whether there
-    are more than ``MAX_ENTRIES``. Each is with the edition of its notice, the moment of the outcome in words, and the
+    """Return the latest ``MAX_ENTRIES`` deliveries that were sent, failed or were skipped, the latest outcome first,
+    and whether there are more. Each is with the edition of its notice, the moment of the outcome in words, and the
     reason in words if no message was sent; ``""`` for a reason that has no words, such as the answer of a mail server.
     A delivery about an edition that ``visit.timelines`` does not contain yet is left out. 1 query.
     """

@@ -14,6 +14,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import islice
 from threading import Lock
 from typing import Any
@@ -30,12 +31,14 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.csrf import csrf_exempt
 
 from agreement import memory
+from agreement.conf import active_language
 from agreement.editions import pdf_words, recognition
 from agreement.editions.display import DisplayedEdition
 from agreement.editions.timeline import Timelines, current_timelines, may_remember
-from agreement.models import Edition, NoticeText
+from agreement.evidence import receipts
+from agreement.models import AcceptanceKind, Checkpoint, Edition, NoticeText
 from agreement.seal import manifest
-from agreement.text import languages, source
+from agreement.text import dates, languages, source
 from agreement.views import own_words
 from agreement.views.base import Visit, page
 from agreement.word import files
@@ -115,9 +118,9 @@ class DigestIndex:
 
     @staticmethod
     def _read(edition: str, texts: list[str]) -> Iterator[tuple[str, HashedText]]:
-        """Yield each SHA-256 by which the edition is recognised, with what has it: the manifest, each body and, if it
-        ends with line breaks, the body without them. ``edition`` is the digest, and ``texts`` are the bodies in the
-        order of ``LANGUAGES``.
+        """Yield each SHA-256 by which the edition is recognised, with what has it: the manifest, each body and, for a
+        body that ends with line breaks, the body without them. ``edition`` is the digest, and ``texts`` are the bodies
+        in the order of ``LANGUAGES``.
         """
         yield edition, HashedText(edition, "")
         for language, text in zip(languages.LANGUAGES, texts, strict=True):
@@ -203,11 +206,16 @@ def recognise_posted(request: HttpRequest) -> HttpResponse:
     """Return the result for the posted file or, without a file, for the posted text. Nothing is written, so no CSRF
     token is needed.
 
-    If the text is that of a public edition, or is a digest or the beginning of one, the response is a redirect (303) to
-    this page with the SHA-256; for a Word file it is the page. In any other case, and always for a PDF file, it is the
-    page with the public editions that the text is like, with the words that were added to their text, and with those
-    whose digest stands in it, unless all words are proved. The status is 404 if there are none, 413 if the text or file
-    is too large, and 400 if it can't be read.
+    If the posted text is a digest or the beginning of one (:func:`_posted_digest`), or if it is the exact text of a
+    public edition, the response is a redirect (303) to this page with ``?sha256=``. For a Word file with the exact text
+    of a public edition, the response is the page with this edition. It also has the lines of the headers, footers and
+    footnotes with words that this site does not print.
+
+    Any other text, and every PDF file, is compared by its words. The response is the page with the public editions that
+    the text is like, and with the lines that were added to their text. It also has the public editions whose digest is
+    in the text, unless each word is one of an edition or printed by this site around its text.
+
+    The status is 404 if the page has no edition, 413 if the text or file is too large, and 400 if it can't be read.
     """
     visit = Visit(request, timezone.now(), current_timelines(), {})
     try:
@@ -252,8 +260,15 @@ def recognise_posted(request: HttpRequest) -> HttpResponse:
 
 
 def _judged(visit: Visit, text: str, named: list[RecognisedEdition], margins: Sequence[str]) -> dict[str, Any]:
-    """Return the variables of the page for a text whose SHA-256 is unknown. ``margins`` are lines that are not compared
-    with the editions, such as the headers of pages, but must be words of this site too.
+    """Return the variables of the page, as arguments of :func:`_form_context`, for a text whose SHA-256 is unknown.
+    ``named`` are the public editions whose digest is in the text. ``margins`` are lines outside the text, such as the
+    headers of pages. They are not compared with the editions.
+
+    If the text has words of editions in their order (:func:`_is_proved`), the variable ``added`` has the lines of the
+    text and of the margins with other words that this site does not print. Otherwise, if the text contains a letter of
+    this site about one of ``named``, ``added`` has the lines of the text with words that are not of the letter, and
+    ``is_letter`` is true. In both cases ``is_proved`` says that ``added`` is empty. For any other text ``is_proved`` is
+    false, and there is no ``added``.
     """
     compared = _compared(visit, text, named)
     if not _is_proved(compared) and named and (added := _added_to_letter(visit, text, named)) is not None:
@@ -267,8 +282,9 @@ def _judged(visit: Visit, text: str, named: list[RecognisedEdition], margins: Se
 
 
 def _added(visit: Visit, lines: Sequence[str], editions: Sequence[DisplayedEdition]) -> list[str]:
-    """Return those of these lines that are not words that this site prints around the text of one of these editions.
-    The pages of the first edition are rendered only if its files do not have all the words.
+    """Return those of these lines, in their order, that have words which are not printed by this site around the text
+    of one of these editions; all lines if there is no edition. The pages of the first edition are rendered only if the
+    files of all editions do not have all the words.
     """
     for displayed in editions:
         if not lines:
@@ -280,8 +296,10 @@ def _added(visit: Visit, lines: Sequence[str], editions: Sequence[DisplayedEditi
 
 
 def _added_to_letter(visit: Visit, text: str, named: Sequence[RecognisedEdition]) -> list[str] | None:
-    """Return the lines that were added to a letter of this site about one of these editions; ``None`` if the text does
-    not contain all words of such a letter, as text or as HTML. 1 query.
+    """Return the lines of the text that have words which are not of a letter of this site about one of these editions;
+    an empty list if all words are of the letter. ``None`` if the text does not contain all words of such a letter, in
+    the form of text or of HTML. The ``MAX_LETTERS`` latest letters are considered, and the latest one that is contained
+    counts. 1 query.
     """
     digests = [one.hashed.edition for one in named]
     sealed = NoticeText.objects.filter(notice__edition__digest__in=digests).order_by("-pk")
@@ -295,15 +313,48 @@ def _added_to_letter(visit: Visit, text: str, named: Sequence[RecognisedEdition]
 
 
 def _posted_pdf(visit: Visit, content: bytes, name: str) -> HttpResponse:
-    """Return the result for a PDF file with that name, by its words. The headers and footers of its pages are compared
-    apart. If no words can be read, only the editions whose digest stands in it are found.
+    """Return the result for a PDF file with that name, by its words. The headers and footers of its pages are not
+    compared with the editions. If the text has words of editions in their order, words of the headers and footers that
+    this site does not print count as added. Otherwise, if the text is like an edition, the page lists the headers and
+    footers. If no words can be read, only the editions whose digest stands in the file are found.
     """
+    if receipts.is_receipt(content):
+        return _posted_receipt(visit, content, name)
     text, margins = pdf_words.split_margins(pdf_words.read_pages(content))
     metadata = _pdf_metadata(content)
     named = _named(visit, "\n".join([metadata, text, *margins]).lower())
     context = _judged(visit, text, named, margins)
     shown = [] if "added" in context else margins
     return _posted_answer(visit, **context, is_pdf=True, is_read=bool(text), margins=shown, file_name=name)
+
+
+def _posted_receipt(visit: Visit, content: bytes, name: str) -> HttpResponse:
+    """Return the result for a receipt of acceptance: whether it is genuine, and the public edition that it names. A
+    receipt that was changed has the status 404.
+    """
+    try:
+        stated = receipts.check(content)
+    except (receipts.NotGenuine, ImportError):
+        return _posted_answer(visit, verdict="differs", receipt="changed", file_name=name)
+    editions = [
+        visit.display(timeline, dated)
+        for timeline in visit.timelines.agreements.values()
+        for dated in visit.public(timeline)
+        if dated.digest == stated.record.get("digest")
+    ]
+    found = Checkpoint.objects.filter(root=stated.checkpoint.root.hex(), size=stated.checkpoint.size).exists()
+    if not editions or not found:
+        return _posted_answer(visit, verdict="differs", receipt="unknown", file_name=name)
+    at = datetime.fromisoformat(str(stated.record["at"]))
+    context = {
+        "receipt": "genuine",
+        "receipt_edition": editions[0],
+        "receipt_at": dates.instant(at, active_language(), editions[0].edition.agreement.time_zone),
+        "receipt_kind": dict(AcceptanceKind.choices).get(str(stated.record["kind"]), ""),
+        "receipt_index": stated.index,
+        "receipt_origin": stated.checkpoint.origin,
+    }
+    return _posted_answer(visit, verdict="genuine", file_name=name, **context)
 
 
 def _pdf_metadata(content: bytes) -> str:
@@ -318,10 +369,10 @@ def _pdf_metadata(content: bytes) -> str:
 
 
 def _posted_digest(text: str) -> str:
-    """Return the digest, or its beginning, if the posted text is one; otherwise ``""``. Any words may follow a complete
-    digest, such as the name of the file that the program ``sha256sum`` prints. Otherwise "SHA-256" may stand before it,
-    as on pages, and white space, punctuation and invisible characters anywhere. A text of 400 characters or more gives
-    ``""``.
+    """Return the digest in lower case, or its beginning, if the posted text is one; otherwise ``""``. The text may
+    begin with a complete digest; any words may follow it, such as the name of the file that the program ``sha256sum``
+    prints. Any other text must consist of 8 to 64 hexadecimal digits, and may have "SHA-256" before them, as on pages,
+    and white space, punctuation and invisible characters anywhere. A text of 400 characters or more gives ``""``.
     """
     if len(text) >= 400:
         return ""
@@ -335,9 +386,10 @@ def _posted_digest(text: str) -> str:
 @dataclass(frozen=True, slots=True)
 class PostedText:
     """A posted text. For a Word file, ``text`` is its Markdown with all tracked changes accepted and without struck out
-    words. ``struck`` is its Markdown with all tracked changes rejected and with these words; ``""`` if no words are
-    struck out. ``margins`` are the lines of headers, footers and footnotes; the files of this app state their digests
-    in footers. For any other text, ``struck`` and ``margins`` are ``""``.
+    words. ``struck`` is its Markdown with all tracked changes rejected and with the struck out words; ``""`` if no
+    words are struck out, also if there are tracked changes. ``margins`` are the lines of headers, footers and
+    footnotes; the files of this app state their digests in footers. For any other text, ``struck`` and ``margins`` are
+    ``""``.
     """
 
     text: str
@@ -381,9 +433,9 @@ def _recognised(visit: Visit, texts: list[HashedText]) -> list[RecognisedEdition
 
 
 def _compared(visit: Visit, text: str, named: Sequence[RecognisedEdition]) -> list[ComparedEdition]:
-    """Return the public editions that a text is like, by its words, in the order of their publication. Only the
-    ``MAX_COMPARED`` latest are compared. If a passage stands in several, one of ``named`` is preferred, otherwise one
-    in force.
+    """Return the public editions that a text is like, by its words, in the order of their publication; an edition twice
+    if the text is like it in both languages. Only the ``MAX_COMPARED`` latest are compared. If a passage stands in
+    several, one of ``named`` is preferred, otherwise one in force. 1 query, and 1 more for each result.
     """
     public = {
         dated.digest: (timeline, dated)
@@ -408,8 +460,9 @@ def _compared(visit: Visit, text: str, named: Sequence[RecognisedEdition]) -> li
 
 
 def _is_proved(compared: Sequence[ComparedEdition]) -> bool:
-    """Return whether a text has words of an edition in their order, all of them or a piece, so that only the words that
-    were added decide whether it is genuine (``PROVED``). ``False`` if there is no edition.
+    """Return whether the text has words of the first of these editions in their order, all of them or a piece
+    (``PROVED``). Then only the lines that were added decide whether the text is genuine. ``False`` if there is no
+    edition.
     """
     return bool(compared) and compared[0].match.likeness in PROVED
 
@@ -427,11 +480,12 @@ def _named(visit: Visit, text: str) -> list[RecognisedEdition]:
 
 def _posted_answer(visit: Visit, **context: Any) -> HttpResponse:
     """Return the page with what a posted text was recognised as. ``context`` contains arguments of
-    :func:`_form_context`. The status is 404 if none of its ``found``, ``compared`` and ``named`` contains an edition,
-    else 200. Caches may not store the page.
+    :func:`_form_context`. The status is 404 if none of its ``found``, ``compared``, ``named`` and ``receipt_edition``
+    contains an edition, else 200. Caches may not store the page.
     """
     response = visit.render("agreement/pages/verify.html", _form_context(**context))
-    response.status_code = 200 if any(context.get(name) for name in ("found", "compared", "named")) else 404
+    names = ("found", "compared", "named", "receipt_edition")
+    response.status_code = 200 if any(context.get(name) for name in names) else 404
     response.headers["Cache-Control"] = "no-store"
     return response
 
@@ -447,9 +501,10 @@ def _form_context(
 ) -> dict[str, Any]:
     """Return the variables of the page. ``found`` are the editions recognised by a SHA-256, ``compared`` those that the
     posted text is like, and ``named`` those whose digest stands in it. ``added`` are lines with words that are neither
-    of the edition nor of this site, and ``is_proved`` says that there are none. ``context`` contains further variables,
-    which take precedence. Without one in ``context``, ``verdict`` is "genuine" if there is an edition in ``found`` or
-    ``is_proved``, otherwise "differs" if there is one in ``compared`` or ``named``, else "unknown".
+    of the edition nor of this site. ``is_proved`` says that each word of the text is of an edition, of a letter or of
+    this site. ``context`` contains further variables, which take precedence. Without one in ``context``, ``verdict`` is
+    "genuine" if there is an edition in ``found`` or ``is_proved``, otherwise "differs" if there is one in ``compared``
+    or ``named``, else "unknown".
     """
     verdict = "genuine" if found or is_proved else "differs" if compared or named else "unknown"
     shown = [one.displayed for one in found] + [one.displayed for one in compared] + [one.displayed for one in named]

@@ -249,8 +249,9 @@ class _Parser(HTMLParser):
 
 
 def _tidy(spans: Sequence[Span]) -> tuple[Span, ...]:
-    """The spans with each series of white space as one character, and without white space at the ends of the line.
-    Neighbours in one format become one span.
+    """The spans without white space at the ends of the line, and with one character for each other series of white
+    space. That is ``BREAK`` if the series contains one, otherwise a space; a single character such as a no-break space
+    stays as it is. Neighbours in one format become one span.
     """
     return tuple(
         Span("".join(text for text, _form in group), form)

@@ -22,7 +22,8 @@ _DATE = (1980, 1, 1, 0, 0, 0)
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sheet:
     """What a Word file contains besides its body: the title, the language and the date in its properties, the lines in
-    its headers and footers, and whether its pages lie on their side.
+    its headers and footers, and whether its pages lie on their side. The language is also that of Word's spelling
+    checker for all words that state no other one.
     """
 
     title: str

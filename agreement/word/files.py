@@ -41,8 +41,10 @@ class ReadFile:
     line_ends: bool = False
 
     def changed(self) -> list[str]:
-        """Sentences in the active language about how the file was read: what was changed or imported, and a part of
-        what was not imported. The rest of that is in :meth:`left_out`.
+        """Sentences in the active language about how the file was read. Of a Word file they state what was imported and
+        what was not, such as an automatic table of contents, but nothing that :meth:`left_out` returns. Of a text file
+        they state that its encoding was converted, that a byte order mark was removed, and that line endings were
+        replaced. Empty for a text file of which none of this is so.
         """
         found = []
         if not self.encoding:
@@ -108,9 +110,10 @@ class ReadFile:
         return [sentence % {"count": count} for sentence, count in sentences if count]
 
     def left_out(self) -> list[tuple[str, list[str], int]]:
-        """What was left out and the author must know about, in the active language: one tuple for each kind of which
-        something was left out. A tuple contains the label of the kind, a list of notes, and how many there are. Kinds
-        that are only counted, such as pictures and hidden text, have an empty list.
+        """What was left out of a Word file and the author must know about, in the active language: one tuple for each
+        kind of which something was left out. A tuple contains the label of the kind, a list of notes, and how many
+        there are. Kinds that are only counted, such as pictures and hidden text, have an empty list. Empty for a text
+        file.
         """
         document = self.manuscript
         notes = [
@@ -137,12 +140,13 @@ def read_file(
     """Read a Word file or a text file. ``name`` is the name of the file in messages; nothing depends on its ending. Of
     a Word file with a column for each language, only the text in ``language`` is read; ``""`` reads all columns.
 
-    ``encoding`` is used for a text file that is not in UTF-8. With ``""`` it is the encoding that is recognised. With
-    ``"UTF-8"``, a text file in another encoding is refused. ``may_be_empty`` permits a text file with nothing but white
-    space.
+    A text file in UTF-8 is read as such, whatever ``encoding`` is. Any other text file is read in ``encoding``; with
+    ``""``, in the encoding that is recognised; with ``"UTF-8"``, it is refused. ``may_be_empty`` permits a text file
+    with nothing but white space.
 
-    Raises ``source.SourceError`` if the file is refused. Its sentence and hint are in the active language. Without the
-    extra ``docx`` each Word file is refused.
+    Raises ``source.SourceError`` if the file is refused. Its sentence and hint are in the active language. It is a
+    ``source.EncodingError`` for a text file that is refused only because of ``"UTF-8"``. Without the extra ``docx``
+    each Word file is refused.
     """
     if kind := _foreign(content):
         raise package.refused(name, *kind)

@@ -163,7 +163,9 @@ class Writer:
         return "".join(written)
 
     def paragraph(self, line: Line, number: str = "") -> str:
-        """A paragraph with the label and the words of the line, and with a bookmark for the unit with this number."""
+        """A paragraph with the label and the words of the line, and with a bookmark for the unit with this number.
+        There is no bookmark for ``""``, and for a number that had one before.
+        """
         label = run(f"{line.label} " if line.spans else line.label, self._properties(Format())) if line.label else ""
         return f"<w:p>{paragraph_properties(line.layout)}{self._bookmark(number)}{label}{self._spans(line.spans)}</w:p>"
 

@@ -42,11 +42,12 @@ class _Level:
     """One level of a list. ``None`` stands for what the file does not state.
 
     ``start`` is its first number, and ``form`` is the format of its numbers in the words of Word, such as ``decimal``.
-    ``parts`` are what the level displays, in their order: ``%1`` stands for the number of level 0. ``places`` are those
-    of the parts that stand for numbers. ``cut`` means that the text is longer than Word accepts. ``legal`` means that
-    the numbers of all levels are displayed in digits. ``restart`` is how many levels, counted from the uppermost, begin
-    this level again: 0 means that none does, and ``None`` that each upper level does. ``capitals`` and ``hidden`` are
-    properties of the displayed number.
+    ``parts`` are what the level displays, in their order: ``%1`` stands for the number of level 0. ``places`` are the
+    parts that stand for numbers, such as ``%1``, each once. ``cut`` means that the text is longer than Word accepts.
+    ``legal`` means that the numbers of all levels are displayed in digits. ``restart`` is how many of the uppermost
+    levels begin this level again: with 2, a paragraph of level 0 or 1 does, and one of level 2 does not. 0 means that
+    none does, and ``None`` that each upper level does. ``capitals`` and ``hidden`` are properties of the displayed
+    number.
     """
 
     start: int | None = None
@@ -79,7 +80,8 @@ class _Level:
 @dataclass(slots=True)
 class _List:
     """A list: the key of its definition, its levels by depth, the first numbers that it sets by depth, and the depths
-    whose counting began at a paragraph of this list.
+    whose counting began at a paragraph of this list. At any other depth with a first number in ``starts``, the next
+    paragraph of the list at that depth begins the counting again with this number.
     """
 
     definition: str
@@ -100,12 +102,14 @@ class _List:
 class Numbering:
     """Counts the numbered paragraphs of one reading of a file, from its beginning.
 
-    ``part`` is the main part of the document, and ``styles`` are its styles by their id. ``accept`` is ``False`` in the
-    reading with all tracked changes rejected: then numbers that were tracked as added are absent.
+    ``part`` is the main part of the document, and ``styles`` are its styles by their id. ``accept`` is ``True`` in the
+    reading with all tracked changes accepted, and ``False`` in the one with all of them rejected: then numbers that
+    were tracked as added are absent.
 
-    ``numbers`` are the numbers of the two upper levels, each with the first words of its paragraph. ``uncertain`` are
-    the numbers of which this module is not sure, in the same form; the number is ``""`` for a paragraph whose number it
-    can't give. ``empty`` are the numbers of paragraphs without words, except hidden ones.
+    :meth:`label` adds to three lists. ``numbers`` are the numbers of the two upper levels, each with the first words of
+    its paragraph. ``uncertain`` are the numbers of all levels of which this module is not sure, in the same form; the
+    number is ``""`` for a paragraph whose number it can't give. ``empty`` are the numbers of paragraphs without words,
+    except hidden ones.
     """
 
     def __init__(self, part: Any, styles: dict[str, Any], *, accept: bool = True) -> None:
@@ -246,8 +250,10 @@ class Numbering:
         return key, (named or 0) if depth is None else depth, sure
 
     def _of_style(self, style: str) -> tuple[str, int | None, str]:
-        """The key of the list, the depth, and the id of the style that names the list, as the style or one that it is
-        based on states them. The depth is ``None``, and the others are ``""``, if none of them states it.
+        """The key of the list, the depth, and the id of the style that names the list, for a paragraph with this style.
+        The list and the depth are each those that the style states or, if it does not, the nearest style that states
+        them of those that it is based on. The depth is ``None`` if no style states it, also if one names a list. The
+        key and the id are ``""`` if no style names a list.
         """
         chain = []
         while style in self.styles and style not in self._inherited:
@@ -263,8 +269,8 @@ class Numbering:
         return found
 
     def _list(self, key: str) -> _List | None:
-        """The list with this key; ``None`` if there is none. The key ``0`` switches numbering off and gives
-        ``None``.
+        """The list with this key; ``None`` if there is none, or if its definition does not exist. The key ``0``
+        switches numbering off and gives ``None``.
         """
         if key not in self._lists:
             num = self._nums.get(key) if key != "0" else None

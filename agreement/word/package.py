@@ -218,8 +218,8 @@ class _Archive:
         return _TAG.sub(_ordinary, content) if b"purl.oclc.org/ooxml/" in content else content
 
     def _without_comments(self, content: bytes) -> bytes:
-        """The XML without comments and processing instructions, which would divide the words in which they stand.
-        Raises ``source.SourceError`` if it is not well-formed.
+        """The XML without comments and processing instructions. Inside an element they would divide its words into
+        several texts. Raises ``source.SourceError`` if the XML is not well-formed.
         """
         from docx.oxml import parse_xml
         from lxml import etree

@@ -113,7 +113,10 @@ class Manuscript:
 
     @property
     def tracked(self) -> bool:
-        """Does the body of the file contain tracked changes that are counted, or words that are struck out?"""
+        """Does the body of the file contain text that was tracked as inserted, deleted or moved, words that are struck
+        out, or a tracked change of the format that is in ``restyled``? Other tracked changes of the format do not
+        count: they change no words.
+        """
         return bool(self.insertions or self.deletions or self.struck or self.restyled)
 
 
@@ -422,7 +425,9 @@ class _Reader:
 
     def _collect(self, parent: Any, styles: tuple[str, str], look: Look, pieces: list[tuple[str, Look]]) -> None:
         """Add the words below ``parent`` to ``pieces``, each piece with its look. ``styles`` are the ids of the styles
-        of the paragraph and of the table that contain them, and ``look`` is how ``parent`` displays its words.
+        of the paragraph and of the table that contain them, and ``look`` is how ``parent`` displays its words. Tracked
+        changes, links, pictures and embedded documents below ``parent`` are counted or listed in ``found``, and text
+        boxes are added to ``boxes``.
         """
         for element in parent:
             tag = element.tag
@@ -466,7 +471,9 @@ class _Reader:
                     pieces.append((words, look))
 
     def _characters(self, element: Any) -> str | None:
-        """The characters that the element of a paragraph displays; ``None`` if its child elements must be read."""
+        """The characters that the element of a paragraph displays; ``None`` if its child elements must be read. A
+        symbol or a formula that has no characters gives U+FFFD, and is counted.
+        """
         tag = element.tag
         if tag in {f"{W}t", f"{W}delText"}:
             return element.text or ""
@@ -675,8 +682,8 @@ def _style_of(table: Any) -> str:
 
 
 def _joined(lines: Iterable[str]) -> str:
-    """The lines as they stand in a cell: joined by ``<br>``, without empty ones. A space keeps a mark at the end of a
-    line from emphasising the next one.
+    """The lines as they stand in a cell: joined by ``<br>``, without empty ones. A line that ends with ``*`` or ``_``
+    gets a space after it, because Markdown could take the sign for the beginning of an emphasis in the next line.
     """
     return "<br>".join(f"{line} " if line[-1] in "*_" else line for line in lines if line).strip()
 

@@ -50,11 +50,12 @@ def unicode_symbols(words: str, font: str) -> str:
 
 def raised_words(words: str, raised: str, before: str) -> str:
     """The words, which are raised (``superscript``) or lowered (``subscript``), as characters of Unicode: «¹».
-    ``before`` are the words before them.
+    ``before`` are the words before them. Words are attached if ``before`` ends with a letter, a digit or a sign such as
+    ``)`` or ``%``.
 
-    Words for which Unicode lacks a character become ``^(…)`` or ``_(…)`` if they follow a letter, a digit or a sign
-    such as ``)`` or ``%``; otherwise they are returned as they are. Words with two or more letters that follow none of
-    these, such as a hint below a blank, are returned as they are, and so are words without letters and digits.
+    Words without letters and digits are returned as they are. So are words with two or more letters that are not
+    attached, such as a hint below a blank, even if Unicode has all their characters. If Unicode lacks a character of
+    other words, they become ``^(…)`` or ``_(…)`` if they are attached; otherwise they are returned as they are.
     """
     table, mark = (_RAISED, "^") if raised == "superscript" else (_LOWERED, "_")
     attached = before[-1:].isalnum() or before[-1:] in {")", "]", "»", "”", "%", "°", "№"}

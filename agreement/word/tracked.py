@@ -279,8 +279,9 @@ def _runs(change: Change, old: Sequence[Line], new: Sequence[Line]) -> list[Run]
 
 
 def _pieces(kind: str, span: Span, *others: _Source) -> Iterator[_Piece]:
-    """Yield the words of a span as pieces. ``others`` is the old text of equal words, from which their old formats are
-    taken; without it, no change of the format is tracked.
+    """Yield the words of a span as pieces. ``others`` contains one source for equal words: the old text, at the same
+    words. Their old formats are taken from it. For other words ``others`` is empty, and no change of the format is
+    tracked.
     """
     if not others:
         yield _Piece(kind, span.text, span.format, span.format)

@@ -60,8 +60,9 @@ def entries(edition):
 
 
 def faults(edition, notes=()):
-    check = LogCheck(edition.agreement, "default", notes=notes)
-    return list(check.faults())
+    """What the check finds, in the words of the source."""
+    with translation.override("en"):
+        return list(LogCheck(edition.agreement, "default", notes=notes).faults())
 
 
 def test_a_publication_and_a_cancellation_are_entered_at_their_commit(signed):

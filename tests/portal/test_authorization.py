@@ -227,6 +227,8 @@ RULES: dict[str, Rule] = {
     "agreement:notices": Rule(kind="account", read=SIGNED_IN, logs="agreement_noticeread"),
     "agreement:record": Rule(kind="account", read=SIGNED_IN),
     "agreement:evidence_mine": Rule(kind="account", read=SIGNED_IN, logs="agreement_auditentry"),
+    # Without a LOG_KEY the site makes no receipts. tests/evidence/test_receipts.py says who gets one.
+    "agreement:receipt": Rule(kind="account", read=SIGNED_IN, status=(404,)),
     "agreement:accept": Rule(
         kind="account",
         read=SIGNED_IN,

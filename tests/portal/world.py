@@ -256,6 +256,7 @@ class World:
         known |= {
             "number": edition.number or 5,
             "anchor": "1.1",
+            "acceptance": 1,
             "language": "kk",
             "code": "kk",
             "kind": "page",

@@ -68,8 +68,8 @@ class Unavailable(Exception):
 
 
 class Channel(ABC):
-    """One way to reach users. It is used as a context manager around each batch of deliveries; :meth:`close` is called
-    at the end of each.
+    """One way to reach users. It is used as a context manager around each batch of deliveries; at the end of each
+    batch, :meth:`close` is called.
 
     A channel composes and sends messages. When it can't send one, it raises :class:`Refused`, :class:`Deferred` or
     :class:`Unavailable`. The app claims the deliveries, applies the rate limits, tries again and records the outcomes.
@@ -118,8 +118,9 @@ class Channel(ABC):
 
     def unreachable(self, address: str) -> str:
         """Return the reason for which nothing can be sent to this address; ``""`` if something can. If there is a
-        reason, the delivery is skipped, and the reason is stored in the ledger. The base class returns ``""`` for every
-        address, even an empty one.
+        reason, the delivery is skipped, and the reason is stored in the ledger. ``address`` is ``""`` for a user
+        without an address. The base class returns ``""`` for every address, even for ``""``; the delivery is then
+        passed to :meth:`send`.
         """
         return ""
 

@@ -215,9 +215,9 @@ class EmailChannel(Channel):
         exceptions are not converted.
 
         A reply to the recipient or to the message is converted by :meth:`_classify`. If a reply to the recipient is
-        ``Deferred``, it has ``personal=True`` if ``tried``, which states whether a failed attempt was counted for this
-        recipient, or if the reply concerns one mailbox (``MAILBOX_REPLY``). A sender that the server refuses in its
-        reply to the command ``MAIL``, and a refused greeting, are ``Unavailable`` without an attempt, and the
+        ``Deferred``, it has ``personal=True`` if the reply concerns one mailbox (``MAILBOX_REPLY``), or if ``tried`` is
+        true. ``tried`` states whether an earlier attempt for this recipient failed. A sender that the server refuses in
+        its reply to the command ``MAIL``, and a refused greeting, are ``Unavailable`` without an attempt, and the
         connection is closed. An address for which the server lacks SMTPUTF8 is ``Refused``. If the connection broke, it
         is closed, and the failure is ``Deferred``, with ``perhaps_sent=True`` unless it is known that the server did
         not accept the message.

@@ -84,7 +84,9 @@ def odd_characters(texts: Texts) -> Iterator[Message]:
     L023: characters that are invisible or have no meaning. L024: characters that change the direction. L025: odd
     spaces. L026: several spaces between words. L028: HTML tags and comments.
 
-    One message for each text and id; of L023, L024 and L025 one for each character.
+    One message for each text and id, with all places in the text. Of L023, L024 and L025, one message for each
+    different character of a text. Of each line only the first match of an id is reported; of L020, the first of each
+    kind of look-alike.
     """
     for language, body in texts.bodies.items():
         document = texts.documents[language]
@@ -125,9 +127,11 @@ def _words_of(
 
 
 def _look_alikes(document: Document, body: str, language: str) -> Iterator[tuple[Clause | None, int, str, str]]:
-    """Yield the unit, the line, the word and the look-alike characters of the words that L020 reports: of each kind of
-    look-alike, the first on each line. The unit is the one that contains the line, which may be the title or have no
-    number.
+    """Yield the unit, the line, the word and the look-alike characters of the words that L020 reports. The kinds of
+    look-alike are: a word of two scripts, a Latin abbreviation in Cyrillic letters, a letter in place of a digit of a
+    number, letters of other scripts and styles, a Latin letter in place of a Russian word of one letter (only in
+    Russian texts), and a digit in place of a letter. Of each kind, the first word on each line is yielded. The unit is
+    the one that contains the line, which may be the title or have no number; ``None`` if the document has no units.
     """
     for unit, line, match in first_matches(document, body, _TWO_SCRIPTS, lambda match: _foreign_letters(match[0])):
         yield unit, line, match[0], _foreign_letters(match[0])
@@ -206,9 +210,9 @@ def first_matches(
     *,
     every: bool = False,
 ) -> Iterator[tuple[Clause | None, int, re.Match[str]]]:
-    """Yield (unit, line number, match) of the first match on each line of ``body``; with ``every``, of all matches. The
-    unit is ``None`` if the document has no units. A match belongs to the line on which it begins. ``document`` is the
-    parsed ``body``, whose lines end with LF.
+    """Yield (unit, line number, match) of the first match on each line of ``body``; with ``every``, of all matches.
+    Lines are counted from 1. The unit is the one that contains the match; ``None`` if the document has no units. A
+    match belongs to the line on which it begins. ``document`` is the parsed ``body``, whose lines end with LF.
 
     ``counts`` is called with a match. A match for which it returns a false value is ignored, and a later one on the
     line may be yielded. Without ``counts`` every match counts.
@@ -247,7 +251,8 @@ def _is_decomposed(match: re.Match[str]) -> bool:
 def _foreign_letters(word: str) -> str:
     """The letters of one script in a word of two scripts, if each of them looks like a letter of the other script; else
     ``""``. If this is true for both scripts, they are the letters of the script with fewer letters; if both have as
-    many, the Latin ones.
+    many, the Latin ones. If it is true for one script only, they are the letters of that script, even if it has more
+    letters.
 
     Also ``""`` for a Latin abbreviation with a Cyrillic ending (``HTTPSті``).
     """

@@ -62,8 +62,9 @@ class Message:
         return self._words(language)[1]
 
     def place(self, language: str) -> str:
-        """Where in the text the finding is, in words of that language; else in English, or else ``clause``. ``""`` if
-        the message has no ``clause``.
+        """Where in the text the finding is, in words of that language. If ``places`` lacks that language, in English;
+        if it lacks English too, as in a message of a site's own rule, the attribute ``clause``. ``""`` if the message
+        has no ``clause``.
         """
         return self.places.get(language) or self.places.get("en") or self.clause
 
@@ -645,14 +646,15 @@ def make_message(
     **values: Any,
 ) -> Message:
     """The message with that id in ``MESSAGES``, in Kazakh, Russian and English. ``language`` is that of the text;
-    ``""`` if it is about both texts.
+    ``""`` if it is about both texts. Raises :class:`KeyError` for an id that is not in ``MESSAGES``, and if a ``{…}``
+    of its sentence or hint gets no value.
 
     The message has the line of ``unit`` and its number, or the number of its parent if it has none. ``lines`` are the
     lines of all places of a message about several; the first of them replaces the line. If there is more than one, the
-    sentence ends with the first eight and their count. A ``line`` other than 0 replaces the line in any case. ``units``
-    are units in a row, which the sentence names as ``{numbers}``; the first of them replaces ``unit``. ``values``
-    replace the ``{…}`` of the sentences and hints: a mapping contains a value for each language. The value ``clause``
-    replaces the number of the unit.
+    sentence ends with the first eight and with the count of all. A ``line`` other than 0 replaces the line in any case.
+    ``units`` are units in a row, which the sentence names as ``{numbers}``; the first of them replaces ``unit``.
+    ``values`` replace the ``{…}`` of the sentences and hints: a mapping contains a value for each language. The value
+    ``clause`` replaces the number of the unit.
     """
     text = MESSAGES[id]
     if units:
@@ -690,10 +692,10 @@ def collected(
     name: str,
     **values: Any,
 ) -> Iterator[Message]:
-    """Yield one message about all places, if there are any. Each place is a unit, a line and what is wrong there, in
-    the order of the lines. The value ``{name}`` of the sentence is the first five different words about the places. If
-    the places are in several lines, the sentence counts these. ``id``, ``language`` and the further ``values`` are
-    those of :func:`make_message`.
+    """Yield one message about all places; yield nothing if there are none. Each place is a unit, a line and what is
+    wrong there, in the order of the lines. The value ``{name}`` of the sentence is the first five different words about
+    the places. If the places are in several lines, the sentence ends with the first eight of these lines and their
+    count. ``id``, ``language`` and the further ``values`` are those of :func:`make_message`.
     """
     first: Clause | None = None
     lines, written = list[int](), dict[str, None]()

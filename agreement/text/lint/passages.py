@@ -60,8 +60,8 @@ def foreign_passages(texts: Texts) -> Iterator[Message]:
 
 
 def _foreign(document: Document, language: str) -> Iterator[tuple[str, int, Clause, str]]:
-    """Yield the language, the line, the unit and the words of each heading or sentence that seems to be in another
-    language.
+    """Yield each heading or sentence that seems to be in another language than ``language``: the language that it seems
+    to be in, the line on which it begins, its unit, and its words.
     """
     for unit in document.units:
         if language == "ru" and _OWN.isdisjoint(unit.text) and _SIGNS.isdisjoint(unit.text.lower().split()):
@@ -81,8 +81,8 @@ def _foreign(document: Document, language: str) -> Iterator[tuple[str, int, Clau
 
 
 def _language(sentence: str, *, heads: bool) -> str:
-    """The language of a sentence or heading: ``kk``, ``ru`` or ``en``; ``""`` if it is not clear, as for a sentence of
-    one or two words. ``heads``: is it a title or a heading?
+    """The language of a sentence or heading: ``kk``, ``ru`` or ``en``; ``""`` if it is not clear. ``heads`` means that
+    it is a title or a heading: then one word can be enough. Without ``heads``, one or two words always give ``""``.
     """
     words = [word.lower() for word in _WORD.findall(sentence)]
     if len(words) < (1 if heads else 3):

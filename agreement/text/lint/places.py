@@ -25,10 +25,11 @@ def printed(unit: Clause) -> str:
 
 
 def readable(number: str) -> str:
-    """The number as people read it, for a unit that is unknown or does not exist: ``3.1``, ``3.1 2)``; in an appendix
-    ``3.1 (a1)``, and of the appendix itself ``a1``. The number ``ch2`` of a chapter gives ``2``, and ``12_1`` gives
-    ``12.1``. What follows the dash in the number of an item with a letter is left out: ``3.1-2b`` gives ``3.1``. Of
-    ``0``, the parent of what stands before the first number, nothing remains.
+    """The number as people read it, for a unit that is unknown or does not exist: ``3.1``; ``3.1 2)`` for ``3.1-2``;
+    ``3.1 (a1)`` for ``a1.3.1`` in an appendix, and ``a1`` for the appendix itself. The number ``ch2`` of a chapter
+    gives ``2``, and ``12_1`` gives ``12.1``. In the number of an item with a letter, the dash and everything after it
+    are left out: ``3.1-2b`` gives ``3.1``. The number ``0``, the parent of what stands before the first number, is left
+    out: ``0`` gives ``""``, and ``0-2`` gives ``2)``.
     """
     head, dash, tail = number.partition("-")
     if head.startswith("a"):
@@ -42,9 +43,10 @@ def readable(number: str) -> str:
 
 
 def place(number: str, language: str, name: str = "") -> str:
-    """Where the unit with that number is, in words of that language: ``приложение 1, 2.3``, ``глава 2``, ``2) (до
-    первого номера)``; a number elsewhere without further words. ``name`` is the result of :func:`printed` if the unit
-    is known.
+    """Where the unit with that number is, in words of that language: ``приложение 1, 2.3`` for ``a1.2.3``, ``глава 2``
+    for ``ch2`` (also for the prefixes ``pt``, ``bk`` and ``vo``), ``2) (до первого номера)`` for ``0-2``. Any other
+    number is returned as people read it, without further words: ``3.1``. ``name`` is the result of :func:`printed` if
+    the unit is known, and is used in place of the number. ``""`` means that the unit is not known.
     """
     if number.startswith("a"):
         appendix, _, _ = number.partition("-")[0].partition(".")

@@ -72,15 +72,16 @@ def lint(
 
     ``bodies`` are the texts to check. The languages are in their order, after the messages about both texts. The keys
     of ``bodies``, ``titles``, ``summaries`` and ``previous`` are the codes of the languages; a language that is not in
-    ``bodies`` is not checked. ``bodies`` has at most two languages. ``previous`` are the bodies of the previous
-    edition; ``None`` or an empty mapping if there is none. Then no text is compared with it, and summaries are not
-    checked. Titles or summaries that are ``None`` are not checked. ``stated`` is what the edition states about itself,
-    by the names of its fields: ``notice_days``, ``retention_years`` and ``prevailing_language``, and
+    ``bodies`` is not checked. More than two languages in ``bodies`` are not supported. ``previous`` are the bodies of
+    the previous edition; ``None`` or an empty mapping if there is none. Then no text is compared with it, and summaries
+    are not checked. Titles or summaries that are ``None`` are not checked. ``stated`` is what the edition states about
+    itself, by the names of its fields: ``notice_days``, ``retention_years`` and ``prevailing_language``, and
     ``previous_stated`` what the previous edition states; what is left out is not checked. ``cited`` are the numbers of
     the clauses that pages of the site quote, each with the names of these pages. ``rules`` are the site's own rules.
     ``silenced`` are ids of warnings; errors can't be silenced.
 
-    L011 is left out if there is an L006, and L017 if there is an L038, because the one causes the other.
+    If there is an L006, each L011 is left out, whatever its language, and if there is an L038, each L017 is left out,
+    because the one causes the other.
     """
     texts = Texts(bodies, titles, summaries, previous, stated or {}, previous_stated or {}, cited or {})
     found = [message for rule in (*ERRORS, *WARNINGS, *rules) for message in rule(texts)]
@@ -102,8 +103,9 @@ def errors(bodies: Mapping[str, str], *, titles: Mapping[str, str] | None = None
 
 
 def missing_texts(texts: Texts) -> Iterator[Message]:
-    """L001, L002: the text or the title of a language in ``bodies`` is missing or has only white space. L008: the title
-    line is too long for a title. L002 is checked only if the titles are known.
+    """L001: the text of a language in ``bodies`` is empty or has only white space. L002: the title of such a language
+    in ``titles`` is missing or has only white space; not checked if ``titles`` is ``None``. L008: the title line in the
+    text has more than ``LONGEST_TITLE`` characters.
     """
     for language, body in texts.bodies.items():
         if not body.strip():
@@ -145,8 +147,8 @@ def parallel_numbers(texts: Texts) -> Iterator[Message]:
     the units in a row). Only if there is no such message, one message says that their count (L005) or order (L006)
     differs.
 
-    An item gets no L004 if the unit that contains it is in one language only too. There is no message if there is only
-    one text, or if one is empty. More than two texts are not supported.
+    A number with a dash, such as that of ``2)``, gets no L004 if the unit that contains it is in one language only too.
+    There is no message if there is only one text, or if one is empty. More than two texts are not supported.
     """
     if len(texts.bodies) < 2 or not all(body.strip() for body in texts.bodies.values()):
         return
@@ -193,9 +195,10 @@ def _stretches(document: Document, chosen: Container[Clause]) -> Iterator[list[C
 
 
 def number_sequence(texts: Texts) -> Iterator[Message]:
-    """L010, L011: gaps, and numbers out of order. A number that occurs elsewhere in the text is no gap. A clause in a
-    section with another number is out of order, unless there is no section with its number: then the number of that
-    section may be the gap. Items with letters are not checked. A list in a clause may begin again at 1.
+    """L010, L011: gaps, and numbers out of order. A number that occurs elsewhere in the text is no gap. A clause 3.1 in
+    a section 2 is out of order if there is a section 3, or if a clause of section 2 follows. Otherwise the number 3 is
+    the gap, unless a heading without a number is directly before the clause. Items with letters are not checked. A list
+    in a clause may begin again at 1.
 
     One message for each gap, and one for the units in a row that are out of order. As few units as possible are out of
     order: of 1.1, 1.5, 1.2, 1.3 it is 1.5. A number that is used twice is not reported here. Neither is a gap that
@@ -229,7 +232,8 @@ def _gap(texts: Texts, language: str, gap: Gap) -> Message:
 
 def _place_after(before: Clause | None, words: Mapping[str, tuple[str, str]]) -> Mapping[str, str]:
     """Language → the place in words: after the unit ``before``, or the first place if there is none. ``words``
-    contains, for each language, the words for both.
+    contains, for each language, the words for a place after a unit, with ``{}`` for its number, and the words for the
+    first place.
     """
     return {code: after.format(printed(before)) if before else first for code, (after, first) in words.items()}
 
@@ -265,7 +269,8 @@ def unrecognised_numbers(texts: Texts) -> Iterator[Message]:
 
 def _unusual_lines(body: str, begun: Mapping[int, Clause], unread: Container[int]) -> Iterator[tuple[Clause, int, str]]:
     """Yield the unit, the line and the words of each line that ``unrecognised_numbers`` reports. ``begun`` maps a line,
-    counted from 1, to the unit that begins there, and ``unread`` contains the lines that begin with a missing number.
+    counted from 1, to the unit that begins there. ``unread`` contains the lines that begin with a missing number; they
+    are reported if no unit begins there.
     """
     unit, previous, again = None, "", False
     for number, line in enumerate(clauses.LINE_END.split(body), start=1):
@@ -374,7 +379,7 @@ def _parts(of: re.Match[str]) -> set[str]:
 def _own_names(document: Document) -> set[str]:
     """The first four letters, in small letters, of the words by which this document may be named: of each word of the
     title, and of the name after each «далее», «бұдан әрі», «настоящий», «данный» or «осы» in the text. Words with fewer
-    letters are left out. ``""`` is in the set too, so that the set is never empty.
+    letters are left out. ``""`` is always in the set: the caller takes an empty set as one that is not computed yet.
     """
     found = {word.lower() for word in _FIRST_LETTERS.findall(document.title)} | {""}
     return found | {match[1].lower() for unit in document.units for match in _OWN_NAME.finditer(unit.text)}
@@ -454,9 +459,10 @@ def stale_references(texts: Texts) -> Iterator[Message]:
 
 
 def one_sided_changes(texts: Texts) -> Iterator[Message]:
-    """L014: clauses whose text changed or is new since the previous edition in one language, but did not change in the
-    other. The message is about the language in which it did not change. The text is compared without its number and
-    without Markdown; a changed comma or capital letter counts as a change. The number must be in both texts, and the
+    """L014: clauses that differ from the previous edition in one language, but not in the other. The message is about
+    the language in which the clause did not change. A clause differs if its text changed, or if the previous edition
+    has no corresponding clause in that language. The text is compared without its number and without Markdown; a
+    changed comma or capital letter counts as a change. The number must be in both texts of this edition, and the
     previous edition must have both languages. Clauses in a row give one message.
     """
     if len(texts.pairs) < 2:
@@ -475,12 +481,13 @@ def one_sided_changes(texts: Texts) -> Iterator[Message]:
 
 
 def structure(texts: Texts) -> Iterator[Message]:
-    """L015–L019, L037: empty clauses, headings without numbers, no summary, no section, clause or number with a dot at
-    all, no title, and a title line that looks like something else.
+    """L015: a number without words. A section is always reported; another unit only if no units with numbers are in it.
+    L016: a heading without a number. Headings directly below the title, and those of a second document, are not
+    reported. L017: no summary. L018: no section, no clause and no number with a dot. L019: no title. L037: a title line
+    that looks like something else.
 
-    An empty clause is a unit with a number and without words. If units with numbers are in it, only a section is
-    reported. Headings directly below the title, and those of a second document, are not reported. In an empty text,
-    only the summary is checked. The summary is checked if summaries are known and there is a previous edition.
+    In an empty text, only the summary is checked. The summary is checked if summaries are known and there is a previous
+    edition.
     """
     for language, document in texts.documents.items():
         if not texts.bodies[language].strip():

@@ -112,8 +112,10 @@ class Sequence:
 
     def _check(self, run: list[tuple[int, Clause, str]], wrong: list[int]) -> None:
         """Find the gaps in one count and add them to ``gaps``. ``run`` are the units that count together, without those
-        that are out of order, each with two results of :func:`_position`: the last part of its number, and the format.
-        ``wrong`` are the offsets of the units with a wrong number, in order: each of them may be a missing one.
+        that are out of order. Each is a triple: the last part of its number, the unit, and the format of the number;
+        :func:`_position` returns the first and the last of these. ``wrong`` are the offsets in the text at which units
+        with a wrong number begin, in order: each of these units may be a missing one. A gap of no more numbers than
+        such units in the same place is not added.
         """
         expected, last = 1, -1
         for number, unit, template in run:
@@ -148,7 +150,9 @@ class Sequence:
         return [number for number, line in lines.items() if not line]
 
     def _follows_heading(self, unit: Clause) -> bool:
-        """Is the unit before it a heading without a number?"""
+        """Is the unit directly before ``unit`` in the document a heading without a number? False if there is no unit
+        before it.
+        """
         place = bisect_left(self.document.units, unit.start, key=lambda one: one.start)
         before = self.document.units[place - 1] if place else None
         return before is not None and before.kind == "heading" and not before.number
@@ -173,7 +177,7 @@ def _between(wrong: list[int], first: Clause, last: Clause) -> int:
 
 
 def _longest_rise(numbers: list[int]) -> set[int]:
-    """The places of as many numbers as possible of which none is smaller than the one before it."""
+    """The indexes of a largest selection of ``numbers`` in which no number is smaller than one selected before it."""
     ends: list[int] = []  # The smallest last number of a rise of each length, and its place.
     places: list[int] = []
     before: list[int] = []

@@ -144,7 +144,8 @@ def _written(unit: Clause, period: _Period) -> Iterator[tuple[Clause, int]]:
 
 def unchanged(texts: Texts) -> Iterator[Message]:
     """L038: in each language, the body has the same words in the same order as that of the previous edition. Marks of
-    Markdown count as parts of words; white space does not. Nothing is reported without a previous edition.
+    Markdown count as parts of words; white space does not. One message about all texts. Nothing is reported without a
+    previous edition, or if one language differs.
     """
     previous = texts.previous or {}
     if previous and all(body.split() == previous.get(language, "").split() for language, body in texts.bodies.items()):

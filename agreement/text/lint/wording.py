@@ -90,7 +90,9 @@ def _placeholders(document: Document, body: str) -> Iterator[tuple[Clause | None
 
 
 def _is_signature(line: str, before: str) -> bool:
-    """Is the blank in this line, after ``before``, likely to be for a signature?"""
+    """Is the blank in this line likely to be for a signature? ``before`` are the last characters of the line before the
+    blank.
+    """
     if _FACT.search(before):
         return False
     words = re.findall(r"[^\W\d_]{2,}", line)
@@ -110,9 +112,9 @@ _DOUBLED = frozenset(
 
 def repeated_words(texts: Texts) -> Iterator[Message]:
     """L033: a word is repeated: ``не не``. One message for each text. These are not reported: doubled words such as
-    ``еле еле`` or ``тез тез``, names after a quotation mark, abbreviations (``ПО по``), letters that are no Russian
-    word, words of more than three letters that differ in capital letters (``стороны Стороны``), and shorter words in
-    small letters before a word with a capital letter.
+    ``еле еле`` or ``тез тез``, names after a quotation mark, abbreviations (``ПО по``), single letters that are no
+    Russian word, words of more than three letters that differ in capital letters (``стороны Стороны``), and shorter
+    words in small letters before a word with a capital letter.
     """
     for language, document in texts.documents.items():
         if not _may_repeat(texts.bodies[language]):

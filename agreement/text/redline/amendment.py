@@ -214,7 +214,8 @@ class _Drafting:
 
     def _kept(self, index: int, old: Clause, new: Clause) -> bool:
         """Add the operation of a unit that is in both editions, or add the unit to an operation before it, and return
-        True. If there is nothing to say about it, return False. ``index`` is the index of its change.
+        True. If there is nothing to say about it, add nothing and return False; the caller puts its edits into the
+        operation ``formatting``. ``index`` is the index of its change.
         """
         reworded = _words(old) != _words(new)
         numbered = bool(printed(old)), bool(printed(new))
@@ -250,7 +251,9 @@ class _Drafting:
         return True
 
     def _moved_to(self, old: Clause, new: Clause) -> Clause | None:
-        """The unit that contains the new unit, if it is not the one that contained the old unit; otherwise ``None``."""
+        """The unit that contains the new unit, if it is not the one that contained the old unit. ``None`` if it is the
+        same one, or if no unit contains the new unit.
+        """
         parents = self.new.parents(new)
         was = self.old.holder_number(old)
         return parents[0] if parents and self.became.get(was, was) != parents[0].number else None
@@ -512,11 +515,11 @@ def _hunks(before: Sequence[str], after: Sequence[str]) -> list[tuple[range, ran
 
     The list is empty if the whole unit is to be restated. That is so if more than ``MAX_HUNKS`` passages differ, if
     there are more than ``MAX_LINE_PAIRS`` pairs of lines, if any line of either wording is a row of a table, or if no
-    line stays.
+    line stays. It is also empty if both wordings are equal.
 
-    There is one exception to the last case: both wordings have the same number of lines, from 2 to ``MAX_HUNKS``, and
-    ``phrases`` finds replacements for every line. If these are at most ``MAX_PHRASES`` in total, or the same in every
-    line, the result is one passage with all lines.
+    There is one exception to the rule that some line must stay: both wordings have the same number of lines, from 2 to
+    ``MAX_HUNKS``, and ``phrases`` finds replacements for every line. If these are at most ``MAX_PHRASES`` in total, or
+    the same in every line, the result is one passage with all lines.
     """
     if len(before) * len(after) > MAX_LINE_PAIRS or any(" | " in line for line in (*before, *after)):
         return []

@@ -263,10 +263,10 @@ def _scored_pairs(
 
     For each old unit, at most four new units are tried that share the most rare words with it, and at most four with
     its number (without a number: of its kind). The score is the similarity, and the additions for the same number and
-    for the same first part of the number, which also two units without a number have. A pair is yielded if the score is
-    at least ``THRESHOLD``, both units are short and have the same number, or both are titles. If one unit contains the
-    other (``CONTAINED``, ``FEWEST``) and both are in the same place, the score is at least ``THRESHOLD``. ``left`` and
-    ``right`` are the indexes that may be paired.
+    for the same first part of the number. Two units without a number get the addition for the first part too. A pair is
+    yielded if the score is at least ``THRESHOLD``, both units are short and have the same number, or both are titles.
+    If one unit contains the other (``CONTAINED``, ``FEWEST``) and both are in the same place, the score is at least
+    ``THRESHOLD``. ``left`` and ``right`` are the indexes that may be paired.
     """
     bags = {b: set(WORD.findall(new[b].text.lower())) for b in right}
     where: dict[str, list[int]] = defaultdict(list)
@@ -305,7 +305,9 @@ def _scored_pairs(
 
 
 def _same_place(old: Clause, new: Clause) -> bool:
-    """Have the units the same number? If they have none: have they the same kind and the same parent?"""
+    """Have both units the same number? If neither has a number: have they the same kind and the same parent? False if
+    only one has a number.
+    """
     return old.number == new.number and (bool(old.number) or (old.kind, old.parent) == (new.kind, new.parent))
 
 

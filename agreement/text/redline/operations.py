@@ -36,7 +36,9 @@ Path = tuple[Step, ...]
 
 class Edit(NamedTuple):
     """One replacement in the old text: ``deleted``, which begins at the offset ``at`` in characters, becomes
-    ``inserted``. Either may be empty. All edits of an amendment are applied in their ``order``."""
+    ``inserted``. Either may be empty. ``order`` is the place of the edit among all edits of the amendment, from 0. The
+    edits are applied in this order, which matters for edits at the same offset.
+    """
 
     order: int
     at: int
@@ -85,7 +87,9 @@ class Operation:
     are in the first."""
 
     def to_json(self) -> dict[str, Any]:
-        """The operation as values that JSON knows. Empty fields are left out, except an ``after`` of ``()``."""
+        """The operation as values that JSON knows. Empty fields are left out, but an ``after`` of ``()`` is included,
+        because it is the beginning of the text.
+        """
         found = {name: value for name, value in asdict(self).items() if value or (name == "after" and value == ())}
         for name in ("phrases", "edits"):
             if name in found:

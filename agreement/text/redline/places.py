@@ -65,12 +65,14 @@ class Names:
         return found
 
     def holder_number(self, unit: Clause) -> str:
-        """The number of the nearest unit that contains this one; ``""`` if none does."""
+        """The number of the nearest unit that contains this one, which is the first of :meth:`parents`; ``""`` if there
+        is none.
+        """
         return next((parent.number for parent in self.parents(unit)), "")
 
     def path(self, unit: Clause) -> Path:
-        """The name of the unit, as the operations contain it: its own step, and the steps of the units that contain it,
-        as far as a lawyer names them.
+        """The name of the unit, as the operations contain it: its own step first, then the steps of the units that
+        contain it, the nearest first, as far as a lawyer names them.
         """
         name, parents = noun(unit), self.parents(unit)
         if name in {"title", "heading"}:
@@ -99,7 +101,10 @@ class Names:
 
 
 def noun(unit: Clause) -> str:
-    """The noun that names a unit, as a key of ``wording.RUSSIAN``."""
+    """The noun that names a unit, as a key of ``wording.RUSSIAN``: ``appendix`` for a heading with a number,
+    ``heading`` for a section whose number is not printed, ``chapter``, ``article`` or the like if the label contains
+    that word, and ``subclause`` for an item. Otherwise it is the kind of the unit.
+    """
     if unit.kind == "heading" and unit.number:
         return "appendix"
     if unit.kind == "section" and not unit.label:

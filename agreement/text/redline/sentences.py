@@ -165,7 +165,9 @@ def summary(redline: Redline, language: str) -> str:
 
 
 def _plural(count: int, language: str) -> int:
-    """The index of the plural form: 0 for one, 1 for few, 2 for many (CLDR). Kazakh and English use only 0 and 2."""
+    """The index of the plural form: 0 for one, 1 for few, 2 for many (CLDR). In Kazakh and English it is 0 for the
+    count 1, and 2 for any other count.
+    """
     if language != "ru":
         return 0 if count == 1 else 2
     if count % 10 == 1 and count % 100 != 11:
@@ -179,8 +181,8 @@ def describe(change: Change, fact: str, language: str, *, heading: bool = False)
     For ``renumbered`` the words contain the old label. If the old unit had none, they contain its number, without the
     ``a`` of an appendix; if it had neither, they are "formerly without a number". If both labels are the same, they
     contain the old place: "formerly at 2.3, 1)". A Russian participle has the gender of the name of the unit: «пункт»
-    добавлен, «приложение» добавлено, «глава» добавлена. In the ``heading`` of a list of units it is impersonal:
-    «добавлено».
+    добавлен, «приложение» добавлено, «глава» добавлена. ``heading`` means that the words are the heading of a list of
+    units: then the participle is impersonal, «добавлено».
     """
     was = (change.old.label or change.old.number.removeprefix("a")) if change.old else ""
     if fact == "renumbered" and not was:
@@ -228,8 +230,8 @@ def shortened(runs: Sequence[Run]) -> tuple[Run, ...]:
 
 
 def _without_middle(text: str, *, head: bool, tail: bool) -> str:
-    """A long text cut at words: its beginning (``head``), its end (``tail``), or both, with ``…`` for the rest. A text
-    of at most three times ``CONTEXT_CHARACTERS`` is returned unchanged.
+    """A long text cut at words: its beginning (``head``), its end (``tail``), or both, with ``…`` for the rest. At
+    least one of the two is true. A text of at most three times ``CONTEXT_CHARACTERS`` is returned unchanged.
     """
     if len(text) <= 3 * CONTEXT_CHARACTERS:
         return text

@@ -125,8 +125,9 @@ def title(operations: Sequence[Operation], language: str, name: str) -> str:
 
 
 def enacting(operations: Sequence[Operation], language: str, name: str, edition: str) -> str:
-    """The sentence before the points, in ``kk`` or ``ru`` and without a number: «Внести в документ … следующие
-    изменения:». ``name`` is the title of the document. ``edition`` names the edition that is amended: «редакция № 1».
+    """The sentence before the numbered points, in ``kk`` or ``ru``: «Внести в документ … следующие изменения:». It has
+    no number itself. ``name`` is the title of the document. ``edition`` names the edition that is amended: «редакция №
+    1».
     """
     changes, additions = _counts(operations)
     if language == "kk":
@@ -139,9 +140,9 @@ def enacting(operations: Sequence[Operation], language: str, name: str, edition:
 
 
 def edition_name(number: int | None, at: datetime | None, language: str, zone: str) -> str:
-    """The amended edition as the sentence before the points names it: «редакция № 1 от 1 марта 2026 года». Without
-    ``number`` it is a draft. ``at`` is the moment of its effect, and ``zone`` the name of the time zone of the date. If
-    ``at`` is ``None``, the date is left out. ``language`` is ``kk`` or ``ru``.
+    """The amended edition as the sentence before the points names it: «редакция № 1 от 1 марта 2026 года». For a draft,
+    whose ``number`` is ``None``, it is «проект» or «жоба» alone. ``at`` is the moment of its effect, and ``zone`` the
+    name of the time zone of the date. If ``at`` is ``None``, the date is left out. ``language`` is ``kk`` or ``ru``.
     """
     if number is None:
         return "жоба" if language == "kk" else "проект"
@@ -187,7 +188,9 @@ def inner_quotes(text: str) -> str:
 
 
 def _counts(operations: Iterable[Operation]) -> tuple[int, int]:
-    """How many operations change something, and how many insert units or lines. ``formatting`` counts as neither."""
+    """How many operations change, delete or move something, and how many insert units or lines. An operation of the
+    kind ``insert`` counts only in the second number. ``formatting`` counts in neither.
+    """
     kinds = [operation.kind for operation in operations if operation.kind != "formatting"]
     additions = kinds.count("insert")
     return len(kinds) - additions, additions
@@ -471,7 +474,7 @@ def _kazakh_phrase(phrase: Phrase) -> str:
 
 def _only_adds(one: Operation) -> bool:
     """Do all phrases insert words, and none replace or delete any? Then their unit is what the sentence supplements:
-    «тармақ … толықтырылсын».
+    «тармақ … толықтырылсын». The operation has at least one phrase.
     """
     return all(phrase.after for phrase in one.phrases)
 

@@ -173,7 +173,7 @@ def _split(a: list[str], b: list[str]) -> list[_Block]:
 
 def _merged_islands(blocks: list[_Block]) -> list[_Block]:
     """Join neighbours of one kind. Join an equal block of at most one word between two changes with them, which reads
-    more easily, if the changes together delete and insert something and have more than two words.
+    more easily, if the changes together delete something, insert something, and have more than two words.
     """
     tidy: list[_Block] = []
     for index, (equal, old, new) in enumerate(blocks):

@@ -194,8 +194,8 @@ def require_own_database() -> None:
     """Raise ``CommandError`` if the database contains users or agreements, but was not filled by a demo. Nothing is
     written.
 
-    A database that was filled by a demo contains at least one of the readers. It may contain other users and agreements
-    too.
+    A database that was filled by a demo contains at least one of the sample users in ``READERS``, with the name and the
+    mail address that the demo gives them. It may contain other users and agreements too.
     """
     users = get_user_model()._default_manager.order_by("pk")
     # The tables may be missing, if the database was never migrated completely.
@@ -297,8 +297,9 @@ def mail(name: str) -> str:
 
 
 def make_people() -> str:
-    """Create the readers and the administrator that are missing. If the administrator is created now, all created users
-    get the same password, which is returned. Otherwise return ``""``; created readers then have no password.
+    """Create the sample users in ``READERS`` and the administrator, as far as they are missing. If the administrator is
+    created now, all created users get the same password, which is returned. Otherwise return ``""``; then the users
+    that were created have no password and can't log in.
     """
     users = get_user_model()._default_manager
     with transaction.atomic():
@@ -322,8 +323,11 @@ def load_samples() -> Agreement:
 
 def load(sample: Sample) -> Agreement:
     """Record or publish the editions of this sample with a higher number than the last sealed edition, each in one
-    transaction. None is added if the last edition is not imported history. Return the agreement, which is created if it
-    is missing. Raises ``EditionError`` if an edition is refused; those before it remain. The administrator must exist.
+    transaction; all of them if no edition is sealed. Those in ``sample.history`` are recorded as history, and the
+    others published. None is added after an edition that was published, by the demo or by a person.
+
+    Return the agreement, which is created if it is missing. Raises ``EditionError`` if an edition is refused; those
+    before it remain. The administrator must exist.
     """
     agreement, _created = Agreement.objects.get_or_create(
         slug=sample.slug,
