@@ -234,12 +234,12 @@ class Conf:
     by ``deliver_notices`` and by the workers of a task engine, every five minutes at most."""
 
     TIMESTAMP_AUTHORITY: str = ""
-    """Address of an RFC 3161 authority, ``"https://tsa.example.kz"``, from which ``stamp_editions`` requests a time
-    stamp for the digest of every edition. Default: none."""
+    """Address of an RFC 3161 authority, ``"https://tsa.example.kz"``, from which ``stamp_log`` requests time stamps on
+    the checkpoints of the logs. It needs ``LOG_KEY``. Default: none."""
 
     TIMESTAMP_CERTIFICATES: str = ""
-    """Path of a PEM file with the root certificates of that authority. A stamp that they do not verify is not
-    stored."""
+    """Path of a PEM file with the root certificates of that authority, and the intermediate certificates that its
+    responses lack. A stamp that they do not verify is not stored."""
 
 
 #: The names that ``settings.AGREEMENT`` may contain.

@@ -5,6 +5,7 @@ The package provides ``register()``, which ``AgreementConfig.ready()`` calls, an
 ``settings``: ``E001`` unknown setting · ``E002`` wrong value of a setting · ``E004`` missing package ·
 ``E009`` a channel reports a fault, or two channels have the same name · ``E020`` unsuitable keys of pseudonyms ·
 ``E024`` missing or wrong parts of a consent · ``E025`` unsuitable key of the logs ·
+``E026`` time stamps without a key of the logs ·
 ``W006`` more days for a reply than the law gives
 
 ``site``: ``E003`` modeltranslation lacks a language · ``E004`` missing app · ``E005`` wrong order of apps ·

@@ -252,6 +252,12 @@ def _check_time_stamps(now: conf.Conf) -> Iterator[CheckMessage]:
             hint='Install the extra: pip install "agreement[timestamp]".',
             id="agreement.E004",
         )
+    if not now.LOG_KEY:
+        yield Error(
+            "TIMESTAMP_AUTHORITY is set, but LOG_KEY is empty: no checkpoint is signed, so none can be stamped.",
+            hint="Set LOG_KEY to what `openssl rand -base64 32` prints.",
+            id="agreement.E026",
+        )
 
 
 def _check_log(now: conf.Conf) -> Iterator[CheckMessage]:

@@ -35,14 +35,35 @@ CSV_ROWS = 2_000
 _NO_DATE = (1980, 1, 1, 0, 0, 0)
 
 
+@dataclass(frozen=True, slots=True)
+class StampFiles:
+    """The files of a time stamp in a bundle: the name of the stamped checkpoint, and ``name``, the name of the stamp
+    and of its certificates without the extension. ``seconds`` is the moment of the stamp as seconds since 1970.
+    ``chain`` is true if there are several certificates, some of which may be of intermediate authorities.
+    """
+
+    checkpoint: str
+    name: str
+    seconds: int
+    chain: bool
+
+    @property
+    def command(self) -> str:
+        """The command that verifies the stamp for its own moment, because the certificate of the authority may have
+        ended since.
+        """
+        certificates = f"-CAfile {self.name}.pem" + (f" -untrusted {self.name}.pem" if self.chain else "")
+        return f"openssl ts -verify -data {self.checkpoint} -in {self.name}.tsr {certificates} -attime {self.seconds}"
+
+
 @dataclass
 class Bundle:
     """A ZIP file that is being written, with the SHA-256 of each file in it by name."""
 
     archive: zipfile.ZipFile
     digests: dict[str, str] = field(default_factory=dict)
-    stamped: list[tuple[str, str]] = field(default_factory=list)
-    """Pairs of names: a time-stamped manifest, and its time stamp without the extension."""
+    stamped: list[StampFiles] = field(default_factory=list)
+    """The time stamps in it."""
     logs: list[str] = field(default_factory=list)
     """The slugs of the agreements whose signed checkpoint is in the bundle."""
     disclosed: list[str] = field(default_factory=list)

@@ -27,6 +27,7 @@ from agreement.editions.pdf import RendererBusy
 from agreement.editions.timeline import Timeline
 from agreement.evidence.bundle import CSV_ROWS, Bundle, csv_chunks, csv_table, open_bundle
 from agreement.evidence.receipts import CHECKER, NoReceipt, receipt
+from agreement.evidence.stamp_files import add_time_stamps
 from agreement.evidence.tables import (
     ACCEPTANCE_COLUMNS,
     CONSENT_COLUMNS,
@@ -114,30 +115,29 @@ def _add_editions(
     at: datetime,
     people: Sequence[Acceptance | Withdrawal] = (),
 ) -> None:
-    """Add the manifests of one agreement up to edition number ``last`` (0: none), with the time stamps made and the
-    proofs signed by that instant. Of the editions up to ``last`` whose primary keys are in ``with_text``, add also the
-    texts and court pages. Add what shows that the rows ``people`` of this agreement are in its log. If any of this is
-    added, and a checkpoint of the log was signed by that instant, add the newest one and the public keys of the log.
+    """Add the manifests of one agreement up to edition number ``last`` (0: none), with the proofs signed by that
+    instant and the time stamps made by then on the log. Of the editions up to ``last`` whose primary keys are in
+    ``with_text``, add also the texts and court pages. Add what shows that the rows ``people`` of this agreement are in
+    its log. If any of this is added, and a checkpoint of the log was signed by that instant, add the newest one and the
+    public keys of the log.
     """
     chain = Edition.objects.published().filter(agreement=timeline.key, number__lte=last).select_related("agreement")
     logged = logged_editions(set(chain.values_list("pk", flat=True)), at=at)
     if (last or people) and (log := PublishedLog.of(timeline.key, at=at)):
         _add_log(bundle, timeline.slug, log, people)
+    editions = {}
     for edition in chain.iterator(chunk_size=10):
+        editions[edition.pk] = edition.number or 0
         bundle.add(f"{_folder(edition)}/manifest.json", edition.manifest())
         if in_log := logged.get(edition.pk):
             with suppress(LookupError):  # The log contradicts the checkpoint. verify_editions says where.
                 bundle.add(f"{_folder(edition)}/manifest.json.tlog-proof", in_log.proof().encode())
-        for place, stamp in enumerate(edition.time_stamps.filter(stamped_at__lte=at), 1):
-            name = f"{_folder(edition)}/stamp-{place}"
-            bundle.add(f"{name}.tsr", bytes(stamp.response))
-            bundle.add(f"{name}.pem", stamp.certificates.encode())
-            bundle.stamped.append((f"{_folder(edition)}/manifest.json", name))
         if edition.pk in with_text:
             for language in languages.LANGUAGES:
                 bundle.add(f"{_folder(edition)}.{language}.md", edition.text(language).body.encode())
                 page = court_page(edition, timeline, at=at, language=language)
                 bundle.add(f"{_folder(edition)}/court.{language}.html", page.encode())
+    add_time_stamps(bundle, f"{timeline.slug}/log", agreement=timeline.key, editions=editions, at=at)
 
 
 def _add_log(bundle: Bundle, slug: str, log: PublishedLog, people: Sequence[Acceptance | Withdrawal]) -> None:

@@ -1213,53 +1213,6 @@ class Migration(migrations.Migration):
             },
         ),
         migrations.CreateModel(
-            name="TimeStamp",
-            fields=[
-                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
-                (
-                    "authority",
-                    models.CharField(
-                        help_text="The address of the authority.", max_length=255, verbose_name="authority"
-                    ),
-                ),
-                (
-                    "stamped_at",
-                    agreement.models.fields.InstantField(
-                        help_text="According to the clock of the authority.", verbose_name="stamped"
-                    ),
-                ),
-                (
-                    "response",
-                    models.BinaryField(
-                        help_text="The response as received: a TimeStampResp in DER.", verbose_name="response"
-                    ),
-                ),
-                (
-                    "certificates",
-                    models.TextField(
-                        help_text="The root certificates of the authority in PEM.", verbose_name="certificates"
-                    ),
-                ),
-                (
-                    "edition",
-                    models.ForeignKey(
-                        on_delete=django.db.models.deletion.PROTECT,
-                        related_name="time_stamps",
-                        to="agreement.edition",
-                        verbose_name="edition",
-                    ),
-                ),
-            ],
-            options={
-                "verbose_name": "time stamp",
-                "verbose_name_plural": "time stamps",
-                "ordering": ["pk"],
-                "constraints": [
-                    models.UniqueConstraint(fields=("edition", "authority"), name="agreement_timestamp_once"),
-                ],
-            },
-        ),
-        migrations.CreateModel(
             name="Withdrawal",
             fields=[
                 ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
@@ -1702,6 +1655,53 @@ class Migration(migrations.Migration):
                         fields=["agreement", "size"],
                         name="agreement_checkpoint_signed",
                     )
+                ],
+            },
+        ),
+        migrations.CreateModel(
+            name="TimeStamp",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "authority",
+                    models.CharField(
+                        help_text="The address of the authority.", max_length=255, verbose_name="authority"
+                    ),
+                ),
+                (
+                    "stamped_at",
+                    agreement.models.fields.InstantField(
+                        help_text="According to the clock of the authority.", verbose_name="stamped"
+                    ),
+                ),
+                (
+                    "response",
+                    models.BinaryField(
+                        help_text="The response as received: a TimeStampResp in DER.", verbose_name="response"
+                    ),
+                ),
+                (
+                    "certificates",
+                    models.TextField(
+                        help_text="The root certificates of the authority in PEM.", verbose_name="certificates"
+                    ),
+                ),
+                (
+                    "checkpoint",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="time_stamps",
+                        to="agreement.checkpoint",
+                        verbose_name="checkpoint",
+                    ),
+                ),
+            ],
+            options={
+                "verbose_name": "time stamp",
+                "verbose_name_plural": "time stamps",
+                "ordering": ["pk"],
+                "constraints": [
+                    models.UniqueConstraint(fields=("checkpoint", "authority"), name="agreement_timestamp_once"),
                 ],
             },
         ),

@@ -26,7 +26,7 @@ from agreement.models.agreements import Agreement
 from agreement.models.clock import database_now
 from agreement.models.fields import InstantField
 from agreement.seal import log as tree
-from agreement.seal.manifest import rfc3339
+from agreement.seal.manifest import rfc3339, sha256
 
 logger = logging.getLogger("agreement")
 
@@ -342,3 +342,10 @@ def edition_entry(*, pk: int, digest: str, number: int) -> NewEntry:
 def cancelled_entry(*, pk: int, digest: str, at: datetime) -> NewEntry:
     """The entry about the cancellation of an edition: its digest, and the moment of the cancellation."""
     return NewEntry(kind=LogKind.CANCELLED, content={"at": rfc3339(at), "cancelled": digest}, row=pk)
+
+
+def stamp_entry(*, pk: int, response: bytes, size: int) -> NewEntry:
+    """The entry about a time stamp: the digest of the response of the authority, and the size of the stamped
+    checkpoint.
+    """
+    return NewEntry(kind=LogKind.STAMP, content={"checkpoint": size, "stamp": sha256(response)}, row=pk)

@@ -10,7 +10,7 @@ import json
 import re
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.db.models import Exists, Min, OuterRef
@@ -23,9 +23,10 @@ from agreement.models.editions import Edition
 from agreement.models.log import Checkpoint, LogEntry, LogKind, LogTile, TransparencyLog
 from agreement.models.log_records import content, without_bodies
 from agreement.models.notices import NoticeText
+from agreement.models.time_stamps import TimeStamp
 from agreement.models.withdrawals import Withdrawal
 from agreement.seal import log as tree
-from agreement.seal.manifest import rfc3339
+from agreement.seal.manifest import rfc3339, sha256
 
 #: So many entries are read at once.
 CHUNK = 2000
@@ -82,7 +83,8 @@ class LogCheck:
 
     def faults(self) -> Iterator[str]:
         """Yield each fault as a sentence in the active language, without the name of the log. All entries are read, in
-        chunks. 5 queries, 1 for each chunk, and 1 for the rows of each kind in it.
+        chunks. 8 queries, 1 for each chunk and for each level with a full tile, and 1 for the rows of each kind in a
+        chunk.
         """
         if self.log is None:
             if Edition.objects.using(self.using).published().filter(agreement=self.agreement).exists():
@@ -151,6 +153,7 @@ class LogCheck:
             LogKind.EDITION: editions,
             LogKind.CANCELLED: editions,
             LogKind.NOTICE: NoticeText.objects.using(self.using).only("digest"),
+            LogKind.STAMP: TimeStamp.objects.using(self.using).select_related("checkpoint"),
         }
         found: dict[tuple[str, int | None], Any] = {}
         for kind, rows in keys.items():
@@ -168,8 +171,7 @@ class LogCheck:
             yield from self._read_erasure(entry, stated)
             return
         if row is None:
-            if entry.kind != LogKind.STAMP:
-                yield gettext("the row that it is about is missing.")
+            yield gettext("the row that it is about is missing.")
             return
         if entry.kind in {LogKind.ACCEPTANCE, LogKind.WITHDRAWAL}:
             yield from self._person_faults(entry, stated, row)
@@ -181,6 +183,8 @@ class LogCheck:
             yield gettext("the cancellation of its edition was changed or removed.")
         elif entry.kind == LogKind.NOTICE and stated != {"notice": row.digest}:
             yield gettext("the text of its notice was changed.")
+        elif entry.kind == LogKind.STAMP:
+            yield from self._stamp_faults(stated, row)
 
     def _person_faults(self, entry: LogEntry, stated: dict[str, Any], row: Row) -> Iterator[str]:
         recorded_at = row.recorded_at if isinstance(row, Acceptance) else row.registered_at
@@ -201,6 +205,20 @@ class LogCheck:
         elif covering and covering.at - recorded_at > delay:
             self.late.append((covering, entry.index))
         self._latest[entry.kind] = max(latest, recorded_at)
+
+    def _stamp_faults(self, stated: dict[str, Any], stamp: TimeStamp) -> Iterator[str]:
+        checkpoint, response = stamp.checkpoint, bytes(stamp.response)
+        named = {"checkpoint": checkpoint.size, "stamp": sha256(response)}
+        if stated != named or checkpoint.agreement_id != self.agreement.pk:
+            yield gettext("its time stamp was changed.")
+        if bytes.fromhex(sha256(checkpoint.note)) not in response:
+            yield gettext("the response of the authority does not contain the digest of the checkpoint.")
+        # In a response a moment is a text: the digits of the date and time, then "Z" or a fraction of the second.
+        if stamp.stamped_at.astimezone(UTC).strftime("%Y%m%d%H%M%S").encode() not in response:
+            yield gettext("the response of the authority does not contain the moment of the time stamp.")
+        # The clock of the site may have been wrong, but not by a day.
+        if stamp.stamped_at < checkpoint.at - timedelta(days=1):
+            yield gettext("the time stamp is older than its checkpoint.")
 
     def _read_erasure(self, entry: LogEntry, stated: dict[str, Any]) -> Iterator[str]:
         try:
@@ -311,6 +329,7 @@ class LogCheck:
             (LogKind.CANCELLED, editions.filter(cancelled_at__isnull=False)),
             (LogKind.ACCEPTANCE, acceptances),
             (LogKind.WITHDRAWAL, withdrawals),
+            (LogKind.STAMP, TimeStamp.objects.using(using).filter(checkpoint__agreement=self.agreement)),
         )
         for kind, rows in kinds:
             for pk in unlogged(kind, rows):

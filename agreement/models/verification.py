@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator
-from datetime import timedelta
 from functools import reduce
 from operator import and_, or_
 
@@ -45,7 +44,6 @@ from agreement.models.editions import Edition, EditionQuerySet
 from agreement.models.errors import TEXT_FIELDS
 from agreement.models.notices import NoticeText
 from agreement.models.progress import Progress
-from agreement.models.time_stamps import TimeStamp
 from agreement.models.withdrawals import Consent, Withdrawal
 from agreement.seal.manifest import sha256
 from agreement.seal.triggers import CLOCK_TOLERANCE, SEALS
@@ -173,9 +171,8 @@ def row_faults(using: str) -> Iterator[tuple[Model, str]]:
     sentence in the active language.
 
     Such a row shows that a database role removed the triggers and then changed or deleted a row, or that a role that
-    may write added one. 51 queries return only these rows. 3 more read the distinct texts of consents, the displayed
-    texts and the time stamps; on PostgreSQL 1 more reads the clock. Each text of a consent that does not match its
-    digest costs 1 more.
+    may write added one. 51 queries return only these rows. 2 more read the distinct texts of consents and the displayed
+    texts; on PostgreSQL 1 more reads the clock. Each text of a consent that does not match its digest costs 1 more.
     """
     for rows, sentence in _contradictions(using):
         yield from ((row, sentence) for row in rows.order_by("pk").iterator(chunk_size=500))
@@ -190,13 +187,6 @@ def row_faults(using: str) -> Iterator[tuple[Model, str]]:
             yield html, gettext("Its HTML does not match its digest.")
         if not html.matches_edition:
             yield html, gettext("Its HTML does not have the words of its edition.")
-    stamps = TimeStamp.objects.using(using).select_related("edition__agreement")
-    for stamp in stamps.defer(*(f"edition__{name}" for name in ("body", "body_kk", "body_ru"))).iterator(chunk_size=50):
-        if bytes.fromhex(stamp.edition.digest) not in bytes(stamp.response):
-            yield stamp, gettext("The response of the authority does not contain the digest of the edition.")
-        # The clock of the site may have been wrong, but not by a day.
-        if stamp.edition.recorded_at and stamp.stamped_at < stamp.edition.recorded_at - timedelta(days=1):
-            yield stamp, gettext("It was stamped before its edition was recorded.")
 
 
 def _contradictions(using: str) -> Iterator[tuple[QuerySet[Model], str]]:

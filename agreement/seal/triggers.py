@@ -256,7 +256,7 @@ SEALS = (
     Seal(model="noticeread", keys=(), deletable=True),
     Seal(
         model="timestamp",
-        keys=((("id",), ""), (("edition_id", "authority"), "")),
+        keys=((("id",), ""), (("checkpoint_id", "authority"), "")),
     ),
     Seal(
         model="displayedtext",

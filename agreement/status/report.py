@@ -19,10 +19,12 @@ from agreement.models import (
     AuditEntry,
     Breach,
     ChannelState,
+    Checkpoint,
     Delivery,
     Edition,
     Notice,
     Progress,
+    TimeStamp,
     TransparencyLog,
     Withdrawal,
     channel_state,
@@ -40,6 +42,8 @@ UNSENT_LOOK, UNSENT_ACT = timedelta(minutes=15), timedelta(hours=4)
 VERIFY_WITHIN = timedelta(days=7)
 #: If a notice did not reach somebody, and its last batch is not older than this, a person must look.
 UNREACHED_WITHIN = timedelta(days=7)
+#: If the site has an authority, and an entry of a log has no time stamp for this long, a person must look.
+STAMP_WITHIN = timedelta(days=1)
 
 
 class Level(IntEnum):
@@ -131,6 +135,7 @@ def status(at: datetime | None = None) -> Status:
         _add_verification(found)
         _add_seal(found)
         _add_logs(found)
+        _add_time_stamps(found)
     except Error as error:
         found.add_problem(Level.ACT, f"the database does not answer ({type(error).__name__})")
     return found
@@ -291,3 +296,19 @@ def _add_logs(found: Status) -> None:
             found.add_problem(
                 Level.LOOK, f"the log of {log.agreement.slug} lags: run deliver_notices, or look at the workers"
             )
+
+
+def _add_time_stamps(found: Status) -> None:
+    """Add a problem of the level ``LOOK`` for each log with an entry that was entered longer than ``STAMP_WITHIN`` ago
+    and that no stamped checkpoint contains. Entries about time stamps are left out. No query if the site has no
+    authority; otherwise 1 query, and at most 3 for each log.
+    """
+    if not conf.get().TIMESTAMP_AUTHORITY:
+        return
+    for log in TransparencyLog.objects.select_related("agreement"):
+        if entry := TimeStamp.objects.unstamped_entries(log.agreement_id).first():
+            entered = Checkpoint.objects.covering(agreement=log.agreement_id, index=entry.index).first()
+            if entered and found.at - entered.at > STAMP_WITHIN:
+                sentence = f"the log of {log.agreement.slug} has entries without a time stamp"
+                since = entered.at.isoformat(timespec="minutes")
+                found.add_problem(Level.LOOK, f"{sentence} since {since}: run stamp_log")

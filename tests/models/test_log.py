@@ -19,6 +19,7 @@ from agreement.models import (
     Edition,
     LogEntry,
     LogTile,
+    TimeStamp,
     TransparencyLog,
     Withdrawal,
     log_records,
@@ -34,6 +35,14 @@ pytestmark = pytest.mark.django_db
 
 SECRET = base64.b64encode(hashlib.sha256(b"a key for tests").digest()).decode()
 DAY = timedelta(days=1)
+#: The content of an entry that is about no row.
+NOTHING_ERASED: dict[str, object] = {"erasure": [], "ground": "retention term", "term": "2026-01-01T00:00:00.000000Z"}
+
+
+@pytest.fixture(autouse=True)
+def _english():
+    with translation.override("en"):
+        yield
 
 
 @pytest.fixture
@@ -136,7 +145,7 @@ def test_full_tiles_are_stored_once_and_the_root_is_that_of_all_entries(more):
         with transaction.atomic():
             append(
                 edition.agreement,
-                [NewEntry(kind="stamp", content={"n": start + place}, row=start + place) for place in range(count)],
+                [NewEntry(kind="erasure", content=NOTHING_ERASED, row=None)] * count,
             )
     leaves = [tree.leaf_hash(bytes(one)) for one in LogEntry.objects.order_by("index").values_list("entry", flat=True)]
 
@@ -303,7 +312,7 @@ def test_the_triggers_refuse_a_change_of_the_log(signed, change):
     edition = factories.published()
     with_rows(edition, 1)
     with transaction.atomic():
-        append(edition.agreement, [NewEntry(kind="stamp", content={"n": n}, row=n) for n in range(300)])
+        append(edition.agreement, [NewEntry(kind="erasure", content=NOTHING_ERASED, row=None)] * 300)
 
     with pytest.raises(IntegrityError, match="sealed"), transaction.atomic():
         change()
@@ -339,3 +348,91 @@ def test_withdrawals_are_entered():
     with open_seal():
         Withdrawal.objects.update(outcome="suspended")
     assert any("changed" in fault for fault in faults(edition))
+
+
+def stamped(edition, **stated):
+    """A time stamp on the newest checkpoint, with a response that contains what one must."""
+    checkpoint, at = Checkpoint.objects.filter(agreement=edition.agreement).latest("size"), timezone.now()
+    response = hashlib.sha256(checkpoint.note.encode()).digest() + f"{at:%Y%m%d%H%M%SZ}".encode()
+    return TimeStamp.objects.record(
+        **{"checkpoint": checkpoint, "stamped_at": at, "response": response} | stated,
+        authority="https://tsa.example.kz",
+        certificates="PEM",
+    )
+
+
+def test_a_time_stamp_is_entered_with_its_digest_and_the_size_of_its_checkpoint(signed):
+    edition = factories.published()
+
+    row = stamped(edition)
+
+    assert entries(edition)[1:] == [{"checkpoint": 1, "stamp": hashlib.sha256(row.response).hexdigest()}]
+    assert LogEntry.objects.get(kind="stamp").row == row.pk
+    assert Checkpoint.objects.latest("size").size == 2
+    assert faults(edition) == []
+
+
+STAMP_ATTACKS = {
+    "moved to another checkpoint": (
+        "Entry 1: its time stamp was changed.",
+        lambda row: row.update(checkpoint=Checkpoint.objects.get(size=2)),
+    ),
+    "of another response": ("Entry 1: its time stamp was changed.", lambda row: row.update(response=b"other")),
+    "of another moment": (
+        "Entry 1: the response of the authority does not contain the moment of the time stamp.",
+        lambda row: row.update(stamped_at=F("stamped_at") - timedelta(hours=1)),
+    ),
+    "before its checkpoint": (
+        "Entry 1: the time stamp is older than its checkpoint.",
+        lambda row: row.update(stamped_at=F("stamped_at") - 2 * DAY),
+    ),
+    "dropped": ("Entry 1: the row that it is about is missing.", lambda row: row.delete()),
+    "without an entry": ("time stamp %s has no entry.", lambda row: LogEntry.objects.filter(index=1).update(row=None)),
+}
+
+
+@pytest.mark.parametrize("name", STAMP_ATTACKS)
+def test_a_change_of_a_time_stamp_behind_the_triggers_is_found(signed, name):
+    expected, attack = STAMP_ATTACKS[name]
+    edition = factories.published()
+    row = stamped(edition)
+    with open_seal():
+        attack(TimeStamp.objects.filter(pk=row.pk))
+
+    assert expected.replace("%s", str(row.pk)) in faults(edition)
+
+
+def test_a_response_without_the_digest_of_the_checkpoint_is_found(signed):
+    edition = factories.published()
+    stamped(edition, response=f"{timezone.now():%Y%m%d%H%M%SZ}".encode())
+
+    assert [fault.partition(": ")[2] for fault in faults(edition)] == [
+        "the response of the authority does not contain the digest of the checkpoint."
+    ]
+
+
+def test_a_time_stamp_on_a_checkpoint_of_another_log_is_found(signed):
+    edition, other = factories.published(), factories.published(slug="other")
+    row = stamped(edition)
+    with open_seal():
+        TimeStamp.objects.filter(pk=row.pk).update(checkpoint=Checkpoint.objects.get(agreement=other.agreement))
+
+    assert "Entry 1: its time stamp was changed." in faults(edition)
+
+
+def test_unstamped_entries_are_those_that_no_stamped_checkpoint_contains(signed):
+    edition = factories.published()
+
+    def indices():
+        return [entry.index for entry in TimeStamp.objects.unstamped_entries(edition.agreement_id)]
+
+    assert indices() == [0]
+    stamped(edition)
+    assert indices() == []
+    with_rows(edition, 1)
+    assert indices() == [2]
+    stamped(edition)
+    assert indices() == []
+    first = TimeStamp.objects.order_by("pk").first()
+    assert TimeStamp.objects.covering(agreement=edition.agreement_id, index=0).first() == first
+    assert TimeStamp.objects.covering(agreement=edition.agreement_id, index=1).first() != first

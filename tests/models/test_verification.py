@@ -23,7 +23,6 @@ from agreement.models import (
     Notice,
     NoticeText,
     Progress,
-    TimeStamp,
     Withdrawal,
     verification,
 )
@@ -84,7 +83,7 @@ def test_nothing_contradicts_in_what_the_site_writes(edition, scheduled, django_
     dispatch.fan_out(edition.notices.get())
     user.delete()
 
-    with django_assert_num_queries(2 + 52 + (connection.vendor == "postgresql")):
+    with django_assert_num_queries(2 + 53 + (connection.vendor == "postgresql")):
         assert found() == []
 
 
@@ -491,18 +490,3 @@ def test_an_html_of_another_version_may_have_other_tags_and_lines(edition):
     other.renderer, other.digest = 7, sha256(other.html)
     other.save()
     assert found() == []
-
-
-def test_a_time_stamp_must_contain_the_digest_of_its_edition(edition, scheduled):
-    stamp = TimeStamp.objects.create(
-        edition=edition,
-        authority="https://tsa.example.kz",
-        stamped_at=timezone.now(),
-        response=b"0" + bytes.fromhex(edition.digest),
-        certificates="PEM",
-    )
-    assert found() == []
-    changed(stamp, stamped_at=edition.recorded_at - 2 * DAY)
-    assert found() == [(stamp, "It was stamped before its edition was recorded.")]
-    changed(stamp, edition=scheduled, stamped_at=timezone.now())
-    assert found() == [(stamp, "The response of the authority does not contain the digest of the edition.")]

@@ -80,7 +80,7 @@ IMPERSONAL_TABLES = {
     "noticetext": "one text for all users of a language",
     "progress": "counts; the reasons come from the ledger",
     "channelstate": "moments, counts and the reason of an outage, which names no recipient",
-    "timestamp": "about an edition",
+    "timestamp": "about a checkpoint of a log",
     "transparencylog": "counts, and keys of rows of the app",
     "logtile": "hashes",
     "checkpoint": "a hash of all entries",

@@ -14,7 +14,16 @@ from django.core.management import CommandError, call_command
 from django.db import DatabaseError, InterfaceError, OperationalError, connection
 from django.utils import timezone
 
-from agreement.models import AuditEntry, ChannelState, Delivery, Notice, Progress, Withdrawal
+from agreement.models import (
+    AuditEntry,
+    ChannelState,
+    Checkpoint,
+    Delivery,
+    Notice,
+    Progress,
+    TimeStamp,
+    Withdrawal,
+)
 from agreement.notices import dispatch
 from agreement.seal import triggers
 from agreement.status import report
@@ -235,3 +244,34 @@ def test_a_reply_to_an_application_to_withdraw_is_asked_for_before_its_last_day_
             "replies to applications to withdraw that are due soon: 1, the first by 2026-03-17"
         ]
     assert run()[1]["problems"][0].startswith("replies to applications to withdraw that are late: 2")
+
+
+@pytest.mark.django_db
+def test_what_was_entered_a_day_ago_must_have_a_time_stamp_if_the_site_has_an_authority(settings):
+    factories.published()
+    entered = Checkpoint.objects.get().at
+    settings.AGREEMENT = {**settings.AGREEMENT, "TIMESTAMP_AUTHORITY": "https://tsa.example.kz"}
+
+    def problems(hours: float) -> list[str]:
+        found = report.Status(entered + timedelta(hours=hours))
+        report._add_time_stamps(found)
+        assert found.level == (1 if found.problems else 0)
+        return found.problems
+
+    since = entered.isoformat(timespec="minutes")
+    named = [f"the log of terms has entries without a time stamp since {since}: run stamp_log"]
+    assert problems(23) == []
+    assert problems(25) == named
+    assert named[0] in report.status(entered + timedelta(hours=25)).problems
+
+    # The entry about the stamp needs none.
+    TimeStamp.objects.record(
+        checkpoint=Checkpoint.objects.get(), authority="x", stamped_at=entered, response=b"x", certificates=""
+    )
+    assert problems(25) == []
+    factories.published()
+    assert problems(23) == []
+    assert len(problems(25)) == 1
+
+    settings.AGREEMENT = {**settings.AGREEMENT, "TIMESTAMP_AUTHORITY": ""}
+    assert problems(25) == []

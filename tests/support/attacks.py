@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from hashlib import sha256
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -209,13 +210,7 @@ def make_world() -> World:
             language="kk",
             request_details=RequestDetails(ip="203.0.113.7", user_agent="Mozilla/5.0"),
         ),
-        timestamp=TimeStamp.objects.create(
-            edition=in_force,
-            authority="https://tsa.example.kz",
-            stamped_at=now,
-            response=bytes.fromhex(in_force.digest),
-            certificates="PEM",
-        ),
+        timestamp=_stamped(in_force, now),
         withdrawal=_withdrawn(in_force, user),
         taken_back=_taken_back(user),
         old_consent=_old_consent(user),
@@ -257,6 +252,15 @@ def _logged(edition: Edition, acceptance: Acceptance) -> dict[str, Any]:
         "logtile": tile,
         "checkpoint": Checkpoint.objects.latest("pk"),
     }
+
+
+def _stamped(edition: Edition, at: datetime) -> TimeStamp:
+    """A time stamp on the newest checkpoint of the log."""
+    checkpoint = Checkpoint.objects.filter(agreement=edition.agreement).latest("size")
+    response = sha256(checkpoint.note.encode()).digest() + f"{at:%Y%m%d%H%M%SZ}".encode()
+    return TimeStamp.objects.record(
+        checkpoint=checkpoint, authority="https://tsa.example.kz", stamped_at=at, response=response, certificates="PEM"
+    )
 
 
 def _returned(delivery: Delivery) -> Bounce:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import subprocess
 import zipfile
@@ -34,6 +35,7 @@ def command(name: str, **options: object) -> str:
 
 def test_a_whole_life(settings, tmp_path):
     mail_by(settings, "django.core.mail.backends.locmem.EmailBackend")
+    settings.AGREEMENT = {**settings.AGREEMENT, "LOG_KEY": base64.b64encode(bytes(32)).decode()}
     first = factories.published(retention_years=3)
     (user,) = factories.users(1, languages=("ru",))
     key, client = user.pk, Client(headers=PAGE)
@@ -81,7 +83,7 @@ def test_a_whole_life(settings, tmp_path):
     with serving(tmp_path / "tsa") as authority:
         stated = {"TIMESTAMP_AUTHORITY": authority.address, "TIMESTAMP_CERTIFICATES": str(authority.certificates)}
         settings.AGREEMENT = {**settings.AGREEMENT, **stated}
-        command("stamp_editions")
+        command("stamp_log")
     command("export_evidence", user=str(key), output=str(tmp_path / "user.zip"))
     folder = tmp_path / "user"
     with zipfile.ZipFile(tmp_path / "user.zip") as archive:
@@ -91,7 +93,7 @@ def test_a_whole_life(settings, tmp_path):
     verify = [line.split() for line in (folder / "README.txt").read_text().splitlines() if "openssl ts" in line]
     for line in verify:
         assert subprocess.run(line, cwd=folder, capture_output=True, check=False).returncode == 0
-    assert len(verify) == 6
+    assert len(verify) == 3  # One log, in three languages.
     lines = (folder / "user/acceptances.csv").read_text().splitlines()
     assert len(lines) == 4  # A head, and three acceptances.
     assert "12-к" in (folder / "user/withdrawals.csv").read_text()
