@@ -136,6 +136,12 @@ urlpatterns = [
         name="pdf",
     ),
     path(
+        "<slug:slug>/editions/<agreement_number:number>.<agreement_language:language>.archive.pdf",
+        editions.edition_pdf,
+        {"archive": True},
+        name="archive_pdf",
+    ),
+    path(
         "<slug:slug>/editions/<agreement_number:number>.<agreement_language:language>.docx",
         documents.edition,
         name="docx",

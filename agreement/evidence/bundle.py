@@ -69,7 +69,11 @@ class Bundle:
         """
         parts = []
         for language in README_LANGUAGES:
-            context = {"at": dates.instant(at, language, conf.time_zone()), "stamped": self.stamped}
+            context = {
+                "at": dates.instant(at, language, conf.time_zone()),
+                "stamped": self.stamped,
+                "archived": [name for name in self.digests if name.endswith(".archive.pdf")],
+            }
             with translation.override(language):
                 parts.append(render_to_string("agreement/evidence/readme.txt", context).strip())
         self.add("README.txt", ("\n\n" + "-" * 72 + "\n\n").join(parts).encode() + b"\n")

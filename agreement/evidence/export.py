@@ -14,13 +14,17 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import IO, Any
+from urllib.parse import urljoin
 
 from django.contrib.auth import get_user_model
 from django.db.models import Case, Q, QuerySet, When
 from django.template.loader import render_to_string
+from django.urls import NoReverseMatch, reverse
 from django.utils import translation
 from django.utils.translation import gettext
 
+from agreement import conf
+from agreement.editions import pdf
 from agreement.editions.display import DisplayedEdition
 from agreement.editions.timeline import Timeline
 from agreement.evidence.bundle import CSV_ROWS, Bundle, csv_chunks, csv_table, open_bundle
@@ -64,11 +68,12 @@ def export_editions(
     path of a new file, or an open file. Return the SHA-256 of each file in the bundle by its name. ``editions`` must
     not be empty, and each must have been recorded by that instant.
 
-    The bundle contains the texts and the court pages of these editions, and every manifest from edition 1 to the last
-    of them with its time stamps. For each of these editions it contains tables of the acceptances and of the declines
-    recorded by then, a table of the deliveries whose present outcome (sent, failed or skipped) was recorded by then,
-    and the texts of the notices that those with the outcome "sent" delivered. If the site has ``PSEUDONYM_KEYS``, the
-    tables identify users by pseudonym, and that of deliveries also by the keyed digest of the address.
+    The bundle contains the texts, the court pages and the archive copies (:func:`_add_archive_copies`) of these
+    editions, and every manifest from edition 1 to the last of them with its time stamps. For each of these editions it
+    contains tables of the acceptances and of the declines recorded by then, a table of the deliveries whose present
+    outcome (sent, failed or skipped) was recorded by then, and the texts of the notices that those with the outcome
+    "sent" delivered. If the site has ``PSEUDONYM_KEYS``, the tables identify users by pseudonym, and that of deliveries
+    also by the keyed digest of the address.
 
     Raises ``FileExistsError`` if ``output`` is a path that exists. After the file is written, an audit entry is added
     for each edition; ``by`` is the person who exports, or ``None`` if no person is known.
@@ -76,7 +81,8 @@ def export_editions(
     timeline = _timeline(editions[0].agreement, at)
     with open_bundle(output) as bundle:
         last = max(edition.number or 0 for edition in editions)
-        _add_editions(bundle, timeline, with_text={edition.pk for edition in editions}, last=last, at=at)
+        with_text = {edition.pk for edition in editions}
+        _add_editions(bundle, timeline, with_text=with_text, with_pdf=True, last=last, at=at)
         for edition in editions:
             folder = _folder(edition)
             deliveries = Delivery.objects.filter(notice__edition=edition, outcome_at__lte=at)
@@ -92,9 +98,12 @@ def export_editions(
     return bundle.digests
 
 
-def _add_editions(bundle: Bundle, timeline: Timeline, *, with_text: set[int], last: int, at: datetime) -> None:
+def _add_editions(
+    bundle: Bundle, timeline: Timeline, *, with_text: set[int], with_pdf: bool, last: int, at: datetime
+) -> None:
     """Add the manifests of one agreement up to edition number ``last`` (0: none), with the time stamps made by that
-    instant. Add also the texts and court pages of those of these editions whose primary keys are in ``with_text``.
+    instant. Add also the texts and court pages of those of these editions whose primary keys are in ``with_text``, and
+    if ``with_pdf``, their archive copies.
     """
     chain = Edition.objects.published().filter(agreement=timeline.key, number__lte=last).select_related("agreement")
     for edition in chain.iterator(chunk_size=10):
@@ -109,6 +118,31 @@ def _add_editions(bundle: Bundle, timeline: Timeline, *, with_text: set[int], la
                 bundle.add(f"{_folder(edition)}.{language}.md", edition.text(language).body.encode())
                 page = court_page(edition, timeline, at=at, language=language)
                 bundle.add(f"{_folder(edition)}/court.{language}.html", page.encode())
+            if with_pdf:
+                _add_archive_copies(bundle, edition, timeline, at=at)
+
+
+def _add_archive_copies(bundle: Bundle, edition: Edition, timeline: Timeline, *, at: datetime) -> None:
+    """Add the edition as PDF/A in each language, with its dates as known at that instant. :func:`court_page` must have
+    been called for the same object and instant, because it removes a later cancellation. A language is left out if
+    :func:`agreement.editions.pdf.is_available` is false for its text. There is none if the site does not include the
+    app's URLs, because a PDF states its permanent address.
+
+    The PDF of a long text takes seconds, so only bundles about editions have them, which officers export.
+    """
+    slug, number = edition.agreement.slug, edition.number
+    for language in languages.LANGUAGES:
+        if not pdf.is_available(edition.text(language).body):
+            continue
+        with translation.override(language):
+            try:
+                paths = reverse("agreement:edition", args=[slug, number]), reverse("agreement:current", args=[slug])
+            except NoReverseMatch:
+                return
+            address, current = (urljoin(conf.get().BASE_URL, path) for path in paths)
+            displayed = DisplayedEdition.from_timeline(edition, timeline, at)
+            content = pdf.edition_file(displayed, address=address, current=current, archive=True, unlimited_wait=True)
+        bundle.add(f"{_folder(edition)}.{language}.archive.pdf", content)
 
 
 def export_user(user_key: UserKey, *, at: datetime, output: Path | IO[bytes], by: By = None) -> dict[str, str]:
@@ -152,7 +186,9 @@ def export_user(user_key: UserKey, *, at: datetime, output: Path | IO[bytes], by
     last = dict(concerned.values_list("agreement", "number"))
     with open_bundle(output) as bundle:
         for agreement, timeline in timelines.items():
-            _add_editions(bundle, timeline, with_text=bound | declined, last=last.get(agreement) or 0, at=at)
+            _add_editions(
+                bundle, timeline, with_text=bound | declined, with_pdf=False, last=last.get(agreement) or 0, at=at
+            )
         _add_notices(bundle, deliveries)
         _add_acceptance_pages(bundle, records, declines.select_related("edition__agreement"))
         bundle.add("user/acceptances.csv", csv_table(ACCEPTANCE_COLUMNS, acceptances))

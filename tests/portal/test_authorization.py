@@ -211,6 +211,7 @@ RULES: dict[str, Rule] = {
     "agreement:text": public(*PUBLISHED),
     # Without WeasyPrint or a font for every letter there is no PDF.
     "agreement:pdf": public(*PUBLISHED, status=(200 if pdf.is_installed() and not pdf.fault() else 404,)),
+    "agreement:archive_pdf": public(*PUBLISHED, status=(200 if pdf.is_installed() and not pdf.fault() else 404,)),
     "agreement:docx": public(*PUBLISHED),
     "agreement:bilingual_docx": public(*PUBLISHED),
     # The first edition has no changes.
