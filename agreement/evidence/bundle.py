@@ -43,6 +43,8 @@ class Bundle:
     digests: dict[str, str] = field(default_factory=dict)
     stamped: list[tuple[str, str]] = field(default_factory=list)
     """Pairs of names: a time-stamped manifest, and its time stamp without the extension."""
+    signed: list[tuple[str, str]] = field(default_factory=list)
+    """Pairs of names: a signed manifest, and a signature that openssl can check."""
 
     def add(self, name: str, content: bytes | Iterable[bytes]) -> None:
         """Add a file with that name, and record its SHA-256. ``content`` may be given in chunks. The bundle must not
@@ -67,12 +69,17 @@ class Bundle:
         state ``at`` as the instant for which the evidence was exported. The ZIP file itself stays open;
         :func:`open_bundle` closes it.
         """
+        has_signatures = any(name.endswith(".cms") for name in self.digests)
         parts = []
         for language in README_LANGUAGES:
             context = {
                 "at": dates.instant(at, language, conf.time_zone()),
                 "stamped": self.stamped,
-                "archived": [name for name in self.digests if name.endswith(".archive.pdf")],
+                "signed": self.signed,
+                "has_signatures": has_signatures,
+                "archived": any(name.endswith(".archive.pdf") for name in self.digests),
+                "signature_step": 5 + bool(self.stamped),
+                "archive_step": 5 + bool(self.stamped) + has_signatures,
             }
             with translation.override(language):
                 parts.append(render_to_string("agreement/evidence/readme.txt", context).strip())

@@ -69,11 +69,11 @@ def export_editions(
     not be empty, and each must have been recorded by that instant.
 
     The bundle contains the texts, the court pages and the archive copies (:func:`_add_archive_copies`) of these
-    editions, and every manifest from edition 1 to the last of them with its time stamps. For each of these editions it
-    contains tables of the acceptances and of the declines recorded by then, a table of the deliveries whose present
-    outcome (sent, failed or skipped) was recorded by then, and the texts of the notices that those with the outcome
-    "sent" delivered. If the site has ``PSEUDONYM_KEYS``, the tables identify users by pseudonym, and that of deliveries
-    also by the keyed digest of the address.
+    editions, and every manifest from edition 1 to the last of them with its time stamps and signatures. For each of
+    these editions it contains tables of the acceptances and of the declines recorded by then, a table of the deliveries
+    whose present outcome (sent, failed or skipped) was recorded by then, and the texts of the notices that those with
+    the outcome "sent" delivered. If the site has ``PSEUDONYM_KEYS``, the tables identify users by pseudonym, and that
+    of deliveries also by the keyed digest of the address.
 
     Raises ``FileExistsError`` if ``output`` is a path that exists. After the file is written, an audit entry is added
     for each edition; ``by`` is the person who exports, or ``None`` if no person is known.
@@ -101,9 +101,9 @@ def export_editions(
 def _add_editions(
     bundle: Bundle, timeline: Timeline, *, with_text: set[int], with_pdf: bool, last: int, at: datetime
 ) -> None:
-    """Add the manifests of one agreement up to edition number ``last`` (0: none), with the time stamps made by that
-    instant. Add also the texts and court pages of those of these editions whose primary keys are in ``with_text``, and
-    if ``with_pdf``, their archive copies.
+    """Add the manifests of one agreement up to edition number ``last`` (0: none), with the time stamps made, and the
+    signatures of officials stored, by that instant. Add also the texts and court pages of those of these editions whose
+    primary keys are in ``with_text``, and if ``with_pdf``, their archive copies.
     """
     chain = Edition.objects.published().filter(agreement=timeline.key, number__lte=last).select_related("agreement")
     for edition in chain.iterator(chunk_size=10):
@@ -113,6 +113,10 @@ def _add_editions(
             bundle.add(f"{name}.tsr", bytes(stamp.response))
             bundle.add(f"{name}.pem", stamp.certificates.encode())
             bundle.stamped.append((f"{_folder(edition)}/manifest.json", name))
+        for signature in edition.signatures.filter(recorded_at__lte=at):
+            bundle.add(f"{_folder(edition)}/{signature.file_name}", bytes(signature.content))
+            if signature.is_compared:  # openssl knows the algorithm too.
+                bundle.signed.append((f"{_folder(edition)}/manifest.json", f"{_folder(edition)}/{signature.file_name}"))
         if edition.pk in with_text:
             for language in languages.LANGUAGES:
                 bundle.add(f"{_folder(edition)}.{language}.md", edition.text(language).body.encode())
@@ -155,7 +159,7 @@ def export_user(user_key: UserKey, *, at: datetime, output: Path | IO[bytes], by
     those with the outcome "sent" delivered. A delivery that was made to wait again after that instant is left out. The
     bundle contains the texts and court pages of every edition that the user accepted or declined, or that bound them.
     Of each agreement with such an edition, or with an edition that one of these sent deliveries was about, it contains
-    the manifests up to the last of these editions, with their time stamps.
+    the manifests up to the last of these editions, with their time stamps and signatures.
 
     Raises ``LookupError`` if no such record of this user is found (acceptances, withdrawals, consents, declines or
     deliveries), ``ValidationError`` if no user can have that key, and ``FileExistsError`` if ``output`` is a path that

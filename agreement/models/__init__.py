@@ -27,6 +27,7 @@ from agreement.models.hand_overs import HandOver, HandOverState
 from agreement.models.legal_holds import LegalHold
 from agreement.models.notices import Notice, NoticeKind, NoticeRead, NoticeText
 from agreement.models.progress import Progress
+from agreement.models.signatures import Signature
 from agreement.models.time_stamps import TimeStamp
 from agreement.models.withdrawals import Consent, Withdrawal, WithdrawalOutcome
 
@@ -58,6 +59,7 @@ __all__ = [
     "NoticeRead",
     "NoticeText",
     "Progress",
+    "Signature",
     "StaleEditionError",
     "TimeStamp",
     "Withdrawal",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from datetime import timedelta
 from typing import Any
 
@@ -22,6 +23,7 @@ from agreement.models import (
     Notice,
     NoticeText,
     Progress,
+    Signature,
     TimeStamp,
     Withdrawal,
     verification,
@@ -450,6 +452,45 @@ def test_the_text_of_a_consent_must_match_its_digest(edition):
     row = Consent.objects.give(user=user, purpose="news", language="kk", text="Келісемін.")
     changed(row, text="Басқа")
     assert found() == [(row, "Its text does not match its digest.")]
+
+
+def test_a_signature_must_be_of_the_manifest_of_its_edition(edition, scheduled):
+    row = Signature.objects.create(
+        edition=edition,
+        number=1,
+        signer="А. Ахметов",
+        signer_key="a" * 64,
+        digest_algorithm="sha256",
+        message_digest=edition.digest,
+        content=b"0" + bytes.fromhex(edition.digest),
+    )
+    another, sentence = "f" * 128, "It is not the signature of the manifest of its edition."
+    assert found() == []
+    for algorithm, digest, is_fault in (
+        ("sha256", scheduled.digest, True),
+        ("sha512", edition.digest, True),
+        ("sha512", hashlib.sha512(edition.manifest()).hexdigest(), False),
+        ("md0", edition.digest, True),
+        ("sha256", "x", True),
+        ("1.2.398.3.10.1.3.3", another, False),
+    ):
+        content = bytes.fromhex(digest) if digest != "x" else b"x"
+        changed(row, digest_algorithm=algorithm, message_digest=digest, content=content)
+        assert found() == ([(row, sentence)] if is_fault else [])
+    changed(row, content=b"0")
+    assert found() == [(row, sentence)]
+
+
+def test_no_signature_is_missing_before_another(edition):
+    stated = {"edition": edition, "digest_algorithm": "sha256", "message_digest": edition.digest}
+    content = bytes.fromhex(edition.digest)
+    one, two = (
+        Signature.objects.create(number=number, signer=key, signer_key=key * 64, content=content, **stated)
+        for number, key in ((1, "a"), (2, "b"))
+    )
+    with open_seal():
+        one.delete()
+    assert found() == [(two, "The signature before it is missing.")]
 
 
 def test_a_time_stamp_must_contain_the_digest_of_its_edition(edition, scheduled):

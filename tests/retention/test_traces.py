@@ -81,6 +81,7 @@ IMPERSONAL_TABLES = {
     "progress": "counts; the reasons come from the ledger",
     "channelstate": "moments, counts and the reason of an outage, which names no recipient",
     "timestamp": "about an edition",
+    "signature": "about an edition, and the name of the officer who signed it",
     "breach": "what officers write, and the name of the officer",
     "handover": "what staff write; the row is deleted with the account of its writer",
     "bounce": "a code; the delivery is found by the key of its row",

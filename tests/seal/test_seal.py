@@ -39,6 +39,7 @@ from agreement.models import (
     NoticeRead,
     NoticeText,
     Progress,
+    Signature,
     TimeStamp,
     Withdrawal,
     verification,
@@ -521,6 +522,7 @@ def _gone(*editions: Edition) -> None:
         for rows in (
             Acceptance,
             Decline,
+            Signature,
             TimeStamp,
             Withdrawal,
             LegalHold,

@@ -29,6 +29,7 @@ from agreement.models import (
     NoticeKind,
     NoticeRead,
     NoticeText,
+    Signature,
     TimeStamp,
     Withdrawal,
     WithdrawalOutcome,
@@ -57,6 +58,7 @@ class World:
     acceptance: Acceptance
     decline: Decline
     timestamp: TimeStamp
+    signature: Signature
     withdrawal: Withdrawal
     consent: Consent
     taken_back: Consent
@@ -87,6 +89,7 @@ class World:
             "acceptance": self.acceptance,
             "decline": self.decline,
             "timestamp": self.timestamp,
+            "signature": self.signature,
             "withdrawal": self.withdrawal,
             "consent": self.consent,
             "auditentry": self.auditentry,
@@ -187,6 +190,16 @@ def make_world() -> World:
             stamped_at=now,
             response=bytes.fromhex(in_force.digest),
             certificates="PEM",
+        ),
+        signature=Signature.objects.create(
+            edition=in_force,
+            number=1,
+            signer="А. Ахметов",
+            signer_key="a" * 64,
+            signed_at=now,
+            digest_algorithm="sha256",
+            message_digest=in_force.digest,
+            content=bytes.fromhex(in_force.digest),
         ),
         withdrawal=_withdrawn(in_force, user),
         taken_back=_taken_back(user),
@@ -380,6 +393,7 @@ FREE = {
         "reason",
     },
     "timestamp": set(),
+    "signature": set(),
     # What may be emptied or filled in once; and the outcome, as the kind above.
     "withdrawal": {
         *("user_id", "account_deleted_at", "pseudonym", "pseudonym_key", "applicant", "application_number", "scan"),
@@ -495,6 +509,9 @@ SQL |= {
     "empty the address of a decline by the way": _statements("UPDATE agreement_decline SET ip = NULL"),
     "empty the browser of a decline by the way": _statements("UPDATE agreement_decline SET user_agent = ''"),
     "delete a time stamp": _statements("DELETE FROM agreement_timestamp"),
+    "delete a signature": _statements("DELETE FROM agreement_signature"),
+    "say that a signature was verified": _statements("UPDATE agreement_signature SET verified_by = 'x'"),
+    "backdate a signature": _statements("UPDATE agreement_signature SET recorded_at = '2024-01-01 00:00:00'"),
     "empty a pseudonym by the way": _statements(
         "UPDATE agreement_acceptance SET pseudonym = '', pseudonym_key = '' WHERE id = {acceptance}"
     ),
@@ -763,6 +780,7 @@ POSTGRESQL |= {
     "truncate consents": _statements("TRUNCATE agreement_consent"),
     "truncate withdrawals": _statements("TRUNCATE agreement_withdrawal"),
     "truncate time stamps": _statements("TRUNCATE agreement_timestamp"),
+    "truncate signatures": _statements("TRUNCATE agreement_signature"),
     "truncate by a table of the same name": _statements(
         "CREATE TEMPORARY TABLE agreement_noticetext (id bigint)", "TRUNCATE public.agreement_noticetext"
     ),
