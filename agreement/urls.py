@@ -39,6 +39,14 @@ class NumberConverter:
         return str(value)
 
 
+class PlaceConverter(NumberConverter):
+    """The URL converter of the place of a signature among those of an edition, from 2. The first one has a URL without
+    a number.
+    """
+
+    regex = "[2-9]|[1-9][0-9]{1,8}"
+
+
 class LanguageConverter:
     """The URL converter of the code of a language that editions are written in: ``kk`` or ``ru``."""
 
@@ -66,6 +74,7 @@ class ClauseConverter:
 
 
 register_converter(NumberConverter, "agreement_number")
+register_converter(PlaceConverter, "agreement_place")
 register_converter(ClauseConverter, "agreement_clause")
 register_converter(LanguageConverter, "agreement_language")
 
@@ -161,5 +170,15 @@ urlpatterns = [
         "<slug:slug>/editions/<agreement_number:number>/manifest.json",
         editions.manifest,
         name="manifest",
+    ),
+    path(
+        "<slug:slug>/editions/<agreement_number:number>/manifest.json.cms",
+        editions.signature,
+        name="signature",
+    ),
+    path(
+        "<slug:slug>/editions/<agreement_number:number>/manifest.json.<agreement_place:place>.cms",
+        editions.signature,
+        name="signature",
     ),
 ]

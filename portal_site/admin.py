@@ -20,7 +20,7 @@ from django_otp.models import Device
 
 from agreement.groups import GROUP_NAMES
 
-PUBLISHING = ("agreement.publish_edition", "agreement.cancel_edition")
+PUBLISHING = ("agreement.publish_edition", "agreement.cancel_edition", "agreement.sign_edition")
 #: Names of apps and models that their packages do not translate.
 NAMES = {
     "otp_static": _("Second factor: codes on paper"),

@@ -28,6 +28,11 @@ logger = logging.getLogger("agreement")
 MAX_QUOTED = 500
 
 
+def has_verifier() -> bool:
+    """Does the site verify signatures before they are stored?"""
+    return bool(conf.get().SIGNATURE_VERIFIER)
+
+
 def store(edition: Edition, file: bytes, *, by: By = None) -> tuple[Signature, bool]:
     """Store a detached CMS signature over the manifest of this edition, and add an audit entry. Return the signature,
     and whether it is new: a file that is stored already is not stored again. ``file`` may be DER, BER, PEM or base64,

@@ -272,8 +272,8 @@ def _contradictions(using: str) -> Iterator[tuple[QuerySet[Model], str]]:
         gettext("The withdrawal with the number before it is missing."),
     )
     signatures = Signature.objects.using(using).select_related("edition__agreement")
-    earlier = Signature.objects.filter(edition=OuterRef("edition"), number=OuterRef("number") - 1)
-    yield signatures.filter(number__gt=1).filter(~Exists(earlier)), gettext("The signature before it is missing.")
+    one_before = Signature.objects.filter(edition=OuterRef("edition"), number=OuterRef("number") - 1)
+    yield signatures.filter(number__gt=1).filter(~Exists(one_before)), gettext("The signature before it is missing.")
     for seal in SEALS:
         model = apps.get_model("agreement", seal.model)
         dangling = Q(pk__in=[])

@@ -22,8 +22,9 @@ from agreement.editions import pdf, qr
 from agreement.editions.changes import Comparison, changed_clauses, marked_units
 from agreement.editions.citations import ready_citations
 from agreement.editions.display import DisplayedEdition
+from agreement.editions.signatures import signatures_of
 from agreement.editions.timeline import Timeline
-from agreement.models import Edition
+from agreement.models import Edition, Signature
 from agreement.models.succession import EditionDates, State
 from agreement.text import clauses, languages, parallel
 from agreement.views import data, memento
@@ -260,6 +261,18 @@ def manifest(visit: Visit, slug: str, number: int) -> HttpResponse:
     return immutable_response(_edition_row(visit, slug, number).manifest(), "application/json")
 
 
+@page()
+def signature(visit: Visit, slug: str, number: int, place: int = 1) -> HttpResponse:
+    """The signature of an official over the manifest of the edition, as a file: the one with that number in the order
+    in which they were stored. The response is 404 if the edition is not public or has no such signature.
+    """
+    dated = visit.edition(visit.timeline(slug), number)
+    row = Signature.objects.filter(edition=dated.pk, number=place).first()
+    if row is None:
+        raise Http404
+    return immutable_response(bytes(row.content), "application/pkcs7-signature")
+
+
 def _edition_row(visit: Visit, slug: str, number: int) -> Edition:
     dated = visit.edition(visit.timeline(slug), number)
     row: Edition = Edition.objects.select_related("agreement").get(pk=dated.pk)
@@ -277,7 +290,7 @@ def edition_number(text: str) -> int:
 
 def _edition(visit: Visit, timeline: Timeline, dated: EditionDates, context: dict[str, Any]) -> HttpResponse:
     """Return the page of that edition, with the changes from the last edition before it that was not cancelled, if
-    there is one. The page also gets the variables in ``context``, a dict that this function changes. 1 query.
+    there is one. The page also gets the variables in ``context``, a dict that this function changes. 2 queries.
     """
     before = timeline.predecessor(dated)
     displayed, *others = visit.display_all(timeline, dated, *([before] if before else []))
@@ -299,6 +312,7 @@ def _edition(visit: Visit, timeline: Timeline, dated: EditionDates, context: dic
         "compared": compared,
         "units": units,
         "changed": changed_clauses(units),
+        "signatures": signatures_of(displayed.edition),
         "other": other,
     }
     context = memento.chart_context(visit, timeline, dated.number) | context

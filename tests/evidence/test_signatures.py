@@ -34,15 +34,8 @@ def _english():
 
 
 @pytest.fixture(scope="module")
-def official(tmp_path_factory) -> Official:
-    return Official(tmp_path_factory.mktemp("official"))
-
-
-@pytest.fixture(scope="module")
 def other(tmp_path_factory) -> Official:
-    return Official(
-        tmp_path_factory.mktemp("other"), "/CN=Another Official/C=KZ", key=("ec", "-pkeyopt", "ec_paramgen_curve:P-256")
-    )
+    return Official(tmp_path_factory.mktemp("other"), "/CN=Another Official/C=KZ")
 
 
 @pytest.fixture(scope="module")

@@ -224,6 +224,7 @@ RULES: dict[str, Rule] = {
         *(IN_FORCE, CANCELLED, SCHEDULED), status=(200 if pdf.is_installed() and not pdf.fault() else 404,)
     ),
     "agreement:manifest": public(*PUBLISHED),
+    "agreement:signature": public(IN_FORCE),  # The other editions are not signed.
     # A user's own pages.
     "agreement:notices": Rule(kind="account", read=SIGNED_IN, logs="agreement_noticeread"),
     "agreement:record": Rule(kind="account", read=SIGNED_IN),
@@ -345,6 +346,14 @@ RULES: dict[str, Rule] = {
         write=PUBLISHERS,
         body=lambda world, row: {"reason": "Қате.", "confirm": "on", "digest": world.editions[row].digest},
         write_states=(SCHEDULED,),
+    ),
+    **edition_page(
+        "sign",
+        read=PUBLISHERS,
+        states=PUBLISHED,
+        write=PUBLISHERS,
+        body=lambda world, row: {"signature": world.signatures.get(row, "")},
+        write_states=PUBLISHED,
     ),
     **edition_page("recoverlist", read=AUTHORS),
     **edition_page("recover", read=AUTHORS, write=AUTHORS, body=lambda world, row: world.recovered),

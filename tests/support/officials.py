@@ -12,7 +12,13 @@ SUBJECT = "/CN=СЫНАҚОВА СЫНАҚ/serialNumber=IIN000000000000/O=«Сы
 class Official:
     """A person with a key and a certificate, in that folder."""
 
-    def __init__(self, folder: Path, subject: str = SUBJECT, *, key: tuple[str, ...] = ("rsa:2048",)) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        subject: str = SUBJECT,
+        *,
+        key: tuple[str, ...] = ("ec", "-pkeyopt", "ec_paramgen_curve:P-256"),
+    ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         made = ("-keyout", "key.pem", "-out", "certificate.pem", "-days", "2")
