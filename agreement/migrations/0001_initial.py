@@ -1194,7 +1194,7 @@ class Migration(migrations.Migration):
                 (
                     "content",
                     models.BinaryField(
-                        help_text="The signature as received: a ContentInfo of CMS.", verbose_name="content"
+                        help_text="The signature as received: a ContentInfo of CMS.", verbose_name="file"
                     ),
                 ),
                 (

@@ -49,7 +49,7 @@ class Signature(models.Model):
     )
     message_digest = models.CharField(_("signed digest"), max_length=128)
     verified_by = models.CharField(_("verified by"), max_length=255, blank=True)
-    content = models.BinaryField(_("content"), help_text=_("The signature as received: a ContentInfo of CMS."))
+    content = models.BinaryField(_("file"), help_text=_("The signature as received: a ContentInfo of CMS."))
 
     if TYPE_CHECKING:
         edition_id: int
