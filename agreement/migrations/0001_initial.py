@@ -1208,8 +1208,8 @@ class Migration(migrations.Migration):
                 ),
             ],
             options={
-                "verbose_name": "signature",
-                "verbose_name_plural": "signatures",
+                "verbose_name": "digital signature",
+                "verbose_name_plural": "digital signatures",
                 "ordering": ["edition_id", "number"],
                 "constraints": [
                     models.UniqueConstraint(fields=("edition", "number"), name="agreement_signature_number"),

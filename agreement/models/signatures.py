@@ -56,8 +56,8 @@ class Signature(models.Model):
 
     class Meta:
         ordering = ["edition_id", "number"]
-        verbose_name = _("signature")
-        verbose_name_plural = _("signatures")
+        verbose_name = _("digital signature")
+        verbose_name_plural = _("digital signatures")
         constraints = [
             models.UniqueConstraint(fields=["edition", "number"], name="agreement_signature_number"),
             models.UniqueConstraint(fields=["edition", "signer_key"], name="agreement_signature_once"),
