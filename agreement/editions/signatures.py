@@ -29,7 +29,8 @@ class DisplayedSignature:
             return gettext("This site verified the signature when it was stored.")
         if self.row.is_compared:
             return gettext(
-                "The signature was not verified here. Only its digest was compared with the manifest: they agree."
+                "The signature was not verified here. Only the signed digest was compared with that of the manifest:"
+                " they agree."
             )
         return gettext(
             "The signature was not verified here, and its digest was not compared with the manifest: this site does not"
