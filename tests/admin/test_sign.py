@@ -20,6 +20,7 @@ from tests.support.officials import Official
 
 pytest.importorskip("asn1crypto")
 pytestmark = pytest.mark.django_db
+COMPARED = "Only the signed digest was compared with that of the manifest: they agree."
 SIGNER = ("view_edition", "sign_edition")
 
 
@@ -43,8 +44,7 @@ def test_a_signature_from_a_file_is_stored_and_displayed_on_the_desk_and_the_pag
 
     done = publisher.post(there, upload(official.sign(manifest.content)), follow=True)
     assert [str(message) for message in done.context["messages"]] == [
-        "The signature was not verified here. Only the signed digest was compared with that of the manifest: they"
-        " agree.",
+        f"The signature was not verified here. {COMPARED}",
         "The signature was stored: СЫНАҚОВА СЫНАҚ.",
     ]
     row = Signature.objects.get(edition=edition)

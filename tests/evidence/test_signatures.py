@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import base64
 import io
+import re
 import subprocess
+import sys
 import threading
 import zipfile
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from django.core.exceptions import ValidationError
@@ -21,6 +24,7 @@ from agreement.evidence import cms, signatures
 from agreement.models import AuditEntry, Edition, EditionError, Signature
 from tests.support import factories
 from tests.support.officials import Official
+from tests.support.site import ROOT
 
 pytest.importorskip("asn1crypto")
 
@@ -318,6 +322,22 @@ def test_a_signature_that_the_verifier_refuses_is_not_stored(official, settings,
     error = refused(edition, official.sign(edition.manifest()))
     assert (error.code, str(error)) == ("signature_refused", f"The signature was not verified: {reason}")
     assert "a signature of an edition was refused" in caplog.text
+
+
+@database
+def test_the_verifier_of_the_guide_asks_openssl(official, other, settings, monkeypatch):
+    guide = (ROOT / "agreement/docs/evidence.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"```python\n(# mysite/signatures\.py\n.*?)```", guide, re.DOTALL)
+    names: dict[str, Any] = {}
+    roots = str(official.folder / "certificate.pem")
+    exec(compile(example.replace("/etc/portal/authority.pem", roots), "signatures.py", "exec"), names)  # noqa: S102
+    monkeypatch.setattr(sys.modules[__name__], "accept", names["verify"])
+    settings.AGREEMENT = {**settings.AGREEMENT, "SIGNATURE_VERIFIER": f"{__name__}.accept"}
+    edition = factories.published()
+    error = refused(edition, other.sign(edition.manifest()))
+    assert str(error).endswith("openssl does not confirm the signature and its certificate.")
+    row, _new = signatures.store(edition, official.sign(edition.manifest()))
+    assert row.verified_by == "openssl with the certificates of the authority"
 
 
 @database
