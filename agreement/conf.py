@@ -241,6 +241,12 @@ class Conf:
     """Path of a PEM file with the root certificates of that authority, and the intermediate certificates that its
     responses lack. A stamp that they do not verify is not stored."""
 
+    SIGNATURE_VERIFIER: str = ""
+    """Dotted path of a function that verifies the signature of an official before it is stored. It gets the bytes of
+    the manifest and those of the detached CMS signature. It returns who verified what, or nothing, and raises an
+    exception if the signature is not valid. Empty: signatures are stored without being verified, and the pages say
+    so."""
+
 
 #: The names that ``settings.AGREEMENT`` may contain.
 KEYS = tuple(one.name for one in fields(Conf))

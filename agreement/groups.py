@@ -25,7 +25,7 @@ GROUP_PERMISSIONS: dict[str, tuple[str, ...]] = {
         "view_auditentry",
     ),
     PUBLISHERS: (
-        *("view_agreement", "view_edition", "publish_edition", "cancel_edition"),
+        *("view_agreement", "view_edition", "publish_edition", "cancel_edition", "sign_edition"),
         *("view_notice", "view_noticetext", "pause_notice", "resume_notice", "resend_notice", "view_unreached"),
         "view_auditentry",
     ),

@@ -41,6 +41,14 @@ class NumberConverter:
         return str(value)
 
 
+class PlaceConverter(NumberConverter):
+    """The URL converter of the place of a signature among those of an edition, from 2. The first one has a URL without
+    a number.
+    """
+
+    regex = "[2-9]|[1-9][0-9]{1,8}"
+
+
 class LanguageConverter:
     """The URL converter of the code of a language that editions are written in: ``kk`` or ``ru``."""
 
@@ -68,6 +76,7 @@ class ClauseConverter:
 
 
 register_converter(NumberConverter, "agreement_number")
+register_converter(PlaceConverter, "agreement_place")
 register_converter(ClauseConverter, "agreement_clause")
 register_converter(LanguageConverter, "agreement_language")
 
@@ -139,6 +148,12 @@ urlpatterns = [
         name="pdf",
     ),
     path(
+        "<slug:slug>/editions/<agreement_number:number>.<agreement_language:language>.archive.pdf",
+        editions.edition_pdf,
+        {"archive": True},
+        name="archive_pdf",
+    ),
+    path(
         "<slug:slug>/editions/<agreement_number:number>.<agreement_language:language>.docx",
         documents.edition,
         name="docx",
@@ -168,4 +183,14 @@ urlpatterns = [
     path("<slug:slug>/log/key", log.key, name="log_key"),
     path("<slug:slug>/log/key.pem", log.key_pem, name="log_key_pem"),
     path("<slug:slug>/log/tile/<path:path>", log.tile, name="log_tile"),
+    path(
+        "<slug:slug>/editions/<agreement_number:number>/manifest.json.cms",
+        editions.signature,
+        name="signature",
+    ),
+    path(
+        "<slug:slug>/editions/<agreement_number:number>/manifest.json.<agreement_place:place>.cms",
+        editions.signature,
+        name="signature",
+    ),
 ]

@@ -20,7 +20,7 @@ from django_otp.models import Device
 
 from agreement.groups import GROUP_NAMES
 
-PUBLISHING = ("agreement.publish_edition", "agreement.cancel_edition")
+PUBLISHING = ("agreement.publish_edition", "agreement.cancel_edition", "agreement.sign_edition")
 #: Names of apps and models that their packages do not translate.
 NAMES = {
     "otp_static": _("Second factor: codes on paper"),
@@ -53,7 +53,7 @@ def group_name(group: Group) -> str:
 class GroupFilter(RelatedFieldListFilter):
     """The filter of a list by group, with the names of the groups in the active language."""
 
-    def field_choices(self, field: Any, request: HttpRequest, model_admin: ModelAdmin[Any]) -> list[tuple[str, str]]:
+    def field_choices(self, field: Any, request: HttpRequest, model_admin: ModelAdmin[Any]) -> list[tuple[str, Any]]:
         """Return pairs of the primary key and the name of each group."""
         found: Any = super().field_choices(field, request, model_admin)
         return [(key, str(GROUP_NAMES.get(name, name))) for key, name in found]

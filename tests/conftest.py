@@ -16,6 +16,7 @@ from django.core.management.commands import flush
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis
 
+from tests.support.officials import Official
 from tests.support.scale import examples
 
 # A busy machine is no fault of the code.
@@ -109,3 +110,9 @@ def _after_flush(verbosity: int, interactive: bool, db: str) -> None:
     ContentType.objects.clear_cache()
     for model, rows in _made[key].items():
         model.objects.using(db).bulk_create(rows)
+
+
+@pytest.fixture(scope="session")
+def official(tmp_path_factory: pytest.TempPathFactory) -> Official:
+    """An official with a key and a certificate, who signs manifests by openssl."""
+    return Official(tmp_path_factory.mktemp("official"), key=("rsa:2048",))

@@ -27,7 +27,7 @@ from agreement.models.errors import MAX_STATED
 from agreement.text import consent, languages
 
 #: Settings that contain one dotted path, or several. ``AUDIENCES`` contains one for each slug.
-DOTTED_PATHS, LISTS_OF_PATHS = ("ACTING_AS", "AUDIENCE", "ENQUEUE"), ("CHANNELS", "LINT_RULES")
+DOTTED_PATHS, LISTS_OF_PATHS = ("ACTING_AS", "AUDIENCE", "ENQUEUE", "SIGNATURE_VERIFIER"), ("CHANNELS", "LINT_RULES")
 #: The smallest and the largest value of a number. What a draft states has the limits of an edition.
 RANGES = {
     "NOTICE_DAYS": (0, MAX_STATED["notice_days"]),
@@ -76,6 +76,7 @@ def check_settings(app_configs: Sequence[AppConfig] | None, **kwargs: object) ->
     yield from _check_private_root(now.PRIVATE_ROOT)
     yield from _check_time_stamps(now)
     yield from _check_log(now)
+    yield from _check_signatures(now)
     yield from _check_rate_limits(now.RATE_LIMITS)
     not_importable = list(_check_dotted_paths(now))
     yield from not_importable or _check_channels(now.CHANNELS)
@@ -293,6 +294,15 @@ def _is_log_key(key: str) -> bool:
         return len(base64.b64decode(key, validate=True)) == 32
     except ValueError:
         return False
+
+
+def _check_signatures(now: conf.Conf) -> Iterator[CheckMessage]:
+    if now.SIGNATURE_VERIFIER and find_spec("asn1crypto") is None:
+        yield Error(
+            "'asn1crypto' is not installed, and SIGNATURE_VERIFIER needs it.",
+            hint='Install the extra: pip install "agreement[signature]".',
+            id="agreement.E004",
+        )
 
 
 def _check_rate_limits(limits_by_channel: object) -> Iterator[CheckMessage]:

@@ -1,5 +1,5 @@
 """PDF files of editions and of instruments of amendment, made by WeasyPrint. :func:`is_available` says which text can
-have one.
+have one. An edition has two: one for reading, and an archive copy (PDF/A) with the same pages.
 
 The renderer gets an HTML page and one stylesheet. It opens no URL and no file that these name.
 """
@@ -18,10 +18,15 @@ from pathlib import Path
 from threading import Lock, Thread
 
 from django.contrib.staticfiles import finders
+from django.template.loader import render_to_string
+from django.utils.translation import gettext as _
 
 from agreement import conf
-from agreement.editions import pdf_renderer
+from agreement.editions import pdf_renderer, qr
+from agreement.editions.display import DisplayedEdition
+from agreement.editions.pdf_renderer import ACCESSIBLE, ARCHIVE
 from agreement.memory import remembered, remembered_for_machine
+from agreement.models.published_log import LoggedEdition
 
 logger = logging.getLogger("agreement")
 
@@ -91,25 +96,46 @@ def is_available(text: str, *, wait: bool = True) -> bool:
     return True
 
 
-def render(page: str) -> bytes:
-    """The PDF of an HTML page. ``page`` is the HTML itself. The 32 PDFs that were used last are remembered.
+def edition_file(
+    displayed: DisplayedEdition,
+    *,
+    address: str,
+    current: str,
+    logged: LoggedEdition | None = None,
+    archive: bool = False,
+    unlimited_wait: bool = False,
+) -> bytes:
+    """The PDF of an edition in ``displayed.language``, with the words of the app in the active language. ``address`` is
+    the permanent URL of the edition, ``current`` the URL of the edition in force, and ``logged`` its entry in the log,
+    if a signed checkpoint covers it. With ``archive`` the file is the archive copy. For ``unlimited_wait`` and the
+    errors, see :func:`render`.
+    """
+    code = qr.svg(address, title=_("QR code of the permanent address"))
+    context = {"displayed": displayed, "address": address, "current": current, "qr": code, "logged": logged}
+    page = render_to_string("agreement/pages/pdf.html", context)
+    return render(page, variant=ARCHIVE if archive else ACCESSIBLE, unlimited_wait=unlimited_wait)
+
+
+def render(page: str, *, variant: str = ACCESSIBLE, unlimited_wait: bool = False) -> bytes:
+    """The PDF of an HTML page. ``page`` is the HTML itself, and ``variant`` the kind of file: ``ACCESSIBLE`` or
+    ``ARCHIVE``. The 32 PDFs that were used last are remembered.
 
     A process renders one PDF at a time. Raises :class:`RendererBusy` if this call can't start within
-    ``MAX_WAIT_SECONDS``, also if its PDF is remembered. Call :func:`is_available` first: nothing is checked here, and
-    without a font the process ends.
+    ``MAX_WAIT_SECONDS``, also if its PDF is remembered. With ``unlimited_wait`` it waits without a limit. Call
+    :func:`is_available` first: nothing is checked here, and without a font the process ends.
     """
-    if not _one_at_a_time.acquire(timeout=MAX_WAIT_SECONDS):
+    if not _one_at_a_time.acquire(timeout=-1 if unlimited_wait else MAX_WAIT_SECONDS):
         raise RendererBusy
     try:
-        return _rendered(page)
+        return _rendered(page, variant)
     finally:
         _one_at_a_time.release()
 
 
 @remembered
 @lru_cache(maxsize=32)  # A request that waited for the same page finds its PDF here.
-def _rendered(page: str) -> bytes:
-    return pdf_renderer.render(page, _style())
+def _rendered(page: str, variant: str) -> bytes:
+    return pdf_renderer.render(page, _style(), variant)
 
 
 @remembered_for_machine

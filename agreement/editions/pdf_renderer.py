@@ -12,18 +12,24 @@ import logging
 import sys
 from typing import Any, NoReturn
 
+#: PDF/UA-1 (ISO 14289-1): for reading, also with assistive technology.
+ACCESSIBLE = "pdf/ua-1"
+#: PDF/A-2a (ISO 19005-2): for archives. The file is tagged and contains all that its display needs.
+ARCHIVE = "pdf/a-2a"
 
-def render(page: str, style: str) -> bytes:
-    """The PDF of an HTML page. ``page`` is the HTML itself, and ``style`` the text of a stylesheet. No URL and no
-    file that these name is opened; its content is missing from the PDF. Raises ``ImportError`` if WeasyPrint is not
-    installed, and ``OSError`` if it does not find Pango.
+
+def render(page: str, style: str, variant: str = ACCESSIBLE) -> bytes:
+    """The PDF of an HTML page. ``page`` is the HTML itself, and ``style`` the text of a stylesheet. ``variant`` is
+    ``ACCESSIBLE`` or ``ARCHIVE``. No URL and no file that the page or the stylesheet names is opened; its content is
+    missing from the PDF. Raises ``ImportError`` if WeasyPrint is not installed, and ``OSError`` if it does not find
+    Pango.
     """
     import weasyprint
 
     nothing = _closed_fetcher()
     stylesheet = weasyprint.CSS(string=style, url_fetcher=nothing)
     document = weasyprint.HTML(string=page, url_fetcher=nothing)
-    made: bytes = document.write_pdf(stylesheets=[stylesheet], pdf_variant="pdf/ua-1")
+    made: bytes = document.write_pdf(stylesheets=[stylesheet], pdf_variant=variant)
     return made
 
 

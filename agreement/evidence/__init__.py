@@ -2,7 +2,8 @@
 
 ``export_editions`` and ``export_user`` write a bundle. ``find_user_key`` finds the user for ``export_user``, and
 ``find_user_keys`` finds many users for a command. The module ``time_stamps`` requests time stamps on the checkpoints of
-the logs. The package uses the models and ``agreement.editions``.
+the logs, and ``signatures`` stores the signatures of officials over manifests. The package uses the models and
+``agreement.editions``.
 """
 
 from agreement.evidence.export import export_editions, export_user

@@ -68,6 +68,8 @@ class Bundle:
     """The slugs of the agreements whose signed checkpoint is in the bundle."""
     disclosed: list[str] = field(default_factory=list)
     """The names, without the extension, of the records that are in a log."""
+    signed: list[tuple[str, str]] = field(default_factory=list)
+    """Pairs of names: a signed manifest, and a signature that openssl can check."""
 
     def add(self, name: str, content: bytes | Iterable[bytes]) -> None:
         """Add a file with that name, and record its SHA-256. ``content`` may be given in chunks. The bundle must not
@@ -92,6 +94,8 @@ class Bundle:
         state ``at`` as the instant for which the evidence was exported. The ZIP file itself stays open;
         :func:`open_bundle` closes it.
         """
+        has_signatures = any(name.endswith(".cms") for name in self.digests)
+        archived = any(name.endswith(".archive.pdf") for name in self.digests)
         parts = []
         for language in README_LANGUAGES:
             context = {
@@ -99,6 +103,12 @@ class Bundle:
                 "stamped": self.stamped,
                 "logs": self.logs,
                 "disclosed": self.disclosed,
+                "signed": self.signed,
+                "has_signatures": has_signatures,
+                "archived": archived,
+                "log_step": 5 + bool(self.stamped),
+                "signature_step": 5 + bool(self.stamped) + bool(self.logs),
+                "archive_step": 5 + bool(self.stamped) + bool(self.logs) + has_signatures,
             }
             with translation.override(language):
                 parts.append(render_to_string("agreement/evidence/readme.txt", context).strip())

@@ -15,13 +15,17 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import IO, Any
+from urllib.parse import urljoin
 
 from django.contrib.auth import get_user_model
 from django.db.models import Case, Q, QuerySet, When
 from django.template.loader import render_to_string
+from django.urls import NoReverseMatch, reverse
 from django.utils import translation
 from django.utils.translation import gettext
 
+from agreement import conf
+from agreement.editions import pdf
 from agreement.editions.display import DisplayedEdition
 from agreement.editions.pdf import RendererBusy
 from agreement.editions.timeline import Timeline
@@ -74,14 +78,14 @@ def export_editions(
     path of a new file, or an open file. Return the SHA-256 of each file in the bundle by its name. ``editions`` must
     not be empty, and each must have been recorded by that instant.
 
-    The bundle contains the texts and the court pages of these editions, and every manifest from edition 1 to the last
-    of them with its time stamps and its proof in the log of the agreement. If a checkpoint of the log was signed by
-    then, it contains the newest one and the public keys of the log. For each of these editions it contains tables of
-    the acceptances and of the declines recorded by then, the displayed HTML that these acceptances name, a table of the
-    deliveries whose present outcome (sent, failed or skipped) was recorded by then, and the texts of the notices that
-    those with the outcome "sent" delivered. If the site has ``PSEUDONYM_KEYS``, the tables identify users by pseudonym,
-    and the table of deliveries also by the keyed digest of the address. Without these keys, nothing in the tables
-    identifies a user.
+    The bundle contains the texts, the court pages and the archive copies (:func:`_add_archive_copies`) of these
+    editions, and every manifest from edition 1 to the last of them with its signatures, its time stamps and its proof
+    in the log of the agreement. If a checkpoint of the log was signed by then, it contains the newest one and the
+    public keys of the log. For each of these editions it contains tables of the acceptances and of the declines
+    recorded by then, the displayed HTML that these acceptances name, a table of the deliveries whose present outcome
+    (sent, failed or skipped) was recorded by then, and the texts of the notices that those with the outcome "sent"
+    delivered. If the site has ``PSEUDONYM_KEYS``, the tables identify users by pseudonym, and the table of deliveries
+    also by the keyed digest of the address. Without these keys, nothing in the tables identifies a user.
 
     Raises ``FileExistsError`` if ``output`` is a path that exists. After the file is written, an audit entry is added
     for each edition; ``by`` is the person who exports, or ``None`` if no person is known.
@@ -89,7 +93,8 @@ def export_editions(
     timeline = _timeline(editions[0].agreement, at)
     with open_bundle(output) as bundle:
         last = max(edition.number or 0 for edition in editions)
-        _add_editions(bundle, timeline, with_text={edition.pk for edition in editions}, last=last, at=at)
+        with_text = {edition.pk for edition in editions}
+        _add_editions(bundle, timeline, with_text=with_text, with_pdf=True, last=last, at=at)
         for edition in editions:
             folder = _folder(edition)
             deliveries = Delivery.objects.filter(notice__edition=edition, outcome_at__lte=at)
@@ -111,15 +116,16 @@ def _add_editions(
     timeline: Timeline,
     *,
     with_text: set[int],
+    with_pdf: bool,
     last: int,
     at: datetime,
     people: Sequence[Acceptance | Withdrawal] = (),
 ) -> None:
     """Add the manifests of one agreement up to edition number ``last`` (0: none), with the proofs signed by that
-    instant and the time stamps made by then on the log. Of the editions up to ``last`` whose primary keys are in
-    ``with_text``, add also the texts and court pages. Add what shows that the rows ``people`` of this agreement are in
-    its log. If any of this is added, and a checkpoint of the log was signed by that instant, add the newest one and the
-    public keys of the log.
+    instant, the time stamps made by then on the log, and the signatures of officials stored by then. Of the editions up
+    to ``last`` whose primary keys are in ``with_text``, add also the texts and court pages and, if ``with_pdf``, their
+    archive copies. Add what shows that the rows ``people`` of this agreement are in its log. If any of this is added,
+    and a checkpoint of the log was signed by that instant, add the newest one and the public keys of the log.
     """
     chain = Edition.objects.published().filter(agreement=timeline.key, number__lte=last).select_related("agreement")
     logged = logged_editions(set(chain.values_list("pk", flat=True)), at=at)
@@ -132,11 +138,17 @@ def _add_editions(
         if in_log := logged.get(edition.pk):
             with suppress(LookupError):  # The log contradicts the checkpoint. verify_editions says where.
                 bundle.add(f"{_folder(edition)}/manifest.json.tlog-proof", in_log.proof().encode())
+        for signature in edition.signatures.filter(recorded_at__lte=at):
+            bundle.add(f"{_folder(edition)}/{signature.file_name}", bytes(signature.content))
+            if signature.is_compared:  # openssl knows the algorithm too.
+                bundle.signed.append((f"{_folder(edition)}/manifest.json", f"{_folder(edition)}/{signature.file_name}"))
         if edition.pk in with_text:
             for language in languages.LANGUAGES:
                 bundle.add(f"{_folder(edition)}.{language}.md", edition.text(language).body.encode())
                 page = court_page(edition, timeline, at=at, language=language)
                 bundle.add(f"{_folder(edition)}/court.{language}.html", page.encode())
+            if with_pdf:
+                _add_archive_copies(bundle, edition, timeline, at=at)
     add_time_stamps(bundle, f"{timeline.slug}/log", agreement=timeline.key, editions=editions, at=at)
 
 
@@ -156,6 +168,32 @@ def _add_log(bundle: Bundle, slug: str, log: PublishedLog, people: Sequence[Acce
         bundle.disclosed.append(name)
 
 
+def _add_archive_copies(bundle: Bundle, edition: Edition, timeline: Timeline, *, at: datetime) -> None:
+    """Add the edition as PDF/A in each language, with its dates as known at that instant. :func:`court_page` must have
+    been called for the same object and instant, because it removes a later cancellation. A language is left out if
+    :func:`agreement.editions.pdf.is_available` is false for its text. There is none if the site does not include the
+    app's URLs, because a PDF states its permanent address.
+
+    The PDF of a long text takes seconds, so only bundles about editions have them, which officers export.
+    """
+    slug, number = edition.agreement.slug, edition.number
+    for language in languages.LANGUAGES:
+        if not pdf.is_available(edition.text(language).body):
+            continue
+        with translation.override(language):
+            try:
+                paths = reverse("agreement:edition", args=[slug, number]), reverse("agreement:current", args=[slug])
+            except NoReverseMatch:
+                return
+            address, current = (urljoin(conf.get().BASE_URL, path) for path in paths)
+            displayed = DisplayedEdition.from_timeline(edition, timeline, at)
+            logged = logged_editions([edition.pk], at=at).get(edition.pk)
+            content = pdf.edition_file(
+                displayed, address=address, current=current, logged=logged, archive=True, unlimited_wait=True
+            )
+        bundle.add(f"{_folder(edition)}.{language}.archive.pdf", content)
+
+
 def export_user(user_key: UserKey, *, at: datetime, output: Path | IO[bytes], by: By = None) -> dict[str, str]:
     """Write the evidence about this user, as known at that instant, to ``output``: the path of a new file, or an open
     file. Return the SHA-256 of each file in the bundle by its name. The account may be deleted; its records are then
@@ -167,8 +205,8 @@ def export_user(user_key: UserKey, *, at: datetime, output: Path | IO[bytes], by
     bundle contains the texts and court pages of every edition that the user accepted or declined, or that bound them,
     and the displayed HTML that their acceptances name. Of each agreement with such an edition, or with an edition that
     one of these sent deliveries was about, it contains the manifests up to the last of these editions, with their time
-    stamps and proofs, and the newest checkpoint of its log. For each acceptance and withdrawal that a signed checkpoint
-    covers, it contains the record with its salt, the entry of the log, and its proof.
+    stamps, signatures and proofs, and the newest checkpoint of its log. For each acceptance and withdrawal that a
+    signed checkpoint covers, it contains the record with its salt, the entry of the log, and its proof.
 
     Raises ``LookupError`` if no such record of this user is found (acceptances, withdrawals, consents, declines or
     deliveries), ``ValidationError`` if no user can have that key, and ``FileExistsError`` if ``output`` is a path that
@@ -204,7 +242,13 @@ def export_user(user_key: UserKey, *, at: datetime, output: Path | IO[bytes], by
             people += [row for row in acceptances if row.edition.agreement_id == agreement]
             people += [row for row in withdrawals if row.agreement_id == agreement]
             _add_editions(
-                bundle, timeline, with_text=bound | declined, last=last.get(agreement) or 0, at=at, people=people
+                bundle,
+                timeline,
+                with_text=bound | declined,
+                with_pdf=False,
+                last=last.get(agreement) or 0,
+                at=at,
+                people=people,
             )
         _add_notices(bundle, deliveries)
         _add_displayed_texts(bundle, acceptances)

@@ -117,6 +117,7 @@ class Migration(migrations.Migration):
                             ("published", "edition published"),
                             ("recorded", "history recorded"),
                             ("cancelled", "edition cancelled"),
+                            ("signed", "digital signature of an edition stored"),
                             ("paused", "sending paused"),
                             ("resumed", "sending resumed"),
                             ("resent", "deliveries sent again"),
@@ -396,6 +397,7 @@ class Migration(migrations.Migration):
                 "permissions": [
                     ("publish_edition", "Can publish an edition"),
                     ("cancel_edition", "Can cancel a scheduled edition"),
+                    ("sign_edition", "Can store digital signatures of an edition"),
                 ],
                 "constraints": [
                     models.UniqueConstraint(fields=("agreement", "number"), name="agreement_edition_number"),
@@ -1209,6 +1211,76 @@ class Migration(migrations.Migration):
                 "verbose_name_plural": "progress",
                 "constraints": [
                     models.UniqueConstraint(fields=("notice", "channel"), name="agreement_progress_once"),
+                ],
+            },
+        ),
+        migrations.CreateModel(
+            name="Signature",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("number", models.PositiveIntegerField(verbose_name="number")),
+                (
+                    "signer",
+                    models.CharField(help_text="The name in the certificate.", max_length=255, verbose_name="signer"),
+                ),
+                ("organisation", models.CharField(blank=True, max_length=255, verbose_name="organisation")),
+                ("issuer", models.CharField(blank=True, max_length=255, verbose_name="issuer of the certificate")),
+                (
+                    "signer_key",
+                    models.CharField(
+                        help_text="The SHA-256 of the subject of the certificate.",
+                        max_length=64,
+                        verbose_name="digest of the signer",
+                    ),
+                ),
+                (
+                    "signed_at",
+                    agreement.models.fields.InstantField(
+                        blank=True,
+                        help_text="According to the clock of the signer.",
+                        null=True,
+                        verbose_name="signed",
+                    ),
+                ),
+                (
+                    "recorded_at",
+                    agreement.models.fields.InstantField(
+                        default=django.utils.timezone.now, editable=False, verbose_name="stored"
+                    ),
+                ),
+                (
+                    "digest_algorithm",
+                    models.CharField(
+                        help_text="Its name; if it is not known here, its object identifier.",
+                        max_length=64,
+                        verbose_name="digest algorithm",
+                    ),
+                ),
+                ("message_digest", models.CharField(max_length=128, verbose_name="signed digest")),
+                ("verified_by", models.CharField(blank=True, max_length=255, verbose_name="verified by")),
+                (
+                    "content",
+                    models.BinaryField(
+                        help_text="The signature as received: a ContentInfo of CMS.", verbose_name="file"
+                    ),
+                ),
+                (
+                    "edition",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="signatures",
+                        to="agreement.edition",
+                        verbose_name="edition",
+                    ),
+                ),
+            ],
+            options={
+                "verbose_name": "digital signature",
+                "verbose_name_plural": "digital signatures",
+                "ordering": ["edition_id", "number"],
+                "constraints": [
+                    models.UniqueConstraint(fields=("edition", "number"), name="agreement_signature_number"),
+                    models.UniqueConstraint(fields=("edition", "signer_key"), name="agreement_signature_once"),
                 ],
             },
         ),

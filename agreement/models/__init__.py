@@ -29,6 +29,7 @@ from agreement.models.legal_holds import LegalHold
 from agreement.models.log import Checkpoint, LogEntry, LogTile, TransparencyLog
 from agreement.models.notices import Notice, NoticeKind, NoticeRead, NoticeText
 from agreement.models.progress import Progress
+from agreement.models.signatures import Signature
 from agreement.models.time_stamps import TimeStamp
 from agreement.models.withdrawals import Consent, Withdrawal, WithdrawalOutcome
 
@@ -64,6 +65,7 @@ __all__ = [
     "NoticeRead",
     "NoticeText",
     "Progress",
+    "Signature",
     "StaleEditionError",
     "TimeStamp",
     "TransparencyLog",

@@ -42,6 +42,7 @@ class AuditAction(models.TextChoices):
     PUBLISHED = "published", _("edition published")
     RECORDED = "recorded", _("history recorded")
     CANCELLED = "cancelled", _("edition cancelled")
+    SIGNED = "signed", _("digital signature of an edition stored")
     PAUSED = "paused", _("sending paused")
     RESUMED = "resumed", _("sending resumed")
     RESENT = "resent", _("deliveries sent again")

@@ -220,6 +220,7 @@ class Edition(models.Model):
         permissions = [
             ("publish_edition", _("Can publish an edition")),
             ("cancel_edition", _("Can cancel a scheduled edition")),
+            ("sign_edition", _("Can store digital signatures of an edition")),
         ]
         constraints = [
             models.UniqueConstraint(fields=["agreement", "number"], name="agreement_edition_number"),

@@ -35,14 +35,17 @@ def field_label(column: str) -> StrOrPromise:
 
 
 class EditionError(ValidationError):
-    """A refusal to publish, record or cancel an edition.
+    """A refusal to publish, record or cancel an edition, or to store a signature of it.
 
     ``code`` names the rule, ``params`` contains the values of the message, and ``hint`` says what to do (``""`` if
     there is no hint). ``str()`` gives the message.
 
     Codes: ``already_published``, ``missing_language``, ``unparallel``, ``duplicate_number``, ``naive_time``,
     ``backdated``, ``out_of_range``, ``not_after_last``, ``clock_behind``, ``stale_comparison``, ``not_history``,
-    ``not_cancellable``, ``no_draft``, ``short_notice``, ``unreadable``, ``title_differs``, ``four_eyes``.
+    ``not_cancellable``, ``no_draft``, ``short_notice``, ``unreadable``, ``title_differs``, ``four_eyes``. For
+    signatures: ``not_sealed``, ``signature_too_long``, ``no_reader``, ``not_a_signature``, ``not_detached``,
+    ``several_signatures``, ``no_certificate``, ``no_message_digest``, ``other_text``, ``signed_before``,
+    ``signature_refused``.
     """
 
     def __init__(self, message: StrOrPromise, *, code: str, hint: StrOrPromise = "", **params: object) -> None:

@@ -44,6 +44,7 @@ from agreement.models.editions import Edition, EditionQuerySet
 from agreement.models.errors import TEXT_FIELDS
 from agreement.models.notices import NoticeText
 from agreement.models.progress import Progress
+from agreement.models.signatures import Signature
 from agreement.models.withdrawals import Consent, Withdrawal
 from agreement.seal.manifest import sha256
 from agreement.seal.triggers import CLOCK_TOLERANCE, SEALS
@@ -171,8 +172,9 @@ def row_faults(using: str) -> Iterator[tuple[Model, str]]:
     sentence in the active language.
 
     Such a row shows that a database role removed the triggers and then changed or deleted a row, or that a role that
-    may write added one. 51 queries return only these rows. 2 more read the distinct texts of consents and the displayed
-    texts; on PostgreSQL 1 more reads the clock. Each text of a consent that does not match its digest costs 1 more.
+    may write added one. 54 queries return only these rows. 3 more read the distinct texts of consents, the displayed
+    texts, and the signatures with their editions; on PostgreSQL 1 more reads the clock. Each text of a consent that
+    does not match its digest costs 1 more.
     """
     for rows, sentence in _contradictions(using):
         yield from ((row, sentence) for row in rows.order_by("pk").iterator(chunk_size=500))
@@ -187,6 +189,10 @@ def row_faults(using: str) -> Iterator[tuple[Model, str]]:
             yield html, gettext("Its HTML does not match its digest.")
         if not html.matches_edition:
             yield html, gettext("Its HTML does not have the words of its edition.")
+    signatures = Signature.objects.using(using).select_related("edition__agreement")
+    for signature in signatures.order_by("pk").iterator(chunk_size=10):
+        if not signature.edition.published_at or not signature.is_of(signature.edition.manifest()):
+            yield signature, gettext("It is not the signature of the manifest of its edition.")
 
 
 def _contradictions(using: str) -> Iterator[tuple[QuerySet[Model], str]]:
@@ -270,6 +276,9 @@ def _contradictions(using: str) -> Iterator[tuple[QuerySet[Model], str]]:
         withdrawals.filter(serial__gt=1).filter(~Exists(earlier.filter(serial=OuterRef("serial") - 1))),
         gettext("The withdrawal with the number before it is missing."),
     )
+    signatures = Signature.objects.using(using).select_related("edition__agreement")
+    one_before = Signature.objects.filter(edition=OuterRef("edition"), number=OuterRef("number") - 1)
+    yield signatures.filter(number__gt=1).filter(~Exists(one_before)), gettext("The signature before it is missing.")
     for seal in SEALS:
         model = apps.get_model("agreement", seal.model)
         dangling = Q(pk__in=[])

@@ -287,6 +287,12 @@ SEALS = (
         moments=("at",),
         keys=((("id",), ""), (("agreement_id", "size"), "")),
     ),
+    Seal(
+        model="signature",
+        forbidden_new=_not_now("recorded_at"),
+        moments=("signed_at", "recorded_at"),
+        keys=((("id",), ""), (("edition_id", "number"), ""), (("edition_id", "signer_key"), "")),
+    ),
     # An account may be deleted at any time. An erasure empties the other personal columns once and sets ``erased_at``.
     Seal(
         model="acceptance",

@@ -14,7 +14,6 @@ from urllib.parse import urlencode
 from django.conf import settings
 from django.core.exceptions import BadRequest
 from django.http import Http404, HttpResponse, HttpResponseRedirect
-from django.template.loader import render_to_string
 from django.utils import translation
 from django.utils.translation import gettext as _
 
@@ -23,8 +22,9 @@ from agreement.editions import pdf, qr
 from agreement.editions.changes import Comparison, changed_clauses, marked_units
 from agreement.editions.citations import ready_citations
 from agreement.editions.display import DisplayedEdition
+from agreement.editions.signatures import signatures_of
 from agreement.editions.timeline import Timeline
-from agreement.models import Edition
+from agreement.models import Edition, Signature
 from agreement.models.published_log import logged_editions
 from agreement.models.succession import EditionDates, State
 from agreement.text import clauses, languages, parallel
@@ -232,8 +232,9 @@ def body(visit: Visit, slug: str, number: int, language: str, media: str) -> Htt
 
 
 @page()
-def edition_pdf(visit: Visit, slug: str, number: int, language: str) -> HttpResponse:
-    """The edition as a PDF in ``language``, which may differ from the language of the URL.
+def edition_pdf(visit: Visit, slug: str, number: int, language: str, *, archive: bool = False) -> HttpResponse:
+    """The edition as a PDF in ``language``, which may differ from the language of the URL. With ``archive`` it is the
+    archive copy, a PDF/A-2a.
 
     The response is 404 if the edition is not public, or if :func:`agreement.editions.pdf.is_available` is false for its
     text. A process renders one file at a time. If it can't begin within 10 seconds, the response is 503. The file is
@@ -245,20 +246,15 @@ def edition_pdf(visit: Visit, slug: str, number: int, language: str) -> HttpResp
         displayed = visit.display(timeline, dated)
         if not pdf.is_available(displayed.edition.text(language).body):
             raise Http404
-        context = {
-            "displayed": displayed,
-            "address": visit.url("edition", slug, number),
-            "current": visit.url("current", slug),
-            "qr": qr.svg(visit.url("edition", slug, number)),
-            "logged": logged_editions([dated.pk]).get(dated.pk),
-        }
-        html = render_to_string("agreement/pages/pdf.html", context)
-    try:
-        content = pdf.render(html)
-    except pdf.RendererBusy:
-        return HttpResponse(status=503, headers={"Retry-After": "10", "Cache-Control": "no-store"})
-    name = f'inline; filename="{slug}-{number}.{language}.pdf"'
-    return HttpResponse(content, headers={"Content-Type": "application/pdf", "Content-Disposition": name})
+        address, current = visit.url("edition", slug, number), visit.url("current", slug)
+        try:
+            logged = logged_editions([dated.pk]).get(dated.pk)
+            content = pdf.edition_file(displayed, address=address, current=current, logged=logged, archive=archive)
+        except pdf.RendererBusy:
+            return HttpResponse(status=503, headers={"Retry-After": "10", "Cache-Control": "no-store"})
+    name = f"{slug}-{number}.{language}{'.archive' if archive else ''}.pdf"
+    disposition = f'{"attachment" if archive else "inline"}; filename="{name}"'
+    return HttpResponse(content, headers={"Content-Type": "application/pdf", "Content-Disposition": disposition})
 
 
 @page()
@@ -267,6 +263,18 @@ def manifest(visit: Visit, slug: str, number: int) -> HttpResponse:
     edition is not public.
     """
     return immutable_response(_edition_row(visit, slug, number).manifest(), "application/json")
+
+
+@page()
+def signature(visit: Visit, slug: str, number: int, place: int = 1) -> HttpResponse:
+    """The signature of an official over the manifest of the edition, as a file: the one with that number in the order
+    in which they were stored. The response is 404 if the edition is not public or has no such signature.
+    """
+    dated = visit.edition(visit.timeline(slug), number)
+    row = Signature.objects.filter(edition=dated.pk, number=place).first()
+    if row is None:
+        raise Http404
+    return immutable_response(bytes(row.content), "application/pkcs7-signature")
 
 
 def _edition_row(visit: Visit, slug: str, number: int) -> Edition:
@@ -308,12 +316,18 @@ def _edition(visit: Visit, timeline: Timeline, dated: EditionDates, context: dic
         "compared": compared,
         "units": units,
         "changed": changed_clauses(units),
+        "signatures": signatures_of(displayed.edition),
         "other": other,
         "logged": logged_editions([dated.pk]).get(dated.pk),
     }
     context = memento.chart_context(visit, timeline, dated.number) | context
     if pdf.is_available(displayed.edition.text(displayed.language).body, wait=False):
         context["pdf"] = visit.path("pdf", timeline.slug, dated.number, displayed.language)
+    context["archived"] = [
+        language
+        for language in languages.LANGUAGES
+        if pdf.is_available(displayed.edition.text(language).body, wait=False)
+    ]
     return visit.render("agreement/pages/edition.html", context)
 
 

@@ -7,6 +7,7 @@ import re
 import socket
 import sys
 import threading
+from collections.abc import Iterator
 
 import pytest
 from django.db import connection
@@ -86,6 +87,68 @@ def test_every_sheet_has_its_edition_date_digest_and_page_number(client):
         assert "Редакция № 1 · " in found
         assert f"{edition.effective_from:%Y} г." in found
         assert edition.digest[:16] in found
+
+
+def structure(node: pypdf.generic.PdfObject) -> Iterator[pypdf.generic.DictionaryObject]:
+    """The elements of the structure below that one."""
+    below = node.get_object().get("/K", []).get_object()
+    for one in below if isinstance(below, list) else [below]:
+        if isinstance(element := one.get_object(), dict) and "/S" in element:
+            yield element
+            yield from structure(element)
+
+
+@with_renderer
+@pytest.mark.django_db
+@pytest.mark.parametrize("language", ["kk", "ru"])
+def test_the_archive_copy_is_pdf_a_2a_with_all_that_its_display_needs(client, language):
+    edition = factories.published(kk=sample("kk"), ru=sample("ru"))
+
+    response = client.get(f"/en/agreements/terms/editions/1.{language}.archive.pdf")
+    found, reading = read(response.content), client.get(f"/en/agreements/terms/editions/1.{language}.pdf")
+    root = found.trailer["/Root"]
+    metadata = root["/Metadata"].get_data().decode()
+
+    assert response["Content-Type"] == "application/pdf"
+    assert response["Content-Disposition"] == f'attachment; filename="terms-1.{language}.archive.pdf"'
+    assert 'pdfaid:part="2" pdfaid:conformance="A"' in metadata
+    assert edition.digest in metadata
+    assert words(response.content) == words(reading.content)
+    assert b"pdfaid" not in read(reading.content).trailer["/Root"]["/Metadata"].get_data()
+    # The colours, the language, the structure, and the identifier of the file.
+    (intent,) = root["/OutputIntents"]
+    assert intent["/S"] == "/GTS_PDFA1"
+    assert intent["/DestOutputProfile"].get_data()[36:40] == b"acsp"  # An ICC profile.
+    assert (root["/Lang"], root["/MarkInfo"]["/Marked"]) == (language, True)
+    assert len(found.trailer["/ID"]) == 2
+    elements = list(structure(root["/StructTreeRoot"]))
+    assert {"/H1", "/H2", "/P", "/Link", "/Figure"} <= {element["/S"] for element in elements}
+    assert all(element.get("/Alt") for element in elements if element["/S"] == "/Figure")
+    # Every font is in the file, with the characters of its glyphs.
+    fonts = [font.get_object() for sheet in found.pages for font in sheet["/Resources"]["/Font"].values()]
+    assert fonts
+    for font in fonts:
+        described = font["/DescendantFonts"][0]["/FontDescriptor"]
+        assert any(described[name].get_data() for name in ("/FontFile2", "/FontFile3") if name in described)
+        assert font["/ToUnicode"].get_data()
+    # Annotations are printed, nothing is run, attached or encrypted.
+    links = [link.get_object() for sheet in found.pages for link in sheet.get("/Annots", [])]
+    assert links
+    assert {(link["/Subtype"], link["/F"]) for link in links} == {("/Link", 4)}
+    assert not {"/OpenAction", "/AA", "/AcroForm"} & root.keys()
+    assert not {"/JavaScript", "/EmbeddedFiles"} & root.get("/Names", {}).keys()
+    assert not found.is_encrypted
+
+
+@with_renderer
+@pytest.mark.django_db
+def test_the_foot_of_an_edition_leads_to_its_archive_copies(client):
+    factories.published()
+    page = client.get(f"{HERE}editions/1/").content.decode()
+    for language in ("kk", "ru"):
+        assert f'<a href="{HERE}editions/1.{language}.archive.pdf" hreflang="{language}"' in page
+    assert client.get(f"{HERE}editions/2.kk.archive.pdf").status_code == 404
+    assert client.get(f"{HERE}editions/1.en.archive.pdf").status_code == 404
 
 
 @with_renderer
@@ -168,12 +231,25 @@ def test_requests_for_the_same_pdf_render_it_once():
 
 
 def test_a_pdf_is_made_when_no_other_one_is_being_made(monkeypatch):
-    monkeypatch.setattr(pdf, "_rendered", str.encode)
+    monkeypatch.setattr(pdf, "_rendered", lambda page, variant: page.encode())
     monkeypatch.setattr(pdf, "MAX_WAIT_SECONDS", 0.01)
     with pdf._one_at_a_time, pytest.raises(pdf.RendererBusy):
         pdf.render("page")
     assert pdf.render("page") == b"page"
     assert not pdf._one_at_a_time.locked()
+
+
+def test_an_export_waits_for_the_renderer_as_long_as_it_takes(monkeypatch):
+    monkeypatch.setattr(pdf, "_rendered", lambda page, variant: page.encode())
+    monkeypatch.setattr(pdf, "MAX_WAIT_SECONDS", 0.01)
+    made: list[bytes] = []
+    thread = threading.Thread(target=lambda: made.append(pdf.render("page", unlimited_wait=True)))
+    with pdf._one_at_a_time:
+        thread.start()
+        thread.join(0.1)
+        assert thread.is_alive()
+    thread.join()
+    assert made == [b"page"]
 
 
 @with_renderer

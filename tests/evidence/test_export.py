@@ -19,7 +19,9 @@ from django.core.management import CommandError, call_command
 from django.urls import reverse
 from django.utils import timezone, translation
 from django.utils.translation import gettext
+from pypdf import PdfReader
 
+from agreement.editions import pdf
 from agreement.evidence.bundle import Bundle, csv_cell
 from agreement.models import Acceptance, Breach, DisplayedText, Edition, NoticeText, Withdrawal
 from agreement.models.acceptances import RequestDetails
@@ -167,6 +169,36 @@ def test_as_of_an_instant_a_bundle_knows_nothing_later(notified):
     assert "утратила силу" not in page
     with pytest.raises(CommandError, match="no edition '2' of 'terms'"):
         export(notified / "other.zip", "--edition", "terms", "2", "--at", at)
+
+
+@pytest.mark.skipif(not pdf.is_available(""), reason="needs the extra pdf: WeasyPrint, and Pango and fonts")
+def test_a_bundle_of_editions_has_their_archive_copies_and_that_of_a_user_has_none(notified, client):
+    cancelled, user = factories.agreement().editions.get(number=3), get_user_model().objects.earliest("pk")
+    at, served = timezone.now(), client.get("/en/agreements/terms/editions/2.ru.archive.pdf").content
+    cancelled.cancel()
+    export(notified / "bundle.zip", "--edition", "terms", "2", "3", "--at", at.isoformat())
+    folder = unpacked(notified / "bundle.zip", notified / "b")
+    export(notified / "user.zip", "--user", f"key:{user.pk}")
+
+    archived = sorted(path.name for path in (folder / "terms/editions").glob("*.pdf"))
+    assert archived == [f"{number}.{code}.archive.pdf" for number in (2, 3) for code in ("kk", "ru")]
+    assert (folder / "terms/editions/2.ru.archive.pdf").read_bytes() == served
+    # At that moment the edition was not cancelled yet.
+    words = "".join(page.extract_text() for page in PdfReader(folder / "terms/editions/3.ru.archive.pdf").pages)
+    assert "Отменена" not in words
+    assert "Контрольная сумма" in words
+    readme = (folder / "README.txt").read_text()
+    assert readme.count("5. ") == 3
+    assert readme.count("verapdf --flavour 2a */editions/*.archive.pdf") == 3
+    assert not [name for name in names(notified / "user.zip") if name.endswith(".pdf")]
+    with zipfile.ZipFile(notified / "user.zip") as archive:
+        assert b"verapdf" not in archive.read("README.txt")
+
+
+def test_a_site_without_the_pages_of_the_app_has_no_archive_copies(notified, settings):
+    settings.ROOT_URLCONF = "tests.support.no_urls"
+    export(notified / "bundle.zip", "--edition", "terms", "2")
+    assert not [name for name in names(notified / "bundle.zip") if name.endswith(".pdf")]
 
 
 def test_without_numbers_every_edition_is_in_the_bundle(notified):

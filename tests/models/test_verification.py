@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from datetime import timedelta
 from typing import Any
 
@@ -23,6 +24,7 @@ from agreement.models import (
     Notice,
     NoticeText,
     Progress,
+    Signature,
     Withdrawal,
     verification,
 )
@@ -83,7 +85,7 @@ def test_nothing_contradicts_in_what_the_site_writes(edition, scheduled, django_
     dispatch.fan_out(edition.notices.get())
     user.delete()
 
-    with django_assert_num_queries(2 + 53 + (connection.vendor == "postgresql")):
+    with django_assert_num_queries(3 + 54 + (connection.vendor == "postgresql")):
         assert found() == []
 
 
@@ -490,3 +492,42 @@ def test_an_html_of_another_version_may_have_other_tags_and_lines(edition):
     other.renderer, other.digest = 7, sha256(other.html)
     other.save()
     assert found() == []
+
+
+def test_a_signature_must_be_of_the_manifest_of_its_edition(edition, scheduled):
+    row = Signature.objects.create(
+        edition=edition,
+        number=1,
+        signer="А. Ахметов",
+        signer_key="a" * 64,
+        digest_algorithm="sha256",
+        message_digest=edition.digest,
+        content=b"0" + bytes.fromhex(edition.digest),
+    )
+    another, sentence = "f" * 128, "It is not the signature of the manifest of its edition."
+    assert found() == []
+    for algorithm, digest, is_fault in (
+        ("sha256", scheduled.digest, True),
+        ("sha512", edition.digest, True),
+        ("sha512", hashlib.sha512(edition.manifest()).hexdigest(), False),
+        ("md0", edition.digest, True),
+        ("sha256", "x", True),
+        ("1.2.398.3.10.1.3.3", another, False),
+    ):
+        content = bytes.fromhex(digest) if digest != "x" else b"x"
+        changed(row, digest_algorithm=algorithm, message_digest=digest, content=content)
+        assert found() == ([(row, sentence)] if is_fault else [])
+    changed(row, content=b"0")
+    assert found() == [(row, sentence)]
+
+
+def test_no_signature_is_missing_before_another(edition):
+    stated = {"edition": edition, "digest_algorithm": "sha256", "message_digest": edition.digest}
+    content = bytes.fromhex(edition.digest)
+    one, two = (
+        Signature.objects.create(number=number, signer=key, signer_key=key * 64, content=content, **stated)
+        for number, key in ((1, "a"), (2, "b"))
+    )
+    with open_seal():
+        one.delete()
+    assert found() == [(two, "The signature before it is missing.")]

@@ -213,6 +213,7 @@ RULES: dict[str, Rule] = {
     "agreement:text": public(*PUBLISHED),
     # Without WeasyPrint or a font for every letter there is no PDF.
     "agreement:pdf": public(*PUBLISHED, status=(200 if pdf.is_installed() and not pdf.fault() else 404,)),
+    "agreement:archive_pdf": public(*PUBLISHED, status=(200 if pdf.is_installed() and not pdf.fault() else 404,)),
     "agreement:docx": public(*PUBLISHED),
     "agreement:bilingual_docx": public(*PUBLISHED),
     # The first edition has no changes.
@@ -230,6 +231,7 @@ RULES: dict[str, Rule] = {
     "agreement:log_key": public(),
     "agreement:log_key_pem": public(),
     "agreement:log_tile": public(),
+    "agreement:signature": public(IN_FORCE),  # The other editions are not signed.
     # A user's own pages.
     "agreement:notices": Rule(kind="account", read=SIGNED_IN, logs="agreement_noticeread"),
     "agreement:record": Rule(kind="account", read=SIGNED_IN),
@@ -354,6 +356,14 @@ RULES: dict[str, Rule] = {
         write=PUBLISHERS,
         body=lambda world, row: {"reason": "Қате.", "confirm": "on", "digest": world.editions[row].digest},
         write_states=(SCHEDULED,),
+    ),
+    **edition_page(
+        "sign",
+        read=PUBLISHERS,
+        states=PUBLISHED,
+        write=PUBLISHERS,
+        body=lambda world, row: {"signature": world.signatures.get(row, "")},
+        write_states=PUBLISHED,
     ),
     **edition_page("recoverlist", read=AUTHORS),
     **edition_page("recover", read=AUTHORS, write=AUTHORS, body=lambda world, row: world.recovered),

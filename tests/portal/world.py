@@ -5,10 +5,13 @@ configuration with each of these rows.
 from __future__ import annotations
 
 import re
+from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 from urllib.parse import urlencode
 
@@ -32,6 +35,7 @@ from reversion.models import Version
 
 from agreement import tasks
 from agreement.acceptance import consents
+from agreement.evidence import signatures
 from agreement.groups import AUTHORS, PRIVACY_OFFICERS, PUBLISHERS
 from agreement.models import (
     Acceptance,
@@ -50,6 +54,7 @@ from agreement.models.agreements import AcceptanceMode
 from agreement.notices import dispatch
 from tests.admin.test_editions import question, written
 from tests.support import factories
+from tests.support.officials import Official
 
 NOBODY, INACTIVE = "nobody", "inactive"
 UNDECIDED, USER, OTHER = "undecided", "user", "other"
@@ -168,6 +173,7 @@ class World:
         # The notice about this edition is not sent yet.
         later = timezone.now() + timedelta(days=30)
         self.editions[SCHEDULED] = factories.published(effective_from=later, **_wording("C"))
+        self._sign()
         user = self.users[USER]
         purpose = consents.purposes("kk")[0]
         received = timezone.now().date() - timedelta(days=1)
@@ -192,6 +198,19 @@ class World:
             "staticdevice": StaticDevice.objects.create(user=self.users[ROOT], name="Paper"),
             "totpdevice": TOTPDevice.objects.create(user=self.users[ROOT], name="Phone"),
         }
+
+    def _sign(self) -> None:
+        """Store the signatures of two officials over the edition in force, and make those of a third over each sealed
+        edition, in base64, for the page that stores them.
+        """
+        with TemporaryDirectory() as folder:
+            *stored, third = (Official(Path(folder) / name, f"/CN={name}") for name in ("A", "B", "C"))
+            edition = self.editions[IN_FORCE]
+            for official in stored:
+                signatures.store(edition, official.sign(edition.manifest()))
+            sealed = {state: edition for state, edition in self.editions.items() if edition.published_at}
+            made = {state: third.sign(edition.manifest()) for state, edition in sealed.items()}
+        self.signatures = {state: b64encode(signature).decode() for state, signature in made.items()}
 
     def request(
         self, person: str, method: str, address: Address, body: dict[str, Any] | None, *, undo: bool, json: bool = False
@@ -263,6 +282,7 @@ class World:
             "url": "nowhere",
             "path": "entries/000.p/1",
         }
+        known["place"] = 2
         known |= {"when": (timezone.now() + timedelta(days=2)).date().isoformat()}
         if name.startswith("admin:agreement_edition_re"):
             known[""] = (

@@ -81,6 +81,7 @@ IMPERSONAL_TABLES = {
     "progress": "counts; the reasons come from the ledger",
     "channelstate": "moments, counts and the reason of an outage, which names no recipient",
     "timestamp": "about a checkpoint of a log",
+    "signature": "about an edition, and the name of the officer who signed it",
     "transparencylog": "counts, and keys of rows of the app",
     "logtile": "hashes",
     "checkpoint": "a hash of all entries",

@@ -34,6 +34,7 @@ from agreement.models import (
     NoticeKind,
     NoticeRead,
     NoticeText,
+    Signature,
     TimeStamp,
     TransparencyLog,
     Withdrawal,
@@ -67,6 +68,7 @@ class World:
     displayedtext: DisplayedText
     decline: Decline
     timestamp: TimeStamp
+    signature: Signature
     withdrawal: Withdrawal
     consent: Consent
     taken_back: Consent
@@ -102,6 +104,7 @@ class World:
             "displayedtext": self.displayedtext,
             "decline": self.decline,
             "timestamp": self.timestamp,
+            "signature": self.signature,
             "withdrawal": self.withdrawal,
             "consent": self.consent,
             "auditentry": self.auditentry,
@@ -211,6 +214,16 @@ def make_world() -> World:
             request_details=RequestDetails(ip="203.0.113.7", user_agent="Mozilla/5.0"),
         ),
         timestamp=_stamped(in_force, now),
+        signature=Signature.objects.create(
+            edition=in_force,
+            number=1,
+            signer="А. Ахметов",
+            signer_key="a" * 64,
+            signed_at=now,
+            digest_algorithm="sha256",
+            message_digest=in_force.digest,
+            content=bytes.fromhex(in_force.digest),
+        ),
         withdrawal=_withdrawn(in_force, user),
         taken_back=_taken_back(user),
         old_consent=_old_consent(user),
@@ -431,6 +444,7 @@ FREE = {
     },
     "displayedtext": set(),
     "timestamp": set(),
+    "signature": set(),
     # What may be emptied or filled in once; and the outcome, as the kind above.
     "withdrawal": {
         *("user_id", "account_deleted_at", "pseudonym", "pseudonym_key", "applicant", "application_number", "scan"),
@@ -573,6 +587,9 @@ SQL |= {
         " WHERE id = {checkpoint}"
     ),
     "delete a time stamp": _statements("DELETE FROM agreement_timestamp"),
+    "delete a signature": _statements("DELETE FROM agreement_signature"),
+    "say that a signature was verified": _statements("UPDATE agreement_signature SET verified_by = 'x'"),
+    "backdate a signature": _statements("UPDATE agreement_signature SET recorded_at = '2024-01-01 00:00:00'"),
     "empty a pseudonym by the way": _statements(
         "UPDATE agreement_acceptance SET pseudonym = '', pseudonym_key = '' WHERE id = {acceptance}"
     ),
@@ -842,6 +859,7 @@ POSTGRESQL |= {
     "truncate withdrawals": _statements("TRUNCATE agreement_withdrawal"),
     "truncate displayed texts": _statements("TRUNCATE agreement_displayedtext"),
     "truncate time stamps": _statements("TRUNCATE agreement_timestamp"),
+    "truncate signatures": _statements("TRUNCATE agreement_signature"),
     "truncate by a table of the same name": _statements(
         "CREATE TEMPORARY TABLE agreement_noticetext (id bigint)", "TRUNCATE public.agreement_noticetext"
     ),

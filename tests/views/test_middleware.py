@@ -55,7 +55,7 @@ def chain(request, settings) -> str:
         HERE,
         *(
             f"{HERE}editions/{rest}"
-            for rest in ("", "1/", "1.json", "1.kk.md", "1.kk.pdf", "1.kk.docx", "1/manifest.json")
+            for rest in ("", "1/", "1.json", "1.kk.md", "1.kk.pdf", "1.kk.archive.pdf", "1.kk.docx", "1/manifest.json")
         ),
     ],
 )

@@ -383,16 +383,17 @@ def test_the_words_of_a_pdf_are_compared_without_its_headers_and_footers(client)
     assert likeness(client.post(HERE, {"file": pdf_of(*changed)})) == [(1, "differs")]
 
 
-def test_the_pdf_of_the_site_has_genuine_words_and_a_changed_one_differs(client):
+@pytest.mark.parametrize("file", ["1.ru.pdf", "1.ru.archive.pdf"])
+def test_the_pdf_of_the_site_has_genuine_words_and_a_changed_one_differs(client, file):
     edition = factories.published(kk=LONG_KK, ru=LONG_RU)
-    own = client.get("/ru/agreements/terms/editions/1.ru.pdf")
+    own = client.get(f"/ru/agreements/terms/editions/{file}")
     if own.status_code == 404:
         pytest.skip("WeasyPrint is missing or has no font.")
-    response = client.post(HERE, {"file": SimpleUploadedFile("1.ru.pdf", own.content)})
+    response = client.post(HERE, {"file": SimpleUploadedFile(file, own.content)})
     assert likeness(response) == [(1, "around")]
     assert judged(response) == ("genuine", [])
     assert "Подлинный текст" in response.text
-    assert "1.ru.pdf" in response.text
+    assert file in response.text
 
     forged = pdf_of(f"{PAGE_RU}\nНовое слово.\nSHA-256 {edition.digest}".replace("1.2.", "1.2. Нет,"))
     page = client.post(HERE, {"file": forged}).content.decode()

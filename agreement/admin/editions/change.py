@@ -69,11 +69,13 @@ from agreement.admin.editions.page import (
 )
 from agreement.admin.editions.preview import PreviewView
 from agreement.admin.editions.publish import PublishView, TestMailView
+from agreement.admin.editions.sign import SignView
 from agreement.admin.editions.start import StartView
 from agreement.admin.notices.progress import notice_progress
 from agreement.admin.notices.state import EditionStateFilter, edition_notices, with_notices
 from agreement.admin.rights import denied_actions
 from agreement.editions.display import text_language
+from agreement.editions.signatures import signatures_of
 from agreement.models import AuditEntry, Edition, HandOver
 from agreement.models.audit import AuditAction
 from agreement.models.errors import TEXT_FIELDS
@@ -199,6 +201,7 @@ class EditionAdmin(SafeFilters[Edition], VersionAdmin, TranslationAdmin):  # typ
             "publish": ("publish", PublishView),
             "test_mail": ("test-mail", TestMailView),
             "cancel": ("cancel", CancelView),
+            "sign": ("sign", SignView),
         }
         own = [
             path(
@@ -435,17 +438,18 @@ class EditionAdmin(SafeFilters[Edition], VersionAdmin, TranslationAdmin):  # typ
             "may_hand_over": state == State.DRAFT and able["change_edition"],
             **hand_over_context(edition),
             "may_cancel": state == State.SCHEDULED and may_cancel,
+            "may_sign": bool(edition.published_at) and may(self, request, "sign"),
             "may_begin": bool(edition.published_at) and self.has_add_permission(request),
             "correctable": state == State.IN_FORCE,
             "denied_actions": denied_actions(edition, codenames=denied),
         }
 
     def _published_context(self, request: HttpRequest, edition: Edition) -> dict[str, Any]:
-        """Return the template context of a published edition: the chart of acceptances (``None`` if there are none); if
-        the user may view notices, the progress of its notices and whether the user may pause and resume them; and the
-        unsaved texts of this user that are not empty and differ from the edition.
+        """Return the template context of a published edition: the chart of acceptances (``None`` if there are none);
+        the signatures of officials; if the user may view notices, the progress of its notices and whether the user may
+        pause and resume them; and the unsaved texts of this user that are not empty and differ from the edition.
         """
-        context: dict[str, Any] = {"chart": acceptance_chart(edition)}
+        context: dict[str, Any] = {"chart": acceptance_chart(edition), "signatures": signatures_of(edition)}
         if request.user.has_perm("agreement.view_notice"):
             context["notices"] = [notice_progress(notice) for notice in edition.notices.order_by("pk")]
             context["may_pause"] = request.user.has_perm("agreement.pause_notice")

@@ -70,8 +70,8 @@ def find_locked(model_admin: admin.ModelAdmin[Edition], request: HttpRequest, ob
 
 
 def may(model_admin: admin.ModelAdmin[Edition], request: HttpRequest, action: str) -> bool:
-    """Return whether the user has the permission for the ``action`` (``publish`` or ``cancel``) on editions, and may
-    view editions. The state of an edition is not checked.
+    """Return whether the user has the permission for the ``action`` (``publish``, ``cancel`` or ``sign``) on editions,
+    and may view editions. The state of an edition is not checked.
     """
     return request.user.has_perm(f"agreement.{action}_edition") and model_admin.has_view_permission(request)
 
