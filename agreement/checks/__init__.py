@@ -4,7 +4,8 @@ The package provides ``register()``, which ``AgreementConfig.ready()`` calls, an
 
 ``settings``: ``E001`` unknown setting · ``E002`` wrong value of a setting · ``E004`` missing package ·
 ``E009`` channels · ``E020`` keys of pseudonyms · ``E024`` parts of a consent ·
-``W006`` more days for a reply than the law gives
+``W006`` more days for a reply than the law gives ·
+``W051`` an audience of an unknown agreement (only with ``check --database``)
 
 ``site``: ``E003`` languages of modeltranslation · ``E004`` missing app · ``E005`` order of apps · ``E006`` ``USE_TZ`` ·
 ``E021`` order of middleware · ``E022`` old time zone data · ``E023`` ``USE_I18N`` · ``W001`` no ``BASE_URL`` ·
@@ -23,10 +24,11 @@ from django.core import checks
 
 from agreement.checks.deployment import check_deployment, check_pseudonym_keys
 from agreement.checks.seal import check_role, check_seal
-from agreement.checks.settings import check_settings
+from agreement.checks.settings import check_audiences, check_settings
 from agreement.checks.site import check_site
 
 __all__ = [
+    "check_audiences",
     "check_deployment",
     "check_pseudonym_keys",
     "check_role",
@@ -42,6 +44,7 @@ def register() -> None:
     checks.register(check_settings, "agreement")
     checks.register(check_site, "agreement")
     checks.register(check_seal, checks.Tags.database)
+    checks.register(check_audiences, checks.Tags.database)
     checks.register(check_pseudonym_keys, "agreement", deploy=True)
     checks.register(check_deployment, checks.Tags.security, deploy=True)
     checks.register(check_role, checks.Tags.database, deploy=True)
