@@ -10,6 +10,7 @@ import pytest
 from agreement.acceptance import consents
 from agreement.models import Acceptance, Agreement, Consent, Withdrawal
 from agreement.models.agreements import AcceptanceMode
+from agreement.notices.withdrawal_letters import withdrawal_reply
 from tests.support import factories
 from tests.support.site import KK, RU
 from tests.views.test_acceptance import fields
@@ -132,6 +133,48 @@ def test_the_form_names_the_document_and_only_what_the_user_gave(
     assert f"{tick} I understand that I will not be able to use the pages that require “Соглашение”." in page
     assert re.search(rf"<button>\s*{button}\s*</button>", page)
     assert ("consent" in page) is has_consents
+
+
+@pytest.mark.parametrize(
+    ("has_accepted", "has_consent", "title", "sentences"),
+    [
+        (
+            True,
+            False,
+            "Ответ на заявление",
+            ["Действие документа «Соглашение»", "Персональные", "На сайте можно снова"],
+        ),
+        (
+            True,
+            True,
+            "Ответ на заявление об отзыве согласия",
+            ["Все Ваши согласия", "Действие документа «Соглашение»", "Персональные", "На сайте можно снова"],
+        ),
+        (
+            False,
+            True,
+            "Ответ на заявление об отзыве согласия",
+            ["Все Ваши согласия", "Документ «Соглашение» в отношении Вас не действует"],
+        ),
+    ],
+)
+def test_the_reply_names_what_was_withdrawn(reader, user, editions, has_accepted, has_consent, title, sentences):
+    if has_accepted:
+        accept(user, editions["terms"])
+    if has_consent:
+        consent(user)
+    page = withdraw(reader, path=PAGE.replace("/en/", "/ru/")).replace("\u00a0", " ")
+    row = Withdrawal.objects.get()
+    reply = withdrawal_reply(row, "ru")
+    assert reply.title.replace("\u00a0", " ") == f"{title} № {row.reference}"
+    assert f"<h3>{title} № {row.reference}</h3>" in page
+    begin = [next((one for one in sentences if said.startswith(one)), said) for said in reply.sentences[1:]]
+    assert begin == sentences
+    assert ("прекращено" in page) is has_accepted
+
+    user.delete()
+    row.refresh_from_db()
+    assert withdrawal_reply(row, "ru") == reply
 
 
 @pytest.mark.parametrize(("slug", "is_blocked"), [("terms", True), ("privacy", False)])
