@@ -98,6 +98,7 @@ def _refuse_impersonation(visit: Visit) -> HttpResponse:
         _("Nothing was recorded. Only the user can accept, withdraw, give a consent or download their record."),
         _("This attempt is recorded in the audit log."),
         link=(visit.path("record"), _("My record")),
+        frame="agreement/account/base.html",
     )
 
 

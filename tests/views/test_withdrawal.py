@@ -192,6 +192,29 @@ def test_only_an_agreement_that_the_site_asks_for_blocks_pages(reader, user, edi
     assert reader.get("/ru/materials/", headers={"accept": "text/html"}).status_code == (302 if is_blocked else 200)
 
 
+def test_the_page_in_place_of_another_one_states_why_it_is_displayed_and_what_the_user_can_do(reader, user, editions):
+    why = "The page that you opened requires a document that is not in force for you."
+    for edition in editions.values():
+        accept(user, edition)
+    withdraw(reader, "privacy")  # No page requires it.
+    assert why not in show(reader, f"{PAGE}?next=/en/")
+
+    withdraw(reader, "terms")
+
+    assert why not in show(reader)
+    refused = reader.get("/en/", headers={"accept": "text/html"})
+    assert refused.headers["Location"] == f"{PAGE}?next=%2Fen%2F"
+    page = show(reader, refused.headers["Location"])
+    reason = page.partition(why)[2].partition("</div>")[0]
+    assert "To open that page, accept the document again." in reason
+    assert "If you log out, you can use the pages that are open to every visitor." in reason
+    for path in re.findall('href="([^"]+)"', reason):
+        assert reader.get(path, headers={"accept": "text/html"}).status_code == 200
+
+    (link,) = re.findall(r'href="(/en/agreements/terms/accept/[^"]*)"', page)
+    assert "The page that you opened is displayed after you accept." in show(reader, link)
+
+
 def test_the_record_states_the_way_back_to_a_document_that_the_user_never_accepted(reader, user, editions):
     accept(user, editions["terms"])
     Withdrawal.objects.register(
