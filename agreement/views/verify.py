@@ -242,11 +242,12 @@ def recognise_posted(request: HttpRequest) -> HttpResponse:
     readable = recognition.readable(text)
     named = _named(visit, f"{text}\n{readable}\n{posted.margins}".lower())
     margins = posted.margins.splitlines()
-    comparison = comparisons.recognise(visit, readable)
+    # The Word files of the site have other words around a comparison than the page.
+    comparison = None if posted.is_word else comparisons.recognise(visit, readable)
     if comparison and comparison.is_proved:
         return _posted_answer(visit, comparison=comparison, file_name=name)
     context = _judged(visit, readable, named, margins)
-    if not context["is_proved"]:
+    if not context["is_proved"] and not posted.is_word:
         context["comparison"] = comparison or _comparison(visit, readable, context)
     if not context["is_proved"] and posted.struck:
         # A comparative table of this site displays the old words struck out.

@@ -62,6 +62,17 @@ def test_a_text_is_named_with_its_edition_language_and_term(client):
     assert 'href="/ru/agreements/terms/editions/2/"' in new
 
 
+def test_the_digest_of_a_text_is_told_apart_from_that_of_its_edition(client):
+    edition = factories.published()
+    note = f"и текст на другом языке, и номер, и даты: {edition.digest[:12]}…"
+    assert note in answer(client, manifest.sha256(factories.RU))
+    assert note not in answer(client, edition.digest)
+    word = client.get("/ru/agreements/terms/editions/1.ru.docx").content
+    assert note in client.post(HERE, {"file": SimpleUploadedFile("1.docx", word)}).text
+    page = client.get("/ru/agreements/terms/editions/1/").text
+    assert "Эта же сумма напечатана в файлах PDF и Word, но контрольная сумма самого файла — другая." in page
+
+
 def test_the_answer_is_in_the_readers_language(client):
     factories.published()
     page = answer(client, manifest.sha256(factories.KK), language="kk")
@@ -589,6 +600,13 @@ def test_a_forged_page_of_changes_is_not_genuine(client, changed_editions, forge
     assert response.context["verdict"] == "differs"
     assert compared_pages(response) == (1, 2, False, False)
     assert "В тексте сказано, что это сравнение редакции №\u00a01 с редакцией №\u00a02." in response.text
+
+
+@pytest.mark.parametrize("file", ["changes.ru.docx", "table.ru.docx"])
+def test_a_word_file_of_the_changes_is_not_compared_with_the_page(client, changed_editions, file):
+    content = client.get(f"/ru/agreements/terms/editions/2/{file}").content
+    response = client.post(HERE, {"file": SimpleUploadedFile(file, content)})
+    assert compared_pages(response) is None
 
 
 def test_a_heading_of_editions_that_are_not_public_names_no_page_of_changes(client, settings):
