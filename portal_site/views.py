@@ -19,6 +19,7 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.urls import reverse
+from django.utils.cache import patch_cache_control
 from django.views.decorators.http import require_safe
 
 from agreement.editions import editions_in_force, text_language
@@ -46,7 +47,22 @@ def noindex(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponse
     return answer
 
 
+def personal(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponseBase]:
+    """Decorator: forbid shared caches to store the responses of the view, because its pages name the signed-in user. A
+    browser asks again before it displays a copy.
+    """
+
+    @wraps(view)
+    def answer(request: HttpRequest, **arguments: object) -> HttpResponseBase:
+        response = view(request, **arguments)
+        patch_cache_control(response, private=True, no_cache=True)
+        return response
+
+    return answer
+
+
 @require_safe
+@personal
 def home(request: HttpRequest) -> HttpResponse:
     """The front page, with the editions in force: first that of ``DEFAULT_AGREEMENT``, then the others in the order of
     the slugs. The queries for them are those of :func:`agreement.editions.editions_in_force`: 1 for the texts, and at
@@ -99,6 +115,7 @@ class SecondFactorView(LoginRequiredMixin, LoginView):
 
 
 @require_safe
+@personal
 def letters(request: HttpRequest) -> HttpResponse:
     """The list of the letters in the mailbox, the newest first, fifty on each page. ``?page=`` is the number of the
     page (default: 1). The response is 404 if there is no such page, or if the mailbox is not displayed.
@@ -115,6 +132,7 @@ def letters(request: HttpRequest) -> HttpResponse:
 
 
 @require_safe
+@personal
 def letter(request: HttpRequest, key: str) -> HttpResponse:
     """The page of a letter, with its headers and its text. The HTML is displayed in a frame, which :func:`letter_html`
     serves. The response is 404 if there is no such letter, or if the mailbox is not displayed.

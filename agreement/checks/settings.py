@@ -19,10 +19,11 @@ from django.apps import AppConfig
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning  # noqa: A004 - Django's own name
 from django.core.validators import slug_re
+from django.db import connections
 from django.utils.module_loading import import_string
 
 from agreement import conf
-from agreement.models import log_records, rate_limits
+from agreement.models import Agreement, log_records, rate_limits
 from agreement.models.errors import MAX_STATED
 from agreement.text import consent, languages
 
@@ -80,6 +81,31 @@ def check_settings(app_configs: Sequence[AppConfig] | None, **kwargs: object) ->
     yield from _check_rate_limits(now.RATE_LIMITS)
     not_importable = list(_check_dotted_paths(now))
     yield from not_importable or _check_channels(now.CHANNELS)
+
+
+def check_audiences(
+    app_configs: Sequence[AppConfig] | None, databases: Sequence[str] | None = None, **kwargs: object
+) -> Iterable[CheckMessage]:
+    """Check that these databases, which are given by alias (``None``: none), have an agreement for each slug in
+    ``AUDIENCES``. A slug of no agreement gives a warning. A database without agreements, or without their table, gives
+    nothing: the site may name an audience before it loads the first agreement.
+
+    For each database 2 queries; none if the setting is empty or not a dict.
+    """
+    audiences = conf.get().AUDIENCES
+    for alias in (databases or ()) if isinstance(audiences, dict) and audiences else ():
+        if Agreement._meta.db_table not in connections[alias].introspection.table_names():
+            continue
+        slugs = sorted(Agreement.objects.using(alias).values_list("slug", flat=True))
+        for slug in audiences if slugs else ():
+            if slug not in slugs:
+                near = difflib.get_close_matches(str(slug), slugs, n=1, cutoff=0.4)
+                yield Warning(
+                    f'AGREEMENT["AUDIENCES"] names {slug!r}, which is not the slug of an agreement in the database'
+                    f" {alias!r}.",
+                    hint=f"Did you mean {near[0]!r}?" if near else f"The slugs are: {', '.join(slugs)}.",
+                    id="agreement.W051",
+                )
 
 
 def _check_names_and_types(stored: Mapping[str, object]) -> Iterator[CheckMessage]:

@@ -111,16 +111,16 @@ class OwnWords:
 
     def __init__(self, lines: Iterable[str], bodies: Sequence[str] = ()) -> None:
         lines = list(lines)
-        texts = [_joined(_folded(body)) for body in bodies]
+        texts = [_joined(folded(body)) for body in bodies]
         units = {
-            _joined(_folded(words))
+            _joined(folded(words))
             for body in bodies
             for unit in clauses.parse(body).clauses
             for words in (unit.text, f"{unit.label} {unit.text}")
         }
-        titles = {_joined(_folded(front_matter(body).title)) for body in bodies}
-        found = {tuple(_folded(line)) for line in lines if self.CHANGED not in line}
-        quoted = {_joined(_folded(line)) for line in lines if self.CHANGED in line}
+        titles = {_joined(folded(front_matter(body).title)) for body in bodies}
+        found = {tuple(folded(line)) for line in lines if self.CHANGED not in line}
+        quoted = {_joined(folded(line)) for line in lines if self.CHANGED in line}
         kept = {line for line in found if len(line) <= 3 or not any(_joined(line) in text for text in texts)}
         self._lines = {_joined(line) for line in kept} | quoted | units | titles
         self._shingles = {shingle for line in kept for shingle in _shingles(line)}
@@ -133,7 +133,7 @@ class OwnWords:
         end of a given line are ignored.
         """
         texts = list(dict.fromkeys(lines))
-        split = [_folded(_PRINTED.sub(" ", text)) for text in texts]
+        split = [folded(_PRINTED.sub(" ", text)) for text in texts]
         whole = [word for found in split for word in found]
         own = [bool(_DIGEST.fullmatch(word)) and word in self._digests for word in whole]
         for place in range(len(whole)):
@@ -410,14 +410,15 @@ def readable(text: str) -> str:
 
 
 def _letter(text: str) -> str:
-    """The text of a letter in the format of mail: its text parts, and of an HTML part what is visible. ``""`` if the
-    letter can't be read.
+    """The text of a letter in the format of mail: its text parts, and of an HTML part what is visible. Stylesheets are
+    left out. ``""`` if the letter can't be read.
     """
     found = []
     try:
         message = message_from_bytes(text.encode(), policy=policy.default)
         for part in message.walk():
-            if part.get_content_maintype() == "text":
+            # A page that a browser saved in one file has its styles as parts.
+            if part.get_content_maintype() == "text" and part.get_content_subtype() != "css":
                 content = str(part.get_content())
                 found.append(_page(content) if part.get_content_subtype() == "html" else content)
     except Exception:  # For a malformed letter, the parser of the standard library raises exceptions of any kind.
@@ -463,12 +464,13 @@ def _normalised(text: str) -> str:
     return "\n".join(line for line in (" ".join(line.split()) for line in text.splitlines()) if line)
 
 
+def folded(text: str) -> list[str]:
+    """The words of a text in lower case, without punctuation: letters and digits in a row."""
+    return [word.casefold() for word in _words(text)]
+
+
 def _words(text: str) -> list[str]:
     return _WORD.findall(unicodedata.normalize("NFC", text).replace("\xad", ""))
-
-
-def _folded(text: str) -> list[str]:
-    return [word.casefold() for word in _words(text)]
 
 
 def _joined(found: Sequence[str]) -> str:

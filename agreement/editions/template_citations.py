@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from django.template import engines
 from django.template.backends.django import DjangoTemplates
+from django.utils import timezone
 
 from agreement import conf
-from agreement.models import Agreement, Edition
+from agreement.editions.timeline import current_timelines
+from agreement.models import Agreement
 
 _TAG = re.compile(
     rb"""\{%\s*agreement_clause\s+(?:number\s*=\s*)?(?P<quote>["'])(?P<number>[^"'%{}]{1,100})(?P=quote)"""
@@ -26,25 +29,31 @@ _TAG = re.compile(
 _MAX_BYTES = 1_000_000
 
 
-def cited_clauses(agreement: Agreement, *, alone: bool | None = None) -> dict[str, tuple[str, ...]]:
+def cited_clauses(agreement: Agreement) -> dict[str, tuple[str, ...]]:
     """The numbers of the clauses of the agreement that templates of the site quote, each with the names of these
     templates, in the order of the numbers as text. A number is as the tag has it, without white space and dots at its
     end. Whether the agreement has such a clause is not checked.
 
     A tag that names no agreement counts if ``DEFAULT_AGREEMENT`` is this one or, while that setting is empty, if no
-    other agreement has a published edition. While the setting is empty, ``alone`` states whether no other agreement has
-    one; with ``None``, 1 query finds it out. A tag whose number or agreement is a variable does not count.
+    other agreement has a public edition. A tag whose number or agreement is a variable does not count.
+
+    The queries are those of :func:`agreement.editions.timeline.current_timelines`, if the setting is empty and a
+    template has a tag that names no agreement; otherwise there are none.
     """
-    slug, default = agreement.slug, conf.get().DEFAULT_AGREEMENT
-    if default:
-        alone = default == slug
-    elif alone is None:
-        alone = not Edition.objects.published().exclude(agreement=agreement.pk).exists()
+    slug, default, at = agreement.slug, conf.get().DEFAULT_AGREEMENT, timezone.now()
+
+    @cache
+    def is_default() -> bool:
+        if default:
+            return default == slug
+        others = (timeline for timeline in current_timelines().agreements.values() if timeline.slug != slug)
+        return not any(timeline.public(at) for timeline in others)
+
     found: dict[str, dict[str, None]] = {}
     for name, content in _templates():
         for match in _TAG.finditer(content):
             named = match["slug"] and match["slug"].decode(errors="replace")
-            if match["unknown"] or match["variable"] or not (named == slug if named else alone):
+            if match["unknown"] or match["variable"] or not (named == slug if named else is_default()):
                 continue
             number = match["number"].decode(errors="replace").strip().rstrip(".")
             found.setdefault(number, {})[name] = None

@@ -19,7 +19,17 @@ from django.utils.functional import cached_property
 from django.utils.translation import gettext_lazy as _
 
 from agreement import conf
-from agreement.models.notices import CANCELLED, EXCUSED, IN_EFFECT, OVERTAKEN, PERHAPS_SENT, Notice, is_excused
+from agreement.models.notices import (
+    CANCELLED,
+    EXCUSED,
+    IN_EFFECT,
+    INVALID_ADDRESS,
+    NO_ADDRESS,
+    OVERTAKEN,
+    PERHAPS_SENT,
+    Notice,
+    is_excused,
+)
 
 #: The deliveries that should have reached a user and did not.
 UNREACHED = (
@@ -27,8 +37,11 @@ UNREACHED = (
     | Q(outcome="sent", returns__gt=F("returns_before"))
     | Q(~Q(reason__in=EXCUSED) & ~Q(reason__startswith=OVERTAKEN), outcome="skipped")
 )
-#: How many reasons of one outcome are counted separately. Any others are counted together.
+#: How many reasons of one outcome are counted separately. Any others are counted together, except those of
+#: ``ALWAYS_COUNTED`` and those that begin with ``OVERTAKEN``.
 MAX_REASONS = 40
+#: The reasons that are always counted separately, because other numbers are computed from them.
+ALWAYS_COUNTED = EXCUSED | {NO_ADDRESS, INVALID_ADDRESS}
 
 
 class ProgressQuerySet(models.QuerySet["Progress"]):
@@ -148,8 +161,9 @@ class Progress(models.Model):
 
     def add(self, counts: Mapping[tuple[str, str], int]) -> None:
         """Add these numbers of deliveries: (outcome, reason) → how many more, or fewer if negative. For ``failed`` and
-        ``skipped`` they are also added to ``reasons``; after ``MAX_REASONS`` reasons of an outcome, all others count
-        under ``""``. For the other outcomes the reason is ignored.
+        ``skipped`` they are also added to ``reasons``. After ``MAX_REASONS`` reasons of an outcome, others count under
+        ``""``, those that begin with ``OVERTAKEN`` under ``OVERTAKEN``, and those in ``ALWAYS_COUNTED`` under their own
+        name. For the other outcomes the reason is ignored.
 
         The caller must have read this row by ``Progress.objects.lock()``, and saves it afterwards. Otherwise numbers
         that another process adds at the same time are lost.
@@ -158,8 +172,7 @@ class Progress(models.Model):
             setattr(self, outcome, getattr(self, outcome) + count)
             if outcome in self.EXPLAINED:
                 known = self.reasons.setdefault(outcome, {})
-                # The row must not grow if all reasons of a channel differ. The rest is counted under "".
-                key = reason if reason in known or (count > 0 and len(known) < MAX_REASONS) else ""
+                key = _counted_under(reason, known, count)
                 known[key] = known.get(key, 0) + count
         self.reasons = {
             outcome: positive
@@ -193,6 +206,16 @@ class Progress(models.Model):
 
     def __str__(self) -> str:
         return f"{self.notice_id}, {self.channel}: {self.audience - self.waiting}/{self.audience}"
+
+
+def _counted_under(reason: str, known: Collection[str], count: int) -> str:
+    """Return under which name ``count`` deliveries with that reason are counted. ``known`` are the names that have a
+    count already. The row must not grow without end if all reasons of a channel differ.
+    """
+    if reason in known or reason in ALWAYS_COUNTED or (count > 0 and len(known) < MAX_REASONS):
+        return reason
+    # Under "" they would count as deliveries that should have reached their user.
+    return OVERTAKEN if reason.startswith(OVERTAKEN) else ""
 
 
 class NoticeState(models.TextChoices):

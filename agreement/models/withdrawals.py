@@ -42,6 +42,18 @@ class ConsentQuerySet(PersonalQuerySet["Consent"]):
         at = at or timezone.now()
         return self.filter(given_at__lte=at).exclude(withdrawn_at__lte=at)
 
+    def withdrawn_by(self, withdrawal: Withdrawal) -> Self:
+        """Consents that were withdrawn with that registered application. None if the application was refused, if it is
+        about no user, or if its personal columns were erased.
+        """
+        if withdrawal.user_id is not None:
+            same = Q(user=withdrawal.user_id)
+        else:
+            same = Q(pseudonym=withdrawal.pseudonym, pseudonym_key=withdrawal.pseudonym_key) & ~Q(pseudonym="")
+        if withdrawal.outcome == WithdrawalOutcome.REFUSED:
+            return self.none()
+        return self.filter(same, withdrawn_at=withdrawal.known_at())
+
     def give(self, *, user: SiteUser, purpose: str, language: str, text: str, at: datetime | None = None) -> Consent:
         """Record that this user consented, at that instant (now), to the collection and use of personal data for that
         purpose, and return the row. ``text`` contains the words that were displayed, and ``language`` is their
@@ -468,7 +480,7 @@ class Withdrawal(Personal):
         refused = self.outcome == WithdrawalOutcome.REFUSED
         if self.user_id is not None and not refused:
             consents = Consent.objects.using(using).for_user_key(self.user_id)
-            consents.withdraw(at=max(self.registered_at, self.effective_at or self.registered_at))
+            consents.withdraw(at=self.known_at())
         if not refused:
             transaction.on_commit(partial(_send_signal, self), using=using, robust=True)
         if self.user_id is not None:

@@ -17,6 +17,7 @@ from agreement.models.notices import (
     INVALID_ADDRESS,
     NO_ADDRESS,
     NOT_IN_AUDIENCE,
+    OVERTAKEN,
     PERHAPS_SENT,
     REMOVED,
 )
@@ -29,6 +30,7 @@ REASON_LABELS = {
     ADDRESS_NOT_TAKEN: _("the mail server does not accept addresses with letters other than a–z"),
     CANCELLED: _("the edition was cancelled"),
     PERHAPS_SENT: _("the edition was cancelled; sending was interrupted, and the message may have been sent"),
+    OVERTAKEN: _("overtaken by newer editions"),
     IN_EFFECT: _("the edition is in effect already"),
     NOT_IN_AUDIENCE: _("no longer in the audience"),
     ACCOUNT_GONE: _("the account was deleted"),

@@ -1,4 +1,6 @@
-"""The text of the reply to an application to withdraw consent. The printed reply, the page and the mail all use it."""
+"""The text of the reply to an application by which a user withdraws their consents, ends an agreement or both. The
+printed reply, the page and the mail all use it.
+"""
 
 from __future__ import annotations
 
@@ -11,14 +13,14 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from agreement import conf
-from agreement.models import Edition, Withdrawal, WithdrawalOutcome
+from agreement.models import Consent, Edition, Withdrawal, WithdrawalOutcome
 from agreement.retention import years_after
 from agreement.text import dates
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WithdrawalReply:
-    """The reply to an application to withdraw consent, in one language. ``site`` is the name of the site.
+    """The reply to a registered application, in one language. ``site`` is the name of the site.
     ``signed_by`` is the name of the officer; ``""`` if the user filed the application on the site.
     """
 
@@ -33,11 +35,12 @@ def withdrawal_reply(row: Withdrawal, language: str) -> WithdrawalReply:
     """Return the reply to a registered application, in ``kk`` or ``ru``. It is neither stored nor sent here.
 
     Its sentences state the registration, then the decision. If the application was refused, that is the refusal and
-    ``row.ground``, the reason that the officer wrote, which is empty after the erasure. If it was granted, it is the
-    result of :func:`_effect`.
+    ``row.ground``, the reason that the officer wrote, which is empty after the erasure. If it was granted, it is that
+    the consents of the user are withdrawn, if there were any, and the result of :func:`_effect`. The title of the reply
+    names the withdrawal of consent only if there were consents.
 
     The title of the agreement is that of the edition of the row. If there is none, it is that of the edition in force
-    at the registration, or else the slug. At most 4 queries, besides that for the name of the site, if the agreement
+    at the registration, or else the slug. At most 5 queries, besides that for the name of the site, if the agreement
     and the edition of the row are loaded.
     """
     edition = row.edition or Edition.objects.in_force(row.registered_at).filter(agreement=row.agreement_id).first()
@@ -50,8 +53,10 @@ def withdrawal_reply(row: Withdrawal, language: str) -> WithdrawalReply:
         "received": dates.day(received, language, zone),
         "registered": dates.instant(row.registered_at, language, zone, seconds=False),
         **(dates.placeholders(row.effective_at, language, zone, "from") if row.effective_at else {}),
+        "consents_day": dates.day(row.known_at(), language, zone, "from"),
         "ground": row.ground,
     }
+    has_consents = Consent.objects.withdrawn_by(row).exists()
     with translation.override(language):
         registered = (
             _(
@@ -66,11 +71,16 @@ def withdrawal_reply(row: Withdrawal, language: str) -> WithdrawalReply:
             refused = _("The application was refused. Ground: %(ground)s")
             decision = [refused if row.ground else _("The application was refused.")]
         else:
-            decision = _effect(row, edition)
+            decision = _effect(row, edition, has_consents=has_consents)
         return WithdrawalReply(
             language=language,
             site=conf.site_name(language),
-            title=_("Reply to withdrawal of consent No %(number)s") % values,
+            title=(
+                _("Reply to withdrawal of consent No %(number)s")
+                if has_consents
+                else _("Reply to application No %(number)s")
+            )
+            % values,
             sentences=tuple(
                 sentence % values if "%(" in sentence else sentence for sentence in (registered, *decision)
             ),
@@ -78,17 +88,23 @@ def withdrawal_reply(row: Withdrawal, language: str) -> WithdrawalReply:
         )
 
 
-def _effect(row: Withdrawal, edition: Edition | None) -> list[str]:
-    """Return the sentences about a granted application: its effect, how long the data is stored, the text that the
-    officer added (``row.ground``), and how to accept the agreement again. The storage is stated only if the agreement
-    has ended, an edition is given and the data is not erased yet. The text of the officer is left out if it is empty.
-    The caller fills in the placeholders ``title``, ``day``, ``clock``, ``zone`` and ``ground``.
+def _effect(row: Withdrawal, edition: Edition | None, *, has_consents: bool) -> list[str]:
+    """Return the sentences about a granted application: that the consents are withdrawn, if there were any, its effect
+    on the agreement, how long the data is stored, the text that the officer added (``row.ground``), and how to accept
+    the agreement again. If the user filed the application on the site to withdraw their consents, and had accepted no
+    edition, the agreement has no end to state. The storage is stated only if the agreement has ended, an edition is
+    given and the data is not erased yet. The text of the officer is left out if it is empty. The caller fills in the
+    placeholders that are left.
     """
+    withdrawn = [_("All your consents to data processing are withdrawn with effect from %(consents_day)s.")]
+    if has_consents and not row.registered_by and row.edition_id is None:
+        return [*withdrawn, _("“%(title)s” is not in force for you until you accept it on the site.")]
     ended = row.outcome == WithdrawalOutcome.ENDED
     sentences = [
+        *(withdrawn if has_consents else ()),
         _("“%(title)s” has ended for you with effect from %(day)s, %(clock)s (%(zone)s).")
         if ended
-        else _("“%(title)s” is suspended for you with effect from %(day)s, %(clock)s (%(zone)s).")
+        else _("“%(title)s” is suspended for you with effect from %(day)s, %(clock)s (%(zone)s)."),
     ]
     if ended and edition and not row.erased_at:
         years = years_after(row)

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from functools import lru_cache
+from functools import cache, lru_cache
 from zoneinfo import ZoneInfo
 
 from django.db.models import CharField, Count, Exists, IntegerField, OuterRef, Prefetch, Q, QuerySet, Subquery
@@ -133,7 +133,9 @@ def overview(*, viewable: Collection[str], at: datetime | None = None) -> Overvi
     withdrawals (``withdrawal``), breaches (``breach``), and the last verification (``auditentry``). The audit log gives
     the author of a draft also without ``auditentry``.
 
-    At most 8 queries, however many agreements, editions and deliveries there are.
+    At most 8 queries, however many agreements, editions and deliveries there are, and those that read the dates of the
+    editions once per second. Inside a transaction, the dates are read for each agreement with a draft whose findings
+    are not remembered.
     """
     at = at or timezone.now()
     default = conf.get().DEFAULT_AGREEMENT
@@ -254,31 +256,21 @@ def _findings(cards: dict[int, Card], drafts: list[Edition]) -> dict[int, tuple[
         if counts[draft.pk].known is None:
             wanted |= {draft.pk, binding.pk if binding else draft.pk}
     texts = Edition.objects.with_real_columns().in_bulk(wanted) if wanted else {}
+    cited = cache(lambda key: cited_clauses(cards[key].agreement))
     for draft in drafts:
         if counts[draft.pk].known is None:
             binding = cards[draft.agreement_id].binding
             # If the draft was deleted in the meantime, nothing is known of it.
             written = texts.get(draft.pk)
-            cited = _cited(cards, draft.agreement_id)
-            counts[draft.pk].known = (
-                _lint(written, texts[binding.pk] if binding else None, cited) if written else (0, 0)
-            )
+            previous = texts[binding.pk] if binding else None
+            counts[draft.pk].known = _lint(written, previous, cited(draft.agreement_id)) if written else (0, 0)
     return {key: one.known or (0, 0) for key, one in counts.items()}
-
-
-def _cited(cards: dict[int, Card], key: int) -> Mapping[str, Collection[str]]:
-    """Return the numbers of the clauses that templates of the site quote of the agreement with that primary key, each
-    with the names of these templates. ``cards`` are those of all agreements, by primary key. They show whether this is
-    the only agreement with an edition, so that a quotation that names no agreement means this one. It makes no query.
-    """
-    alone = not any(card.binding or card.announced for other, card in cards.items() if other != key)
-    return cited_clauses(cards[key].agreement, alone=alone)
 
 
 def _lint(draft: Edition, binding: Edition | None, cited: Mapping[str, Collection[str]]) -> tuple[int, int]:
     """Return the numbers of errors and warnings about the draft, by the same rules as on the page that publishes it.
     ``binding`` is the edition in force with which the draft is compared (``None``: there is none), and ``cited`` is the
-    result of :func:`_cited`.
+    result of :func:`cited_clauses`.
     """
     texts = {code: draft.text(code) for code in languages.LANGUAGES}
     bodies = {code: text.body for code, text in texts.items()}

@@ -98,6 +98,7 @@ def _refuse_impersonation(visit: Visit) -> HttpResponse:
         _("Nothing was recorded. Only the user can accept, withdraw, give a consent or download their record."),
         _("This attempt is recorded in the audit log."),
         link=(visit.path("record"), _("My record")),
+        frame="agreement/account/base.html",
     )
 
 
@@ -140,12 +141,15 @@ def display_acceptance(
 
 def withdrawal_sentence(withdrawal: Withdrawal, edition: DisplayedEdition) -> str:
     """Return a sentence in the active language: on which day the withdrawal ended or suspended the agreement for the
-    user, or will do so, and the number of the withdrawal. ``""`` if it was refused. ``edition`` is an edition of the
-    agreement; the sentence names the agreement by its title. It makes no query if the agreement of the withdrawal is
-    loaded.
+    user, or will do so, and the number of the withdrawal. If the user had accepted no edition, it states that the
+    agreement is not in force for them. ``""`` if it was refused. ``edition`` is an edition of the agreement; the
+    sentence names the agreement by its title. It makes no query if the agreement of the withdrawal is loaded.
     """
     if withdrawal.effective_at is None:
         return ""
+    if withdrawal.edition_id is None:
+        sentence = _("“%(title)s” is not in force for you. Application: %(reference)s.")
+        return sentence % {"title": edition.title, "reference": withdrawal.reference}
     ended, future = withdrawal.outcome == WithdrawalOutcome.ENDED, withdrawal.effective_at > timezone.now()
     pattern = {
         (True, False): _("“%(title)s” ended for you on %(day)s. Application: %(reference)s."),

@@ -44,7 +44,7 @@ from agreement.views.cache import CachedResponse, page_cache
 OPEN_GRAPH_LOCALES = {"kk": "kk_KZ", "ru": "ru_RU", "en": "en_US"}
 MAX_DESCRIPTION = 300
 #: The text of a link to the same text in the other language.
-COUNTERPART_LABELS = {"kk": "қазақша", "ru": "по-русски"}
+COUNTERPART_LABELS = {"kk": "Қазақша", "ru": "По-русски"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ and manifests may be used for a year without revalidation.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlencode
 
@@ -83,8 +84,8 @@ def current(visit: Visit, slug: str) -> HttpResponse:
 
 @page()
 def editions(visit: Visit, slug: str) -> HttpResponse:
-    """The list of all public editions of an agreement, the newest first. The response is 404 if there is no public
-    edition.
+    """The list of all public editions of an agreement, the newest first, with links to their files. The response is 404
+    if there is no public edition.
     """
     timeline = visit.timeline(slug)
     public = reversed(visit.public(timeline))
@@ -93,11 +94,24 @@ def editions(visit: Visit, slug: str) -> HttpResponse:
     context = {
         "slug": slug,
         "editions": displayed,
+        "with_pdf": _with_pdf(displayed),
         "page_data": PageData.of(
             _("Editions: %(title)s") % {"title": newest.title}, edition_page_data(newest).description
         ),
     }
     return visit.render("agreement/pages/editions.html", context | memento.chart_context(visit, timeline))
+
+
+def _with_pdf(displayed: Sequence[DisplayedEdition]) -> set[int]:
+    """Return the primary keys of those of these editions that have a PDF in the language in which they are displayed.
+    The texts are read in parts and not stored. 1 query; none if this machine makes no PDF.
+    """
+    if not pdf.is_available("", wait=False):
+        return set()
+    shown = {one.edition.pk: languages.LANGUAGES.index(one.language) for one in displayed}
+    bodies = (f"body_{language}" for language in languages.LANGUAGES)
+    rows = Edition.objects.filter(pk__in=shown).values_list("pk", *bodies).iterator(chunk_size=10)
+    return {pk for pk, *texts in rows if pdf.is_available(texts[shown[pk]], wait=False)}
 
 
 @page(unlimited=("on",))

@@ -15,7 +15,7 @@ from dataclasses import replace
 from django.conf import settings
 from django.http import Http404, HttpRequest, QueryDict
 from django.template.loader import render_to_string
-from django.urls import NoReverseMatch, Resolver404, resolve
+from django.urls import NoReverseMatch, Resolver404, ResolverMatch, resolve
 from django.utils import translation
 
 from agreement.editions import documents, recognition
@@ -94,14 +94,8 @@ def _lines_at(request: HttpRequest, path: str) -> list[str]:
     that are marked as changed contain ``OwnWords.CHANGED``. The list is empty if there is no such page, or if its
     status is not 200.
     """
-    asked = copy(request)
-    asked.method, asked.path, asked.path_info, asked.GET = "GET", path, path, QueryDict("")
-    conditional = ("HTTP_IF_", "HTTP_ACCEPT")  # A whole page that is not compressed is needed.
-    asked.META = {name: value for name, value in request.META.items() if not name.startswith(conditional)}
-    asked.META["REQUEST_METHOD"] = "GET"
-    asked.__dict__.pop("headers", None)  # Django remembers them.
     try:
-        asked.resolver_match = match = resolve(path)
+        asked, match = request_for(request, path)
         response = match.func(asked, *match.args, **match.kwargs)
     except (Resolver404, Http404):
         return []
@@ -109,3 +103,17 @@ def _lines_at(request: HttpRequest, path: str) -> list[str]:
         return []
     page = response.content.decode()
     return [*_TITLE.findall(page), *recognition.readable(_CHANGED.sub(OwnWords.CHANGED, page)).splitlines()]
+
+
+def request_for(request: HttpRequest, path: str) -> tuple[HttpRequest, ResolverMatch]:
+    """A request of the same client for the whole page with that path, not compressed, and the view of the page. Raises
+    ``Resolver404`` if there is no such address.
+    """
+    asked = copy(request)
+    asked.method, asked.path, asked.path_info, asked.GET = "GET", path, path, QueryDict("")
+    conditional = ("HTTP_IF_", "HTTP_ACCEPT")
+    asked.META = {name: value for name, value in request.META.items() if not name.startswith(conditional)}
+    asked.META["REQUEST_METHOD"] = "GET"
+    asked.__dict__.pop("headers", None)  # Django remembers them.
+    asked.resolver_match = match = resolve(path)
+    return asked, match

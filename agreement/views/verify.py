@@ -39,7 +39,7 @@ from agreement.evidence import receipts
 from agreement.models import AcceptanceKind, Checkpoint, Edition, NoticeText
 from agreement.seal import manifest
 from agreement.text import dates, languages, source
-from agreement.views import own_words
+from agreement.views import comparisons, own_words
 from agreement.views.base import Visit, page
 from agreement.word import files
 
@@ -255,7 +255,13 @@ def recognise_posted(request: HttpRequest) -> HttpResponse:
     readable = recognition.readable(text)
     named = _named(visit, f"{text}\n{readable}\n{posted.margins}".lower())
     margins = posted.margins.splitlines()
+    # The Word files of the site have other words around a comparison than the page.
+    comparison = None if posted.is_word else comparisons.recognise(visit, readable)
+    if comparison and comparison.is_proved:
+        return _posted_answer(visit, comparison=comparison, file_name=name)
     context = _judged(visit, readable, named, margins)
+    if not context["is_proved"] and not posted.is_word:
+        context["comparison"] = comparison or _comparison(visit, readable, context)
     if not context["is_proved"] and posted.struck:
         # A comparative table of this site displays the old words struck out.
         both = _compared(visit, f"{text}\n{posted.struck}", named)
@@ -284,6 +290,21 @@ def _judged(visit: Visit, text: str, named: list[RecognisedEdition], margins: Se
     lines = [line for line in compared[0].match.added if all(line in one.match.added for one in compared)]
     added = _added(visit, [*lines, *margins], [one.displayed for one in compared])
     return {"compared": compared, "named": named if added else [], "added": added, "is_proved": not added}
+
+
+def _comparison(visit: Visit, text: str, context: dict[str, Any]) -> comparisons.RecognisedComparison | None:
+    """Return the page of changes from which a text was copied that does not name it; ``None`` if there is none.
+    ``context`` is the result of :func:`_judged` for the text.
+    """
+    compared = context.get("compared", ())
+    digests = [one.match.digest for one in compared] or [one.hashed.edition for one in context["named"]]
+    public = {
+        dated.digest: (timeline, dated)
+        for timeline in visit.timelines.agreements.values()
+        for dated in visit.public(timeline)
+    }
+    language = compared[0].match.language if compared else ""
+    return comparisons.recognise(visit, text, [public[digest] for digest in digests], language=language)
 
 
 def _added(visit: Visit, lines: Sequence[str], editions: Sequence[DisplayedEdition]) -> list[str]:
@@ -486,10 +507,10 @@ def _named(visit: Visit, text: str) -> list[RecognisedEdition]:
 def _posted_answer(visit: Visit, **context: Any) -> HttpResponse:
     """Return the page with what a posted text was recognised as. ``context`` contains arguments of
     :func:`_form_context`. The status is 404 if none of its ``found``, ``compared``, ``named`` and ``receipt_edition``
-    contains an edition, else 200. Caches may not store the page.
+    contains an edition and there is no ``comparison``, else 200. Caches may not store the page.
     """
     response = visit.render("agreement/pages/verify.html", _form_context(**context))
-    names = ("found", "compared", "named", "receipt_edition")
+    names = ("found", "compared", "named", "receipt_edition", "comparison")
     response.status_code = 200 if any(context.get(name) for name in names) else 404
     response.headers["Cache-Control"] = "no-store"
     return response
@@ -502,22 +523,29 @@ def _form_context(
     named: Sequence[RecognisedEdition] = (),
     added: Sequence[str] = (),
     is_proved: bool = False,
+    comparison: comparisons.RecognisedComparison | None = None,
     **context: Any,
 ) -> dict[str, Any]:
     """Return the variables of the page. ``found`` are the editions recognised by a SHA-256, ``compared`` those that the
     posted text is like, and ``named`` those whose digest stands in it. ``added`` are lines with words that are neither
     of the edition nor of this site. ``is_proved`` says that each word of the text is of an edition, of a letter or of
-    this site. ``context`` contains further variables, which take precedence. Without one in ``context``, ``verdict`` is
-    "genuine" if there is an edition in ``found`` or ``is_proved``, otherwise "differs" if there is one in ``compared``
-    or ``named``, else "unknown".
+    this site. ``comparison`` is the page of changes from which the text was copied, or that it names; if it was copied
+    from there, the editions are left out.
+
+    ``context`` contains further variables, which take precedence. Without one in ``context``, ``verdict`` is "genuine"
+    if there is an edition in ``found``, ``is_proved``, or the text was copied from a page of changes, otherwise
+    "differs" if there is an edition in ``compared`` or ``named`` or a page of changes, else "unknown".
     """
-    verdict = "genuine" if found or is_proved else "differs" if compared or named else "unknown"
+    if comparison and comparison.is_proved:
+        compared, named, added, is_proved = (), (), (), True
+    verdict = "genuine" if found or is_proved else "differs" if compared or named or comparison else "unknown"
     shown = [one.displayed for one in found] + [one.displayed for one in compared] + [one.displayed for one in named]
     return {
         "found": found,
         "compared": compared,
         "compared_digests": {one.match.digest for one in compared},
         "named": named,
+        "comparison": comparison,
         "added": added,
         "number": shown[0].edition.number if shown else None,
         "likeness": compared[0].match.likeness if compared else "",

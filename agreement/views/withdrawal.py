@@ -70,7 +70,8 @@ class AgreementEffect:
 def withdraw(visit: Visit) -> HttpResponse:
     """The page with the agreements from which the user withdrew or can withdraw, and the replies to the last 50
     applications of this user, the latest first, refused ones too. If there is no such agreement, the page states of
-    each agreement with an edition in force that it is not in force for the user.
+    each agreement with an edition in force that it is not in force for the user. If the request has a path in ``next``
+    and a withdrawal makes pages unavailable to the user, the page states why it is displayed in place of that page.
 
     If the setting ``FILE_WITHDRAWALS`` is not empty, the page has a form for each agreement from which the user can
     withdraw (:func:`agreement.views.record.withdrawable`), but none for a person who acts in the name of the user. A
@@ -94,6 +95,8 @@ def withdraw(visit: Visit) -> HttpResponse:
     context = {
         "effects": [one for one in effects if one.withdrawal or one.is_withdrawable] or effects,
         "is_withdrawable": bool(to_withdraw),
+        # The gate leads here from a page that the user may not open.
+        "is_refused": bool(following) and any(one.withdrawal and one.blocks for one in effects),
         "replies": replies,
         "files_withdrawals": outcome,
         "has_consents": has_consents,

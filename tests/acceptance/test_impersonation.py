@@ -221,6 +221,7 @@ def test_whatever_is_sent_in_a_users_name_is_refused_and_in_the_log(acting, user
         acting.get("/agreements/record/evidence.zip"),
     ]
     assert [response.status_code for response in tried] == [403] * len(tried)
+    assert all('class="agreement-account"' in response.content.decode() for response in tried)
     assert_nothing_recorded(user)
     notes = [note for by, note in entries() if note]
     assert notes == ["accept", "accept", "consent", "withdraw", "evidence_mine"]

@@ -360,6 +360,25 @@ def test_a_previewed_letter_says_what_the_draft_changes(publisher):
     assert "правки" not in said
 
 
+def test_a_previewed_page_says_what_the_draft_changes_since_the_edition_that_it_replaces(publisher):
+    factories.published()
+    kk, ru = (f"{text}\n1.3. {word}.\n" for text, word in ((factories.KK, "Жарияланды"), (factories.RU, "Объявлено")))
+    factories.published(kk=kk, ru=ru, effective_from=timezone.now() + timedelta(days=2))
+    edition = factories.draft(kk=kk, ru=ru.replace("Второй", "Другой"))
+    day = (timezone.now() + timedelta(days=3)).isoformat()
+    for moment, heading, replaces in (
+        ({}, "Что изменилось", "Она заменила редакцию № 2."),
+        ({"at": day}, "Что изменится", "Она заменит редакцию № 2."),
+    ):
+        answer = publisher.get(at("edition_preview", edition.pk, "page", "ru"), moment)
+        assert f"<summary>{heading}</summary>" in answer.content.decode()
+        assert replaces in words(answer)
+        assert "Изменён 1 пункт." in words(answer), "Edition 2 has the clause 1.3 already."
+
+    first = factories.draft(slug="policy")
+    assert "<summary>Коротко" not in publisher.get(at("edition_preview", first.pk, "page", "ru")).content.decode()
+
+
 def test_the_notice_is_seen_and_tried_with_the_moment_that_is_proposed_or_chosen(
     publisher, django_user_model, settings
 ):

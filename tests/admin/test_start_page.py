@@ -125,6 +125,7 @@ def test_every_link_of_the_start_page_opens_for_the_role_that_sees_it(django_use
     assert {link: client.get(html.unescape(link)).status_code for link in links} == dict.fromkeys(links, 200)
 
 
+@pytest.mark.django_db(transaction=True)  # Inside a transaction, the dates of the editions are not remembered.
 @pytest.mark.parametrize("role", ["author", "publisher", "officer", "superuser"])
 def test_the_start_page_costs_at_most_eight_queries_more_than_the_index(django_user_model, monkeypatch, role):
     factories.start_page_world()
@@ -136,6 +137,7 @@ def test_the_start_page_costs_at_most_eight_queries_more_than_the_index(django_u
     assert cost(client) <= own + 8
 
 
+@pytest.mark.django_db(transaction=True)
 def test_the_start_page_costs_no_more_with_many_drafts_and_reads_no_text_a_second_time():
     factories.start_page_world()
     viewable = {"edition"}

@@ -91,7 +91,7 @@ def test_the_mark_beside_a_changed_clause_opens_its_change_in_place(site, window
 @variants
 def test_each_clause_keeps_the_readers_place_in_the_other_language(site, window, variant):
     page, language = variant.open(window), variant.language
-    other, name = {"kk": ("ru", "по-русски"), "ru": ("kk", "қазақша")}[language]
+    other, name = {"kk": ("ru", "По-русски"), "ru": ("kk", "Қазақша")}[language]
     page.goto(f"{site}/{language}{TERMS}")
     unit = page.locator(".agreement-unit", has=page.locator('[id="3.4"]'))
     unit.locator(".agreement-card > summary").click()

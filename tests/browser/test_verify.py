@@ -76,6 +76,41 @@ def test_what_a_reader_copied_from_the_page_is_recognised_and_a_changed_word_is_
     assert "Второй" in "".join(page.locator(".agreement-runs del").all_text_contents())
 
 
+@pytest.mark.parametrize(("width", "is_scrolled"), [(360, False), (1280, True)])
+def test_the_differences_of_a_long_text_are_not_cut_on_a_phone(live_server, page: Page, width: int, is_scrolled: bool):
+    clauses = "".join(f"\n1.{number}. Читатель возвращает книгу номер {number} вовремя.\n" for number in range(3, 60))
+    factories.published(kk=f"{factories.KK}{clauses}", ru=f"{factories.RU}{clauses}")
+    page.set_viewport_size({"width": width, "height": 760})
+    page.goto(live_server.url + HERE)
+    page.fill("#text", f"{factories.RU}{clauses}".replace("возвращает", "хранит"))
+    page.click(".agreement-verify button")
+    box = page.locator(".agreement-verdict .agreement-text")
+    box.wait_for()
+    assert box.evaluate("box => box.scrollHeight > box.clientHeight") is is_scrolled
+    assert overflow(page) <= 0
+
+
+@pytest.mark.parametrize("width", [360, 1280])
+@pytest.mark.parametrize("layout", ["", "?view=inline", "?view=columns&all=1"])
+def test_what_a_reader_copied_from_the_changes_is_recognised_with_both_editions(
+    live_server, page: Page, width: int, layout: str
+):
+    factories.published()
+    changed = factories.RU.replace("Второй", "Другой").replace("Первый", "Начальный")
+    factories.published(kk=f"{factories.KK}\n1.3. Жаңа тармақ.\n", ru=f"{changed}\n1.3. Новый пункт.\n")
+    page.set_viewport_size({"width": width, "height": 760})
+    page.goto(f"{live_server.url}/ru/agreements/terms/editions/2/changes/{layout}")
+    page.keyboard.press("Control+a")
+    copied, saved = page.evaluate("getSelection().toString()"), page.content()
+    for text in (copied, saved):
+        page.goto(live_server.url + HERE)
+        page.fill("#text", text)
+        page.click(".agreement-verify button")
+        page.wait_for_selector("[data-verdict=genuine]")
+        assert "сравнивает редакцию №\u00a01 с редакцией №\u00a02, без отличий." in page.inner_text("[data-verdict]")
+        assert overflow(page) <= 0
+
+
 def test_an_unknown_text_is_said_to_be_so(live_server, page: Page):
     factories.published()
     page.goto(live_server.url + HERE)

@@ -15,8 +15,17 @@ from django.core.management.base import SystemCheckError
 from django.db import connection
 
 from agreement import conf, tasks
-from agreement.checks import check_deployment, check_pseudonym_keys, check_seal, check_settings, check_site
+from agreement.checks import (
+    check_audiences,
+    check_deployment,
+    check_pseudonym_keys,
+    check_seal,
+    check_settings,
+    check_site,
+)
+from agreement.models import Agreement
 from agreement.seal import triggers
+from tests.support import factories
 
 
 def ids(messages: Any) -> list[str]:
@@ -167,6 +176,37 @@ def test_W004_warns_of_a_publisher_who_waits(settings):  # noqa: N802
     assert only(check_site(None)).id == "agreement.W004"
     settings.AGREEMENT = {**settings.AGREEMENT, "NOTICE_DELAY": timedelta(minutes=10)}
     assert "it does not send notices that wait for NOTICE_DELAY (0:10:00)." in only(check_site(None)).msg
+
+
+@pytest.mark.django_db
+def test_W051_names_a_slug_in_audiences_that_no_agreement_has(settings):  # noqa: N802
+    names = {"partner-terms": "tests.users.partners", "partners": "tests.users.partners", "z": "tests.users.partners"}
+    settings.AGREEMENT = {**settings.AGREEMENT, "AUDIENCES": names}
+    Agreement.objects.all().delete()
+    assert list(check_audiences(None, ["default"])) == []  # No agreement is loaded yet.
+
+    factories.agreement("partner-terms")
+    factories.agreement("user-agreement")
+    assert list(check_audiences(None)) == []
+    near, unknown = checks.run_checks(tags=[checks.Tags.database], databases=["default"])
+    assert (near.id, near.level) == ("agreement.W051", checks.WARNING)
+    assert near.msg == (
+        "AGREEMENT[\"AUDIENCES\"] names 'partners', which is not the slug of an agreement in the database 'default'."
+    )
+    assert near.hint == "Did you mean 'partner-terms'?"
+    assert unknown.hint == "The slugs are: partner-terms, user-agreement."
+
+    settings.AGREEMENT = {**settings.AGREEMENT, "AUDIENCES": {"partner-terms": "tests.users.partners"}}
+    assert list(check_audiences(None, ["default"])) == []
+
+
+@pytest.mark.django_db
+def test_W051_is_no_matter_before_the_tables_exist(settings, monkeypatch):  # noqa: N802
+    settings.AGREEMENT = {**settings.AGREEMENT, "AUDIENCES": {"partners": "tests.users.partners"}}
+    factories.agreement("partner-terms")
+    assert ids(check_audiences(None, ["default"])) == ["agreement.W051"]
+    monkeypatch.setattr(connection.introspection, "table_names", list)
+    assert list(check_audiences(None, ["default"])) == []
 
 
 def test_W050_warns_of_celery_without_a_broker(settings, monkeypatch):  # noqa: N802

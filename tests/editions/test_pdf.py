@@ -278,6 +278,23 @@ def test_a_text_too_long_to_render_has_no_pdf(client, more, monkeypatch):
     assert ".pdf" not in client.get(HERE).content.decode()
 
 
+@pytest.mark.django_db
+def test_the_archive_offers_the_pdf_of_each_text_that_can_have_one(client, monkeypatch, django_assert_num_queries):
+    monkeypatch.setattr(pdf, "is_installed", lambda: True)
+    monkeypatch.setattr(pdf, "fault", str)
+    factories.published(prevailing_language="ru")
+    factories.published(kk=f"{factories.KK}\n\n{'- сөз ' * 3}\n", ru=f"{factories.RU}\n\n{'ұ' * 2_000}\n")
+    factories.published()
+    for language, offered in {
+        "kk": ["3.kk", "2.kk", "1.kk"],
+        "ru": ["3.ru", "1.ru"],
+        "en": ["3.kk", "2.kk", "1.ru"],
+    }.items():
+        with django_assert_num_queries(3):
+            page = client.get(f"/{language}/agreements/terms/editions/").content.decode()
+        assert re.findall(r'href="[^"]*/editions/([^"/]*)\.pdf"', page) == offered
+
+
 @with_renderer
 @pytest.mark.django_db
 def test_the_page_offers_the_pdf_of_its_text(client):

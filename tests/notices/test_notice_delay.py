@@ -19,6 +19,8 @@ from agreement.models import AuditEntry, Delivery, DeliveryOutcome, EditionError
 from agreement.models.audit import AuditAction
 from agreement.notices import dispatch
 from agreement.notices.forecast import forecast
+from agreement.notices.reasons import reason_in_words
+from agreement.notices.unreached import Cause, count_by_cause
 from tests.support import factories
 from tests.support.smtp_server import mail_by
 
@@ -232,6 +234,29 @@ def test_a_row_stores_a_bounded_number_of_reasons(monkeypatch):
     progress.add({("failed", f"fault {number}"): 1 for number in range(5)})
     progress.add({("failed", "fault 1"): 1, ("sent", "found in the mail log"): 1})
     assert progress.reasons == {"failed": {"fault 0": 1, "fault 1": 2, "": 3}}
+
+
+def test_many_reasons_make_no_excused_delivery_one_that_should_have_reached_its_user(monkeypatch):
+    monkeypatch.setattr("agreement.models.progress.MAX_REASONS", 2)
+    progress = Progress.objects.create(notice=factories.published().notices.get(), channel="email")
+    progress.add({("skipped", f"fault {number}"): 1 for number in range(3)})
+    progress.add({("skipped", "inactive"): 2, ("skipped", "no address"): 4})
+    progress.add({("skipped", f"overtaken by edition {number}"): 8 for number in (4, 5)})
+    assert progress.missed == 3 + 4
+    assert progress.stopped == 16
+    progress.save()
+    assert count_by_cause(progress.notice) == {Cause.NO_ADDRESS: 4, Cause.OTHER: 3}
+
+    progress.add({("skipped", "overtaken by edition 5"): -8})
+    assert progress.reasons["skipped"] == {
+        "fault 0": 1,
+        "fault 1": 1,
+        "": 1,
+        "inactive": 2,
+        "no address": 4,
+        "overtaken by edition ": 8,
+    }
+    assert reason_in_words("overtaken by edition ") == "overtaken by newer editions"
 
 
 def test_a_batch_is_counted_in_five_queries(django_assert_max_num_queries):

@@ -197,6 +197,30 @@ def test_the_front_page_leads_to_everything(client, post):
 
 
 @pytest.mark.django_db
+@pytest.mark.parametrize("address", ["/ru/", "/ru/mailbox/", "/ru/mailbox/{letter}/"])
+def test_pages_that_no_cache_shares_name_the_user_and_their_unread_notices(client, post, django_user_model, address):
+    factories.published()
+    letter()
+    user = django_user_model.objects.create_user("reader", "reader@example.kz", first_name="Айгерім")
+    address = address.format(letter=mailbox.newest()[0].key)
+    response = client.get(address)
+    assert 'class="agreement-account"' not in response.content.decode()
+    client.force_login(user)
+    factories.published()
+    response = client.get(address)
+    header = response.content.decode().partition("<header")[2].partition("</header>")[0]
+    assert "Вы вошли как Айгерім" in header
+    assert re.search(r'href="/ru/agreements/notices/">Мои уведомления\s*<span class="agreement-badge">', header)
+    assert "Выйти" in header
+    assert {"private", "no-cache"} <= set(response.headers["Cache-Control"].split(", "))
+    assert "Cookie" in response.headers["Vary"]
+
+    public = client.get("/ru/agreements/terms/")
+    assert "Айгерім" not in public.content.decode()
+    assert "Vary" not in public.headers or "Cookie" not in public.headers["Vary"]
+
+
+@pytest.mark.django_db
 def test_the_front_page_of_an_empty_portal_states_how_to_fill_it(client):
     page = client.get("/en/").content.decode()
     assert "manage.py demo" in page

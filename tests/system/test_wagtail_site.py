@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 HOST = Path(__file__).parent / "hosts" / "wagtail"
 PYTHON = os.environ.get("AGREEMENT_TEST_WAGTAIL_PYTHON", "")
 #: Its own tests.
-TESTS = 21
+TESTS = 23
 
 pytestmark = pytest.mark.wagtail
 

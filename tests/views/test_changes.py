@@ -129,7 +129,7 @@ def test_the_announced_edition_is_marked_against_the_one_that_binds_till_then(cl
 
 
 @pytest.mark.usefixtures("two")
-@pytest.mark.parametrize(("language", "other", "name"), [("kk", "ru", "по-русски"), ("ru", "kk", "қазақша")])
+@pytest.mark.parametrize(("language", "other", "name"), [("kk", "ru", "По-русски"), ("ru", "kk", "Қазақша")])
 @pytest.mark.parametrize("address", ["", "editions/2/"])
 def test_each_clause_leads_to_itself_in_the_other_language(client, language, other, name, address):
     page = text(client, f"/{language}/agreements/terms/{address}")

@@ -13,7 +13,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import include, path
 from django.utils import timezone
 
-from agreement.editions import qr
+from agreement.editions import pdf, qr
 from agreement.editions.display import DisplayedEdition
 from agreement.editions.timeline import current_timelines
 from agreement.seal import manifest
@@ -405,7 +405,8 @@ def test_a_permanent_page_costs_three_queries_in_force_or_not(client):
     assert queries(client, f"{HERE}editions/1/") == 3
 
 
-def test_the_archive_costs_two_queries_and_reads_no_text(client):
+def test_the_archive_costs_two_queries_and_reads_no_text_where_there_is_no_pdf(client, monkeypatch):
+    monkeypatch.setattr(pdf, "is_installed", lambda: False)
     for _ in range(4):
         factories.published()
     with CaptureQueriesContext(connection) as captured:

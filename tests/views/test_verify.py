@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
+import re
 import zipfile
 import zlib
 from datetime import timedelta
@@ -13,15 +14,19 @@ from html import escape
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import connection
-from django.test import Client
+from django.test import Client, RequestFactory
 from django.test.utils import CaptureQueriesContext
-from django.utils import timezone
+from django.urls import resolve
+from django.utils import timezone, translation
 
-from agreement.editions import pdf_words
+from agreement.editions import pdf_words, recognition
+from agreement.editions.timeline import current_timelines
 from agreement.models import Notice, NoticeText
 from agreement.notices import letters
 from agreement.seal import manifest
 from agreement.text import source
+from agreement.views import comparisons
+from agreement.views.base import Visit
 from agreement.views.verify import DigestIndex, _index
 from tests.support import factories
 
@@ -55,6 +60,17 @@ def test_a_text_is_named_with_its_edition_language_and_term(client):
     assert "Это русский текст редакции №\u00a02." in new
     assert "Эта редакция действует с" in new
     assert 'href="/ru/agreements/terms/editions/2/"' in new
+
+
+def test_the_digest_of_a_text_is_told_apart_from_that_of_its_edition(client):
+    edition = factories.published()
+    note = f"и текст на другом языке, и номер, и даты: {edition.digest[:12]}…"
+    assert note in answer(client, manifest.sha256(factories.RU))
+    assert note not in answer(client, edition.digest)
+    word = client.get("/ru/agreements/terms/editions/1.ru.docx").content
+    assert note in client.post(HERE, {"file": SimpleUploadedFile("1.docx", word)}).text
+    page = client.get("/ru/agreements/terms/editions/1/").text
+    assert "Эта же сумма напечатана в файлах PDF и Word, но контрольная сумма самого файла — другая." in page
 
 
 def test_the_answer_is_in_the_readers_language(client):
@@ -479,3 +495,124 @@ def test_a_letter_of_the_site_is_genuine_and_an_added_sentence_is_displayed(clie
         assert "Подлинный текст" in response.text
     forged = client.post(HERE, {"text": f"{content.text}\n{FORGED}"})
     assert judged(forged) == ("differs", [FORGED])
+
+
+# Pages of changes
+
+CHANGES = "/ru/agreements/terms/editions/2/changes/"
+
+
+@pytest.fixture
+def changed_editions() -> None:
+    """Three editions. The second one changes two clauses of the first and adds one, and the third adds another."""
+    kk = LONG_KK + "\n1.4. Оқырман жоғалған әр кітап үшін жүз теңге төлейді.\n"
+    ru = LONG_RU + "\n1.4. Читатель платит сто тенге за каждую потерянную книгу.\n"
+    factories.published(kk=kk, ru=ru)
+    kk = kk.replace("жүз", "екі жүз").replace("көшірмейді", "көшіреді")
+    ru = ru.replace("сто тенге", "двести тенге").replace("не передаёт", "передаёт")
+    for addition in (("Дау сотқа дейін шешіледі.", "Споры решаются до суда."), ("Соңғы тармақ.", "Последний пункт.")):
+        number = f"1.{kk.count('1.')}"
+        kk, ru = (f"{text}\n{number}. {words}\n" for text, words in zip((kk, ru), addition, strict=True))
+        factories.published(kk=kk, ru=ru)
+
+
+def compared_pages(response) -> tuple[int, int, bool, bool] | None:
+    """The numbers of the two editions whose comparison was recognised, whether the words are proved, and whether they
+    are complete.
+    """
+    found = next(context["comparison"] for context in response.context if "verdict" in context)
+    return found and (found.old.number, found.new.number, found.is_proved, found.is_complete)
+
+
+def rows_of(page: str) -> list[str]:
+    """The rows of the changed clauses in a page of changes."""
+    return re.findall(r'<tr class="agreement-change".*?</tr>', page, re.DOTALL)
+
+
+@pytest.mark.parametrize("language", ["kk", "ru", "en"])
+@pytest.mark.parametrize(("query", "numbers"), [("", (1, 2)), ("?view=inline", (1, 2)), ("?from=3&all=1", (3, 2))])
+def test_a_page_of_changes_is_recognised_with_the_two_editions(client, changed_editions, language, query, numbers):
+    page = client.get(f"/{language}/agreements/terms/editions/2/changes/{query}").text
+    for posted_as in ({"file": SimpleUploadedFile("saved.html", page.encode())}, {"text": page}):
+        response = client.post(HERE, posted_as)
+        assert judged(response) == ("genuine", [])
+        assert compared_pages(response) == (*numbers, True, True)
+    old, new = numbers
+    assert "Сравнение с этого сайта" in response.text
+    assert f"сравнивает редакцию №\u00a0{old} с редакцией №\u00a0{new}, без отличий." in response.text
+    assert f'href="/ru/agreements/terms/editions/{new}/changes/?from={old}"' in response.text
+
+
+def test_a_page_of_changes_that_a_browser_saved_in_one_file_is_recognised(client, changed_editions):
+    saved = EmailMessage()
+    saved["From"], saved["Subject"] = "<Saved by a browser>", "x"
+    saved.set_content(client.get(CHANGES).text, subtype="html", cte="quoted-printable")
+    saved.make_mixed()
+    saved.attach(EmailMessage())
+    saved.get_payload()[1].set_content(".agreement { color: red }", subtype="css")
+    response = client.post(HERE, {"file": SimpleUploadedFile("saved.mhtml", bytes(saved))})
+    assert compared_pages(response) == (1, 2, True, True)
+
+
+def test_a_page_of_changes_is_recognised_after_its_editions_were_superseded(client):
+    factories.published(kk=LONG_KK, ru=LONG_RU)
+    at = timezone.now() + timedelta(days=2)
+    factories.published(kk=LONG_KK, ru=LONG_RU.replace("не передаёт", "передаёт"), effective_from=at)
+    page = client.get(CHANGES).text
+    assert "ещё не вступила в силу" in page
+    dated = current_timelines().agreements["terms"].editions[1]
+    later = dated.effective_from + timedelta(days=1)
+    request = RequestFactory().get(HERE)
+    request.resolver_match = resolve("/ru/agreements/verify/")
+    with translation.override("ru"):
+        found = comparisons.recognise(Visit(request, later, current_timelines(), {}), recognition.readable(page))
+    assert (found.is_proved, found.is_complete) == (True, True)
+
+
+def test_a_part_of_a_page_of_changes_is_said_to_be_one(client, changed_editions):
+    page = client.get(CHANGES).text
+    response = client.post(HERE, {"text": page.replace(rows_of(page)[1], "")})
+    assert judged(response) == ("genuine", [])
+    assert compared_pages(response) == (1, 2, True, False)
+    assert "Это часть страницы, на которой сайт сравнивает редакцию №\u00a01 с редакцией №\u00a02." in response.text
+
+
+def test_rows_of_a_page_of_changes_are_recognised_without_its_heading(client, changed_editions):
+    rows = "\n".join(rows_of(client.get(CHANGES).text))
+    response = client.post(HERE, {"text": f"<!doctype html><table>{rows}</table>"})
+    assert (response.context["verdict"], compared_pages(response)) == ("genuine", (1, 2, True, True))
+
+
+@pytest.mark.parametrize("forgery", ["word", "mark", "order", "exchange", "addition", "label"])
+def test_a_forged_page_of_changes_is_not_genuine(client, changed_editions, forgery):
+    page = client.get(CHANGES).text
+    first, second, *_rest = rows = rows_of(page)
+    cells = [re.findall(r"<td.*?</td>", row, re.DOTALL) for row in rows]
+    forged = {
+        "word": page.replace("двести", "триста"),
+        "mark": page.replace(first, re.sub(r"<del>.*?</del>", "", first, flags=re.DOTALL)),
+        "order": page.replace(first, "ROW").replace(second, first).replace("ROW", second),
+        "exchange": page.replace(cells[0][1], "CELL").replace(cells[1][1], cells[0][1]).replace("CELL", cells[1][1]),
+        "addition": page.replace(first, f"{first}<tr><td>{FORGED}</td></tr>"),
+        "label": page.replace(first, re.sub(r"<th.*?</th>", "", first, flags=re.DOTALL)),
+    }[forgery]
+    assert forged != page
+    response = client.post(HERE, {"text": forged})
+    assert response.context["verdict"] == "differs"
+    assert compared_pages(response) == (1, 2, False, False)
+    assert "В тексте сказано, что это сравнение редакции №\u00a01 с редакцией №\u00a02." in response.text
+
+
+@pytest.mark.parametrize("file", ["changes.ru.docx", "table.ru.docx"])
+def test_a_word_file_of_the_changes_is_not_compared_with_the_page(client, changed_editions, file):
+    content = client.get(f"/ru/agreements/terms/editions/2/{file}").content
+    response = client.post(HERE, {"file": SimpleUploadedFile(file, content)})
+    assert compared_pages(response) is None
+
+
+def test_a_heading_of_editions_that_are_not_public_names_no_page_of_changes(client, settings):
+    settings.AGREEMENT = {**settings.AGREEMENT, "SHOW_SCHEDULED": False}
+    factories.published(kk=LONG_KK, ru=LONG_RU)
+    factories.published(kk=LONG_KK, ru=LONG_RU, effective_from=timezone.now() + timedelta(days=1))
+    response = client.post(HERE, {"text": "Что изменилось: от редакции № 1 к редакции № 2 и ещё несколько слов"})
+    assert (response.status_code, compared_pages(response)) == (404, None)

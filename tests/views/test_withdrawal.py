@@ -10,6 +10,7 @@ import pytest
 from agreement.acceptance import consents
 from agreement.models import Acceptance, Agreement, Consent, Withdrawal
 from agreement.models.agreements import AcceptanceMode
+from agreement.notices.withdrawal_letters import withdrawal_reply
 from tests.support import factories
 from tests.support.site import KK, RU
 from tests.views.test_acceptance import fields
@@ -134,6 +135,48 @@ def test_the_form_names_the_document_and_only_what_the_user_gave(
     assert ("consent" in page) is has_consents
 
 
+@pytest.mark.parametrize(
+    ("has_accepted", "has_consent", "title", "sentences"),
+    [
+        (
+            True,
+            False,
+            "Ответ на заявление",
+            ["Действие документа «Соглашение»", "Персональные", "На сайте можно снова"],
+        ),
+        (
+            True,
+            True,
+            "Ответ на заявление об отзыве согласия",
+            ["Все Ваши согласия", "Действие документа «Соглашение»", "Персональные", "На сайте можно снова"],
+        ),
+        (
+            False,
+            True,
+            "Ответ на заявление об отзыве согласия",
+            ["Все Ваши согласия", "Документ «Соглашение» в отношении Вас не действует"],
+        ),
+    ],
+)
+def test_the_reply_names_what_was_withdrawn(reader, user, editions, has_accepted, has_consent, title, sentences):
+    if has_accepted:
+        accept(user, editions["terms"])
+    if has_consent:
+        consent(user)
+    page = withdraw(reader, path=PAGE.replace("/en/", "/ru/")).replace("\u00a0", " ")
+    row = Withdrawal.objects.get()
+    reply = withdrawal_reply(row, "ru")
+    assert reply.title.replace("\u00a0", " ") == f"{title} № {row.reference}"
+    assert f"<h3>{title} № {row.reference}</h3>" in page
+    begin = [next((one for one in sentences if said.startswith(one)), said) for said in reply.sentences[1:]]
+    assert begin == sentences
+    assert ("прекращено" in page) is has_accepted
+
+    user.delete()
+    row.refresh_from_db()
+    assert withdrawal_reply(row, "ru") == reply
+
+
 @pytest.mark.parametrize(("slug", "is_blocked"), [("terms", True), ("privacy", False)])
 def test_only_an_agreement_that_the_site_asks_for_blocks_pages(reader, user, editions, slug, is_blocked):
     for edition in editions.values():
@@ -147,6 +190,29 @@ def test_only_an_agreement_that_the_site_asks_for_blocks_pages(reader, user, edi
     assert ("You can't use the pages" in page.replace("&#x27;", "'")) is is_blocked
     assert ("No page of the site becomes unavailable" in page) is not is_blocked
     assert reader.get("/ru/materials/", headers={"accept": "text/html"}).status_code == (302 if is_blocked else 200)
+
+
+def test_the_page_in_place_of_another_one_states_why_it_is_displayed_and_what_the_user_can_do(reader, user, editions):
+    why = "The page that you opened requires a document that is not in force for you."
+    for edition in editions.values():
+        accept(user, edition)
+    withdraw(reader, "privacy")  # No page requires it.
+    assert why not in show(reader, f"{PAGE}?next=/en/")
+
+    withdraw(reader, "terms")
+
+    assert why not in show(reader)
+    refused = reader.get("/en/", headers={"accept": "text/html"})
+    assert refused.headers["Location"] == f"{PAGE}?next=%2Fen%2F"
+    page = show(reader, refused.headers["Location"])
+    reason = page.partition(why)[2].partition("</div>")[0]
+    assert "To open that page, accept the document again." in reason
+    assert "If you log out, you can use the pages that are open to every visitor." in reason
+    for path in re.findall('href="([^"]+)"', reason):
+        assert reader.get(path, headers={"accept": "text/html"}).status_code == 200
+
+    (link,) = re.findall(r'href="(/en/agreements/terms/accept/[^"]*)"', page)
+    assert "The page that you opened is displayed after you accept." in show(reader, link)
 
 
 def test_the_record_states_the_way_back_to_a_document_that_the_user_never_accepted(reader, user, editions):

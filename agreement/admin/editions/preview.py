@@ -20,11 +20,11 @@ from django.views.decorators.clickjacking import xframe_options_sameorigin
 
 from agreement.admin.editions.page import EditionView
 from agreement.editions import documents
-from agreement.editions.changes import Comparison, marked_units
+from agreement.editions.changes import Comparison, changed_clauses, marked_units
 from agreement.editions.display import DisplayedEdition
 from agreement.models import Delivery, Edition, Notice, NoticeKind, NoticeText, knowledge
 from agreement.models.publishing import MAX_AHEAD
-from agreement.models.succession import State
+from agreement.models.succession import EditionDates, State
 from agreement.notices.channels import Deferred, EmailChannel, Refused, Unavailable
 from agreement.notices.letters import NoticeContent, letter
 from agreement.seal import manifest
@@ -138,7 +138,9 @@ class PreviewView(EditionView):
             return self._file(published, binding, kind, code)
         if kind == "mail":
             return self._html(lambda: notice_content(published, code).html)
-        return self._html(lambda: self._page(published, binding, code))
+        earlier = Edition.objects.published().binding().filter(agreement=edition.agreement_id)
+        last = earlier.select_related("agreement").last()
+        return self._html(lambda: self._page(published, last, code))
 
     def _html(self, composed: Callable[[], str]) -> HttpResponse:
         """Return the HTML that the function composes; its error as plain text, with the status 409, if the site lacks a
@@ -169,32 +171,41 @@ class PreviewView(EditionView):
         headers = {"Content-Type": CONTENT_TYPE, "Content-Disposition": name, "Cache-Control": "no-store"}
         return HttpResponse(content, headers=headers)
 
-    def _page(self, edition: Edition, binding: Edition | None, code: str) -> str:
-        """Return the HTML of the permanent page of the edition, in the language ``code``, without what it says about
-        the editions before and after. ``edition`` is a result of :func:`as_published`. The changes since ``binding``,
-        the edition in force, are marked; with ``None`` nothing is marked.
+    def _page(self, edition: Edition, last: Edition | None, code: str) -> str:
+        """Return the HTML of the permanent page of the edition, in the language ``code``. ``edition`` is a result of
+        :func:`as_published`. ``last`` is the edition that it replaces: the last one that was not cancelled. The changes
+        since then are marked; with ``None`` nothing is marked.
         """
         with translation.override(code):
             at = edition.published_at or timezone.now()
-            state = State.SCHEDULED if edition.effective_from and edition.effective_from > at else State.IN_FORCE
-            shown = _displayed(edition, at, state, code)
-            compared = Comparison(_displayed(binding, at, State.IN_FORCE, code), shown) if binding else None
+            state = _state(edition, at)
+            shown = _displayed(edition, at, state, code, EditionDates.from_edition(last) if last else None)
+            compared = Comparison(_displayed(last, at, _state(last, at), code), shown) if last else None
             address = reverse("agreement:edition", args=[edition.agreement.slug, edition.number])
+            units = list(marked_units(shown.document, compared.redline if compared else None))
             context = {
                 "displayed": shown,
                 "address": self.request.build_absolute_uri(address),
                 "compared": compared,
-                "units": list(marked_units(shown.document, compared.redline if compared else None)),
+                "units": units,
+                "changed": changed_clauses(units),
                 "alternates": [],
             }
             return render_to_string("agreement/pages/edition.html", context)
 
 
-def _displayed(edition: Edition, at: datetime, state: State, code: str) -> DisplayedEdition:
+def _state(edition: Edition, at: datetime) -> State:
+    """Return the state at that instant of an edition that no later one replaces."""
+    return State.SCHEDULED if edition.effective_from and edition.effective_from > at else State.IN_FORCE
+
+
+def _displayed(
+    edition: Edition, at: datetime, state: State, code: str, predecessor: EditionDates | None = None
+) -> DisplayedEdition:
     """Return the edition as it is displayed at that instant, in that state and in the language ``code``, without a
-    predecessor and a successor.
+    successor.
     """
-    return DisplayedEdition(edition=edition, at=at, state=state, language=code, predecessor=None, successor=None)
+    return DisplayedEdition(edition=edition, at=at, state=state, language=code, predecessor=predecessor, successor=None)
 
 
 def send_test_mails(

@@ -201,14 +201,15 @@ class AnnouncementBlock(_Block):
 class ChangesBlock(_Block):
     """What changed in the chosen agreement: in the edition in force and, if the setting ``SHOW_SCHEDULED`` is true, in
     the announced edition that takes effect next, each with a link to its changes. An edition that replaces no other one
-    is left out. Nothing if no edition remains.
+    is left out. Nothing if no edition remains, and nothing if no agreement is chosen.
     """
 
     agreement = AgreementBlock(label=gettext_lazy("User agreement"))
 
     def get_context(self, value: Any, parent_context: Any = None) -> dict[str, Any]:
         context: dict[str, Any] = super().get_context(value, parent_context=parent_context)
-        editions = citations.banner_editions(value.get("agreement") or "", days=ALWAYS_DAYS)
+        slug = value.get("agreement")
+        editions = citations.banner_editions(slug, days=ALWAYS_DAYS) if slug else []
         return {**context, "editions": [edition for edition in editions if edition.changes]}
 
     class Meta:

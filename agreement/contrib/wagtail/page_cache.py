@@ -19,6 +19,7 @@ from django.contrib.contenttypes.models import ContentType
 from django.http import HttpResponse
 from django.utils import timezone, translation
 from django.utils.cache import patch_cache_control
+from django.utils.http import http_date, parse_http_date_safe
 from wagtail.contrib.frontend_cache.utils import PurgeBatch
 from wagtail.log_actions import log
 from wagtail.models import ModelLogEntry, Page, ReferenceIndex
@@ -107,9 +108,9 @@ def refresh(at: datetime | None = None) -> int | None:
 def shorten(response: HttpResponse, *, began_at: datetime) -> None:
     """Change the header ``Cache-Control`` of a response, the rendering of which began at that moment, so that no cache
     stores it beyond the next moment at which an edition takes effect or its days to accept end. If there is no such
-    moment, nothing is changed. If the header has ``max-age`` or ``s-maxage``, the header ``Expires`` is removed. A
-    response without ``max-age`` gets one only if Django's cache middleware would store it for longer, and if its header
-    contains none of ``private``, ``no-cache`` and ``no-store``.
+    moment, nothing is changed. A response without ``max-age`` gets one only if Django's cache middleware would store it
+    for longer, and if its header contains none of ``private``, ``no-cache`` and ``no-store``. The header ``Expires``,
+    which counts only for a response without these ages, is changed to that moment if it is later.
     """
     seconds = current_timelines().seconds_until_next(began_at)
     if seconds == float("inf"):
@@ -127,6 +128,10 @@ def shorten(response: HttpResponse, *, began_at: datetime) -> None:
         limits = r"(max-age|s-maxage|stale-while-revalidate|stale-if-error)=(\d+)"
         response.headers["Cache-Control"] = re.sub(limits, limited, stated)
         response.headers.pop("Expires", None)  # It would contradict; Django's cache middleware computes it again.
+    else:
+        expires = parse_http_date_safe(response.headers.get("Expires", ""))  # None: no date, so already expired.
+        if expires is not None and expires > (latest := int(timezone.now().timestamp()) + left):
+            response.headers["Expires"] = http_date(latest)
     # The middleware reads max-age only.
     if (
         "max-age" not in stated

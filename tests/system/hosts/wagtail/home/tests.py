@@ -16,6 +16,7 @@ from django.http import HttpResponse
 from django.test import TransactionTestCase, override_settings
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone, translation
+from django.utils.http import http_date, parse_http_date
 from wagtail.blocks import StructBlockValidationError
 from wagtail.models import Locale, ModelLogEntry, Page, Site
 from wagtail.rich_text import expand_db_html
@@ -144,6 +145,15 @@ class Blocks(SiteCase):
             clear()
             block.render(block.to_python({"agreement": None, "number": None, "days": None}))
 
+    def test_changes_without_an_agreement_display_nothing(self):
+        for slug in ("terms", "privacy"):
+            publish(slug)
+            publish(slug, kk=f"{KK}\n1.3. Жаңа.\n", ru=f"{RU}\n1.3. Новый.\n")
+        clear()
+        block = HomePage.body.field.stream_block.child_blocks["changes"]
+        self.assertIn("/terms/editions/2/changes/", block.render(block.to_python({"agreement": "terms"})))
+        self.assertEqual(block.render(block.to_python({"agreement": ""})).strip(), "")
+
     def test_a_link_with_no_clause_or_with_markup_leads_somewhere_and_is_escaped(self):
         publish()
         self.assertIn('href="/kk/agreements/terms/"', expand_db_html('<a linktype="agreement-clause">x</a>'))
@@ -205,6 +215,24 @@ class Pages(SiteCase):
         self.assertEqual(limited("private"), "private")
         self.assertEqual(limited("no-store"), "no-store")
         self.assertIn("max-age=9", limited(""))
+
+    @override_settings(MIDDLEWARE=[])
+    def test_a_page_with_expires_alone_expires_before_the_moment(self):
+        publish()
+        publish(effective_from=timezone.now() + timedelta(seconds=100))
+        clear()
+        began_at = timezone.now()
+
+        def limited(stated):
+            response = HttpResponse(headers={"Expires": stated})
+            page_cache.shorten(response, began_at=began_at)
+            self.assertNotIn("Cache-Control", response.headers)
+            return response.headers["Expires"]
+
+        year, soon = (http_date(began_at.timestamp() + seconds) for seconds in (31_536_000, 20))
+        self.assertTrue(90 < parse_http_date(limited(year)) - began_at.timestamp() < 100)
+        self.assertEqual(limited(soon), soon)
+        self.assertEqual(limited("0"), "0")
 
     @override_settings(CACHE_MIDDLEWARE_SECONDS=30)
     def test_a_page_that_is_stored_for_less_time_is_left_alone(self):
