@@ -15,11 +15,12 @@ import pytest
 import agreement
 from agreement import conf, urls
 from agreement.editions import DisplayedEdition
+from agreement.models.log import LogKind
 from agreement.templatetags.agreement import register
 
 DOCUMENTS = Path(agreement.__file__).parent / "docs"
 #: The documents whose Python code is complete: a reader can copy each block.
-WITH_PYTHON = ("djangocms.md", "install.md", "settings.md", "tags.md")
+WITH_PYTHON = ("djangocms.md", "install.md", "log.md", "settings.md", "tags.md")
 
 
 def read(name: str) -> str:
@@ -95,6 +96,14 @@ def test_tags_lists_each_attribute_of_a_displayed_edition():
     listed = [name for row in re.findall(r"^\| (`.+?) \|", text, re.M) for name in re.findall(r"`(\w+)`", row)]
     properties = [name for name, value in vars(DisplayedEdition).items() if isinstance(value, property)]
     assert Counter(listed) == Counter([*(field.name for field in fields(DisplayedEdition)), *properties])
+
+
+# log.md
+
+
+def test_log_describes_each_kind_of_entry():
+    text = dict(sections(read("log.md"), 2))["Entries"]
+    assert re.findall(r"^\| (\w+) \| (?!entry)", text, re.M) == LogKind.values
 
 
 # Code

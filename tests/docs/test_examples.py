@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import subprocess
 import sys
 import threading
 from collections.abc import Iterator
@@ -19,6 +20,7 @@ from agreement.notices import dispatch
 from tests.docs.test_documents import DOCUMENTS, code_blocks, read
 from tests.docs.test_reference import table
 from tests.support import factories
+from tests.support.signed_logs import fill, sign_with
 
 WITH_CODE = sorted(path.name for path in DOCUMENTS.glob("*.md") if "```python" in path.read_text(encoding="utf-8"))
 
@@ -128,3 +130,40 @@ def test_the_channel_of_the_guide_blames_no_user_for_the_gateway(sms, settings, 
     assert Delivery.objects.get().attempts == 0
     settings.AGREEMENT = {**settings.AGREEMENT, "USER_PHONE": ""}
     assert sms.SmsChannel().faults() == ["USER_PHONE is empty."]
+
+
+# log.md
+
+
+@pytest.mark.django_db
+def test_the_program_of_the_log_leads_from_a_manifest_to_the_signed_root_and_from_no_other(settings, client, tmp_path):
+    sign_with(settings)
+    editions = [factories.published() for _number in range(5)]
+    fill(editions[0], 300)
+    editions.append(factories.published())
+    (code,) = code_blocks(read("log.md"), "python")
+    (tmp_path / "check.py").write_text(code, encoding="utf-8")
+    for edition in editions:
+        here = f"/kk/agreements/terms/editions/{edition.number}/manifest.json"
+        (tmp_path / "manifest.json").write_bytes(client.get(here).content)
+        (tmp_path / "proof").write_bytes(client.get(f"{here}.tlog-proof").content)
+        command = [sys.executable, "check.py", "manifest.json", "proof"]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+        assert done.stdout == "in the log\n"
+        changed = client.get(here).content.replace(b'"number":', b'"number": ')
+        (tmp_path / "manifest.json").write_bytes(changed)
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+        assert done.stdout == "NOT in the log\n"
+
+
+@pytest.mark.django_db
+def test_the_commands_of_the_log_verify_the_signature_of_a_checkpoint(settings, client, tmp_path):
+    sign_with(settings)
+    factories.published()
+    for name in ("checkpoint", "key.pem"):
+        (tmp_path / name).write_bytes(client.get(f"/kk/agreements/terms/log/{name}").content)
+    (commands, *_others) = code_blocks(read("log.md"), "console")
+    lines = [line.removeprefix("$ ") for line in commands.splitlines() if line.startswith("$ ") and "site" not in line]
+    done = subprocess.run(["sh", "-ec", "\n".join(lines)], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert len(lines) == 3
+    assert done.stdout == "Signature Verified Successfully\n"
