@@ -142,7 +142,7 @@ class NoticeAdmin(ReadOnly, SafeFilters[Notice]):
 
 @admin.register(Delivery)
 class DeliveryAdmin(ReadOnly, LoggedViews[Delivery], UserSearch[Delivery], LongList[Delivery]):
-    list_display = ["id", "about", "user", "by", "language", "outcome", "why", "attempts"]
+    list_display = ["id", "about", "user", "by", "language", "outcome", "why"]
     list_display += [moment_column("recorded", Delivery._meta.get_field("outcome_at").verbose_name, field="outcome_at")]
     list_filter = ["outcome"]
     list_select_related = ["user"]
