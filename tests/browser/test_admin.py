@@ -657,6 +657,7 @@ def desk_pages() -> dict[str, str]:
         "timeline": f"agreement/agreement/{in_force.agreement_id}/change/",
         "log": "agreement/auditentry/",
         "cancel": f"agreement/edition/{scheduled.pk}/cancel/",
+        "sign": f"agreement/edition/{scheduled.pk}/sign/",
         "notices": "agreement/notice/",
         "notice": f"agreement/notice/{scheduled.notices.get().pk}/change/",
         "sending": f"agreement/notice/{scheduled.notices.get().pk}/sending/",

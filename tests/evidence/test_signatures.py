@@ -330,7 +330,7 @@ def test_the_verifier_of_the_guide_asks_openssl(official, other, settings, monke
     (example,) = re.findall(r"```python\n(# mysite/signatures\.py\n.*?)```", guide, re.DOTALL)
     names: dict[str, Any] = {}
     roots = str(official.folder / "certificate.pem")
-    exec(compile(example.replace("/etc/portal/authority.pem", roots), "signatures.py", "exec"), names)  # noqa: S102
+    exec(example.replace("/etc/portal/authority.pem", roots), names)  # noqa: S102 - the code of the guide
     monkeypatch.setattr(sys.modules[__name__], "accept", names["verify"])
     settings.AGREEMENT = {**settings.AGREEMENT, "SIGNATURE_VERIFIER": f"{__name__}.accept"}
     edition = factories.published()
