@@ -30,7 +30,9 @@ from agreement.seal.manifest import rfc3339, sha256
 #: New acceptances and withdrawals are looked for at most once in this time.
 INTERVAL = timedelta(minutes=5)
 #: So many rows are taken up in one transaction.
-BATCH = 2000
+BATCH = 1000
+#: A worker takes up so many batches of each log before it sends letters again.
+MOST_BATCHES = 10
 #: An entry has at most 65,535 bytes. So many indices fit into one, with room to spare.
 MOST_INDICES = 4000
 
@@ -116,23 +118,28 @@ def sweep(at: datetime | None = None, *, force: bool = False, agreement: int | N
 
     A log in which they were looked for in the last ``INTERVAL`` is passed over, unless ``force`` is true. If
     ``agreement`` is given, which is a primary key, the logs of the other agreements are passed over too. Each batch of
-    ``BATCH`` rows is a transaction of its own. If the process is killed, the next call continues. If nothing is due, 1
-    query, 2 on PostgreSQL without ``at``.
+    ``BATCH`` rows is a transaction of its own. Unless ``force`` is true, at most ``MOST_BATCHES`` are added to each
+    log, so that letters do not wait. If the process is killed, the next call continues. If nothing is due, 1 query, 2
+    on PostgreSQL without ``at``.
     """
     using = router.db_for_write(LogEntry)
     at = at or database_now(using)
     logs = TransparencyLog.objects.using(using).select_related("agreement")
     logs = logs.filter(agreement=agreement) if agreement else logs
     due = logs if force else logs.filter(Q(swept_at=None) | Q(swept_at__lte=at - INTERVAL) | Q(swept_at__gt=at))
-    return sum(_sweep(log, at, using=using) for log in due)
+    return sum(_sweep(log, at, batches=None if force else MOST_BATCHES, using=using) for log in due)
 
 
-def _sweep(log: TransparencyLog, at: datetime, *, using: str) -> int:
-    """Add what is missing in this log, and return how many entries that are."""
+def _sweep(log: TransparencyLog, at: datetime, *, batches: int | None, using: str) -> int:
+    """Add what is missing in this log, at most ``batches`` batches (``None``: all), and return how many entries that
+    are. If something may be left, the next call continues.
+    """
     last = _last_rows(log.agreement, using=using)
     added = 0
     while new := _take_up(log.agreement, last, using=using):
         added += new
+        if batches is not None and (batches := batches - 1) <= 0:
+            return added
     TransparencyLog.objects.using(using).filter(pk=log.pk).update(swept_at=at)
     return added
 
@@ -158,27 +165,51 @@ def _last(rows: Any) -> int:  # A queryset of either model.
 def _take_up(agreement: Agreement, last: dict[type[Acceptance | Withdrawal], int], *, using: str) -> int:
     """Add one batch of missing rows to the log of the agreement, and return how many they are. Rows with keys after
     ``last`` are left out.
+
+    The entries are computed before the log is locked, because a publication waits for that lock. If another process has
+    added to the log or erased one of these rows in the meantime, they are computed again. For a row that is erased
+    already, an entry about the erasure is added too.
     """
-    with transaction.atomic(using=using):
-        log = lock_log(agreement, using=using)
+    while True:
+        log = TransparencyLog.objects.using(using).get(agreement=agreement)
         acceptances = Acceptance.objects.using(using).select_related("edition__agreement").order_by("pk")
         acceptances = acceptances.filter(edition__agreement=agreement, pk__gt=log.accepted, pk__lte=last[Acceptance])
         withdrawals = Withdrawal.objects.using(using).select_related("agreement", "edition").order_by("pk")
         withdrawals = withdrawals.filter(agreement=agreement, pk__gt=log.withdrawn, pk__lte=last[Withdrawal])
+        accepted, withdrawn = list(without_bodies(acceptances)[:BATCH]), list(without_bodies(withdrawals)[:BATCH])
         texts = unlogged_texts(agreement, using=using)
-        rows: list[Acceptance | Withdrawal] = [
-            *without_bodies(acceptances)[:BATCH],
-            *without_bodies(withdrawals)[:BATCH],
-        ]
         entries = [NewEntry(kind=LogKind.NOTICE, content={"notice": digest}, row=pk) for pk, digest in texts]
-        entries += [_entry(row) for row in rows]
+        entries += [_entry(row) for row in (*accepted, *withdrawn)]
         if not entries:
             return 0
-        log = append(agreement, entries, using=using)
-        log.accepted = max([log.accepted, *(row.pk for row in rows if isinstance(row, Acceptance))])
-        log.withdrawn = max([log.withdrawn, *(row.pk for row in rows if isinstance(row, Withdrawal))])
-        log.save(using=using, update_fields=["accepted", "withdrawn"])
-    return len(entries)
+        with transaction.atomic(using=using):
+            locked = lock_log(agreement, using=using)
+            if (locked.size, locked.accepted, locked.withdrawn) != (log.size, log.accepted, log.withdrawn):
+                continue
+            if any(_erased(rows) for rows in (accepted, withdrawn)):
+                continue
+            log = append(agreement, entries, using=using)
+            log.accepted = max([log.accepted, *(row.pk for row in accepted)])
+            log.withdrawn = max([log.withdrawn, *(row.pk for row in withdrawn)])
+            log.save(using=using, update_fields=["accepted", "withdrawn"])
+            if erased_at := max((row.erased_at for row in (*accepted, *withdrawn) if row.erased_at), default=None):
+                record_erasure(
+                    acceptances=[row.pk for row in accepted if row.erased_at],
+                    withdrawals=[row.pk for row in withdrawn if row.erased_at],
+                    ended_at=erased_at,
+                    using=using,
+                )
+        return len(entries)
+
+
+def _erased(rows: Sequence[Acceptance | Withdrawal]) -> bool:
+    """Was one of these rows, which are in the order of their keys, erased after it was read?"""
+    if not rows:
+        return False
+    known = [row.pk for row in rows if row.erased_at]
+    stored = type(rows[0])._default_manager.using(rows[0]._state.db)
+    found = stored.filter(pk__range=(rows[0].pk, rows[-1].pk), erased_at__isnull=False).exclude(pk__in=known)
+    return found.filter(pk__in=[row.pk for row in rows]).exists() if found.exists() else False
 
 
 def without_bodies(rows: Any) -> Any:  # A queryset of either model, with its editions.

@@ -436,3 +436,36 @@ def test_unstamped_entries_are_those_that_no_stamped_checkpoint_contains(signed)
     first = TimeStamp.objects.order_by("pk").first()
     assert TimeStamp.objects.covering(agreement=edition.agreement_id, index=0).first() == first
     assert TimeStamp.objects.covering(agreement=edition.agreement_id, index=1).first() != first
+
+
+def test_a_worker_takes_up_some_batches_and_continues_at_its_next_turn(monkeypatch):
+    monkeypatch.setattr(log_records, "BATCH", 2)
+    monkeypatch.setattr(log_records, "MOST_BATCHES", 2)
+    edition = factories.published()
+    for user in factories.users(5):
+        accepted(edition, user)
+
+    assert [log_records.sweep(), log_records.sweep(), log_records.sweep()] == [4, 1, 0]
+    assert faults(edition) == []
+
+
+def test_an_acceptance_that_is_erased_while_it_is_taken_up_is_entered_as_erased(monkeypatch):
+    edition, (user,) = factories.published(retention_years=0), factories.users(1)
+    accepted(edition, user)
+    user.delete()
+    compute, calls = log_records._entry, []
+
+    def erase_in_between(row):
+        calls.append(row.pk)
+        if len(calls) == 1:
+            with open_seal():
+                Acceptance.objects.update(erased_at=timezone.now(), pseudonym="", pseudonym_key="")
+        return compute(row)
+
+    monkeypatch.setattr(log_records, "_entry", erase_in_between)
+    log_records.sweep(force=True)
+
+    assert len(calls) == 2
+    assert LogEntry.objects.get(kind="acceptance").salt == ""
+    assert entries(edition)[-1]["erasure"] == [1]
+    assert faults(edition) == []
