@@ -101,6 +101,8 @@ def test_E001_names_what_a_renamed_setting_is_called_now(settings, old, new):  #
         ("RATE_LIMITS", ("2500/h",), "('2500/h',), but must be like"),
         ("SENDING_SUSPENDED", "yes", "'yes', but must be of type bool"),
         ("AUDIENCE", "nowhere.at_all", "'nowhere.at_all', but can't be imported"),
+        ("SIGNATURE_VERIFIER", "nowhere.at_all", "'nowhere.at_all', but can't be imported"),
+        ("SIGNATURE_VERIFIER", 7, "7, but must be a text"),
     ],
 )
 def test_E002_quotes_the_wrong_value(settings, key, value, text):  # noqa: N802

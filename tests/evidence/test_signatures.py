@@ -20,6 +20,7 @@ from django.utils import timezone, translation
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agreement.checks import check_settings
 from agreement.evidence import cms, signatures
 from agreement.models import AuditEntry, Edition, EditionError, Signature
 from tests.support import factories
@@ -338,6 +339,15 @@ def test_the_verifier_of_the_guide_asks_openssl(official, other, settings, monke
     assert str(error).endswith("openssl does not confirm the signature and its certificate.")
     row, _new = signatures.store(edition, official.sign(edition.manifest()))
     assert row.verified_by == "openssl with the certificates of the authority"
+
+
+def test_E004_names_what_the_verifier_needs(settings, monkeypatch):  # noqa: N802
+    settings.AGREEMENT = {**settings.AGREEMENT, "SIGNATURE_VERIFIER": f"{__name__}.accept"}
+    assert list(check_settings(None)) == []
+    monkeypatch.setattr("agreement.checks.settings.find_spec", lambda name: None)
+    assert [(message.id, message.hint) for message in check_settings(None)] == [
+        ("agreement.E004", 'Install the extra: pip install "agreement[signature]".')
+    ]
 
 
 @database
