@@ -216,8 +216,8 @@ def test_the_answers_stay_in_sight_and_leave_room_to_read(address, asked, window
             assert all(box["y"] >= 0 and box["y"] + box["height"] <= height for box in boxes)
         assert page.locator(".agreement-answer").bounding_box()["height"] <= height / 5
     # A clause that a link leads to is not covered.
-    page.goto(f"{address}/ru{ACCEPT}#5.1")
-    bar, clause = (page.locator(one).bounding_box() for one in (".agreement-answer", "[id='5.1']"))
+    page.goto(f"{address}/ru{ACCEPT}#terms-5.1")
+    bar, clause = (page.locator(one).bounding_box() for one in (".agreement-answer", "[id='terms-5.1']"))
     assert clause["y"] + min(clause["height"], 100) <= bar["y"]
     # At a high zoom, the answers are where they stand in the text.
     page.set_viewport_size({"width": 320, "height": 256})
