@@ -71,6 +71,21 @@ def test_the_page_proposes_the_edition_in_force(author):
         assert author.get(at("edition_add"), {"edition": key}).status_code == 200
 
 
+def test_the_page_proposes_the_agreement_of_the_card_that_leads_to_it(author, settings):
+    settings.AGREEMENT = {**settings.AGREEMENT, "DEFAULT_AGREEMENT": "terms"}
+    factories.published(slug="terms")
+    other = factories.agreement("other")
+    index = author.get("/en/admin/").content.decode()
+    assert f'href="{at("edition_add")}?agreement={other.pk}"' in index
+    form = author.get(at("edition_add"), {"agreement": other.pk}).context["form"]
+    assert (form["agreement"].value(), form["begin"].value()) == (other.pk, "empty")
+    edition = factories.published(slug="other")
+    form = author.get(at("edition_add"), {"agreement": other.pk}).context["form"]
+    assert (form["agreement"].value(), form["begin"].value()) == (edition.agreement_id, "edition")
+    for key in ("x", "9" * 30, "999", "\0"):
+        assert author.get(at("edition_add"), {"agreement": key}).status_code == 200
+
+
 @pytest.mark.parametrize(("default", "chosen"), [("terms", "terms"), ("", None), ("none", None)])
 def test_the_page_proposes_the_default_agreement_of_a_site_with_several(author, settings, default, chosen):
     rows = {slug: factories.published(slug=slug).agreement for slug in ("privacy", "terms")}

@@ -268,6 +268,19 @@ def test_after_a_test_mail_one_click_publishes_and_the_answers_stay(person, sett
     person.confirm()
     person.submit("input[type=submit][formaction]")
     assert len(mail.outbox) == 2
+    outcome = person.page.locator("#agreement-test-mails [role=status]")
+    assert outcome.evaluate("it => it === document.activeElement")
+    assert 0 < outcome.bounding_box()["y"] < 800, "the outcome is in the window"
+    # The page has another address now, and still states another moment at once.
+    day, clock = person.page.locator("#id_date"), person.page.locator("#id_time")
+    clock.fill("09:00")
+    day.fill("2020-03-01")
+    day.press("Tab")
+    person.page.locator(".agreement-moment .errorlist").wait_for()
+    for part in (day, clock):
+        part.fill("")
+    person.click("input[name=when][value=now]")
+    person.page.locator(".agreement-moment .errorlist").wait_for(state="detached")
     person.submit("input[type=submit].default")
     draft.refresh_from_db()
     assert draft.state() == State.IN_FORCE

@@ -8,7 +8,6 @@ from abc import ABC, abstractmethod
 from typing import Any, cast
 
 from django import forms
-from django.contrib import messages
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import AbstractBaseUser
 from django.core.exceptions import FieldDoesNotExist, ImproperlyConfigured
@@ -62,6 +61,9 @@ class TestMailForm(forms.Form):
         widget=forms.CheckboxSelectMultiple,
         error_messages={"required": _("Choose who gets the test e-mails.")},
     )
+
+    outcome: tuple[str, str] | None = None
+    """What became of the test mails: ``success`` or ``error``, and a sentence; ``None`` before they are sent."""
 
     def __init__(self, user: AbstractBaseUser, answer: QueryDict | None = None, *, others: bool = False) -> None:
         users = get_user_model()._default_manager.order_by()
@@ -126,23 +128,22 @@ class DecisionView(EditionView, ABC):
 
     @abstractmethod
     def test(self, edition: Edition) -> HttpResponse:
-        """Send the test mails that the posted form asks for, and return the question again, with the answers and a
-        message about the outcome; or send nothing, and return a page that refuses.
+        """Send the test mails that the posted form asks for, and return the question again, with the answers and the
+        outcome; or send nothing, and return a page that refuses.
         """
 
     def send_tests(self, edition: Edition) -> TestMailForm:
-        """Send the notice about the edition, as it will be, to the staff users whom the posted form names, and add a
-        message about the outcome. Return the form, which has errors if it names nobody, or a user whom it does not
-        offer; nothing is sent then. If the posted form asks for the other staff users, nothing is sent, and the
-        returned form offers them.
+        """Send the notice about the edition, as it will be, to the staff users whom the posted form names. Return the
+        form with the ``outcome``. It has errors if it names nobody, or a user whom it does not offer; nothing is sent
+        then. If the posted form asks for the other staff users, nothing is sent, and the returned form offers them.
         """
         if "list_staff" in self.request.POST:
             return TestMailForm(cast("AbstractBaseUser", self.request.user), others=True)
         form = TestMailForm(cast("AbstractBaseUser", self.request.user), self.request.POST)
         if form.is_valid():
-            messages.add_message(self.request, *send_test_mails(form.recipients(), edition, self.kind))
+            form.outcome = send_test_mails(form.recipients(), edition, self.kind)
         else:
-            messages.error(self.request, gettext("No test e-mail was sent. Choose who gets it."))
+            form.outcome = "error", gettext("No test e-mail was sent. Choose who gets it.")
         return form
 
     def letter_context(self, edition: Edition, tests: TestMailForm | None) -> dict[str, Any]:

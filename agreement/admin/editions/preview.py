@@ -7,7 +7,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
-from django.contrib import messages
 from django.contrib.auth.models import AbstractBaseUser
 from django.core.exceptions import ImproperlyConfigured, PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
@@ -210,14 +209,14 @@ def _displayed(
 
 def send_test_mails(
     recipients: Sequence[tuple[AbstractBaseUser, str]], edition: Edition, kind: NoticeKind
-) -> tuple[int, str]:
+) -> tuple[str, str]:
     """Mail the notice of that kind about the edition to each of these users, at the e-mail address given with them: one
     mail in Kazakh, and one in Russian. ``edition`` is published, or is a result of :func:`as_published` or
     :func:`as_cancelled`. Raises ``ValueError`` for a draft. Nothing is recorded in the ledger.
 
-    Return the level (of ``django.contrib.messages``) and the text of a message about the outcome. It is an error if one
-    of the mails can't be sent; the mails before it were sent then, and those after it were not. The message names both.
-    It is also an error if the site lacks a setting that the mails need.
+    Return ``success`` or ``error``, and a message about the outcome. It is an error if one of the mails can't be sent;
+    the mails before it were sent then, and those after it were not. The message names both. It is also an error if the
+    site lacks a setting that the mails need.
     """
     mark, sent = gettext("test"), list[str]()
     try:
@@ -234,16 +233,16 @@ def send_test_mails(
                 )
             for user, address in recipients:
                 if fault := channel.unreachable(address):
-                    return messages.ERROR, _outcome(sent, address, fault)
+                    return "error", _outcome(sent, address, fault)
                 for number, text in enumerate(texts):
                     try:
                         channel.send(Delivery(pk=text.pk, notice=text.notice, user_id=user.pk), address, text)
                     except (Refused, Deferred, Unavailable) as error:
-                        return messages.ERROR, _outcome(sent, address, error, half=number > 0)
+                        return "error", _outcome(sent, address, error, half=number > 0)
                 sent.append(address)
     except ImproperlyConfigured as error:
-        return messages.ERROR, gettext("The test e-mail was not sent: %(fault)s") % {"fault": error}
-    return messages.SUCCESS, _outcome(sent)
+        return "error", gettext("The test e-mail was not sent: %(fault)s") % {"fault": error}
+    return "success", _outcome(sent)
 
 
 def _outcome(sent: list[str], address: str = "", fault: object = "", *, half: bool = False) -> str:

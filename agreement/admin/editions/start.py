@@ -423,17 +423,23 @@ def _unsaved(agreement: Agreement, bodies: Mapping[str, str]) -> Edition:
 
 def _initial(request: HttpRequest) -> dict[str, Any]:
     """Return the initial values of the form. ``edition`` is the key of the edition named by ``?edition=``; ``None`` if
-    there is no such edition. ``agreement`` is the key of its agreement; else that of ``DEFAULT_AGREEMENT``, or of the
-    only agreement of the site; else ``None``. ``begin`` is ``EDITION`` if ``edition`` is not ``None``, or if an edition
-    of that agreement (if ``agreement`` is ``None``, of any agreement) is in force; else ``EMPTY``.
+    there is no such edition. ``agreement`` is the key of its agreement; else of the agreement named by ``?agreement=``;
+    else that of ``DEFAULT_AGREEMENT``, or of the only agreement of the site; else ``None``. ``begin`` is ``EDITION`` if
+    ``edition`` is not ``None``, or if an edition of that agreement (if ``agreement`` is ``None``, of any agreement) is
+    in force; else ``EMPTY``.
     """
-    key = request.GET.get("edition", "")
-    edition = Edition.objects.filter(pk=key).first() if key.isascii() and key.isdecimal() and len(key) < 19 else None
+    edition = _named(Edition.objects, request.GET.get("edition", ""))
     slug = conf.get().DEFAULT_AGREEMENT
-    default = Agreement.objects.filter(slug=slug).first() if slug else None
+    default = _named(Agreement.objects, request.GET.get("agreement", ""))
+    default = default or (Agreement.objects.filter(slug=slug).first() if slug else None)
     agreements = [default] if default else list(Agreement.objects.all()[:2])
     agreement = edition.agreement_id if edition else agreements[0].pk if len(agreements) == 1 else None
     binding = Edition.objects.in_force()
     binding = binding.filter(agreement=agreement) if agreement else binding
     begin = StartForm.EDITION if edition or binding.exists() else StartForm.EMPTY
     return {"agreement": agreement, "begin": begin, "edition": edition and edition.pk}
+
+
+def _named(rows: Any, key: str) -> Any:  # Any: the manager of a model, and a row of that model.
+    """Return the row with the primary key that a parameter of the URL names; ``None`` if there is none."""
+    return rows.filter(pk=key).first() if key.isascii() and key.isdecimal() and len(key) < 19 else None

@@ -39,7 +39,8 @@
         const when = radios.find((radio) => radio.checked)?.value;
         if (when === "at" && fields.some((field) => !field.value)) return; // The other one is still to come.
         const chosen = new URLSearchParams({when, ...Object.fromEntries(fields.map((field) => [field.name, field.value]))});
-        const query = `?${chosen}&count`;
+        // After test mails were sent, this page has another address.
+        const query = `${letter.form.getAttribute("action")}?${chosen}&count`;
         asked = query;
         const answer = await fetch(query, {credentials: "same-origin"});
         if (!answer.ok || answer.redirected || query !== asked) return; // The user is logged out. The links remain.
