@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-NAMES = "publish in_force parse redline lint page fan_out deliver whole admin key gate accepted import".split()
+NAMES = "publish in_force parse redline lint page fan_out deliver whole admin key gate accepted import verify".split()
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,19 @@ def main() -> int:
 
 
 def benchmark(name: str, *, peers: bool) -> Callable[[bool], Iterator[Result]]:
-    from tests.benchmarks import accepted, admin, editions, gate, imports, key, notices, page, text, whole
+    from tests.benchmarks import (
+        accepted,
+        admin,
+        editions,
+        gate,
+        imports,
+        key,
+        notices,
+        page,
+        text,
+        verify,
+        whole,
+    )
 
     known: dict[str, Callable[[bool], Iterator[Result]]] = {
         "publish": editions.publish,
@@ -73,6 +85,7 @@ def benchmark(name: str, *, peers: bool) -> Callable[[bool], Iterator[Result]]:
         "gate": partial(gate.gate, peers=peers),
         "accepted": accepted.accepted,
         "import": imports.imports,
+        "verify": verify.verify,
     }
     return known[name]
 
