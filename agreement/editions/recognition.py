@@ -41,6 +41,8 @@ COMPOSED = 0.12
 _PIECE = re.compile(r"[\n|]+")
 _WORD = re.compile(r"[^\W_]+")
 _INLINE = re.compile(r"</?(?:a|b|code|del|em|ins|span|strong)\b[^>]*>")
+#: The edge of deleted or added words. It is never inside a word, but a page may have no space there.
+_EDGE = re.compile(r"</?(?:del|ins)\b")
 #: A tag of an HTML page, and its name.
 _TOKEN = re.compile(r"(<[^<>]*>)")
 _NAME = re.compile(r"</?[a-zA-Z]+")
@@ -436,7 +438,9 @@ def _page(page: str) -> str:
         elif name and name[0][1:].lower() in {"head", "script", "style"}:
             hidden = name[0][1:].lower()
         elif not hidden:
-            found.append(token if not token.startswith("<") else "" if _INLINE.fullmatch(token) else "\n")
+            if token.startswith("<"):
+                token = " " if _EDGE.match(token) else "" if _INLINE.fullmatch(token) else "\n"
+            found.append(token)
     return html.unescape("".join(found))
 
 

@@ -13,7 +13,9 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-NAMES = "publish in_force parse redline lint page fan_out deliver whole admin key gate accepted import log".split()
+NAMES = (
+    "publish in_force parse redline lint page verify fan_out deliver whole admin key gate accepted import log".split()
+)
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,7 @@ def main() -> int:
 
 
 def benchmark(name: str, *, peers: bool) -> Callable[[bool], Iterator[Result]]:
-    from tests.benchmarks import accepted, admin, editions, gate, imports, key, log, notices, page, text, whole
+    from tests.benchmarks import accepted, admin, editions, gate
 
     known: dict[str, Callable[[bool], Iterator[Result]]] = {
         "publish": editions.publish,
@@ -74,6 +76,7 @@ def benchmark(name: str, *, peers: bool) -> Callable[[bool], Iterator[Result]]:
         "accepted": accepted.accepted,
         "import": imports.imports,
         "log": log.log,
+        "verify": verify.verify,
     }
     return known[name]
 

@@ -337,6 +337,15 @@ def test_every_file_of_the_site_is_recognised(client):
     assert client.get("/ru/agreements/terms/editions/2/changes.ru.docx").status_code == 200
 
 
+def test_a_page_that_marks_added_and_deleted_words_without_a_space_between_them_is_genuine(client):
+    factories.published(kk=LONG_KK, ru=LONG_RU)
+    factories.published(kk=LONG_KK, ru=LONG_RU.replace("для продажи и не передаёт", "для продажи, обмена и передачи"))
+    page = client.get("/ru/agreements/terms/editions/2/").text
+    assert re.search(r"\w<(?:del|ins)>|</(?:del|ins)>\w", page)
+    response = client.post(HERE, {"file": SimpleUploadedFile("saved.html", page.encode())})
+    assert judged(response) == ("genuine", [])
+
+
 def test_of_equal_editions_the_one_in_force_is_named(client):
     factories.published(kk=LONG_KK, ru=LONG_RU)
     more = {"kk": f"{LONG_KK}\n1.4. Тағы.\n", "ru": f"{LONG_RU}\n1.4. Ещё.\n"}
