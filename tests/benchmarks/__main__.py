@@ -58,7 +58,7 @@ def main() -> int:
 
 
 def benchmark(name: str, *, peers: bool) -> Callable[[bool], Iterator[Result]]:
-    from tests.benchmarks import accepted, admin, editions, gate
+    from tests.benchmarks import accepted, admin, editions, gate, imports, key, log, notices, page, text, verify, whole
 
     known: dict[str, Callable[[bool], Iterator[Result]]] = {
         "publish": editions.publish,
