@@ -394,5 +394,5 @@ def _latest(rows: QuerySet[Entry]) -> tuple[list[Entry], bool]:
 
 
 def _in_words(at: datetime | None, time_zone: str) -> str:
-    """Return the moment in words in the active language; ``""`` for ``None``."""
-    return dates.instant(at, active_language(), time_zone) if at else ""
+    """Return the moment in words in the active language, without seconds; ``""`` for ``None``."""
+    return dates.instant(at, active_language(), time_zone, seconds=False) if at else ""

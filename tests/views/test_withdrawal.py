@@ -230,6 +230,17 @@ def test_the_record_states_the_way_back_to_a_document_that_the_user_never_accept
     assert page.count('data-state="in_force"') == 2
 
 
+def test_moments_in_the_record_are_in_words_without_seconds_and_exact_in_their_elements(reader, user, editions):
+    accept(user, editions["terms"])
+    consent(user)
+    withdraw(reader)
+    page = show(reader, RECORD)
+    moments = re.findall(r'<time datetime="([^"]+)"[^>]*>([^<]+)</time>', page)
+    assert len(moments) >= 4
+    assert all(re.search(r"T\d\d:\d\d:\d\d", exact) for exact, _words in moments)
+    assert not [words for _exact, words in moments if re.search(r"\d\d:\d\d:\d\d", words)]
+
+
 def test_a_document_that_is_not_in_force_is_named_or_left_out(reader, user, editions):
     sentence = "“Политика” is not in force for you, so there is nothing to end."
     assert sentence in show(reader)
