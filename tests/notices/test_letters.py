@@ -161,6 +161,23 @@ def test_the_letter_about_a_correction_contains_the_changes_of_the_edition_cance
 
 
 @pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("language", "summary", "name"),
+    [
+        ("kk", "Атаудың үстіндегі деректемелер өзгерді.", "атаудың үстіндегі деректемелер (өзгертілді)"),
+        ("ru", "Изменены реквизиты над названием.", "реквизиты над названием (изменены)"),
+    ],
+)
+def test_another_approval_is_named_as_what_stands_above_the_title(language, summary, name):
+    for number in (7, 8):
+        approval = {"kk": f"Директордың № {number} бұйрығымен бекітілген", "ru": f"УТВЕРЖДЕНО\n\nприказом № {number}"}
+        edition = factories.published(kk=f"{approval['kk']}\n\n{KK}", ru=f"{approval['ru']}\n\n{RU}")
+    text = letter(edition.notices.get(), language, since=1).text
+    assert summary in text
+    assert name in text
+    assert not re.search("нөмірсіз|без номера", text)
+
+
 def test_the_first_edition_compares_nothing():
     factories.users(1, languages=("ru",))
     published()
