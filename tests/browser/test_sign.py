@@ -12,6 +12,7 @@ import pytest
 from agreement.evidence.signatures import store
 from agreement.models import Edition, Signature
 from tests.browser.conftest import overflow
+from tests.browser.conftest import violations as public_violations
 from tests.browser.test_admin import Person, person, site, violations
 from tests.support.officials import Official
 
@@ -99,12 +100,24 @@ def test_an_official_signs_with_ncalayer(person, language, official: Official, c
 @pytest.mark.parametrize("page", [360, 1280], indirect=True)
 def test_the_page_fits_the_window_and_is_readable_by_all(person, language, official: Official):
     edition = open_page(person)
-    for _time in range(2):
+    for is_signed in (False, True):
+        if is_signed:
+            store(edition, official.sign(edition.manifest()))
+            person.page.reload()
+        assert person.page.locator(".agreement-signatures").count() == is_signed
         assert overflow(person.page) <= 0
         assert violations(person.page) == []
-        if not edition.signatures.exists():  # The second time, the page has a list.
-            store(edition, official.sign(edition.manifest()))
-        person.page.reload()
+
+
+@languages
+@pytest.mark.parametrize("page", [360, 1280], indirect=True)
+def test_the_page_of_a_signed_edition_fits_the_window_and_is_readable_by_all(person, language, official: Official):
+    edition = Edition.objects.get()
+    store(edition, official.sign(edition.manifest()))
+    person.page.goto(f"{person.site}/{language}/agreements/terms/editions/1/")
+    assert person.page.locator(".agreement-signatures strong").inner_text() == "СЫНАҚОВА СЫНАҚ"
+    assert overflow(person.page) <= 0
+    assert public_violations(person.page) == []
 
 
 @russian

@@ -739,6 +739,7 @@ SQL |= {
     "add a consent of 2024": _copied("consent", digest=f"'{'c' * 64}'", given_at=_PAST),
     "add a decline of 2024": _copied("decline", user_id="NULL", at=_PAST),
     "add an erased decline": _copied("decline", **_NOBODY, ip="NULL", user_agent="''", at=_NOW),
+    "add a signature of 2024": _copied("signature", number="9", signer_key=f"'{'b' * 64}'", recorded_at=_PAST),
     "add an audit entry of 2024": _copied("auditentry", at=_PAST),
     "add a legal hold that has ended": _copied("legalhold", held_from="'2023-01-01 00:00:00'", held_until=_PAST),
     "add an erased legal hold": _copied(
