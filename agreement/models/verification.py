@@ -172,7 +172,7 @@ def row_faults(using: str) -> Iterator[tuple[Model, str]]:
     sentence in the active language.
 
     Such a row shows that a database role removed the triggers and then changed or deleted a row, or that a role that
-    may write added one. 54 queries return only these rows. 3 more read the distinct texts of consents, the displayed
+    may write added one. 55 queries return only these rows. 3 more read the distinct texts of consents, the displayed
     texts, and the signatures with their editions; on PostgreSQL 1 more reads the clock. Each text of a consent that
     does not match its digest costs 1 more.
     """

@@ -85,7 +85,7 @@ def test_nothing_contradicts_in_what_the_site_writes(edition, scheduled, django_
     dispatch.fan_out(edition.notices.get())
     user.delete()
 
-    with django_assert_num_queries(3 + 54 + (connection.vendor == "postgresql")):
+    with django_assert_num_queries(2 + 55 + 3 + (connection.vendor == "postgresql")):
         assert found() == []
 
 
