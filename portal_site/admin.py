@@ -53,7 +53,7 @@ def group_name(group: Group) -> str:
 class GroupFilter(RelatedFieldListFilter):
     """The filter of a list by group, with the names of the groups in the active language."""
 
-    def field_choices(self, field: Any, request: HttpRequest, model_admin: ModelAdmin[Any]) -> list[tuple[str, str]]:
+    def field_choices(self, field: Any, request: HttpRequest, model_admin: ModelAdmin[Any]) -> list[Any]:
         """Return pairs of the primary key and the name of each group."""
         found: Any = super().field_choices(field, request, model_admin)
         return [(key, str(GROUP_NAMES.get(name, name))) for key, name in found]
