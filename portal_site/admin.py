@@ -20,7 +20,7 @@ from django_otp.models import Device
 
 from agreement.groups import GROUP_NAMES
 
-PUBLISHING = ("agreement.publish_edition", "agreement.cancel_edition", "agreement.sign_edition")
+PUBLISHING = ("agreement.publish_edition", "agreement.cancel_edition")
 #: Names of apps and models that their packages do not translate.
 NAMES = {
     "otp_static": _("Second factor: codes on paper"),
@@ -53,7 +53,7 @@ def group_name(group: Group) -> str:
 class GroupFilter(RelatedFieldListFilter):
     """The filter of a list by group, with the names of the groups in the active language."""
 
-    def field_choices(self, field: Any, request: HttpRequest, model_admin: ModelAdmin[Any]) -> list[tuple[str, Any]]:
+    def field_choices(self, field: Any, request: HttpRequest, model_admin: ModelAdmin[Any]) -> list[Any]:
         """Return pairs of the primary key and the name of each group."""
         found: Any = super().field_choices(field, request, model_admin)
         return [(key, str(GROUP_NAMES.get(name, name))) for key, name in found]
@@ -106,8 +106,8 @@ class PortalAdminSite(AdminSite):
 
     def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> list[dict[str, Any]]:
         """Return the apps and models of an index that this user may view. The agreements are first. The apps and models
-        in ``NAMES`` have the names that it gives. The index of all apps leaves out the results of tasks
-        (``django_tasks_database``), because the list of deliveries of the agreements states what was sent.
+        in ``NAMES`` have the names that it gives. The index of all apps leaves out the results of tasks, because nobody
+        at the desk needs them: the ledger states what was sent.
         """
         found: list[dict[str, Any]] = super().get_app_list(request, app_label)
         for app in found:
