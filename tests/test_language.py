@@ -168,6 +168,7 @@ def test_the_kazakh_name_of_the_agreement_has_a_capital_letter():
         (r"(?i)\bбаптау бойынша\b", "параметр"),
         (r"(?i)\bтүйін\b", "сипаттама"),
         (r"(?i)редакциядан бас тарт", "редакцияны күшіне енгізуден бас тарту"),
+        (r"(?i)\bкеш(?:тен|те[нт]?|ке|ті)\b", "кэш: «кеш» is the evening"),
     ],
 )
 def test_each_thing_has_one_kazakh_name(another, one):

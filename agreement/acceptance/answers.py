@@ -57,7 +57,11 @@ def acceptance_needed(request: HttpRequest, to_accept: Sequence[Requirement]) ->
         response = problem(
             status=403,
             kind=WITHDRAWN if withdrawn else NOT_ACCEPTED,
-            title=_("Consent was withdrawn.") if withdrawn else _("The user agreement has not been accepted."),
+            title=(
+                _("The agreement was suspended or ended for the user.")
+                if withdrawn
+                else _("The user agreement has not been accepted.")
+            ),
             detail=what_to_accept(to_accept),
             agreements=[
                 {
@@ -82,7 +86,7 @@ def what_to_accept(to_accept: Sequence[Requirement]) -> str:
     withdrawal suspended or ended the agreement, and contains only the slugs of the agreements from which they withdrew.
     """
     if names := ", ".join(one.slug for one in to_accept if one.withdrawn):
-        sentence = _("Nothing was done, because a withdrawal of consent suspended or ended the agreement: %(names)s.")
+        sentence = _("Nothing was done, because the agreement was suspended or ended for the user: %(names)s.")
         return sentence % {"names": names}
     names = ", ".join(f"{one.slug} {one.number}" for one in to_accept)
     sentence = ngettext(

@@ -163,7 +163,12 @@ def _recorded(visit: Visit) -> HttpResponse:
             detail=_("Nothing was recorded. Read the acceptances with GET: the response contains the agreements."),
         )
     except WithdrawnError as error:
-        return problem(status=403, kind=WITHDRAWN, title=_("Consent was withdrawn."), detail=" ".join(error.messages))
+        return problem(
+            status=403,
+            kind=WITHDRAWN,
+            title=_("The agreement was suspended or ended for the user."),
+            detail=" ".join(error.messages),
+        )
     except StaleEditionError as error:
         # Another edition may have taken effect since this request began, so the dates are read again.
         again = Visit(visit.request, timezone.now(), fresh_timelines(), {})
