@@ -179,6 +179,15 @@ def test_a_log_that_contradicts_its_checkpoint_gives_no_proof_and_does_not_stop_
     assert (folder / "terms/editions/1/manifest.json.tlog-proof").exists()
 
 
+def test_an_entry_without_its_salt_is_not_disclosed(edition, tmp_path):
+    row = Acceptance.objects.get(user__username="user0").pk
+    with open_seal():
+        LogEntry.objects.filter(kind="acceptance", row=row).update(salt="")
+    folder = of_user(tmp_path)
+    records = [path.name for path in (folder / "user/log").glob("*.txt")]
+    assert records == [f"withdrawal-{Withdrawal.objects.get().pk}.txt"]
+
+
 def test_all_keys_are_in_the_bundle(edition, settings, tmp_path):
     sign_with(settings, OTHER_SECRET)
     fill(edition, 1)

@@ -178,6 +178,7 @@ def test_another_approval_is_named_as_what_stands_above_the_title(language, summ
     assert not re.search("нөмірсіз|без номера", text)
 
 
+@pytest.mark.django_db
 def test_the_first_edition_compares_nothing():
     factories.users(1, languages=("ru",))
     published()

@@ -62,6 +62,15 @@ def test_the_newest_signed_checkpoint_is_a_note_that_its_key_verifies(client, ed
     assert client.get(f"{LOG}checkpoint", headers={"If-None-Match": response["ETag"]}).status_code == 200
 
 
+@pytest.mark.django_db(transaction=True)
+def test_the_process_does_not_remember_the_checkpoint(client, edition):
+    sizes = []
+    for _time in range(3):
+        fill(edition, 1)
+        sizes.append(tree.Checkpoint.parse(Reader(client).note()).size)
+    assert sizes == [2, 3, 4]
+
+
 @pytest.mark.parametrize("address", [*(LOG + name for name in FILES), PROOF])
 def test_each_file_is_public_in_every_language_and_sets_no_cookie(client, edition, address):
     answers = [client.get(address.replace("/kk/", f"/{language}/")) for language in ("kk", "ru", "en")]
