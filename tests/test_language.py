@@ -216,7 +216,7 @@ def test_a_russian_moment_with_its_zone_follows_a_colon():
 
 def test_a_russian_date_is_not_the_end_of_a_sentence():
     """It ends with «г.», and a second full stop would follow: «10 декабря 2026 г..»"""
-    assert breaking(r"%\((?:day|on|accept_by|received|planned|cancelled)\)s\.", "ru") == []
+    assert breaking(r"%\((?:\w*day|on|accept_by|received|planned|cancelled)\)s\.", "ru") == []
 
 
 def test_a_russian_sentence_does_not_begin_with_a_name_that_its_verb_agrees_with():
