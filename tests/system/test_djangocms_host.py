@@ -1,8 +1,8 @@
 """A site of django CMS (``tests/system/hosts/djangocms``) displays agreements by the plugins of
 ``agreement.contrib.djangocms``, and has the pages of the app under an apphook.
 
-``AGREEMENT_TEST_DJANGOCMS_PYTHON`` is the Python of an environment with the app, its extra ``djangocms``,
-djangocms-text and djangocms-versioning. The site is served by a process of its own.
+``AGREEMENT_TEST_DJANGOCMS_PYTHON`` is the Python of an environment with the app, its extras ``djangocms``
+and ``log``, djangocms-text and djangocms-versioning. The site is served by a process of its own.
 """
 
 from __future__ import annotations

@@ -108,4 +108,5 @@ CMS_CACHE_DURATIONS = {"content": 86_400, "menus": 3_600, "permissions": 3_600}
 
 LOGIN_URL = "admin:login"
 DEFAULT_FROM_EMAIL = "noreply@portal.example.kz"
-AGREEMENT = {"BASE_URL": "https://portal.example.kz", "ENQUEUE": None}
+# With a key of 32 zero bytes the site also serves a signed log.
+AGREEMENT = {"BASE_URL": "https://portal.example.kz", "ENQUEUE": None, "LOG_KEY": "A" * 43 + "="}
