@@ -34,9 +34,10 @@ from agreement import conf
 from agreement.editions import pdf, qr
 from agreement.editions.display import DisplayedEdition
 from agreement.editions.timeline import Timeline
-from agreement.models import Acceptance, Checkpoint, LogEntry
-from agreement.models.log import LogKind, NewEntry, Tiles
-from agreement.models.log_records import acceptance_record, commitment
+from agreement.models import Acceptance
+from agreement.models.log import NewEntry
+from agreement.models.log_records import commitment
+from agreement.models.published_log import Disclosure, PublishedLog
 from agreement.seal import log as tree
 from agreement.seal.manifest import sha256
 from agreement.text import dates, languages
@@ -57,43 +58,6 @@ class NotGenuine(ValueError):
     """The file is a receipt that was changed, or that has another key."""
 
 
-@dataclass(frozen=True, slots=True)
-class LoggedAcceptance:
-    """An acceptance, the entry about it, and the proof that it is in the log of a signed checkpoint."""
-
-    row: Acceptance
-    entry: LogEntry
-    checkpoint: Checkpoint
-    proof: str
-
-    @property
-    def record(self) -> bytes:
-        """The salt, a line break and the record."""
-        return self.entry.salt.encode() + b"\n" + acceptance_record(self.row)
-
-    @classmethod
-    def of(cls, row: Acceptance, at: datetime) -> LoggedAcceptance:
-        """Return what the log has about this acceptance, with the newest signed checkpoint of that instant. At most 3
-        queries and 1 for each tile of the proof, if the edition and its agreement are loaded.
-
-        Raises :class:`NoReceipt` if the acceptance is erased or not in the log yet, or if no signed checkpoint covers
-        its entry.
-        """
-        if row.erased_at:
-            raise NoReceipt("its personal data is erased")
-        using = row._state.db or "default"
-        entry = LogEntry.objects.using(using).filter(kind=LogKind.ACCEPTANCE, row=row.pk).first()
-        if entry is None:
-            raise NoReceipt("it is not in the log yet")
-        signed = Checkpoint.objects.using(using).signed().covering(agreement=entry.agreement_id, index=entry.index)
-        checkpoint = signed.filter(at__lte=at).last()
-        if checkpoint is None:
-            raise NoReceipt("no signed checkpoint covers it")
-        whole = tree.Tree(checkpoint.size, Tiles(entry.agreement_id, using=using))
-        proof = tree.proof_text(entry.index, whole.inclusion(entry.index), checkpoint.note)
-        return cls(row, entry, checkpoint, proof)
-
-
 def is_offered() -> bool:
     """Can this site make receipts: does it have a ``LOG_KEY``, and can it make PDF files? It does not wait for the
     trial of the PDF renderer (:func:`agreement.editions.pdf.is_available`).
@@ -110,18 +74,20 @@ def receipt(row: Acceptance, timeline: Timeline, *, at: datetime, language: str)
     """
     if not conf.get().LOG_KEY or not pdf.is_available(""):
         raise NoReceipt("the site makes no receipts")
-    logged = LoggedAcceptance.of(row, at)
+    log = PublishedLog.of(row.edition.agreement_id, at=at)
+    logged = next(log.disclosures([row]), None) if log else None
+    if log is None or logged is None:
+        raise NoReceipt("it is erased, or no signed checkpoint covers it yet")
     with translation.override(language):
         displayed = DisplayedEdition.from_timeline(row.edition, timeline, at)
-        page = render_to_string("agreement/evidence/receipt.html", _context(logged, displayed))
+        page = render_to_string("agreement/evidence/receipt.html", _context(row, displayed, log, logged))
     return _signed(pdf.render(page), logged)
 
 
-def _context(logged: LoggedAcceptance, displayed: DisplayedEdition) -> dict[str, Any]:
+def _context(row: Acceptance, displayed: DisplayedEdition, log: PublishedLog, logged: Disclosure) -> dict[str, Any]:
     """The variables of the template, in the active language."""
-    row, edition = logged.row, displayed.edition
+    edition, checkpoint = displayed.edition, log.checkpoint
     language, zone = displayed.language, edition.agreement.time_zone
-    checkpoint = tree.Checkpoint.parse(logged.checkpoint.note)
     key = tree.verifier_key(checkpoint.origin, tree.public_key_of(conf.get().LOG_KEY))
     verify = _url("verify")
     return {
@@ -132,9 +98,9 @@ def _context(logged: LoggedAcceptance, displayed: DisplayedEdition) -> dict[str,
         "at": dates.instant(row.at, language, zone),
         "recorded_at": dates.instant(row.recorded_at, language, zone) if row.recorded_at != row.at else "",
         "texts": {code: sha256(edition.text(code).body) for code in languages.LANGUAGES},
-        "entry": bytes(logged.entry.entry).decode(),
-        "index": logged.entry.index,
-        "checkpoint": logged.checkpoint.note,
+        "entry": logged.entry.decode(),
+        "index": logged.index,
+        "checkpoint": log.note,
         "origin": checkpoint.origin,
         "key": key,
         "key_bytes": key.split("+", 2)[2],
@@ -158,7 +124,7 @@ def _account(user: AbstractBaseUser | None) -> str:
     return user.get_username() if user else ""
 
 
-def _signed(content: bytes, logged: LoggedAcceptance) -> bytes:
+def _signed(content: bytes, logged: Disclosure) -> bytes:
     """The PDF file with the lines after it."""
     place = re.findall(rb"startxref\s+(\d+)\s+%%EOF\s*$", content)[-1]
     lines = [

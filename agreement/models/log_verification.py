@@ -291,14 +291,19 @@ class LogCheck:
                 }
 
     def _is_note_of(self, checkpoint: Checkpoint, root: bytes) -> bool:
+        """Does the note state the size and this root, with a signature of a key that the log has used?"""
         try:
             stated = tree.Checkpoint.parse(checkpoint.note)
-            key = tree.public_key_of(conf.get().LOG_KEY) if conf.get().LOG_KEY else b""
-            # A signature of an earlier key is not checked.
-            valid = tree.signed_by(checkpoint.note, key) if key else None
-        except (ImportError, ValueError):
+        except ValueError:
             return False
-        return (stated.size, stated.root) == (checkpoint.size, root) and valid is not False
+        return (stated.size, stated.root) == (checkpoint.size, root) and self._is_signed(checkpoint.note)
+
+    def _is_signed(self, note: str) -> bool:
+        keys = [tree.public_key_in(line) for line in self.log.keys.splitlines()] if self.log else []
+        try:
+            return any(tree.signed_by(note, key) for key in keys)
+        except ImportError:  # Without "cryptography" no signature can be checked.
+            return True
 
     def _stated_in_letters(self) -> Iterator[tuple[str, int, bytes]]:
         """Yield the checkpoints that the sealed texts of notices contain: the name of the text, the size, the root."""

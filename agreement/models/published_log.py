@@ -24,11 +24,12 @@ from agreement.seal import log as tree
 @dataclass(frozen=True, slots=True)
 class Disclosure:
     """What shows that an acceptance or a withdrawal is in a log. ``record`` is the salt, a line break and the record of
-    the row: the entry states its SHA-256. ``proof`` is about the bytes ``entry``.
+    the row: the entry states its SHA-256. ``proof`` is about the bytes ``entry``, which are the entry ``index``.
     """
 
     row: Acceptance | Withdrawal
     record: bytes
+    index: int
     entry: bytes
     proof: str
 
@@ -97,7 +98,7 @@ class ProvedLog:
                     proof = self.proof(index)
                 except LookupError:  # verify_editions names what is wrong.
                     continue
-                yield Disclosure(by_key[row], salt.encode() + b"\n" + record, bytes(entry), proof)
+                yield Disclosure(by_key[row], salt.encode() + b"\n" + record, index, bytes(entry), proof)
 
     def _require(self, path: tree.TilePath) -> None:
         if path.width > tree.tile_width(self.size, path.level or 0, path.number):

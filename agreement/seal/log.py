@@ -269,9 +269,13 @@ def verifier_key(origin: str, public_key: bytes) -> str:
 
 def public_key_pem(verifier_key: str) -> str:
     """The public key in such a line, in the form that OpenSSL reads (PEM)."""
+    return f"-----BEGIN PUBLIC KEY-----\n{_encode(_DER_PREFIX + public_key_in(verifier_key))}\n-----END PUBLIC KEY-----\n"
+
+
+def public_key_in(verifier_key: str) -> bytes:
+    """The public key in a line that :func:`verifier_key` wrote."""
     _origin, _id, encoded = verifier_key.split("+", 2)  # Base64 may contain more of these signs.
-    key = base64.b64decode(encoded)[len(_ED25519) :]
-    return f"-----BEGIN PUBLIC KEY-----\n{_encode(_DER_PREFIX + key)}\n-----END PUBLIC KEY-----\n"
+    return base64.b64decode(encoded)[len(_ED25519) :]
 
 
 def is_signed_with(note: str, verifier_key: str) -> bool:

@@ -71,7 +71,7 @@ def words(content, tmp_path):
 
 
 def test_an_acceptance_that_is_not_in_the_log_has_no_receipt(acceptance):
-    with pytest.raises(receipts.NoReceipt, match="not in the log yet"):
+    with pytest.raises(receipts.NoReceipt, match="no signed checkpoint covers it yet"):
         made(acceptance)
 
 

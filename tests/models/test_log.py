@@ -93,6 +93,19 @@ def test_the_keys_of_a_log_are_kept_in_the_order_of_their_first_use(signed, sett
     assert faults(edition) == []
 
 
+def test_a_signature_of_an_earlier_key_is_checked_too(signed, settings):
+    edition = factories.published()
+    another = base64.b64encode(b"b" * 32).decode()
+    settings.AGREEMENT = {**settings.AGREEMENT, "LOG_KEY": another}
+    factories.published()
+    first = Checkpoint.objects.get(size=1)
+    forged = tree.sign(tree.Checkpoint.parse(first.note), base64.b64encode(b"c" * 32).decode())
+    with open_seal():
+        Checkpoint.objects.filter(pk=first.pk).update(note=forged)
+
+    assert faults(edition) == ["The signed checkpoint of 1 entries states something else."]
+
+
 @pytest.mark.parametrize(("key", "base"), [("AAAA", "https://portal.example"), (SECRET, "")])
 def test_a_key_that_can_not_sign_stops_no_publication_and_names_no_log(settings, caplog, key, base):
     settings.AGREEMENT = {**settings.AGREEMENT, "LOG_KEY": key, "BASE_URL": base}
