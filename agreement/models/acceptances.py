@@ -209,14 +209,13 @@ class AcceptanceQuerySet(PersonalQuerySet["Acceptance"]):
         edition is not in force any more; ``created`` is then false. Imported history is also recognised by its moment,
         so that it can be recorded again after a withdrawal without a second row.
 
-        ``user`` must be an account, not an anonymous user; this is not checked. ``digest`` is that of the edition that
-        was displayed, and ``language`` the language of the displayed text (for a deemed acceptance: the language in
-        which the site was read). A new acceptance is possible if the edition is in force at the moment of the
-        acceptance. An explicit acceptance may also be of the next edition to take effect, if the setting
-        ``ACCEPT_ANNOUNCED`` is on. A lock stops publication, cancellation and withdrawal in this agreement until the
-        transaction ends. ``at`` is the moment of imported history, which is not in the future. For every other kind it
-        must be ``None``, because the user accepts now. After the commit of a new row, the signal
-        ``acceptance_recorded`` is sent.
+        ``user`` must be a stored account. ``digest`` is that of the edition that was displayed, and ``language`` the
+        language of the displayed text (for a deemed acceptance: the language in which the site was read). A new
+        acceptance is possible if the edition is in force at the moment of the acceptance. An explicit acceptance may
+        also be of the next edition to take effect, if the setting ``ACCEPT_ANNOUNCED`` is on. A lock stops publication,
+        cancellation and withdrawal in this agreement until the transaction ends. ``at`` is the moment of imported
+        history, which is not in the future. For every other kind it must be ``None``, because the user accepts now.
+        After the commit of a new row, the signal ``acceptance_recorded`` is sent.
 
         ``displayed`` is the HTML that the accept page displayed, stored or not: see
         :meth:`agreement.models.displayed_texts.DisplayedTextQuerySet.find`. A new row names its version and digest, and
@@ -231,12 +230,15 @@ class AcceptanceQuerySet(PersonalQuerySet["Acceptance"]):
 
         Raises :class:`StaleEditionError` if the edition has another digest, or if it can't be accepted at the moment of
         the acceptance and there is no earlier row to return. Raises :class:`WithdrawnError` if the user withdrew, has
-        not accepted since, and this kind of acceptance does not let them accept again. Raises ``ValueError`` if ``at``
-        does not suit ``kind``, or ``displayed`` does not suit the other arguments. Nothing is recorded then. Usually 4
-        queries (5 on SQLite), one of which locks. There is 1 more for imported history, 1 more if the user withdrew
-        from the agreement before, and 1 more if the signal has receivers. A new row with ``displayed`` costs 1 more,
-        and another 1 if its HTML was not stored before.
+        not accepted since, and this kind of acceptance does not let them accept again. Raises ``ValueError`` if the
+        user is anonymous or has no primary key, if ``at`` does not suit ``kind``, or if ``displayed`` does not suit the
+        other arguments. Nothing is recorded then. Usually 4 queries (5 on SQLite), one of which locks. There is 1 more
+        for imported history, 1 more if the user withdrew from the agreement before, and 1 more if the signal has
+        receivers. A new row with ``displayed`` costs 1 more, and another 1 if its HTML was not stored before.
         """
+        if user.pk is None:
+            msg = f"{user!r} is not a stored account, so nothing can be recorded for it."
+            raise ValueError(msg)
         if (at is None) == (kind == AcceptanceKind.IMPORTED) or (at and at > timezone.now()):
             msg = f"{str(kind)!r} can't have at={at}: imported history needs an instant in the past, other kinds None."
             raise ValueError(msg)

@@ -363,8 +363,9 @@ class Edition(models.Model):
         notify: bool = True,
         reason: str = "",
     ) -> None:
-        """Seal the draft as it is stored, number it, add an audit entry and create the notice to the users, in one
-        transaction. Changes of this object that are not saved are not published: it is read again afterwards.
+        """Seal the draft as it is stored, number it, enter it in the log, add an audit entry and create the notice to
+        the users, in one transaction. Changes of this object that are not saved are not published: it is read again
+        afterwards.
 
         It takes effect at ``effective_from``, a timezone-aware instant that is not past, and that is after the effect
         of every edition that was not cancelled; without one, at the moment of publication. It can't be more than ten
@@ -400,7 +401,7 @@ class Edition(models.Model):
 
     def record(self, *, effective_from: datetime, by: By = None) -> None:
         """Seal the draft, as it is stored, as imported history: an edition that took effect before the site had this
-        app. It counts as published at ``effective_from``.
+        app. It counts as published at ``effective_from``. It is entered in the log of the agreement.
 
         ``effective_from`` is a timezone-aware instant that is not before 1991 and not in the future. History can be
         recorded only before the first ordinary edition (even if that was cancelled), and in the order in which the
@@ -524,7 +525,7 @@ class Edition(models.Model):
     ) -> None:
         """Write the columns that publication determines and the texts, and copy the Kazakh texts to the base columns. A
         text that is null becomes ``""``. Other columns are not written. The digest is also stored as the ``head`` of
-        the agreement.
+        the agreement, and the edition is entered in its log.
 
         ``previous`` is the last sealed edition, and ``last`` the last one that was not cancelled; ``None`` if there is
         none. Raises :class:`EditionError` if the texts can't be published or ``effective_from`` is not after that of

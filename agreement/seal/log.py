@@ -269,7 +269,8 @@ def verifier_key(origin: str, public_key: bytes) -> str:
 
 def public_key_pem(verifier_key: str) -> str:
     """The public key in such a line, in the form that OpenSSL reads (PEM)."""
-    return f"-----BEGIN PUBLIC KEY-----\n{_encode(_DER_PREFIX + public_key_in(verifier_key))}\n-----END PUBLIC KEY-----\n"
+    encoded = _encode(_DER_PREFIX + public_key_in(verifier_key))
+    return f"-----BEGIN PUBLIC KEY-----\n{encoded}\n-----END PUBLIC KEY-----\n"
 
 
 def public_key_in(verifier_key: str) -> bytes:

@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import pytest
 from django.contrib.auth import get_user_model
+from django.contrib.auth.models import AnonymousUser
 from django.core import serializers
 from django.db import IntegrityError, connection, transaction
 from django.db.models import ProtectedError
@@ -89,6 +90,17 @@ def test_a_row_travels_through_a_dump():
         found.save()
     again = Acceptance.objects.get()
     assert (again.pk, again.at, again.pseudonym) == (row.pk, row.at, row.pseudonym)
+
+
+@pytest.mark.parametrize("user", [AnonymousUser(), get_user_model()()])
+def test_nothing_is_recorded_for_a_person_without_an_account(user):
+    edition, (erased,) = factories.published(), factories.users(1)
+    accept(erased, edition)
+    erased.delete()
+
+    with pytest.raises(ValueError, match="is not a stored account"):
+        accept(user, edition)
+    assert Acceptance.objects.count() == 1
 
 
 def test_each_user_has_their_own_acceptance():
