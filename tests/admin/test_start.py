@@ -385,7 +385,8 @@ def test_the_import_proposes_what_the_text_and_the_edition_in_force_state(author
     ru = f"УТВЕРЖДЕНО\n\nприказом от 3 мая 2026 г. № 7\n\n{factories.RU}"
     answer = upload(author, factories.KK.encode(), ru.encode())
     page = html.unescape(answer.content.decode())
-    assert "These values are those of edition 1, which is in force." in page
+    assert "The other values are those of edition 1, which is in force." in page
+    assert "Both texts state this value." not in page
     form = shown(answer)
     assert (form["title_kk"], form["title_ru"]) == ("Пайдаланушы келісімі", "Пользовательское соглашение")
     assert (form["approval_kk"], form["approval_ru"]) == ("", "Утверждено приказом от 3 мая 2026 г. № 7")
@@ -400,6 +401,31 @@ def test_the_import_proposes_what_the_text_and_the_edition_in_force_state(author
     assert (draft.notice_days, draft.retention_years, draft.prevailing_language) == (10, 3, "kk")
     assert (draft.approval_kk, draft.approval_ru) == ("Бекітілген", "Утверждено приказом от 3 мая 2026 г. № 7")
     assert (draft.title_ru, draft.body_ru) == ("Пользовательское соглашение", ru)
+
+
+def test_the_import_proposes_the_periods_that_both_texts_state(author):
+    factories.published(notice_days=3, retention_years=3)
+    body = demo.bodies(2)
+    answer = upload(author, *(body[code].encode() for code in ("kk", "ru")))
+    assert answer.content.decode().count("Both texts state this value.") == 2
+    form = shown(answer)
+    assert (form["notice_days"], form["retention_years"]) == ("10", "5")
+    found = [finding.id for finding in answer.context["findings"]]
+    assert "agreement.L036" not in found
+    assert found.count("agreement.L039") == 2
+
+    assert author.post(at("edition_add"), form | {"notice_days": "12"}).status_code == 302
+    draft = Edition.objects.drafts().get()
+    assert (draft.notice_days, draft.retention_years) == (12, 5)
+
+
+def test_the_import_proposes_no_period_about_which_the_texts_differ(author):
+    factories.published(notice_days=3, retention_years=3)
+    body = demo.bodies(2)
+    ru = body["ru"].replace("десять календарных", "двадцать календарных").replace("пять лет", "пять лет и шесть лет")
+    answer = upload(author, body["kk"].encode(), ru.encode())
+    assert "Both texts state this value." not in answer.content.decode()
+    assert (shown(answer)["notice_days"], shown(answer)["retention_years"]) == ("3", "3")
 
 
 def test_a_draft_with_empty_texts_states_what_the_edition_in_force_states(author):

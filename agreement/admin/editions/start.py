@@ -33,6 +33,7 @@ from agreement.models import Agreement, AuditEntry, Edition
 from agreement.models.editions import CARRIED_FIELDS, EditionQuerySet
 from agreement.text import clauses, languages, source
 from agreement.text.front_matter import MAX_APPROVAL, front_matter
+from agreement.text.lint.statements import read_periods
 from agreement.text.parallel import Pair, upper_levels
 from agreement.word import files, reader
 
@@ -339,23 +340,26 @@ class StartView(EditionView):
     ) -> HttpResponse:
         binding = Edition.objects.in_force().filter(agreement=agreement).first()
         bodies = {file.code: file.accepted for file in imported}
+        documents = {code: clauses.parse(body) for code, body in bodies.items()}
         swapped = languages.swapped(bodies)
+        periods = {} if swapped else read_periods(documents)
         # If the files are swapped, nearly every finding says so. The summaries are written on this page or later.
-        stated = (binding or Edition(agreement=agreement)).statements()
+        stated = (binding or Edition(agreement=agreement)).statements() | periods
         findings = [] if swapped else lint_findings(bodies, None, binding, stated, cited_clauses(agreement))
         if form is None:
             initial: dict[str, Any] = {"agreement": agreement.pk}
             initial |= {f"title_{file.code}": file.title for file in imported}
             initial |= {f"approval_{code}": front_matter(body).approval for code, body in bodies.items()}
-            initial |= {name: getattr(binding, name) for name in CARRIED_FIELDS if binding}
+            initial |= {name: getattr(binding, name) for name in CARRIED_FIELDS if binding} | periods
             form = ImportForm(initial=initial, files=imported)
-        rows: tuple[Pair, ...] = upper_levels(*(clauses.parse(bodies[code]) for code in languages.LANGUAGES))
+        rows: tuple[Pair, ...] = upper_levels(*(documents[code] for code in languages.LANGUAGES))
         return self._render_form(
             "import",
             form,
             title=gettext("Import: the text that was read"),
             files=imported,
             binding=binding,
+            periods=periods,
             redlines=redlines(binding, _unsaved(agreement, bodies)) if binding and not swapped else [],
             swapped=swapped,
             may_publish=not swapped

@@ -5,10 +5,10 @@ that pages of the site quote.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
-from agreement.text.clauses import Clause
+from agreement.text.clauses import Clause, Document
 from agreement.text.lint.messages import make_message
 
 if TYPE_CHECKING:
@@ -129,6 +129,20 @@ def stated_periods(texts: Texts) -> Iterator[Message]:
                 yield make_message(
                     "agreement.L036", language, unit, name=NAMES[period.field], written=number, stated=stated
                 )
+
+
+def read_periods(documents: Mapping[str, Document]) -> dict[str, int]:
+    """Return the periods that the texts themselves state, in the order of their fields: the field of the edition → the
+    number. A period is left out if a text states none, if a text states several numbers, or if two texts differ. The
+    documents are given by language.
+    """
+    found: dict[str, list[set[int]]] = {}
+    for language, document in documents.items():
+        for period in _PERIODS[language]:
+            numbers = {number for unit in document.units for _, number in _written(unit, period)}
+            found.setdefault(period.field, []).append(numbers)
+    agreed = {field: sets[0] for field, sets in found.items() if all(one == sets[0] for one in sets)}
+    return {field: min(numbers) for field, numbers in agreed.items() if len(numbers) == 1}
 
 
 def _written(unit: Clause, period: _Period) -> Iterator[tuple[Clause, int]]:
