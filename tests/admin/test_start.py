@@ -6,12 +6,14 @@ import html
 import re
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from datetime import timedelta
 from http.client import HTTPConnection
 from threading import Barrier
 from urllib.parse import urlencode
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.utils import timezone
 from reversion.models import Version
 
 from agreement.models import AuditEntry, Edition
@@ -426,6 +428,16 @@ def test_the_import_proposes_no_period_about_which_the_texts_differ(author):
     answer = upload(author, body["kk"].encode(), ru.encode())
     assert "Both texts state this value." not in answer.content.decode()
     assert (shown(answer)["notice_days"], shown(answer)["retention_years"]) == ("3", "3")
+
+
+def test_while_an_edition_is_announced_a_draft_starts_with_it(author):
+    factories.published()
+    assert author.get(at("edition_add")).context["form"].initial["edition"] is None
+    announced = factories.published(effective_from=timezone.now() + timedelta(days=20))
+    form = author.get(at("edition_add")).context["form"]
+    assert (form.initial["begin"], form["edition"].value()) == ("edition", announced.pk)
+    announced.cancel()
+    assert author.get(at("edition_add")).context["form"].initial["edition"] is None
 
 
 def test_a_draft_with_empty_texts_states_what_the_edition_in_force_states(author):

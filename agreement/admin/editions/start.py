@@ -17,6 +17,7 @@ from django.db import transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.http.response import HttpResponseBase
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.text import capfirst
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
@@ -426,11 +427,12 @@ def _unsaved(agreement: Agreement, bodies: Mapping[str, str]) -> Edition:
 
 
 def _initial(request: HttpRequest) -> dict[str, Any]:
-    """Return the initial values of the form. ``edition`` is the key of the edition named by ``?edition=``; ``None`` if
-    there is no such edition. ``agreement`` is the key of its agreement; else of the agreement named by ``?agreement=``;
-    else that of ``DEFAULT_AGREEMENT``, or of the only agreement of the site; else ``None``. ``begin`` is ``EDITION`` if
-    ``edition`` is not ``None``, or if an edition of that agreement (if ``agreement`` is ``None``, of any agreement) is
-    in force; else ``EMPTY``.
+    """Return the initial values of the form. ``edition`` is the key of the edition named by ``?edition=``; else of the
+    last edition of the agreement that is announced, because the draft will replace it; else ``None``. ``agreement`` is
+    the key of the agreement of the named edition; else of the agreement named by ``?agreement=``; else that of
+    ``DEFAULT_AGREEMENT``, or of the only agreement of the site; else ``None``. ``begin`` is ``EDITION`` if ``edition``
+    is not ``None``, or if an edition of that agreement (if ``agreement`` is ``None``, of any agreement) is in force;
+    else ``EMPTY``.
     """
     edition = _named(Edition.objects, request.GET.get("edition", ""))
     slug = conf.get().DEFAULT_AGREEMENT
@@ -438,6 +440,9 @@ def _initial(request: HttpRequest) -> dict[str, Any]:
     default = default or (Agreement.objects.filter(slug=slug).first() if slug else None)
     agreements = [default] if default else list(Agreement.objects.all()[:2])
     agreement = edition.agreement_id if edition else agreements[0].pk if len(agreements) == 1 else None
+    if edition is None and agreement:
+        announced = Edition.objects.binding().filter(agreement=agreement, effective_from__gt=timezone.now())
+        edition = announced.order_by("number").last()
     binding = Edition.objects.in_force()
     binding = binding.filter(agreement=agreement) if agreement else binding
     begin = StartForm.EDITION if edition or binding.exists() else StartForm.EMPTY
