@@ -250,8 +250,9 @@ def test_a_refused_permission_is_named_by_an_imperfective_verb():
     assert [text for text in words if re.match(r"(?:опубликова|удали|отмени|измени|выгрузи)ть ", text)] == []
 
 
-def test_the_russian_guide_addresses_the_reader_as_the_pages_do():
-    guide = (ROOT / "agreement/docs/editors.ru.md").read_text(encoding="utf-8")
+@pytest.mark.parametrize("name", ["editors.ru.md", "owners.ru.md"])
+def test_the_russian_guides_address_the_reader_as_the_pages_do(name):
+    guide = (ROOT / "agreement/docs" / name).read_text(encoding="utf-8")
     assert re.findall(r"\b(?:вы|вас|вам|вами|ваш[а-я]*)\b", guide) == []
 
 
@@ -306,3 +307,12 @@ def test_a_guide_quotes_the_words_of_the_screen(language):
     quoted = [one for words in re.findall(r"«((?:[^«»]|«[^»]*»)+[.])»", guide) for one in sentences(words)]
     assert len(quoted) > 20
     assert [words for words in quoted if not any(re.fullmatch(one, words) for one in screen)] == []
+
+
+def test_the_guides_for_owners_cite_the_same_articles():
+    cited = {}
+    for language in FORMS:
+        guide = (ROOT / f"agreement/docs/owners.{language}.md").read_text(encoding="utf-8")
+        cited[language] = [re.findall(r"\d+", norm) for norm in re.findall(r"^\| ([^|]+) \|", guide, re.M)]
+    assert len(cited["kk"]) > 10
+    assert cited["kk"] == cited["ru"]
