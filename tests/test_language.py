@@ -274,6 +274,38 @@ def test_a_message_does_not_go_away():
     assert breaking(r"(?i)\b(?:уйд(?:ут|ёт)|ушл[аои]|пропустит|пустить дальше)\b", "ru") == []
 
 
+def test_the_audit_log_is_not_called_by_the_name_of_the_log():
+    """«Журнал» alone is the log to which the site can only add, with its checkpoints."""
+    found = [text for english, text in translations("ru") if re.search(r"audit (?:log|entry)", english)]
+    assert len(found) > 8
+    assert [text for text in found if not re.search(r"журнал\w* действий", text)] == []
+    guide = (ROOT / "agreement/docs/editors.ru.md").read_text(encoding="utf-8")
+    assert re.findall(r"(?i)журнал\w*(?! действий|\w)", re.sub(r"\s+", " ", guide)) == []
+
+
+def test_a_russian_user_accepts_the_terms_of_an_edition():
+    """As in Kazakh: to accept an edition, «принять редакцию», is what a legislator does."""
+    assert breaking(r"(?i)(?<!\w)прин(?:ять|яли|имаете|имает|имаю|ите)(?:,? \w+)? редакци", "ru") == []
+    assert breaking(r"(?i)прочита\w+[^.]* принять(?! услови| её услови)", "ru") == []
+
+
+@pytest.mark.parametrize(
+    ("another", "one"),
+    [
+        (r"(?i)(?<!\w)прочтите", "прочитайте"),
+        (r"(?i)отслеж", "исправления в режиме рецензирования"),
+        (r"(?i)удалени\w+ персональных данных", "уничтожение персональных данных"),
+        (r"(?i)кому [^.]*к котор", "не отправлено или возвращено"),
+        (r"в такое время:|до момента:", "время отправки первого письма: …"),
+        (r"^Это слова|, без отличий", "дословно"),
+        (r"(?i)(?<!\w)для вас(?: больше не)? действ|действу\w+ для вас", "в отношении Вас"),
+        (r"(?i)(?<!\w)данн(?:ый|ого|ому) (?:пользовател|сайт|документ|соглашени)", "этот"),
+    ],
+)
+def test_each_thing_has_one_russian_name(another, one):
+    assert breaking(another, "ru") == [], f"write «{one}»"
+
+
 def test_a_russian_dash_is_an_em_dash():
     assert breaking(r" [–-] ", "ru") == []
 

@@ -160,7 +160,7 @@ def test_the_letter_above_the_button_says_what_is_published_when_to_whom_and_wha
     for part in (
         "publisher, you are publishing a new edition of",
         "It replaces edition 1.",
-        "Kazakh: Nothing changed. Russian: 1 clause changed.",
+        "Kazakh: nothing changed. Russian: 1 clause changed.",
         "It takes effect on ",
         "Users to be notified by e-mail: 1. The first message is sent on ",
         "Users who see the notice on the site only: 1.",

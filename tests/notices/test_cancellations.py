@@ -24,7 +24,7 @@ from tests.support import factories
 from tests.support.scale import FULL
 
 STEP = 1 if FULL else 7
-CANCELLED_SUBJECT = "Изменения не будет"
+CANCELLED_SUBJECT = "Условия не изменятся"
 HOUR = timedelta(hours=1)
 OVERTAKEN_SUBJECT = "Условия изменились"
 ANNOUNCED_SUBJECT = "Условия изменятся"

@@ -107,9 +107,11 @@ def test_an_edition_that_changed_wording_alone_binds_users_who_accepted_the_prev
     wording(retention_years=9)  # After they withdrew.
 
     assert withdrawal.edition == other.edition == last
+    begin = "Ваши персональные данные хранятся с этого момента"
+    end = ", как установлено этим документом, а затем уничтожаются."
     assert [withdrawal_letters.withdrawal_reply(row, "ru").sentences[2] for row in (withdrawal, other)] == [
-        "Персональные данные хранятся с этого момента 5 лет, как установлено этим документом, а затем уничтожаются.",
-        "Персональные данные хранятся с этого момента 2 года, как установлено этим документом, а затем уничтожаются.",
+        f"{begin} 5 лет{end}",
+        f"{begin} 2 года{end}",
     ]
     assert erasure.erase(at=years(other.effective_at, 2)).people == 1
     assert erasure.erase(at=years(withdrawal.effective_at, 5) - timedelta(microseconds=1)) == ErasureCounts()

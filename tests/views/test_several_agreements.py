@@ -113,8 +113,8 @@ def test_declining_one_does_not_lose_the_others(reader, user, editions):
     assert Decline.objects.get().digest == editions["partners"].digest
     page = response.content.decode()
     assert "<h1>Ваши ответы записаны</h1>" in page
-    assert page.count("Вы приняли эту редакцию. Ваш ответ записан:") == 2
-    assert page.count("Вы не принимаете эту редакцию. Ваш ответ записан:") == 1
+    assert page.count("Вы приняли условия этой редакции. Ваш ответ записан:") == 2
+    assert page.count("Вы не приняли условия этой редакции. Ваш ответ записан:") == 1
     assert 'href="/ru/agreements/partners/accept/?next=%2Fru%2F"' in page
     # They are asked about the one that they declined, and about nothing else.
     answer = reader.get("/ru/materials/", headers={"Accept": "text/html"})

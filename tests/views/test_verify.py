@@ -279,7 +279,7 @@ def test_words_copied_from_a_page_are_recognised(client):
     factories.published(kk=LONG_KK, ru=LONG_RU)
     whole = client.post(HERE, {"text": PAGE_RU})
     assert (whole.status_code, likeness(whole)) == (200, [(1, "same")])
-    assert "Это слова редакции №\u00a01 (русский текст), без отличий." in whole.text
+    assert "Этот текст дословно совпадает с редакцией №\u00a01 (русский текст)." in whole.text
     around = client.post(HERE, {"text": f"Меню\n{PAGE_RU}\nНа главную"})
     assert likeness(around) == [(1, "around")]
     changed = client.post(HERE, {"text": PAGE_RU.replace("не передаёт", "передаёт")})
@@ -548,7 +548,7 @@ def test_a_page_of_changes_is_recognised_with_the_two_editions(client, changed_e
         assert compared_pages(response) == (*numbers, True, True)
     old, new = numbers
     assert "Сравнение с этого сайта" in response.text
-    assert f"сравнивает редакцию №\u00a0{old} с редакцией №\u00a0{new}, без отличий." in response.text
+    assert f"дословно совпадает со сравнением редакций №\u00a0{old} и №\u00a0{new} на этом сайте." in response.text
     assert f'href="/ru/agreements/terms/editions/{new}/changes/?from={old}"' in response.text
 
 

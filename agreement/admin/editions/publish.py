@@ -79,7 +79,9 @@ def _changed(changes: list[LanguageRedline]) -> str:
     """
     names = {"kk": gettext("Kazakh"), "ru": gettext("Russian")}
     sentences = {change.summary for change in changes}
-    return sentences.pop() if len(sentences) == 1 else " ".join(f"{names[one.code]}: {one.summary}" for one in changes)
+    if len(sentences) == 1:
+        return sentences.pop()
+    return " ".join(f"{names[one.code]}: {one.summary[0].lower()}{one.summary[1:]}" for one in changes)
 
 
 class MomentForm(forms.Form):
