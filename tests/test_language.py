@@ -112,8 +112,8 @@ def test_a_kazakh_verbal_noun_has_no_plural():
 
 
 def test_a_kazakh_sentence_does_not_begin_with_the_name_of_a_model_or_a_channel():
-    """Such names have a small first letter: «редакция «…» жойылды.»"""
-    assert breaking(r"^(?:\{name\}|%\((?:object_name|class_name|model|channel)\)s) ", "kk") == []
+    """Such names have a small first letter, in quotation marks too: «редакция «…» жойылды.»"""
+    assert breaking(r"^«?(?:\{name\}|%\((?:object_name|class_name|model|channel)\)s)»? ", "kk") == []
     assert breaking(r"^%s: \w", "kk") == []
 
 
@@ -216,6 +216,16 @@ def test_a_kazakh_number_stands_before_its_noun():
     """It is «5-жол», and not «жол 5» as in English and in Russian."""
     assert breaking(rf"(?i)\b(?:{'|'.join(JOINED)}) (?:\{{|%\((?:number|line)\)s)", "kk") == []
     assert dict(translations("kk"))["line {}"] == "{}\N{NON-BREAKING HYPHEN}жол"
+
+
+def test_a_moment_does_not_stand_in_brackets():
+    """It ends with its zone in brackets: «… сағат 09:00 (Астана уақыты, UTC+5)»."""
+    assert [breaking(r"\(%\(since\)s\)", language) for language in FORMS] == [[], []]
+
+
+def test_what_must_be_done_is_in_the_kazakh_dative():
+    assert breaking(r"у[ыі] тиіс\b", "kk") == [], "write «қабылдауға тиіс»"
+    assert breaking(r"(?:уға|уге) тиіс\b", "kk")
 
 
 def test_no_kazakh_ending_follows_the_letters_utc():
