@@ -112,8 +112,8 @@ def test_a_kazakh_verbal_noun_has_no_plural():
 
 
 def test_a_kazakh_sentence_does_not_begin_with_the_name_of_a_model_or_a_channel():
-    """Such names have a small first letter: «редакция «…» жойылды.»"""
-    assert breaking(r"^(?:\{name\}|%\((?:object_name|class_name|model|channel)\)s) ", "kk") == []
+    """Such names have a small first letter, in quotation marks too: «редакция «…» жойылды.»"""
+    assert breaking(r"^«?(?:\{name\}|%\((?:object_name|class_name|model|channel)\)s)»? ", "kk") == []
     assert breaking(r"^%s: \w", "kk") == []
 
 
@@ -147,6 +147,8 @@ def test_the_scripts_of_the_kazakh_desk_speak_whole_words():
     words = [word for value in found["catalog"].values() for word in ([value] if isinstance(value, str) else value)]
     assert [word for word in words if re.search(r"\)s-|\(\w\)|\([а-яі]+\)$|\bтаңда$", word)] == []
     assert found["catalog"]["Choose a Date"] == "Күнді таңдаңыз"
+    days = [words for name, words in found["catalog"].items() if name.startswith("abbrev. day")]
+    assert sorted(days) == sorted("дс сс ср бс жм сб жс".split()), "as in the Unicode locale data (CLDR)"
 
 
 def test_a_kazakh_example_is_set_off_by_a_comma():
@@ -169,6 +171,12 @@ def test_the_kazakh_name_of_the_agreement_has_a_capital_letter():
         (r"(?i)\bтүйін\b", "сипаттама"),
         (r"(?i)редакциядан бас тарт", "редакцияны күшіне енгізуден бас тарту"),
         (r"(?i)\bкеш(?:тен|те[нт]?|ке|ті)\b", "кэш: «кеш» is the evening"),
+        (r"(?i)\bхэш", "хеш"),
+        (r"(?i)\bтүйме", "батырма"),
+        (r"(?i)\bсынақ хат(?!ы|тары)", "сынақ хаты, сынақ хаттары"),
+        (r"(?i)\bтүбір (?:хеш|сертификат)", "түбірлік"),
+        (r"(?i)\bдеректер\w* өшір", "жою: «өшіру» is what an author does to a character"),
+        (r"(?i)\bбезендіру (?:емес|салыстыр)", "ресімдеу"),
     ],
 )
 def test_each_thing_has_one_kazakh_name(another, one):
@@ -188,6 +196,41 @@ def test_a_kazakh_message_does_not_go_away():
 def test_users_are_informed_and_news_is_announced():
     """«Хабарланған пайдаланушы» is a user who was announced: «хабарлау» is to a user, and «хабардар ету» has one."""
     assert breaking(r"(?i)\bхабарлан(?:ған|атын) пайдаланушы|\bхабарлан(?:ған|атын)дар", "kk") == []
+
+
+def test_a_form_is_not_called_by_the_kazakh_word_for_an_object():
+    """In the admin «нысан» is an object. A page has a «форма»."""
+    found = [
+        text for english, text in translations("kk") if re.search(r"\bforms?\b", english) and re.search("нысан", text)
+    ]
+    assert found == []
+
+
+def test_each_of_several_is_each_of_a_plural_in_kazakh():
+    """«Қол қоюшының әрқайсысы» is each of one signer."""
+    assert breaking(r"(?<![лдт][ае]р)[ндт][ыі]ң әрқайсы", "kk") == []
+    assert breaking(r"[лдт][ае]рдың әрқайсы", "kk")
+
+
+def test_a_kazakh_number_stands_before_its_noun():
+    """It is «5-жол», and not «жол 5» as in English and in Russian."""
+    assert breaking(rf"(?i)\b(?:{'|'.join(JOINED)}) (?:\{{|%\((?:number|line)\)s)", "kk") == []
+    assert dict(translations("kk"))["line {}"] == "{}\N{NON-BREAKING HYPHEN}жол"
+
+
+def test_a_moment_does_not_stand_in_brackets():
+    """It ends with its zone in brackets: «… сағат 09:00 (Астана уақыты, UTC+5)»."""
+    assert [breaking(r"\(%\(since\)s\)", language) for language in FORMS] == [[], []]
+
+
+def test_what_must_be_done_is_in_the_kazakh_dative():
+    assert breaking(r"у[ыі] тиіс\b", "kk") == [], "write «қабылдауға тиіс»"
+    assert breaking(r"(?:уға|уге) тиіс\b", "kk")
+
+
+def test_no_kazakh_ending_follows_the_letters_utc():
+    """They are read in English, in Kazakh or as Russian letters: write «UTC уақытынан»."""
+    assert breaking(r"UTC-[а-яәғқңөұүһі]", "kk") == []
 
 
 def test_a_kazakh_participle_has_its_noun():
@@ -348,3 +391,14 @@ def test_the_guides_for_owners_cite_the_same_articles():
         cited[language] = [re.findall(r"\d+", norm) for norm in re.findall(r"^\| ([^|]+) \|", guide, re.M)]
     assert len(cited["kk"]) > 10
     assert cited["kk"] == cited["ru"]
+
+
+@pytest.mark.parametrize("language", FORMS)
+def test_a_guide_quotes_the_beginnings_of_the_words_of_the_screen(language):
+    """What it quotes up to a colon and «…» is what a sentence or a heading of the screen begins with."""
+    guide = re.sub(r"\s+", " ", (ROOT / f"agreement/docs/editors.{language}.md").read_text(encoding="utf-8"))
+    screen = [one for _, text in translations(language) for one in sentences(text)]
+    quoted = re.findall(r"«([^«»…]{12,}:) …\.?»", guide)
+    assert len(quoted) > 5
+    last = [sentences(words)[-1] for words in quoted]
+    assert [words for words in last if not any(one.startswith(words) for one in screen)] == []

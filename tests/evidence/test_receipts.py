@@ -88,7 +88,7 @@ def test_a_receipt_says_what_was_accepted_when_and_how(acceptance, language, tmp
     text = words(made(acceptance, language), tmp_path)
 
     assert acceptance.digest in "".join(text.split())
-    assert {"kk": "түйме", "ru": "кнопк"}[language] in text
+    assert {"kk": "батырма", "ru": "кнопк"}[language] in text
     assert acceptance.user.get_username() in text
     assert "portal.example" in text
 

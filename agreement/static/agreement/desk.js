@@ -289,7 +289,7 @@
     }
     function entry(language, message) {
         const item = make("li", `agreement-${message.severity}`), button = make("button", "agreement-to", "");
-        const place = message.line ? `${labels.line} ${message.line}` : "";
+        const place = message.line ? labels.line.replace("{}", message.line) : "";
         button.type = "button";
         button.textContent = [place, message.sentence].filter(Boolean).join(": ");
         button.addEventListener("click", () => toLine(message.language || "kk", message.line || 1));
