@@ -201,7 +201,7 @@ class LogCheck:
         delay = conf.get().LOG_DELAY
         latest = self._latest.get(entry.kind, recorded_at)
         if latest - recorded_at > delay:
-            yield gettext("its row was recorded at a moment of which the log had rows already.")
+            yield gettext("its row states an earlier moment than rows that were already in the log.")
         elif covering and covering.at - recorded_at > delay:
             self.late.append((covering, entry.index))
         self._latest[entry.kind] = max(latest, recorded_at)

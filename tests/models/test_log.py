@@ -246,7 +246,7 @@ def test_an_acceptance_that_is_added_with_an_earlier_moment_is_found():
 
     log_records.sweep(force=True)
 
-    assert any("a moment of which the log had rows already" in fault for fault in faults(edition))
+    assert any("an earlier moment than rows that were already in the log" in fault for fault in faults(edition))
 
 
 def test_an_acceptance_that_is_added_below_the_last_key_is_found():
