@@ -232,7 +232,7 @@ def test_an_erasure_that_is_faked_is_found_by_its_term():
         )
         log_records.record_erasure(acceptances=[row.pk], withdrawals=[], ended_at=timezone.now(), using="default")
 
-    assert any("before the term of retention was over" in fault for fault in faults(edition))
+    assert any("before its retention term ended" in fault for fault in faults(edition))
 
 
 def test_an_acceptance_that_is_added_with_an_earlier_moment_is_found():
