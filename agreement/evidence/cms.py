@@ -63,8 +63,8 @@ def is_installed() -> bool:
 def read(file: bytes) -> DetachedSignature:
     """Return what a detached signature contains. ``file`` may be DER, BER, PEM or base64.
 
-    Raises :class:`EditionError` if the file is longer than ``MAX_BYTES`` (``signature_too_long``), is no CMS signature
-    (``not_a_signature``), contains what was signed (``not_detached``), contains not exactly one signature
+    Raises :class:`EditionError` if the file is longer than ``MAX_BYTES`` (``signature_too_long``), is not a CMS
+    signature (``not_a_signature``), contains what was signed (``not_detached``), contains not exactly one signature
     (``several_signatures``), has no certificate of its signer (``no_certificate``) or no digest of what was signed
     (``no_message_digest``), or if asn1crypto is not installed (``no_reader``).
     """
@@ -80,7 +80,7 @@ def read(file: bytes) -> DetachedSignature:
     except EditionError:
         raise
     except Exception:  # For hostile bytes the package raises errors of many kinds.
-        raise EditionError(_("This file is no CMS signature."), code="not_a_signature", hint=_NOT_READABLE) from None
+        raise EditionError(_("This file is not a CMS signature."), code="not_a_signature", hint=_NOT_READABLE) from None
 
 
 def _without_armour(file: bytes) -> bytes:

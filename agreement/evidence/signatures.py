@@ -86,7 +86,7 @@ def _stored(rows: QuerySet[Signature], signature: cms.DetachedSignature) -> Sign
     """
     row = rows.filter(signer_key=signature.signer_key).first()
     if row and bytes(row.content) != signature.content:
-        message = _("%(signer)s has signed this edition before. One signature of each signer is stored.")
+        message = _("%(signer)s has signed this edition before. Only one signature of each signer is stored.")
         raise EditionError(message, code="signed_before", signer=row.signer)
     return row
 
@@ -104,6 +104,6 @@ def _verify(manifest: bytes, signature: bytes) -> str:
         reason = " ".join(error.messages) if isinstance(error, ValidationError) else str(error)
         logger.warning("a signature of an edition was refused: %s: %s", type(error).__name__, reason)
         message = _("The signature was not verified: %(reason)s")
-        hint = _("Nothing was stored. If the service that verifies signatures is away, try again later.")
+        hint = _("Nothing was stored. If the service that verifies signatures is unavailable, try again later.")
         quoted = reason.strip()[:MAX_QUOTED] or type(error).__name__
         raise EditionError(message, code="signature_refused", hint=hint, reason=quoted) from None

@@ -141,7 +141,7 @@ def read_texts(
             kinds = {
                 "tracked insertions": manuscript.insertions,
                 "tracked deletions": manuscript.deletions,
-                "tracked changes of the format": manuscript.restyled,
+                "tracked changes of formatting": manuscript.restyled,
                 "passages struck out by hand": manuscript.struck,
             }
             counts = " and ".join(f"{count} {kind}" for kind, count in kinds.items() if count)

@@ -60,7 +60,7 @@ class WithdrawnError(ValidationError):
 
     def __init__(self, withdrawal: Withdrawal) -> None:
         super().__init__(
-            _("Nothing was recorded: by application %(number)s, the agreement is %(outcome)s."),
+            _("Nothing was recorded: because of application %(number)s, the agreement is %(outcome)s."),
             code="withdrawn",
             params={"outcome": withdrawal.get_outcome_display(), "number": withdrawal.reference},
         )

@@ -201,7 +201,7 @@ class LogCheck:
         delay = conf.get().LOG_DELAY
         latest = self._latest.get(entry.kind, recorded_at)
         if latest - recorded_at > delay:
-            yield gettext("its row was recorded at a moment of which the log had rows already.")
+            yield gettext("its row states an earlier moment than rows that were already in the log.")
         elif covering and covering.at - recorded_at > delay:
             self.late.append((covering, entry.index))
         self._latest[entry.kind] = max(latest, recorded_at)
@@ -228,7 +228,7 @@ class LogCheck:
             return
         covering = next((one for one in self.checkpoints if one.size > entry.index), None)
         if covering and term > covering.at:
-            yield gettext("it states a term that was not over.")
+            yield gettext("it states a retention term that had not ended.")
         for index in indices:
             self._erased[index] = term
 
@@ -243,9 +243,7 @@ class LogCheck:
         for index, term in self._erased.items():
             at = self._at.get(index)
             if at and term < _years_later(at, shortest):
-                yield gettext("Entry %(index)s: it was erased before the term of retention was over.") % {
-                    "index": index
-                }
+                yield gettext("Entry %(index)s: it was erased before its retention term ended.") % {"index": index}
 
     def _tile_faults(self) -> Iterator[str]:
         hashes, level = self._level, 0

@@ -453,7 +453,7 @@ def _what_to_do(
                 " accepted an earlier edition, the site asks you only when the time to accept ends."
             )
             if grace
-            else _("You can accept this edition now. After that moment the site asks you to accept it.")
+            else _("You can accept this edition now. After that moment, the site asks you to accept it.")
         )
     elif grace:
         sentence = _(

@@ -31,7 +31,7 @@ REASON_LABELS = {
     CANCELLED: _("the edition was cancelled"),
     PERHAPS_SENT: _("the edition was cancelled; sending was interrupted, and the message may have been sent"),
     OVERTAKEN: _("overtaken by newer editions"),
-    IN_EFFECT: _("the edition is in effect already"),
+    IN_EFFECT: _("the edition is in force already"),
     NOT_IN_AUDIENCE: _("no longer in the audience"),
     ACCOUNT_GONE: _("the account was deleted"),
     INACTIVE: _("the account is inactive"),

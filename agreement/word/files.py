@@ -97,7 +97,7 @@ class ReadFile:
                 ),
                 document.struck,
             ),
-            (_("Tracked changes of the format that change numbers or words: %(count)d."), document.restyled),
+            (_("Tracked changes of formatting that affect numbers or words: %(count)d."), document.restyled),
             (
                 _(
                     "Superscripts and subscripts: %(count)d. The imported text contains them as characters such as ¹"

@@ -147,7 +147,7 @@ def test_within_the_days_to_agree_a_user_who_declined_goes_on(reader, user, edit
 def test_the_page_of_an_agreement_by_use_says_that_use_is_acceptance(reader, edition):
     Agreement.objects.update(acceptance_mode=AcceptanceMode.BY_USE)
     page = words(decline(reader, edition=edition))
-    assert "if you continue to use it, an acceptance is recorded" in page
+    assert "if you continue to use the site, an acceptance is recorded" in page
     assert "You can't use the pages" not in page
 
 

@@ -612,7 +612,7 @@ def test_a_test_mail_of_a_page_that_is_out_of_date_is_refused(publisher):
     Edition.objects.filter(pk=edition.pk).update(summary_ru="Иначе")
     answer = publisher.post(at("edition_test_mail", edition.pk), opened)
     assert answer.status_code == 409
-    assert "the draft or the last edition changed after you opened the page" in words(answer)
+    assert "the page that you opened is outdated" in words(answer)
 
 
 def test_only_a_publisher_sends_test_mails_and_of_nothing_in_force(publisher, author):

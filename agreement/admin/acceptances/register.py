@@ -57,8 +57,8 @@ class OnBehalfForm(AdminForm):
         fields = PAPER_FIELDS
         help_texts = {
             "reason": _(
-                "The document or oral statement on which this is based, with its date: “application No 5 of 1 March"
-                " 2026”."
+                "The document or oral statement on which this acceptance is based, with its date, for example"
+                " “application No 5 of 1 March 2026”."
             )
         }
 

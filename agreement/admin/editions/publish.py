@@ -508,8 +508,11 @@ class PublishView(DecisionView):
             return None
         return self.refuse(
             edition,
-            gettext("Nothing was published: the draft or the last edition changed after you opened the page."),
-            gettext("Somebody edited the draft or published another edition. Read both of them again."),
+            gettext("Nothing was published: the page that you opened is outdated."),
+            gettext(
+                "Somebody edited the draft, or published or cancelled another edition. Read the draft and its changes"
+                " again."
+            ),
         )
 
     def _refuse_published(self, edition: Edition) -> HttpResponse:

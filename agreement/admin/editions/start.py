@@ -235,7 +235,9 @@ class ImportForm(forms.Form):
             if title and title != file.title:
                 body = clauses.replace_title(body, title)
                 if clauses.title_line(body) != title:
-                    sentence = _("“%(title)s” can't be a title: it looks like another part of the text. Write another.")
+                    sentence = _(
+                        "“%(title)s” can't be a title: it looks like another part of the text. Write another title."
+                    )
                     self.add_error(f"title_{code}", sentence % {"title": title})
             self.cleaned_data[code] = body
         return self.cleaned_data

@@ -279,7 +279,7 @@ class BreachNotifyView(AdminView):
         except ValidationError as error:
             breach.refresh_from_db()
             return self._sending(breach) if breach.notice_id else self._page(breach, error, status=409)
-        messages.success(request, gettext("The breach is announced. The letters are sent from the time below."))
+        messages.success(request, gettext("The breach is announced. The first letter is sent at the time below."))
         return self._sending(breach)
 
     def _find(self, object_id: str) -> Breach | None:

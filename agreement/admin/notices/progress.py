@@ -267,7 +267,8 @@ def _pause(notice: Notice, by: AbstractBaseUser) -> tuple[bool, str]:
         return False, gettext("Nothing was changed: sending is paused already, or there is nothing left to send.")
     if timezone.now() >= notice.due_at:
         return True, gettext(
-            "Paused. Messages that are already being sent will go out. No others will be sent until you resume sending."
+            "Paused. Messages that are already being sent are not stopped. No others will be sent until you resume"
+            " sending."
         )
     return True, gettext("Paused. Nothing has been sent, and nothing will be sent until you resume sending.")
 

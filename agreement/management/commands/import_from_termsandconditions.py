@@ -13,7 +13,7 @@ class Command(BaseCommand):
     help = "Import the texts and the acceptances of django-termsandconditions as history. Its tables are only read."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--slug", metavar="SLUG", help="the terms; may be left out if there are only one")
+        parser.add_argument("--slug", metavar="SLUG", help="the terms; may be left out if there is only one slug")
         parser.add_argument(
             "--agreement", metavar="SLUG", help="the agreement to import into (default: the slug of the terms)"
         )
