@@ -18,6 +18,8 @@ from django.utils.http import parse_header_parameters
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
+__all__ = ["guard_asgi", "guard_wsgi"]
+
 #: An ASGI application: its arguments are the scope, ``receive`` and ``send``.
 ASGIApplication = Callable[[dict[str, Any], Any, Any], Awaitable[None]]
 

@@ -25,6 +25,8 @@ from django.utils.translation import get_language
 
 from agreement import memory
 
+__all__ = ["get", "user_email", "user_phone"]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Conf:

@@ -26,6 +26,8 @@ from agreement.models.acceptances import RequestDetails
 from agreement.models.fields import SiteUser
 from agreement.text import languages
 
+__all__ = ["AcceptanceFormMixin"]
+
 #: The template of a checkbox: the box and its words in one line, then the text that it is about.
 FIELD_TEMPLATE = "agreement/partials/acceptance_field.html"
 NOT_IN_ANOTHERS_NAME = gettext_lazy(

@@ -17,6 +17,8 @@ from django.db import router
 from django.db.models import QuerySet
 from django.utils.translation import gettext_lazy as _
 
+__all__ = ["AUTHORS", "GROUP_NAMES", "PRIVACY_OFFICERS", "PUBLISHERS"]
+
 AUTHORS, PUBLISHERS, PRIVACY_OFFICERS = "agreement authors", "agreement publishers", "agreement privacy officers"
 #: The codenames of the permissions of each group.
 GROUP_PERMISSIONS: dict[str, tuple[str, ...]] = {

@@ -10,6 +10,8 @@ from django.http.response import HttpResponseBase
 
 from agreement.acceptance import answers, gate
 
+__all__ = ["AgreementMiddleware"]
+
 AUTHENTICATION = "django.contrib.auth.middleware.AuthenticationMiddleware"
 
 

@@ -7,6 +7,8 @@ from typing import Any
 from agreement.acceptance.answers import what_to_accept
 from agreement.acceptance.gate import pending
 
+__all__ = ["HasAccepted"]
+
 
 class HasAccepted:
     """A permission for the views of Django REST framework: ``permission_classes = [HasAccepted]``. It has the methods

@@ -18,6 +18,8 @@ is not sent for a refused application, nor for the withdrawal of a consent to on
 
 from django.dispatch import Signal
 
+__all__ = ["acceptance_recorded", "consent_withdrawn", "edition_cancelled", "edition_published"]
+
 edition_published = Signal()
 edition_cancelled = Signal()
 acceptance_recorded = Signal()

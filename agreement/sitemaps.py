@@ -17,6 +17,8 @@ from django.utils import timezone, translation
 from agreement import conf
 from agreement.editions.timeline import current_timelines
 
+__all__ = ["AgreementSitemap"]
+
 
 @dataclass(frozen=True, slots=True)
 class Page:

@@ -32,6 +32,8 @@ try:
 except ImportError:
     celery = None
 
+__all__ = ["deliver_notices", "enqueue", "enqueue_celery"]
+
 logger = logging.getLogger("agreement")
 
 #: Seconds that one task works before it enqueues the next, so that no worker of the engine is busy for hours.

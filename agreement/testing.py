@@ -17,6 +17,8 @@ from django.db import DEFAULT_DB_ALIAS, connections
 from agreement.seal import triggers
 from agreement.seal.loss import is_test_database
 
+__all__ = ["open_seal"]
+
 
 @contextmanager
 def open_seal(using: str = DEFAULT_DB_ALIAS) -> Iterator[None]:

@@ -5,12 +5,10 @@ from __future__ import annotations
 from django.core.exceptions import DisallowedHost
 from django.http import HttpRequest
 from django.urls import NoReverseMatch
-from django.utils import timezone
 from django.utils.functional import SimpleLazyObject
 
-from agreement.editions.timeline import current_timelines
-from agreement.views import alternates
-from agreement.views.base import Alternate
+from agreement.editions import has_edition_in_force
+from agreement.views import Alternate, alternates
 
 #: The agreement to which the footer links, if it has an edition in force. A portal may have none.
 PRIVACY_POLICY_SLUG = "privacy-policy"
@@ -39,7 +37,6 @@ def privacy_policy(request: HttpRequest) -> dict[str, object]:
     """
 
     def find() -> str:
-        timeline = current_timelines().agreements.get(PRIVACY_POLICY_SLUG)
-        return PRIVACY_POLICY_SLUG if timeline and timeline.in_force(timezone.now()) else ""
+        return PRIVACY_POLICY_SLUG if has_edition_in_force(PRIVACY_POLICY_SLUG) else ""
 
     return {"privacy_policy": SimpleLazyObject(find)}

@@ -16,6 +16,8 @@ from agreement.models.fields import SiteUser, UserKey
 from agreement.seal import manifest
 from agreement.text import consent, languages
 
+__all__ = ["Purpose", "StaleWording", "give", "open_purposes", "withdraw"]
+
 
 class StaleWording(ValidationError):
     """The displayed words are not those in which the site asks now, or the site has no such purpose. This consent was

@@ -297,3 +297,11 @@ def editions_in_force(at: datetime | None = None) -> list[DisplayedEdition]:
     binding = {edition.pk: timeline for timeline in timelines if (edition := timeline.in_force(at))}
     rows = Edition.objects.select_related("agreement").in_bulk(binding)
     return [DisplayedEdition.from_timeline(rows[pk], timeline, at) for pk, timeline in binding.items()]
+
+
+def has_edition_in_force(slug: str, at: datetime | None = None) -> bool:
+    """Whether an edition of the agreement with that slug is in force at that instant (now); ``False`` if there is no
+    such agreement. No query, except those that read the dates of the editions.
+    """
+    timeline = current_timelines().agreements.get(slug)
+    return bool(timeline and timeline.in_force(at or timezone.now()))

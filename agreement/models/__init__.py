@@ -1,9 +1,9 @@
 """The tables of the app, and the operations on one row or one queryset.
 
-The names below are the public ones. The package uses ``conf``, ``memory``, ``signals``, ``text`` and ``seal``. Inside
-it, declines import acceptances, acceptances import withdrawals, deliveries and displayed texts, withdrawals and
-displayed texts import editions, deliveries import notices, and editions import publishing, notices and the audit log.
-At run time none of these imports the other way round.
+A site may import those of the names below that ``docs/public.md`` lists. The package uses ``conf``, ``memory``,
+``signals``, ``text`` and ``seal``. Inside it, declines import acceptances, acceptances import withdrawals, deliveries
+and displayed texts, withdrawals and displayed texts import editions, deliveries import notices, and editions import
+publishing, notices and the audit log. At run time none of these imports the other way round.
 """
 
 from agreement.models.acceptances import (
@@ -30,6 +30,7 @@ from agreement.models.log import Checkpoint, LogEntry, LogTile, TransparencyLog
 from agreement.models.notices import Notice, NoticeKind, NoticeRead, NoticeText
 from agreement.models.progress import Progress
 from agreement.models.signatures import Signature
+from agreement.models.succession import State
 from agreement.models.time_stamps import TimeStamp
 from agreement.models.withdrawals import Consent, Withdrawal, WithdrawalOutcome
 
@@ -67,6 +68,7 @@ __all__ = [
     "Progress",
     "Signature",
     "StaleEditionError",
+    "State",
     "TimeStamp",
     "TransparencyLog",
     "Withdrawal",

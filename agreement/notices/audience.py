@@ -38,6 +38,8 @@ from agreement.models.deliveries import NEVER_ACTIVE_RANK
 from agreement.models.notices import DESCRIBING, PERHAPS_SENT
 from agreement.text.languages import LANGUAGES, notice_language
 
+__all__ = ["active_users"]
+
 logger = logging.getLogger("agreement")
 
 #: For how many users one statement writes deliveries, at most. The statement takes less than half a second, for which

@@ -38,6 +38,8 @@ from agreement.notices.channels import Channel, EmailChannel, site_channels
 from agreement.notices.lease import LeaseRenewer
 from agreement.notices.worker import Clock, DeliveryCounts, OutcomeCallback, Worker, sealed_texts
 
+__all__ = ["reconcile", "work"]
+
 logger = logging.getLogger("agreement")
 
 

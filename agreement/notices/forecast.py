@@ -19,6 +19,8 @@ from agreement.notices.audience import count_by_language
 from agreement.notices.channels import Channel
 from agreement.text import languages
 
+__all__ = ["Forecast", "forecast"]
+
 #: Messages per second that are assumed until the speed of the channel can be measured.
 DEFAULT_SPEED = 20.0
 #: Up to this many users are counted. If there are more, :func:`known_recipients` uses the numbers of an earlier notice.

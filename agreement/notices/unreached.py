@@ -28,6 +28,8 @@ from agreement.models.notices import (
 from agreement.notices.audience import notice_audience
 from agreement.notices.channels import Channel, site_channels
 
+__all__ = ["Cause", "count_by_cause", "resend_reachable"]
+
 #: How many deliveries are read at once.
 ROWS_PER_CHUNK = 2_000
 

@@ -136,7 +136,7 @@ def agreement_grace(context: Context) -> dict[str, Any]:
     ``AUDIENCES``), besides those by which Django loads the user.
     """
     request = context.get("request")
-    return {"editions": grace.of_request(request) if request else [], "app": _app(context)}
+    return {"editions": grace.of_request(request) if request else []}
 
 
 def _signed_in(context: Context) -> Any:

@@ -70,6 +70,8 @@ from agreement.text.markdown import install, print_numbers, text_lines
 from agreement.text.outline import Kind, Start, outline
 from agreement.text.scheme import ENDED, Doubt, underlined
 
+__all__ = ["Clause", "Document", "parse"]
+
 ANCHOR = re.compile(
     r"(?:a\d{1,3}|(?:a\d{1,3}\.)?(?:ch|pt|bk|vo)?\d{1,3}(?:_\d{1,3})?(?:\.\d{1,3}){0,5})"
     r"(?:-(?:\d{1,3}(?:[a-z]{1,2}\d{0,3})?|[a-z]{1,2}\d{0,3}))?\Z"

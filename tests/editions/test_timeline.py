@@ -11,6 +11,7 @@ from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from agreement.editions import has_edition_in_force
 from agreement.editions import timeline as timeline_module
 from agreement.editions.timeline import Timeline, clear, current_timelines, fresh_timelines
 from agreement.models import Acceptance, Agreement, Edition, Withdrawal
@@ -56,6 +57,15 @@ def test_the_arithmetic_agrees_with_the_database_around_every_moment():
         assert (found and found.pk) == (in_force and in_force.pk), at
         for edition in timeline.editions:
             assert timeline.state(edition, at) == Edition.objects.get(pk=edition.pk).state(at), (edition, at)
+
+
+@pytest.mark.django_db
+def test_an_agreement_has_an_edition_in_force_from_its_first_moment_on_and_an_unknown_one_never():
+    edition = factories.published(effective_from=timezone.now() + DAY)
+    assert not has_edition_in_force("terms")
+    assert not has_edition_in_force("terms", edition.effective_from - MICROSECOND)
+    assert has_edition_in_force("terms", edition.effective_from)
+    assert not has_edition_in_force("nothing", edition.effective_from)
 
 
 @pytest.mark.django_db

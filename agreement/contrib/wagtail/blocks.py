@@ -23,6 +23,8 @@ from agreement.editions.citations import Citation
 from agreement.editions.timeline import current_timelines
 from agreement.models import Agreement
 
+__all__ = ["AnnouncementBlock", "ChangesBlock", "ClauseBlock", "ValidityBlock"]
+
 #: More days than any edition has been in force.
 ALWAYS_DAYS = 365_000
 

@@ -26,18 +26,19 @@ from django.core.management.base import BaseCommand
 from django.db import DatabaseError, connection, connections, transaction
 from django.test.utils import override_settings
 from django.urls import reverse
-from django.utils import timezone, translation
+from django.utils import translation
 
-from agreement.models import Agreement, Delivery, DeliveryOutcome, Edition, EditionError
-from agreement.models.agreements import AcceptanceMode
+from agreement.editions import editions_in_force
+from agreement.models import AcceptanceMode, Agreement, Delivery, DeliveryOutcome, Edition, EditionError
 from agreement.notices import dispatch
-from agreement.text import dates, languages
 from portal_site import mailbox
 from portal_site.context_processors import PRIVACY_POLICY_SLUG
 from portal_site.models import Profile
 
 HOST, PORT = "127.0.0.1", 8000
 ZONE = "Asia/Almaty"
+#: The languages of the sample texts.
+LANGUAGES = ("kk", "ru")
 SAMPLES = Path(__file__).resolve().parents[2] / "samples"
 
 
@@ -144,13 +145,13 @@ class Command(BaseCommand):
         return agreement, password
 
     def report(self, agreement: Agreement, password: str) -> None:
-        now = timezone.now()
-        edition = Edition.objects.in_force(now).get(agreement=agreement)
+        (displayed,) = (one for one in editions_in_force() if one.edition.agreement == agreement)
         editions = Edition.objects.published().filter(agreement=agreement).count()
         sent = Delivery.objects.filter(outcome=DeliveryOutcome.SENT).count()
-        since = dates.instant(edition.effective_from or now, "en", agreement.time_zone)
+        with translation.override("en"):
+            since = displayed.effective
         self.print(self.style.SUCCESS("\nThe demo is ready."))
-        self.print(f"Edition {edition.number} has been in force since {since}.")
+        self.print(f"Edition {displayed.edition.number} has been in force since {since}.")
         self.print(f"Editions in the archive: {editions}. Notices sent: {sent}.\n")
         self.row("Front page", address("ru", "home"))
         self.row("Келісім (kk)", address("kk", "agreement:current", SLUG))
@@ -348,7 +349,7 @@ def load(sample: Sample) -> Agreement:
                 continue
             with reversion.create_revision():
                 reversion.set_user(admin)
-                names = [file(number, language, sample).name for language in languages.LANGUAGES]
+                names = [file(number, language, sample).name for language in LANGUAGES]
                 reversion.set_comment(", ".join(names))
                 edition = Edition.objects.create_draft(agreement=agreement, bodies=bodies(number, sample), **stated)
             if moment := sample.history.get(number):
@@ -360,7 +361,7 @@ def load(sample: Sample) -> Agreement:
 
 def bodies(number: int, sample: Sample = USER_AGREEMENT) -> dict[str, str]:
     """Return the texts of a sample edition by language."""
-    return {language: file(number, language, sample).read_text(encoding="utf-8") for language in languages.LANGUAGES}
+    return {language: file(number, language, sample).read_text(encoding="utf-8") for language in LANGUAGES}
 
 
 def file(number: int, language: str, sample: Sample = USER_AGREEMENT) -> Path:
