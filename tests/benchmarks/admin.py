@@ -123,17 +123,13 @@ def _fill(users: int, editions: int, notices: int) -> None:
     now = timezone.now()
     for edition in sealed[-notices:]:
         notice = Notice.objects.create(edition=edition, kind=NoticeKind.PUBLISHED, fanned_out_at=now)
-        sent = {"notice_id": notice.pk, "channel": "email", "language": "kk", "outcome": "sent", "reason": ""}
-        _for_every_user(
-            Delivery,
-            sent | {"attempts": 0, "rank": 0, "due_at": now, "lease": "", "address_digest": "", "outcome_at": now},
-        )
+        sent = {"notice_id": notice.pk, "channel": "email", "language": "kk", "outcome": "sent"}
+        _for_every_user(Delivery, sent | {"rank": 0, "due_at": now, "outcome_at": now})
         notice.progress.create(channel="email", sent=users, latest_at=now, timed=users, sending_time=timedelta(hours=1))
     accepted = {"edition_id": sealed[-1].pk, "digest": sealed[-1].digest, "language": "kk", "kind": "explicit"}
-    empty = dict.fromkeys(("pseudonym", "pseudonym_key", "reason", "officer", "user_agent"), "")
     for day in range(50):  # They accepted one after the other.
         moments = dict.fromkeys(("at", "recorded_at"), now - timedelta(days=day))
-        _for_every_user(Acceptance, accepted | empty | moments | {"round": 1}, where=f"id % 50 = {day}")
+        _for_every_user(Acceptance, accepted | moments | {"round": 1}, where=f"id % 50 = {day}")
     with connection.cursor() as cursor:
         cursor.execute("VACUUM ANALYZE" if connection.vendor == "postgresql" else "ANALYZE")
 
@@ -142,6 +138,8 @@ def _for_every_user(
     model: type[Delivery] | type[Acceptance], columns: dict[str, object], *, where: str = "1 = 1"
 ) -> None:
     fields = {field.column: field for field in model._meta.concrete_fields}
+    required = {name: field for name, field in fields.items() if not (field.null or field.primary_key)}
+    columns = {name: field.get_default() for name, field in required.items()} | columns
     values = [fields[name].get_db_prep_save(value, connection) for name, value in columns.items()]
     names = ", ".join(f'"{name}"' for name in columns)
     marks = ", ".join("%s" for _value in values)
