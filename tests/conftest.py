@@ -12,10 +12,14 @@ from unittest import mock
 import pytest
 from django.apps import apps
 from django.conf import settings
+from django.core.management import call_command
 from django.core.management.commands import flush
+from django.db import connections, transaction
+from django.test import testcases
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis
 
+from agreement import memory
 from tests.support.officials import Official
 from tests.support.scale import examples
 
@@ -90,10 +94,32 @@ _made: dict[tuple[str, tuple[str, ...]], dict[Any, list[Any]]] = {}
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_teardown() -> Iterator[None]:
     """The flush after a transactional test puts the content types, permissions and groups back as they were: to make
-    them anew takes five times as long as all else a flush does.
+    them anew takes five times as long as all else a flush does. On PostgreSQL it deletes the rows by a quicker way.
     """
-    with mock.patch.object(flush, "emit_post_migrate_signal", _after_flush):
+    with (
+        mock.patch.object(flush, "emit_post_migrate_signal", _after_flush),
+        mock.patch.object(testcases, "call_command", _flush_quickly),
+    ):
         return (yield)
+
+
+def _flush_quickly(name: str, *, database: str, inhibit_post_migrate: bool, **options: Any) -> None:
+    """The command ``flush`` on the test database with that alias. On PostgreSQL, the seal and the foreign keys are
+    ignored instead of removed, and no table gets new files, which takes a second for all tables. The tests of the site
+    in ``tests/host`` use the command itself.
+    """
+    connection = connections[database]
+    if name != "flush" or connection.vendor != "postgresql":
+        call_command(name, database=database, inhibit_post_migrate=inhibit_post_migrate, **options)
+        return
+    tables = connection.introspection.django_table_names(only_existing=True, include_views=False)
+    with transaction.atomic(using=database), connection.cursor() as cursor:
+        cursor.execute("SET LOCAL session_replication_role = replica")
+        for table in map(connection.ops.quote_name, tables):
+            cursor.execute(f"DELETE FROM {table}")  # noqa: S608 - the name of a table of Django
+    if not inhibit_post_migrate:
+        _after_flush(0, interactive=False, db=database)
+    memory.clear()
 
 
 def _after_flush(verbosity: int, interactive: bool, db: str) -> None:
