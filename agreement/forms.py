@@ -175,7 +175,7 @@ class AcceptanceFormMixin(forms.BaseForm):
                 digest=displayed.edition.digest,
                 language=displayed.language,
                 kind=AcceptanceKind.EXPLICIT,
-                request_details=requests.details(self.request) if self.request else RequestDetails(),
+                request_details=requests.request_details(self.request) if self.request else RequestDetails(),
             )
         ticked = [name for name in conf.get().CONSENTS if self.cleaned_data.get(f"consent_{name}")]
         consents.give(user, [(name, self.data[self.add_prefix(f"consent_digest_{name}")]) for name in ticked])

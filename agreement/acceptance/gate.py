@@ -130,7 +130,7 @@ def _pending(request: HttpRequest, required: Requirements, session: str | None) 
         user=user,
         requirements=required.agreements,
         language=get_language() or "",
-        request_details=requests.details(request),
+        request_details=requests.request_details(request),
         is_use=acting is None and requests.is_use(request),
     )
     if not not_accepted:

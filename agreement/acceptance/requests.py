@@ -16,7 +16,7 @@ from agreement.models.acceptances import RequestDetails
 SAFE = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 
 
-def details(request: HttpRequest) -> RequestDetails:
+def request_details(request: HttpRequest) -> RequestDetails:
     """Return what the site records about a request: the IP address if the setting ``RECORD_IP`` is true, else ``None``;
     and the ``User-Agent`` header if ``RECORD_USER_AGENT`` is true, else ``""``. The header is stored without
     unprintable characters, and at most 255 characters of it.

@@ -269,7 +269,7 @@ def record_answer(visit: Visit, answer: PostedAnswer) -> Acceptance:
         digest=answer.digest,
         language=answer.language,
         kind=AcceptanceKind.EXPLICIT,
-        request_details=requests.details(visit.request),
+        request_details=requests.request_details(visit.request),
         displayed=displayed,
     )
     return acceptance
@@ -289,7 +289,7 @@ def decline_answer(visit: Visit, answer: PostedAnswer) -> Decline | None:
         edition=edition,
         digest=answer.digest,
         language=answer.language,
-        request_details=requests.details(visit.request),
+        request_details=requests.request_details(visit.request),
     )
     return decline
 

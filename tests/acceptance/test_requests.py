@@ -51,12 +51,12 @@ def request(method: str = "GET", **headers: str):
 def test_an_address_is_recorded_right_or_not_at_all(settings, proxies, forwarded, remote, recorded):
     settings.AGREEMENT = {"RECORD_IP": True, "TRUSTED_PROXIES": proxies}
     headers = {} if forwarded is None else {"X_Forwarded_For": forwarded}
-    assert requests.details(request(REMOTE_ADDR=remote, **headers)).ip == recorded
+    assert requests.request_details(request(REMOTE_ADDR=remote, **headers)).ip == recorded
 
 
 def test_nothing_is_recorded_that_is_not_configured(settings):
     settings.AGREEMENT = {}
-    found = requests.details(request(User_Agent="Mozilla/5.0", X_Forwarded_For="192.0.2.7"))
+    found = requests.request_details(request(User_Agent="Mozilla/5.0", X_Forwarded_For="192.0.2.7"))
     assert (found.ip, found.user_agent) == (None, "")
 
 
@@ -66,7 +66,7 @@ def test_nothing_is_recorded_that_is_not_configured(settings):
 )
 def test_a_browser_is_recorded_as_it_can_be_stored(settings, sent, recorded):
     settings.AGREEMENT = {"RECORD_USER_AGENT": True}
-    assert requests.details(request(User_Agent=sent)).user_agent == recorded
+    assert requests.request_details(request(User_Agent=sent)).user_agent == recorded
 
 
 PAGE = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
