@@ -16,11 +16,12 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import router, transaction
-from django.db.models import Exists, Max, OuterRef, Q
+from django.db.models import Exists, Max, OuterRef, Prefetch, Q
 
 from agreement.models.acceptances import Acceptance, AcceptanceKind
 from agreement.models.agreements import Agreement
 from agreement.models.clock import database_now
+from agreement.models.editions import Edition
 from agreement.models.log import LogEntry, LogKind, NewEntry, TransparencyLog, append
 from agreement.models.log import lock as lock_log
 from agreement.models.notices import NoticeText
@@ -172,11 +173,11 @@ def _take_up(agreement: Agreement, last: dict[type[Acceptance | Withdrawal], int
     """
     while True:
         log = TransparencyLog.objects.using(using).get(agreement=agreement)
-        acceptances = Acceptance.objects.using(using).select_related("edition__agreement").order_by("pk")
+        acceptances = Acceptance.objects.using(using).order_by("pk")
         acceptances = acceptances.filter(edition__agreement=agreement, pk__gt=log.accepted, pk__lte=last[Acceptance])
-        withdrawals = Withdrawal.objects.using(using).select_related("agreement", "edition").order_by("pk")
+        withdrawals = Withdrawal.objects.using(using).select_related("agreement").order_by("pk")
         withdrawals = withdrawals.filter(agreement=agreement, pk__gt=log.withdrawn, pk__lte=last[Withdrawal])
-        accepted, withdrawn = list(without_bodies(acceptances)[:BATCH]), list(without_bodies(withdrawals)[:BATCH])
+        accepted, withdrawn = list(with_editions(acceptances)[:BATCH]), list(with_editions(withdrawals)[:BATCH])
         texts = unlogged_texts(agreement, using=using)
         entries = [NewEntry(kind=LogKind.NOTICE, content={"notice": digest}, row=pk) for pk, digest in texts]
         entries += [_entry(row) for row in (*accepted, *withdrawn)]
@@ -212,10 +213,12 @@ def _erased(rows: Sequence[Acceptance | Withdrawal]) -> bool:
     return found.filter(pk__in=[row.pk for row in rows]).exists() if found.exists() else False
 
 
-def without_bodies(rows: Any) -> Any:  # A queryset of either model, with its editions.
-    """The same rows, without reading the texts of their editions."""
-    columns = (f"edition__{name}{suffix}" for name in ("summary", "body") for suffix in ("", "_kk", "_ru"))
-    return rows.defer(*columns)
+def with_editions(rows: Any) -> Any:  # A queryset of either model.
+    """The same rows with their editions and the agreements of these, without the texts of the editions. 1 query more;
+    each edition is one object.
+    """
+    editions = Edition.objects.using(rows.db).without_texts("title", "approval", "summary", "body")
+    return rows.prefetch_related(Prefetch("edition", queryset=editions.select_related("agreement")))
 
 
 def unlogged_texts(agreement: Agreement, *, using: str) -> list[tuple[int, str]]:

@@ -21,7 +21,7 @@ from agreement.models.acceptances import Acceptance
 from agreement.models.agreements import Agreement
 from agreement.models.editions import Edition
 from agreement.models.log import Checkpoint, LogEntry, LogKind, LogTile, TransparencyLog
-from agreement.models.log_records import content, without_bodies
+from agreement.models.log_records import content, with_editions
 from agreement.models.notices import NoticeText
 from agreement.models.time_stamps import TimeStamp
 from agreement.models.withdrawals import Withdrawal
@@ -84,7 +84,7 @@ class LogCheck:
     def faults(self) -> Iterator[str]:
         """Yield each fault as a sentence in the active language, without the name of the log. All entries are read, in
         chunks. 8 queries, 1 for each chunk and for each level with a full tile, and 1 for the rows of each kind in a
-        chunk.
+        chunk; 2 for those of acceptances and of withdrawals, because their editions are read too.
         """
         if self.log is None:
             if Edition.objects.using(self.using).published().filter(agreement=self.agreement).exists():
@@ -144,12 +144,12 @@ class LogCheck:
         keys: dict[str, list[int | None]] = {}
         for entry in chunk:
             keys.setdefault(entry.kind, []).append(entry.row)
-        acceptances = Acceptance.objects.using(self.using).select_related("edition__agreement")
-        withdrawals = Withdrawal.objects.using(self.using).select_related("agreement", "edition")
+        acceptances = Acceptance.objects.using(self.using)
+        withdrawals = Withdrawal.objects.using(self.using).select_related("agreement")
         editions = Edition.objects.using(self.using).without_texts("title", "approval", "summary", "body")
         querysets: dict[str, Any] = {
-            LogKind.ACCEPTANCE: without_bodies(acceptances),
-            LogKind.WITHDRAWAL: without_bodies(withdrawals),
+            LogKind.ACCEPTANCE: with_editions(acceptances),
+            LogKind.WITHDRAWAL: with_editions(withdrawals),
             LogKind.EDITION: editions,
             LogKind.CANCELLED: editions,
             LogKind.NOTICE: NoticeText.objects.using(self.using).only("digest"),
