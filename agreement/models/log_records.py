@@ -16,9 +16,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import router, transaction
-from django.db.models import Exists, Max, OuterRef, Prefetch, Q
+from django.db.models import Exists, F, OuterRef, Prefetch, Q, QuerySet
 
-from agreement.models.acceptances import Acceptance, AcceptanceKind
+from agreement.models.acceptances import Acceptance, AcceptanceKind, AcceptanceQuerySet
 from agreement.models.agreements import Agreement
 from agreement.models.clock import database_now
 from agreement.models.editions import Edition
@@ -135,7 +135,7 @@ def _sweep(log: TransparencyLog, at: datetime, *, batches: int | None, using: st
     """Add what is missing in this log, at most ``batches`` batches (``None``: all), and return how many entries that
     are. If something may be left, the next call continues.
     """
-    last = _last_rows(log.agreement, using=using)
+    last = _last_rows(log, using=using)
     added = 0
     while new := _take_up(log.agreement, last, using=using):
         added += new
@@ -145,22 +145,35 @@ def _sweep(log: TransparencyLog, at: datetime, *, batches: int | None, using: st
     return added
 
 
-def _last_rows(agreement: Agreement, *, using: str) -> dict[type[Acceptance | Withdrawal], int]:
-    """The primary keys of the last acceptance and the last withdrawal of the agreement.
+def _last_rows(log: TransparencyLog, *, using: str) -> dict[type[Acceptance | Withdrawal], int]:
+    """The primary keys of the last acceptance and the last withdrawal of the agreement; those in the log if there are
+    no later ones.
 
     Whoever records one holds a lock on the agreement from before its key is chosen until the commit. When this
     transaction has the lock, every row with a lower key is therefore committed, or was rolled back.
     """
     with transaction.atomic(using=using):
-        agreement.lock(using=using)
+        log.agreement.lock(using=using)
         return {
-            Acceptance: _last(Acceptance.objects.using(using).filter(edition__agreement=agreement)),
-            Withdrawal: _last(Withdrawal.objects.using(using).filter(agreement=agreement)),
+            Acceptance: _later_acceptances(log, using=using).reverse().values_list("pk", flat=True).first()
+            or log.accepted,
+            Withdrawal: _later_withdrawals(log, using=using).reverse().values_list("pk", flat=True).first()
+            or log.withdrawn,
         }
 
 
-def _last(rows: Any) -> int:  # A queryset of either model.
-    return rows.order_by().aggregate(last=Max("pk"))["last"] or 0
+def _later_acceptances(log: TransparencyLog, *, using: str) -> AcceptanceQuerySet:
+    """The acceptances that are not in the log yet, in the order of their keys. They are read along the primary key: an
+    index of the editions, which the sum hides, would mean to read and to sort all acceptances for each batch.
+    """
+    editions = Edition.objects.using(using).filter(agreement=log.agreement_id).values("pk")
+    rows = Acceptance.objects.using(using).alias(key=F("edition_id") + 0).filter(key__in=editions)
+    return rows.filter(pk__gt=log.accepted).order_by("pk")
+
+
+def _later_withdrawals(log: TransparencyLog, *, using: str) -> QuerySet[Withdrawal]:
+    rows = Withdrawal.objects.using(using).filter(agreement=log.agreement_id, pk__gt=log.withdrawn)
+    return rows.select_related("agreement").order_by("pk")
 
 
 def _take_up(agreement: Agreement, last: dict[type[Acceptance | Withdrawal], int], *, using: str) -> int:
@@ -173,10 +186,8 @@ def _take_up(agreement: Agreement, last: dict[type[Acceptance | Withdrawal], int
     """
     while True:
         log = TransparencyLog.objects.using(using).get(agreement=agreement)
-        acceptances = Acceptance.objects.using(using).order_by("pk")
-        acceptances = acceptances.filter(edition__agreement=agreement, pk__gt=log.accepted, pk__lte=last[Acceptance])
-        withdrawals = Withdrawal.objects.using(using).select_related("agreement").order_by("pk")
-        withdrawals = withdrawals.filter(agreement=agreement, pk__gt=log.withdrawn, pk__lte=last[Withdrawal])
+        acceptances = _later_acceptances(log, using=using).filter(pk__lte=last[Acceptance])
+        withdrawals = _later_withdrawals(log, using=using).filter(pk__lte=last[Withdrawal])
         accepted, withdrawn = list(with_editions(acceptances)[:BATCH]), list(with_editions(withdrawals)[:BATCH])
         texts = unlogged_texts(agreement, using=using)
         entries = [NewEntry(kind=LogKind.NOTICE, content={"notice": digest}, row=pk) for pk, digest in texts]
