@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import accumulate, pairwise
-from typing import Literal
 from zoneinfo import ZoneInfo
 
 from agreement.conf import active_language
-from agreement.models.succession import EditionDates
+from agreement.models.succession import EditionDates, State
 from agreement.text import dates
 
 #: The chart displays at most so many editions: the last ones.
@@ -37,7 +36,7 @@ class Bar:
     x: str
     width: str
     middle: str
-    state: Literal["superseded", "in_force", "scheduled"]
+    state: State
     since: str
     day: str
     at_left: bool
@@ -60,9 +59,10 @@ def bars(editions: Sequence[EditionDates], at: datetime, zone: str) -> list[Bar]
     the next.
     """
     shown = _shown(editions)
-    binding = max((index for index, edition in enumerate(shown) if edition.effective_from <= at), default=-1)
+    effects = [edition.effective_from for edition in shown]
     found = []
-    for index, (edition, (x, width)) in enumerate(zip(shown, _layout(shown), strict=True)):
+    for place, (edition, (x, width)) in enumerate(zip(shown, _layout(shown), strict=True)):
+        successor = next(iter(effects[place + 1 :]), None)
         local = edition.effective_from.astimezone(ZoneInfo(zone))
         label = str(edition.number)
         found.append(
@@ -72,13 +72,20 @@ def bars(editions: Sequence[EditionDates], at: datetime, zone: str) -> list[Bar]
                 x=f"{x:.2f}%",
                 width=f"{width:.2f}%",
                 middle=f"{x + width / 2:.2f}%",
-                state="in_force" if index == binding else "superseded" if index < binding else "scheduled",
+                state=_state(edition, successor, at),
                 since=dates.day(edition.effective_from, active_language(), zone, "from"),
                 day=f"{local:%d.%m.%Y}" if width >= DATE_WIDTH else "",
                 at_left=x + width / 2 < LEAST_MIDDLE,
             )
         )
     return found
+
+
+def _state(edition: EditionDates, successor_from: datetime | None, at: datetime) -> State:
+    """The state of the edition at that instant, if the next one takes effect at ``successor_from`` (``None``: there is
+    none).
+    """
+    return edition.state(at, lambda: successor_from)
 
 
 def cancellations(editions: Sequence[EditionDates]) -> list[Cancellation]:

@@ -220,7 +220,8 @@ def recognise_posted(request: HttpRequest) -> HttpResponse:
     out in these two cases.
 
     The status is 404 if the page has no edition, and 413 if the text or file is too large. It is 400 if a text, a Word
-    file or the form can't be read. A PDF file that can't be read is searched for digests only.
+    file or the form can't be read, and if the form has both a file and a text. A PDF file that can't be read is
+    searched for digests only.
     """
     visit = Visit(request, timezone.now(), current_timelines(), {})
     try:
@@ -229,8 +230,11 @@ def recognise_posted(request: HttpRequest) -> HttpResponse:
             raise RequestDataTooBig
         with suppress(AttributeError):  # A middleware may have read the body already.
             request.upload_handlers = [MemoryUploadHandler(request)]
-        file = request.FILES.get("file")
-        content = file.read() if file else request.POST.get("text", "").encode()
+        file, written = request.FILES.get("file"), request.POST.get("text", "")
+        if file and written.strip():
+            sentence = _("You chose a file and entered a text. Verify one of them: delete the text, or choose no file.")
+            return _refuse(visit, sentence, 400)
+        content = file.read() if file else written.encode()
         name = file.name or "" if file else ""
         if content.startswith(PDF):
             return _posted_pdf(visit, content, name)

@@ -6,6 +6,7 @@ import html
 import re
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from dataclasses import fields, replace
 from datetime import timedelta
 from http.client import HTTPConnection
 from threading import Barrier
@@ -13,9 +14,11 @@ from urllib.parse import urlencode
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.core.management import CommandError
 from django.utils import timezone
 from reversion.models import Version
 
+from agreement.management import read_texts
 from agreement.models import AuditEntry, Edition
 from agreement.word import reader
 from portal_site.management.commands import demo
@@ -257,6 +260,34 @@ def test_everything_that_a_word_file_holds_besides_its_text_is_named(author, mon
         "? Өріс",
     ):
         assert words in page
+
+
+#: Everything that the reader says of a Word file, besides its two texts and the numbers, which stand in them.
+FINDINGS = sorted({field.name for field in fields(reader.Manuscript)} - {"accepted", "rejected", "numbers"})
+
+
+@pytest.mark.parametrize("name", FINDINGS)
+def test_no_finding_of_the_reader_is_passed_over(author, monkeypatch, tmp_path, name):
+    """A field that is added to the reader fails here until the desk and the commands report it, or ask about it."""
+    (path := tmp_path / "kk.docx").write_bytes(b"PK\x03\x04")
+    nothing = reader.Manuscript(accepted=factories.KK, rejected=factories.KK)
+    kind = type(getattr(nothing, name))
+    found = replace(nothing, **{name: 7 if kind is int else [("5.", "Белгі")] if name == "uncertain" else ["Белгі"]})
+    if name in {"insertions", "deletions"}:
+        found = replace(found, rejected=f"{factories.KK}\n1.3. Ескі.\n")
+
+    def displayed(manuscript: reader.Manuscript) -> list[str]:
+        monkeypatch.setattr(reader, "read_manuscript", lambda _content, _name, **_language: manuscript)
+        page = upload(author, path.read_bytes(), factories.RU.encode(), suffix="docx").content.decode()
+        try:
+            _texts, lines = read_texts({"kk": str(path)})
+        except CommandError as question:
+            lines = [str(question)]
+        return [" ".join(re.sub("<[^>]+>", " ", page).split()), "\n".join(lines)]
+
+    for reported, plain in zip(displayed(found), displayed(nothing), strict=True):
+        assert reported != plain
+        assert kind is int or "Белгі" in reported
 
 
 def test_as_much_as_one_form_takes_comes_back_from_the_second_page(author, settings):

@@ -43,6 +43,21 @@ def test_a_pasted_or_dropped_text_is_recognised_and_never_leaves_the_browser(liv
     assert overflow(page) <= 0
 
 
+def test_a_file_beside_a_text_is_not_read_until_one_of_them_is_gone(live_server, page: Page):
+    factories.published()
+    page.goto(live_server.url + HERE)
+    page.fill("#text", "Другое.")
+    page.set_input_files("#file", {"name": "x.md", "mimeType": "", "buffer": factories.KK.encode()})
+    assert page.eval_on_selector("#file", "field => field.validationMessage").startswith(
+        "Вы выбрали файл и ввели текст."
+    )
+    page.click(".agreement-verify button")
+    assert page.url == live_server.url + HERE
+    page.fill("#text", "")
+    page.click(".agreement-verify button")
+    page.wait_for_url("**?sha256=*")
+
+
 def test_without_a_script_the_form_gives_the_same_answer(live_server, browser: Browser):
     factories.published()
     context = browser.new_context(java_script_enabled=False)

@@ -12,7 +12,7 @@ from django.core import checks
 from django.core.checks import CheckMessage
 from django.core.management import call_command
 from django.core.management.base import SystemCheckError
-from django.db import connection
+from django.db import connection, connections
 
 from agreement import conf, tasks
 from agreement.checks import (
@@ -159,6 +159,16 @@ def test_E007_names_the_trigger_that_is_missing_and_the_command_that_installs_it
         call_command("migrate", skip_checks=False, verbosity=0)
     call_command("migrate", "--skip-checks", verbosity=0)
     assert list(check_seal(None, ["default"])) == []
+
+
+@pytest.mark.django_db
+def test_W003_says_that_the_guarantee_is_weaker_on_another_database(monkeypatch):  # noqa: N802
+    monkeypatch.setattr(connections["default"], "vendor", "mysql")
+    message = only(check_seal(None, ["default"]))
+    assert message.id == "agreement.W003"
+    assert "'default' is mysql" in message.msg
+    assert "not by triggers" in message.msg
+    assert "PostgreSQL or SQLite" in message.hint
 
 
 def test_W001_asks_for_the_sites_address(settings):  # noqa: N802

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from argparse import Action
+from functools import cache
 from importlib import import_module
-from itertools import dropwhile, takewhile
+from itertools import dropwhile, pairwise, takewhile
 from pathlib import Path
 
 import pytest
@@ -185,6 +187,42 @@ def test_the_terms_are_those_of_the_catalogue(place, language):
     assert not differ
 
 
+# promises.md
+
+#: The address of a test, as pytest takes it.
+NODE = re.compile(r"`(tests/[\w/]+\.py)::(\w+)`")
+
+
+@cache
+def names_of_tests(path: str) -> set[str]:
+    """The names of the tests in that file, read without importing it: of functions, and of none in a class."""
+    if not (ROOT / path).is_file():
+        return set()
+    tree = ast.parse((ROOT / path).read_text(encoding="utf-8"))
+    functions = (one for one in tree.body if isinstance(one, ast.FunctionDef | ast.AsyncFunctionDef))
+    return {one.name for one in functions if one.name.startswith("test_")}
+
+
+def test_each_promise_has_its_number_and_a_row_that_leads_to_it():
+    headings = re.findall(r"^## (\d+)\. .+$", page("promises"), re.MULTILINE)
+    assert headings == [str(number) for number in range(1, 19)]
+    assert len(re.findall(r"^## ", page("promises"), re.MULTILINE)) == len(headings)
+    assert re.findall(r"^\| \[(\d+)\]\(#\1-", page("promises"), re.MULTILINE) == headings
+
+
+@pytest.mark.parametrize("number", range(1, 19))
+def test_each_statement_of_a_promise_names_tests_that_exist(number):
+    text = re.search(rf"^## {number}\. .+?$(.*?)(?=^## |\Z)", page("promises"), re.MULTILINE | re.DOTALL)[1]
+    paragraphs = [one for one in text.strip().split("\n\n") if one]
+    for statement, tests in pairwise([*paragraphs, ""]):
+        if not statement.startswith(("- ", "**Limit:**")):
+            assert tests.startswith("- ") or tests.endswith(":"), f"There is no test of: {statement}"
+    for line in (line for one in paragraphs if one.startswith("- ") for line in one.splitlines()):
+        named = NODE.fullmatch(line.removeprefix("- "))
+        assert named, line
+        assert named[2] in names_of_tests(named[1]), line
+
+
 # All pages
 
 PAGES = [*sorted(DOCS.glob("*.md")), *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "agreement/README.md"))]
@@ -206,7 +244,9 @@ def test_links_between_the_pages_lead_somewhere(path: Path):
 
 @each_page
 def test_lines_are_short(path: Path):
-    assert [line for line in path.read_text(encoding="utf-8").splitlines() if len(line) > 120] == []
+    lines = path.read_text(encoding="utf-8").splitlines()
+    # The address of a test is one word.
+    assert [line for line in lines if len(line) > 120 and not NODE.fullmatch(line.removeprefix("- "))] == []
 
 
 def test_the_readme_is_short_and_leads_to_every_page():

@@ -16,7 +16,7 @@ START = datetime(2020, 1, 1, tzinfo=UTC)
 
 def edition(number: int, days: int, *, cancelled: bool = False) -> EditionDates:
     at = START + timedelta(days=days)
-    return EditionDates(number, number, at, at, at if cancelled else None, "", True)
+    return EditionDates(number, number, START - timedelta(days=99), at, at if cancelled else None, "", True)
 
 
 def drawn(*days: int, now: int) -> list[tuple[int, str]]:

@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
+from django.apps import apps
 from django.core.exceptions import ValidationError
-from django.db import connection
+from django.db import IntegrityError, connection
 from django.test.utils import CaptureQueriesContext, override_settings
 from django.utils import timezone, translation
 
-from agreement.models import AuditEntry, Edition, EditionError, Notice, verification
+from agreement.editions.timeline import fresh_timelines
+from agreement.models import AuditEntry, Edition, EditionError, LogEntry, Notice, verification
 from agreement.models.audit import AuditAction
+from agreement.models.hand_overs import HandOver
 from agreement.models.notices import NoticeKind
 from agreement.models.succession import State
 from agreement.seal import manifest
 from agreement.testing import open_seal
 from agreement.text import dates
+from tests.notices.test_cancellations import Killed, killed_after
 from tests.support import factories
+from tests.support.attacks import another
 from tests.support.site import KK, RU
 
 pytestmark = pytest.mark.django_db
@@ -71,6 +77,56 @@ def test_an_instant_means_the_same_in_every_zone(zone):
 
     assert Edition.objects.in_force(moment - MICROSECOND).get() == first
     assert Edition.objects.in_force(moment).get() == second
+
+
+#: The columns that decide the state of an edition: its agreement, its place among the editions, and its dates.
+DECISIVE = {"id", "agreement", "number", "published_at", "effective_from", "cancelled_at"}
+
+
+def test_no_column_but_the_dates_decides_which_edition_is_in_force():
+    """A stored mark such as "active" would be such a column, and a late job could leave it at the wrong edition."""
+    now = timezone.now()
+    editions = [factories.published(), factories.published()]
+    editions += [factories.published(effective_from=now + timedelta(days=days)) for days in (1, 2)]
+    editions[2].cancel()
+
+    def states() -> list[object]:
+        rows = [Edition.objects.get(pk=edition.pk) for edition in editions]
+        timeline = fresh_timelines().agreements["terms"]
+        return [
+            (row.state(at), timeline.state(dates, at), Edition.objects.in_force(at).get().pk, timeline.in_force(at).pk)
+            for at in (timezone.now(), now + timedelta(days=3))
+            for row, dates in zip(rows, timeline.editions, strict=True)
+        ]
+
+    before = states()
+    with open_seal():
+        for field in (field for field in Edition._meta.concrete_fields if field.name not in DECISIVE):
+            for edition in editions:
+                row = Edition.objects.with_real_columns().filter(pk=edition.pk)
+                stored = row.values_list(field.name, flat=True).get()
+                row.update(**{field.name: another(edition, field)})
+                assert states() == before, f"{field.name} of edition {edition.number}"
+                row.update(**{field.name: stored})
+    assert {state for state, *_more in before} == {*State} - {State.DRAFT}
+
+
+@pytest.mark.parametrize(
+    ("same", "refusal"),
+    [("effective_from", "one_in_force|agreement_edition.effective_from"), ("number", "agreement_edition.number")],
+)
+def test_the_table_refuses_two_editions_of_one_moment_or_one_number(same, refusal):
+    """The triggers are off: the unique constraints alone refuse."""
+    first = factories.published(effective_from=timezone.now() + timedelta(days=1))
+    values = {field.attname: another(first, field) for field in Edition._meta.concrete_fields}
+    values |= {"id": None, "agreement_id": first.agreement_id, "cancelled_at": None, "imported": False}
+    values |= {"published_at": first.published_at, "recorded_at": first.recorded_at}
+    with open_seal():
+        Edition.objects.bulk_create([Edition(**values)])  # Nothing else in it is refused.
+        Edition.objects.filter(digest=values["digest"]).delete()
+
+    with pytest.raises(IntegrityError, match=refusal), open_seal():
+        Edition.objects.bulk_create([Edition(**values | {same: getattr(first, same)})])
 
 
 def test_editions_chain_and_number_without_gaps_through_a_cancelled_one():
@@ -406,17 +462,54 @@ def test_reading_a_text_that_was_left_out_does_not_forget_the_successor(django_a
     assert not hasattr(edition, "superseded_at")
 
 
-def test_publishing_costs_as_many_queries_for_many_users_as_for_none():
+def test_publishing_costs_as_many_queries_for_many_users_as_for_none_and_reads_no_user(django_user_model):
+    """One statement about all users would be one query too, so none may name a table with a row for each user."""
+    publisher = django_user_model.objects.create_user("editor")
+    per_user = {
+        model._meta.db_table
+        for model in apps.get_models()
+        for field in model._meta.concrete_fields
+        if model is django_user_model or field.related_model is django_user_model
+    } - {AuditEntry._meta.db_table, HandOver._meta.db_table}  # One row is about the draft and the publisher.
+
     def cost() -> int:
         draft = factories.draft()
         with CaptureQueriesContext(connection) as captured:
-            draft.publish()
+            draft.publish(by=publisher, reason="Сот шешімі.")
+        words = [set(re.findall(r"\w+", query["sql"])) for query in captured]
+        assert [found & per_user for found in words if found & per_user] == []
         return len(captured)
 
     cost()
     few = cost()
     factories.users(500)
     assert cost() == few
+    assert {"auth_user", "agreement_delivery", "agreement_acceptance"} <= per_user
+
+
+def test_a_publication_that_is_killed_at_any_statement_is_complete_or_has_changed_nothing():
+    """Seal, number, chain, log, notice and the hand-over to the task engine are in one transaction."""
+    factories.published()
+    draft = factories.draft()
+
+    def stored() -> list[object]:
+        models = apps.get_app_config("agreement").get_models()
+        return [[*model._default_manager.order_by("pk").values_list()] for model in models]
+
+    before, callbacks, statements = stored(), len(connection.run_on_commit), 0
+    while not Edition.objects.published().filter(pk=draft.pk).exists():
+        assert stored() == before, statements
+        assert len(connection.run_on_commit) == callbacks, statements
+        with suppress(Killed), killed_after(statements):
+            draft.publish()
+        statements += 1
+
+    assert Notice.objects.filter(edition=draft).exists()
+    assert AuditEntry.objects.filter(action=AuditAction.PUBLISHED, key=draft.pk).exists()
+    assert LogEntry.objects.filter(kind="edition", row=draft.pk).exists()
+    assert len(connection.run_on_commit) > callbacks
+    assert list(verification.faults()) == []
+    assert statements > 10
 
 
 def test_the_publisher_is_sealed_as_a_name(django_user_model):

@@ -201,7 +201,7 @@ def test_the_rule_in_python_binds_as_the_replayed_history_does(chance):
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize("seed", range(20 if FULL else 1))
+@pytest.mark.parametrize("seed", range(20) if FULL else (1,))
 def test_the_rule_in_sql_is_the_rule_in_python(seed):
     """A site full of users with random histories: every query gives what the rule in Python gives for each user."""
     chance, users = random.Random(seed), factories.users(100)  # noqa: S311 - the seed repeats the test

@@ -26,6 +26,7 @@ from agreement.models import (
     Progress,
     Signature,
     Withdrawal,
+    publishing,
     verification,
 )
 from agreement.models.acceptances import AcceptanceKind
@@ -180,6 +181,14 @@ def test_an_edition_that_says_it_was_recorded_before_the_previous_one_is_named(e
     with translation.override("en"):
         sentences = [sentence for row, sentence in verification.faults() if row == later]
     assert "It was recorded before the previous edition." in sentences
+
+
+def test_an_edition_that_takes_effect_before_the_previous_one_is_named(edition, scheduled, monkeypatch):
+    """As if it were published by hand-written SQL, or without the lock of the agreement."""
+    monkeypatch.setattr(publishing, "require_after_last", lambda at, last: None)
+    sooner = factories.published()
+    with translation.override("en"):
+        assert list(verification.faults()) == [(sooner, "It does not take effect later than the previous edition.")]
 
 
 def failed(edition: Edition) -> Delivery:

@@ -23,6 +23,7 @@ from agreement.models import (
     ChannelState,
     Delivery,
     DeliveryOutcome,
+    Edition,
     Notice,
     NoticeText,
     Progress,
@@ -113,6 +114,25 @@ def test_working_again_notifies_nobody_twice(mailbox):
     again = dispatch.work()
 
     assert (again.written, again.sent, len(mailbox.messages)) == (0, 0, 3)
+
+
+@pytest.mark.django_db
+def test_an_edition_takes_effect_without_a_worker_and_a_late_one_changes_nothing_of_it(mailbox):
+    factories.users(2)
+    factories.published()
+    second = factories.published(effective_from=timezone.now() + timedelta(days=1))
+
+    def in_force() -> list[int]:
+        moments = [second.effective_from + timedelta(microseconds=step) for step in (-1, 0)]
+        return [Edition.objects.in_force(at).get().number for at in (timezone.now(), *moments)]
+
+    stored = list(Edition.objects.order_by("pk").values())
+    assert in_force() == [1, 1, 2]
+    for days in (2, 400):  # The notices are sent long after the moment, and then there is nothing to do.
+        dispatch.work(clock=lambda late=days: timezone.now() + timedelta(days=late))
+    assert mailbox.messages
+    assert in_force() == [1, 1, 2]
+    assert list(Edition.objects.order_by("pk").values()) == stored
 
 
 @pytest.mark.django_db
@@ -372,13 +392,17 @@ def first_user() -> Any:
 
 
 @pytest.mark.django_db
-def test_a_claim_takes_a_hundred_and_costs_few_queries(django_assert_max_num_queries):
+def test_a_claim_takes_a_hundred_for_half_a_minute_and_costs_few_queries(django_assert_max_num_queries):
     factories.users(150)
     notice = factories.published().notices.get()
     dispatch.fan_out(notice)
+    claimed_at = timezone.now()
     with django_assert_max_num_queries(5):  # 3 and the savepoint of the test's transaction
         assert len(Delivery.objects.claim(notice=notice, channel="email")) == 100
     assert len(Delivery.objects.claim(notice=notice, channel="email")) == 50
+    ends = set(Delivery.objects.leased().values_list("due_at", flat=True))
+    assert timedelta(0) < max(ends) - claimed_at
+    assert max(ends) <= timezone.now() + timedelta(seconds=30)
 
 
 @pytest.mark.django_db

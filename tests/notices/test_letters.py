@@ -31,6 +31,7 @@ from agreement.models import (
     AcceptanceKind,
     AcceptanceMode,
     Bounce,
+    Breach,
     Delivery,
     DeliveryOutcome,
     Edition,
@@ -1178,6 +1179,29 @@ def test_every_letter_begins_with_the_site_and_ends_with_the_digest(language):
             )
         ]
         assert places == sorted(places)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("language", ["kk", "ru", "mul"])
+@pytest.mark.parametrize("kind", NoticeKind)
+def test_a_letter_of_every_kind_has_the_digest_and_the_permanent_address(settings, kind, language):
+    settings.AGREEMENT = {**settings.AGREEMENT, "REMINDER_DAYS": 3}
+    published()
+    edition = published(2, effective_from=later(days=9))
+    if kind == NoticeKind.CANCELLED:
+        edition.cancel()
+    elif kind == NoticeKind.BREACH:
+        edition = published(3, effective_from=later(days=10))
+        Breach.objects.create(agreement=edition.agreement, text_kk="Не болды.", text_ru="Что случилось.").notify()
+        edition = Edition.objects.get(number=1)  # The one in force.
+    content = letter(Notice.objects.get(edition=edition, kind=kind), language, since=0)
+    codes = ("kk", "ru") if language == "mul" else (language,)
+    assert len(edition.digest) == 64
+    for words in (content.text, content.html):
+        assert words.count(edition.digest) == len(codes)
+        for code in codes:
+            address = f"{conf.get().BASE_URL}/{code}/agreements/terms/editions/{edition.number}/"
+            assert re.search(rf"{re.escape(address)}[\s\"<]", words)
 
 
 @pytest.mark.django_db

@@ -820,6 +820,31 @@ for _seal in triggers.SEALS:
         if _seal.sealed != triggers.EVERY:
             SQLITE[f"update or replace {_name} by {', '.join(_key)}"] = _update_or_replace(_name, _key)
 
+
+def _replace_by_one_of_now(column: str) -> Callable[[World], Statements]:
+    """Write a row over the scheduled edition which shares this column with it, and says that it is published now. The
+    triggers refuse the rows above for their moments too.
+    """
+    other = {
+        "number": "50",
+        "digest": f"'{'d' * 64}'",
+        "previous_digest": f"'{'e' * 64}'",
+        "effective_from": "'2035-01-01 00:00:00'",
+    }
+    del other[column]
+    other |= {"published_at": _NOW, "recorded_at": _NOW, "body_kk": "'x'"}
+    names = [str(field.column) for field in Edition._meta.concrete_fields if not field.primary_key]
+    columns, values = ", ".join(names), ", ".join(other.get(name, name) for name in names)
+    return _statements(
+        f"REPLACE INTO agreement_edition ({columns}) SELECT {values} FROM agreement_edition WHERE id = {{scheduled}}"
+    )
+
+
+SQLITE |= {
+    f"replace an edition by one of now with its {column}": _replace_by_one_of_now(column)
+    for column in ("number", "digest", "previous_digest", "effective_from")
+}
+
 _AGREEMENT = "SELECT id, 'x', 'UTC', '' FROM agreement_agreement WHERE head <> ''"
 SQLITE |= {
     "insert or replace by rowid": _statements(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -24,7 +25,7 @@ edition = Edition.objects.get(pk={pk})
 print("ready", flush=True)
 sys.stdin.readline()
 try:
-    edition.publish()
+    edition.publish({options})
     print("published", edition.number)
 except Exception as error:
     print(type(error).__name__, getattr(error, "code", ""))
@@ -45,8 +46,9 @@ def read_line(process: subprocess.Popen[str]) -> str:
     return text.strip()
 
 
-def race(portal: Site, identities: list[str]) -> list[str]:
-    processes = [portal.start("shell", "-v0", "-c", PUBLISH.format(pk=pk)) for pk in identities]
+def race(portal: Site, identities: list[str], options: str = "") -> list[str]:
+    source = [PUBLISH.format(pk=pk, options=options) for pk in identities]
+    processes = [portal.start("shell", "-v0", "-c", one) for one in source]
     for process in processes:
         assert read_line(process) == "ready"
     for process in processes:
@@ -66,6 +68,16 @@ def test_of_two_drafts_both_are_published_one_after_the_other(portal):
     ).split()
     assert race(portal, identities) == ["published 1", "published 2"]
     assert "2 editions verified" in portal.run("verify_editions")
+
+
+def test_of_two_drafts_for_the_same_moment_one_is_refused(portal):
+    identities = portal.python(
+        "from tests.support import factories; print(*[factories.draft().pk for _ in range(2)])"
+    ).split()
+    moment = (datetime.now(UTC) + timedelta(days=30)).isoformat()
+    options = f"effective_from=__import__('datetime').datetime.fromisoformat({moment!r})"
+    assert race(portal, identities, options) == ["EditionError not_after_last", "published 1"]
+    assert "1 editions verified" in portal.run("verify_editions")
 
 
 # One user, many requests at the moment an edition takes effect: threads in processes, all of them warm.

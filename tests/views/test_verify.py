@@ -138,6 +138,17 @@ def test_a_posted_file_is_recognised_and_so_is_what_sha256sum_prints(client):
     assert posted(client, text=f"{edition.digest}  manifest.json\n").endswith(edition.digest)
 
 
+@pytest.mark.parametrize("edition_is", ["the file", "the text"])
+def test_a_form_with_a_file_and_a_text_is_refused_and_neither_is_dropped(client, edition_is):
+    factories.published()
+    file, text = (factories.RU, "Другое.") if edition_is == "the file" else ("Другое.", factories.RU)
+    response = client.post(HERE, {"file": SimpleUploadedFile("x.md", file.encode()), "text": text})
+    assert response.status_code == 400
+    assert response.context["refusal"].startswith("Вы выбрали файл и ввели текст.")
+    blank = client.post(HERE, {"file": SimpleUploadedFile("x.md", factories.RU.encode()), "text": " \r\n"})
+    assert blank.status_code == 303
+
+
 @pytest.mark.parametrize(
     ("content", "status"),
     [

@@ -36,22 +36,31 @@
     else form.submit();
   };
 
+  // Only one of the two can be verified. The site refuses a form with both.
+  const both = () => {
+    const filled = Boolean(text.value.trim() && file.files.length);
+    file.setCustomValidity(filled ? form.dataset.both : "");
+    return filled && !file.reportValidity();
+  };
+
   if (window.crypto?.subtle) {
     form.addEventListener("submit", (event) => {
       event.preventDefault();
+      if (both()) return;
       const [first = ""] = text.value.trim().toLowerCase().split(/\s/, 1);
       if (text.value.length < 400 && /^[0-9a-f]{64}$/.test(first)) ask(first);
       else if (text.value.trim()) answer(new TextEncoder().encode(normalised(text.value)));
       else if (file.files.length) read(file.files[0]);
       else text.focus();
     });
-    file.addEventListener("change", () => file.files.length && read(file.files[0]));
+    text.addEventListener("input", () => file.setCustomValidity(""));
+    file.addEventListener("change", () => !both() && file.files.length && read(file.files[0]));
     form.addEventListener("dragover", (event) => event.preventDefault());
     form.addEventListener("drop", (event) => {
       if (!event.dataTransfer.files.length) return;
       event.preventDefault();
       file.files = event.dataTransfer.files;
-      read(file.files[0]);
+      if (!both()) read(file.files[0]);
     });
   }
 }
