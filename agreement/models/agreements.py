@@ -102,9 +102,11 @@ class Agreement(models.Model):
         for writes). The attributes of this object are not read again.
 
         The lock is a write and not ``SELECT … FOR UPDATE``. On PostgreSQL a write locks the row: it excludes
-        ``FOR SHARE``, but not the check of a foreign key. SQLite has no row locks; there a write locks the database.
+        ``FOR SHARE``. It must not exclude the check of a foreign key, for which a transaction waits that adds to the
+        log of the agreement. So the column is none with a unique index. SQLite has no row locks; there a write locks
+        the database.
         """
-        Agreement.objects.using(using).filter(pk=self.pk).update(slug=F("slug"))
+        Agreement.objects.using(using).filter(pk=self.pk).update(time_zone=F("time_zone"))
 
     @property
     def name(self) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import threading
 from datetime import timedelta
 
 import pytest
@@ -482,3 +483,26 @@ def test_an_acceptance_that_is_erased_while_it_is_taken_up_is_entered_as_erased(
     assert LogEntry.objects.get(kind="acceptance").salt == ""
     assert entries(edition)[-1]["erasure"] == [1]
     assert faults(edition) == []
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.postgresql
+def test_entries_are_added_while_the_agreement_is_locked(signed):
+    """A publication locks the agreement and then the log. Whoever adds entries has the log, and must not wait for the
+    agreement.
+    """
+    edition, ended = factories.published(), threading.Event()
+
+    def add():
+        with transaction.atomic():
+            append(edition.agreement, [NewEntry(kind="erasure", content=NOTHING_ERASED, row=None)])
+        ended.set()
+        connection.close()
+
+    with transaction.atomic():
+        edition.agreement.lock()
+        thread = threading.Thread(target=add)
+        thread.start()
+        assert ended.wait(5)
+    thread.join()
+    assert LogEntry.objects.filter(agreement=edition.agreement).count() == 2
