@@ -16,6 +16,7 @@ from contextlib import closing
 from dataclasses import replace
 from io import StringIO
 from pathlib import Path
+from smtplib import SMTPRecipientsRefused
 
 import django
 import environ
@@ -90,6 +91,14 @@ def test_a_long_name_of_a_sender_is_displayed_in_one_piece(post):
 
 def test_a_message_without_recipients_is_not_stored(post):
     assert mail.EmailMessage("x", "x", "a@example.kz", []).send() == 0
+    assert mailbox.count() == 0
+
+
+def test_an_address_in_a_domain_that_never_exists_is_refused_as_a_server_refuses_it(post):
+    with pytest.raises(SMTPRecipientsRefused) as refused:
+        letter(to="reader-9@example.invalid")
+    assert refused.value.recipients == {"reader-9@example.invalid": (550, b"5.1.2 The domain does not exist")}
+    assert mail.EmailMessage("", "", None, ["reader-9@example.invalid"]).send(fail_silently=True) == 0
     assert mailbox.count() == 0
 
 
