@@ -11,10 +11,13 @@ import socket
 import sqlite3
 import subprocess
 import sys
+from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
+from datetime import timedelta
 from io import StringIO
+from operator import attrgetter
 from pathlib import Path
 from smtplib import SMTPRecipientsRefused
 
@@ -28,7 +31,19 @@ from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
-from agreement.models import Agreement, Delivery, DeliveryOutcome, Edition, verification
+from agreement.models import (
+    Acceptance,
+    AcceptanceKind,
+    Agreement,
+    Delivery,
+    DeliveryOutcome,
+    Edition,
+    Notice,
+    NoticeKind,
+    State,
+    verification,
+)
+from agreement.notices.unreached import Cause, count_by_cause, resend_reachable
 from agreement.text.lint import lint
 from portal_site import mailbox
 from portal_site.management.commands import demo
@@ -349,47 +364,161 @@ def test_the_documented_mail_addresses_are_understood():
 # The demo
 
 
-def run_demo(**options) -> str:
+def run_demo(*, no_serve: bool = True, **options) -> str:
     out = StringIO()
-    call_command("demo", no_serve=True, stdout=out, stderr=out, **options)
+    call_command("demo", no_serve=no_serve, stdout=out, stderr=out, **options)
     return out.getvalue()
 
 
 @pytest.mark.django_db
-def test_the_demo_fills_the_portal_and_prints_where_to_look(client, post):
-    report = run_demo(port=8321)
+def test_the_demo_fills_the_portal_with_two_agreements(client, post):
+    run_demo()
 
     editions = Edition.objects.published().order_by("number")
     of_terms, of_policy = (editions.filter(agreement__slug=slug) for slug in (demo.SLUG, "privacy-policy"))
     assert list(of_terms.values_list("number", "imported")) == [(1, True), (2, True), (3, False)]
-    assert list(of_policy.values_list("number", "imported")) == [(1, True)]
+    assert list(of_policy.values_list("number", "imported")) == [(1, True), (2, False), (3, False)]
     assert list(Edition.objects.in_force().values_list("agreement__slug", "number")) == [
         ("privacy-policy", 1),
         (demo.SLUG, 3),
     ]
     assert list(verification.faults()) == []
-    people = get_user_model().objects.count()
-    assert Delivery.objects.filter(outcome=DeliveryOutcome.SENT).count() == mailbox.count() == people
     assert set(Profile.objects.values_list("language", flat=True)) == {"kk", "ru", ""}
-    for address in (
-        "kk/agreements/user-agreement/",
-        "ru/agreements/user-agreement/editions/",
-        "ru/agreements/privacy-policy/",
-        "ru/mailbox/",
-        "ru/admin/",
-    ):
-        assert f"http://127.0.0.1:8321/{address}" in report
-    assert "http://127.0.0.1:8321/" in mailbox.get(mailbox.newest()[0].key).text
     assert client.get("/ru/agreements/user-agreement/").status_code == 200
-    assert len(report.partition("The demo is ready.")[2].splitlines()) <= 20
+
+
+@pytest.mark.django_db
+def test_the_demo_announces_an_edition_of_the_policy_and_delivers_its_notice(client, post):
+    run_demo(port=8321)
+
+    announced = Edition.objects.get(agreement__slug="privacy-policy", number=3)
+    assert announced.state() == State.SCHEDULED
+    assert timedelta(days=13) < announced.effective_from - timezone.now() < timedelta(days=14)
+    assert [announced.text(code).body for code in ("kk", "ru")] == [*demo.bodies(3, demo.PRIVACY_POLICY).values()]
+    outcomes = Delivery.objects.filter(notice__edition=announced).values_list("outcome", flat=True)
+    assert sorted(outcomes) == ["failed"] + ["sent"] * len(demo.READERS)
+    address = "http://127.0.0.1:8321/kk/agreements/privacy-policy/editions/3/"
+    assert any(address in mailbox.get(letter.key).text for letter in mailbox.newest())
+    banner = client.get("/ru/agreements/privacy-policy/").content.decode()
+    assert '<a href="/ru/agreements/privacy-policy/editions/3/' in banner
+
+
+@pytest.mark.django_db
+def test_the_demo_corrects_an_edition_before_its_letters_are_sent(client, post, settings):
+    settings.AGREEMENT = {**settings.AGREEMENT, "NOTICE_DELAY": timedelta(seconds=20)}
+    run_demo()
+
+    wrong, right = Edition.objects.filter(agreement__slug="privacy-policy", number__gt=1).order_by("number")
+    assert wrong.state() == State.CANCELLED
+    assert wrong.effective_from == right.effective_from
+    notices = [(notice.edition.number, notice.kind) for notice in Notice.objects.filter(edition__in=[wrong, right])]
+    assert sorted(notices) == [(2, NoticeKind.CANCELLED), (2, NoticeKind.PUBLISHED), (3, NoticeKind.PUBLISHED)]
+    assert not Delivery.objects.filter(notice__edition=wrong).exists()
+    changes = client.get("/ru/agreements/privacy-policy/editions/3/changes/?from=2").content.decode()
+    assert set(re.findall(r"исключено: </span>([^<]*)<", changes)) == {"два месяца"}
+    assert set(re.findall(r"добавлено: </span>([^<]*)<", changes)) == {"двенадцать месяцев"}
+    client.force_login(get_user_model().objects.get(username="reader-2"))
+    own = client.get("/ru/agreements/notices/").content.decode()
+    assert "/privacy-policy/editions/3/" in own
+    assert "/privacy-policy/editions/2/" not in own
+
+
+@pytest.mark.django_db
+def test_one_reader_of_the_demo_is_not_reached(client, post):
+    run_demo()
+
+    for notice in Notice.objects.filter(edition__number=3, kind=NoticeKind.PUBLISHED):
+        assert count_by_cause(notice) == {Cause.REFUSED: 1}
+    refused = Delivery.objects.filter(outcome=DeliveryOutcome.FAILED)
+    assert set(refused.values_list("user__username", "reason")) == {("reader-9", "SMTP 550 5.1.2")}
+    assert mailbox.count() == 2 * len(demo.READERS)  # The administrator is reached too.
+    client.force_login(get_user_model().objects.get(username="admin"))
+    cards = client.get("/en/admin/").content.decode()
+    assert len(re.findall(r"Not reached: 1\b", cards)) == 2
+
+
+@pytest.mark.django_db
+def test_a_reader_of_the_demo_who_gets_another_address_is_reached(post):
+    run_demo()
+    get_user_model().objects.filter(username="reader-9").update(email="reader-9@example.kz")
+    notice = Notice.objects.get(edition__agreement__slug=demo.SLUG)
+
+    assert resend_reachable(notice) == 1
+    demo.dispatch.work()
+
+    assert count_by_cause(notice) == {}
+    assert mailbox.newest()[0].to == "reader-9@example.kz"
+
+
+@pytest.mark.django_db
+def test_a_reader_of_the_demo_accepted_by_the_button_and_gets_a_receipt(client, post, settings):
+    settings.AGREEMENT = {**settings.AGREEMENT, "LOG_KEY": b64encode(b"k" * 32).decode()}
+    run_demo()
+
+    accepted = Acceptance.objects.get()
+    assert (accepted.user.username, accepted.kind, accepted.language) == ("reader-1", AcceptanceKind.EXPLICIT, "kk")
+    assert (accepted.edition.agreement.slug, accepted.edition.number) == (demo.SLUG, 3)
+    client.force_login(accepted.user)
+    assert Acceptance.objects.count() == 1
+    checkpoint = client.get(f"/kk/agreements/{demo.SLUG}/log/checkpoint").content.decode()
+    assert checkpoint.splitlines()[-1].startswith(f"— 127.0.0.1:8000/kk/agreements/{demo.SLUG}/log ")
+    pytest.importorskip("weasyprint")
+    receipt = f"/kk/agreements/record/receipts/{accepted.pk}.kk.pdf"
+    assert f'href="{receipt}"' in client.get("/kk/agreements/record/").content.decode()
+    assert client.get(receipt).content.startswith(b"%PDF-")
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("no_serve", [True, False])
+def test_the_report_of_the_demo_fits_a_screen_and_says_where_to_look(post, monkeypatch, no_serve):
+    monkeypatch.setattr(demo, "call_command", without_serving)
+    monkeypatch.setattr(demo, "deliver_continuously", lambda: None)
+
+    report = run_demo(port=8321, no_serve=no_serve)
+
+    for address in (
+        "agreements/user-agreement/",
+        "agreements/privacy-policy/",
+        "agreements/privacy-policy/editions/3/changes/?from=2",
+        "agreements/user-agreement/log/checkpoint",
+        "agreements/record/",
+        "mailbox/",
+        "admin/",
+    ):
+        assert re.search(rf"http://127\.0\.0\.1:8321/ru/{re.escape(address)}(\s|$)", report)
+    for words in ("Edition 3: in force since", "Edition 3 is announced for", "cancelled", "18 letters"):
+        assert words in report
+    for words in ("reader-1", "Not reached: 1 (reader-9)", "admin"):
+        assert words in report
+    assert len(report.splitlines()) <= 24
     assert max(map(len, report.splitlines())) <= 100
 
 
-@pytest.mark.parametrize("sample", [demo.USER_AGREEMENT, demo.PRIVACY_POLICY], ids=lambda sample: sample.slug)
-def test_the_lint_finds_nothing_in_the_sample_that_is_in_force(sample):
-    last = json.loads((demo.SAMPLES / sample.index).read_text(encoding="utf-8"))[-1]
-    titles, summaries = ({code: last[f"{name}_{code}"] for code in ("kk", "ru")} for name in ("title", "summary"))
-    assert lint(demo.bodies(last["number"], sample), titles=titles, summaries=summaries, stated=last) == ()
+def without_serving(name: str, *arguments: object, **options: object) -> object:
+    """``call_command``, but the portal is not served."""
+    return None if name == "runserver" else call_command(name, *arguments, **options)
+
+
+@pytest.mark.django_db
+def test_without_the_extra_pdf_the_report_says_what_a_receipt_needs(post, monkeypatch):
+    monkeypatch.setattr(demo, "find_spec", lambda name: None)
+    assert 'A receipt needs the extra "pdf".' in run_demo()
+
+
+SAMPLES = [(demo.USER_AGREEMENT, 3, None), (demo.PRIVACY_POLICY, 1, None)]
+ANNOUNCED = [(demo.PRIVACY_POLICY, number, 1) for number in (2, 3)]
+
+
+@pytest.mark.parametrize(("sample", "number", "previous"), [*SAMPLES, *ANNOUNCED])
+def test_the_lint_finds_nothing_in_the_samples_in_force_and_those_announced(sample, number, previous):
+    index = json.loads((demo.SAMPLES / sample.index).read_text(encoding="utf-8"))
+    editions = {stated["number"]: stated for stated in index}
+    stated, before = editions[number], editions.get(previous)
+    titles, summaries = ({code: stated[f"{name}_{code}"] for code in ("kk", "ru")} for name in ("title", "summary"))
+    texts = {"titles": titles, "summaries": summaries, "stated": stated}
+    if before:
+        texts |= {"previous": demo.bodies(previous, sample), "previous_stated": before}
+    assert lint(demo.bodies(number, sample), **texts) == ()
 
 
 @pytest.mark.django_db
@@ -411,7 +540,7 @@ def test_the_pages_of_a_portal_with_two_agreements(client, post, settings):
 @pytest.mark.django_db
 def test_the_demo_prints_a_password_that_works_and_never_changes_it(client, post):
     first = run_demo()
-    password = first.split("password")[1].split()[0]
+    password = first.split("Password")[1].split()[0]
     second = run_demo()
 
     answer = client.post("/en/accounts/login/", {"username": "admin", "password": password})
@@ -424,16 +553,23 @@ def test_the_demo_prints_a_password_that_works_and_never_changes_it(client, post
 @pytest.mark.django_db
 def test_a_second_demo_changes_nothing(post):
     run_demo()
-    before = [list(table.objects.values()) for table in (Edition, Delivery, Profile)], mailbox.count()
+    tables = Edition, Notice, Delivery, Profile, Acceptance
+    before = [list(table.objects.values()) for table in tables], mailbox.count()
     run_demo()
-    assert ([list(table.objects.values()) for table in (Edition, Delivery, Profile)], mailbox.count()) == before
+    assert ([list(table.objects.values()) for table in tables], mailbox.count()) == before
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize("step", ["make_people", "load_samples", "Edition.record", "Edition.publish", "call_command"])
+@pytest.mark.parametrize(
+    "step",
+    [
+        *("make_people", "load_samples", "announce", "call_command", "accept"),
+        *("Edition.record", "Edition.publish", "Edition.cancel", "Acceptance.objects.record"),
+    ],
+)
 def test_a_demo_that_was_stopped_is_finished_by_the_next(post, step, monkeypatch):
     owner, _, name = step.rpartition(".")
-    target = getattr(demo, owner) if owner else demo
+    target = attrgetter(owner)(demo) if owner else demo
     whole = getattr(target, name)
 
     def stop_after(*args, **kwargs):
@@ -447,9 +583,12 @@ def test_a_demo_that_was_stopped_is_finished_by_the_next(post, step, monkeypatch
     run_demo()
 
     editions = Edition.objects.order_by("agreement__slug", "number").values_list("agreement__slug", "number")
-    assert list(editions) == [("privacy-policy", 1), *((demo.SLUG, number) for number in (1, 2, 3))]
+    assert list(editions) == [(slug, number) for slug in ("privacy-policy", demo.SLUG) for number in (1, 2, 3)]
+    assert [edition.number for edition in Edition.objects.all() if edition.state() == State.CANCELLED] == [2]
     assert not Edition.objects.drafts().exists()
-    assert mailbox.count() == get_user_model().objects.count() == len(demo.READERS) + 1
+    assert get_user_model().objects.count() == len(demo.READERS) + 1
+    assert mailbox.count() == 2 * len(demo.READERS)
+    assert Acceptance.objects.count() == 1
 
 
 @pytest.mark.django_db
@@ -458,7 +597,26 @@ def test_the_demo_leaves_editions_alone_that_were_published_after_it(post):
     factories.published(slug=demo.SLUG)
     run_demo()
     assert Edition.objects.in_force().get(agreement__slug=demo.SLUG).text("kk").body == factories.KK
-    assert Edition.objects.count() == 5
+    assert Edition.objects.count() == 7
+
+
+@pytest.mark.django_db
+def test_the_demo_announces_nothing_in_a_policy_that_a_person_changed_before(post):
+    """The database was filled by a demo that did not announce an edition yet."""
+    demo.make_people()
+    demo.load_samples()
+    factories.published(slug="privacy-policy")
+    run_demo()
+    assert Edition.objects.filter(agreement__slug="privacy-policy").count() == 2
+
+
+@pytest.mark.django_db
+def test_the_demo_accepts_nothing_in_place_of_its_reader(post):
+    run_demo()
+    Acceptance.objects.get().user.delete()
+    factories.published(slug=demo.SLUG)
+    run_demo()
+    assert Acceptance.objects.count() == 1
 
 
 @pytest.mark.django_db
@@ -487,7 +645,7 @@ def test_the_demo_goes_on_in_a_database_that_people_worked_in_since(post):
     factories.users(1)
     factories.agreement("privacy")
     run_demo()
-    assert Edition.objects.published().count() == 4
+    assert Edition.objects.published().count() == 6
     assert get_user_model().objects.count() == len(demo.READERS) + 2
 
 
@@ -537,7 +695,10 @@ def test_two_demos_at_once_on_a_fresh_database_fill_it_once(tmp_path):
 
     assert [one.returncode for one in demos] == [0, 0], reports
     assert sorted("set in the first run" in report for report in reports) == [False, True]
-    assert all("Editions in the archive: 3. Notices sent: 10." in report for report in reports)
+    assert all("(18 letters)" in report and "Not reached: 1 (reader-9)" in report for report in reports)
+    with closing(sqlite3.connect(tmp_path / "demo.sqlite3")) as filled:
+        counts = "SELECT (SELECT COUNT(*) FROM agreement_edition), (SELECT COUNT(*) FROM agreement_acceptance)"
+        assert filled.execute(counts).fetchone() == (6, 1)
 
 
 def test_a_port_that_is_taken_is_refused_before_anything_is_written(post):
