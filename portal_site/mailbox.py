@@ -18,6 +18,7 @@ from email.policy import default
 from email.utils import parsedate_to_datetime
 from mailbox import Maildir
 from pathlib import Path
+from smtplib import SMTPRecipientsRefused
 from typing import Any
 
 import django
@@ -27,11 +28,16 @@ from django.core.mail.backends.base import BaseEmailBackend
 
 BACKEND = "portal_site.mailbox.EmailBackend"
 PAGE = 50
+#: A domain that never exists (RFC 6761), and the reply of a mail server to an address in it.
+REFUSED_DOMAIN = ".invalid"
+REFUSAL = (550, b"5.1.2 The domain does not exist")
 
 
 class EmailBackend(BaseEmailBackend):
     """A mail backend that stores messages in a Maildir. Its folder is ``file_path`` in ``MAILERS`` (Django 6.1 and
-    later) or ``EMAIL_FILE_PATH``. A message without recipients is not stored.
+    later) or ``EMAIL_FILE_PATH``. A message without recipients is not stored. A message with a recipient in
+    ``REFUSED_DOMAIN`` is refused as Django's SMTP backend does it: it raises ``SMTPRecipientsRefused``, or with
+    ``fail_silently`` the message is left out.
     """
 
     def __init__(self, *args: Any, file_path: str = "", **kwargs: Any) -> None:
@@ -43,8 +49,16 @@ class EmailBackend(BaseEmailBackend):
         for name in ("tmp", "new", "cur"):
             Path(self.file_path, name).mkdir(parents=True, exist_ok=True)
         box = Maildir(self.file_path)
-        written = [box.add(message.message().as_bytes()) for message in email_messages if message.recipients()]
-        return len(written)
+        written = 0
+        for message in email_messages:
+            recipients = message.recipients()
+            if refused := {address: REFUSAL for address in recipients if address.endswith(REFUSED_DOMAIN)}:
+                if not self.fail_silently:
+                    raise SMTPRecipientsRefused(refused)
+            elif recipients:
+                box.add(message.message().as_bytes())
+                written += 1
+        return written
 
 
 @dataclass(frozen=True, slots=True)

@@ -170,6 +170,16 @@ def test_each_clause_links_to_its_history_if_there_is_another_edition(client):
     assert f'href="{address}?edition=2"' in client.get("/en/agreements/terms/editions/2/changes/").content.decode()
 
 
+def test_a_cancelled_edition_links_to_no_history(client):
+    _publish(RU, KK)
+    _publish(RU_2, KK_2, effective_from=timezone.now() + timedelta(days=1)).cancel()
+    _publish(RU_2, KK_2, effective_from=timezone.now() + timedelta(days=1))
+    here = "/en/agreements/terms/editions/"
+    for page in ("2/", "2/changes/", "3/changes/?from=2", "2/changes/?from=3"):
+        assert "?edition=2" not in client.get(f"{here}{page}").content.decode()
+    assert f'href="{CLAUSES}1.2/?edition=3"' in client.get(f"{here}3/changes/").content.decode()
+
+
 def test_an_inserted_article_has_a_history_of_its_own(client):
     words = ("Раз", "1. Книги новые.", "Надзор", "1. Зал открыт.", "Два", "Да.")
     ru = "Правила\n\n### Статья 1. {}\n\n{}\n\n### Статья 1.1. {}\n\n{}\n\n### Статья 2. {}\n\n{}\n".format(*words)

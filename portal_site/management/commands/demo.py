@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from importlib.util import find_spec
+from io import StringIO
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -20,6 +22,7 @@ from zoneinfo import ZoneInfo
 import reversion
 from django.conf import settings
 from django.contrib.auth import get_user_model
+from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.hashers import make_password
 from django.core.management import CommandError, call_command
 from django.core.management.base import BaseCommand
@@ -27,9 +30,20 @@ from django.db import DatabaseError, connection, connections, transaction
 from django.test.utils import override_settings
 from django.urls import reverse
 from django.utils import translation
+from django.utils.formats import date_format
+from django.utils.timezone import localtime
 
 from agreement.editions import editions_in_force
-from agreement.models import AcceptanceMode, Agreement, Delivery, DeliveryOutcome, Edition, EditionError
+from agreement.models import (
+    Acceptance,
+    AcceptanceKind,
+    AcceptanceMode,
+    Agreement,
+    Delivery,
+    DeliveryOutcome,
+    Edition,
+    EditionError,
+)
 from agreement.notices import dispatch
 from portal_site import mailbox
 from portal_site.context_processors import PRIVACY_POLICY_SLUG
@@ -57,6 +71,8 @@ class Sample:
     history: dict[int, datetime]
     """When the editions took effect that are recorded as history. The demo publishes an edition that is not listed, and
     notifies the readers of it."""
+    announced: tuple[int, ...] = ()
+    """The editions that :func:`announce` publishes for a later day."""
 
 
 USER_AGREEMENT = Sample(
@@ -71,7 +87,8 @@ USER_AGREEMENT = Sample(
         2: datetime(2025, 2, 1, 9, 0, tzinfo=ZoneInfo(ZONE)),
     },
 )
-#: The policy informs readers. They are not asked to accept it, and its only edition was recorded without a notice.
+#: The policy informs readers. They are not asked to accept it. Its first edition was recorded without a notice. Its
+#: second edition has a mistake in clause 2.5, which the third one corrects.
 PRIVACY_POLICY = Sample(
     slug=PRIVACY_POLICY_SLUG,
     name_kk="Құпиялылық саясаты",
@@ -80,13 +97,23 @@ PRIVACY_POLICY = Sample(
     index="policy.json",
     texts="policy",
     history={1: datetime(2024, 2, 12, 9, 0, tzinfo=ZoneInfo(ZONE))},
+    announced=(2, 3),
 )
+#: The announced editions take effect at the beginning of the day that is this far ahead.
+AHEAD = timedelta(days=14)
 SLUG = USER_AGREEMENT.slug
 #: The names of the readers, and the language of their letters (``""`` if it is unknown).
 READERS = {
     f"reader-{number}": language
     for number, language in enumerate(("kk", "ru", "", "kk", "ru", "kk", "ru", "kk", ""), start=1)
 }
+#: The reason for which the second edition of the policy is cancelled.
+MISTAKE = (
+    "2.5-тармақта «он екі ай» орнына «екі ай» деп жазылған. "
+    "В пункте 2.5 сказано «два месяца» вместо «двенадцать месяцев»."
+)
+#: The reader who accepts the user agreement, and the one whose mail server refuses every letter.
+ACCEPTING, UNREACHED = "reader-1", "reader-9"
 ADMIN = "admin"
 #: Seconds to wait for another demo that is filling the same database.
 WAIT_SECONDS = 60
@@ -122,54 +149,62 @@ class Command(BaseCommand):
                 self.print(f"{delay:.0f} seconds later, so that you can pause them first (AGREEMENT_NOTICE_DELAY).")
                 self.print("Ctrl+C ends the demo.\n")
                 threading.Thread(target=deliver_continuously, daemon=True).start()
-                call_command("runserver", f"{HOST}:{port}", use_reloader=False)
+                # The report says what runserver would print below it. Requests and errors are printed nevertheless.
+                call_command("runserver", f"{HOST}:{port}", use_reloader=False, stdout=StringIO())
 
     def fill(self) -> tuple[Agreement, str]:
         """Migrate the database, create the sample data that is missing, and deliver the notices. Return the agreement,
         and the password if the administrator was created now, else ``""``. Raises ``CommandError`` if the database is
         not that of a demo (:func:`require_own_database`), or if a sample edition is refused. If the notices can't be
-        delivered, it prints a warning.
+        delivered, it prints a warning, and no reader accepts an edition yet.
         """
         require_own_database()
         call_command("migrate", verbosity=0, interactive=False)
         password = make_people()
         try:
-            with override_settings(AGREEMENT=settings.AGREEMENT | {"NOTICE_DELAY": timedelta()}):
+            with without_notice_delay():
                 agreement = load_samples()
+            announce(PRIVACY_POLICY)
         except EditionError as error:
             raise CommandError(f"{error} {error.hint}") from None
         try:
-            call_command("deliver_notices", once=True, stdout=self.stdout)
+            call_command("deliver_notices", once=True, stdout=StringIO())
         except CommandError as error:  # The pages work even if the mailbox can't be written.
             self.stderr.write(self.style.WARNING(str(error)))
+        else:  # Not before: a letter quotes the changes since the last edition that its reader accepted.
+            accept(agreement)
         return agreement, password
 
     def report(self, agreement: Agreement, password: str) -> None:
-        (displayed,) = (one for one in editions_in_force() if one.edition.agreement == agreement)
-        editions = Edition.objects.published().filter(agreement=agreement).count()
-        sent = Delivery.objects.filter(outcome=DeliveryOutcome.SENT).count()
-        with translation.override("en"):
-            since = displayed.effective
-        self.print(self.style.SUCCESS("\nThe demo is ready."))
-        self.print(f"Edition {displayed.edition.number} has been in force since {since}.")
-        self.print(f"Editions in the archive: {editions}. Notices sent: {sent}.\n")
+        """Print what there is to see, and where. With what ``handle()`` prints, it fits a screen of 24 lines."""
+        self.print(self.style.SUCCESS("\nThe demo is ready. With /kk/ in place of /ru/ the pages are in Kazakh."))
+        self.print("")
         self.row("Front page", address("ru", "home"))
-        self.row("Келісім (kk)", address("kk", "agreement:current", SLUG))
-        self.row("Соглашение (ru)", address("ru", "agreement:current", SLUG))
-        self.row("Archive", address("ru", "agreement:editions", SLUG))
-        self.row("Privacy policy", address("ru", "agreement:current", PRIVACY_POLICY.slug))
+        for name, sample in (("User agreement", USER_AGREEMENT), ("Privacy policy", PRIVACY_POLICY)):
+            self.row(name, address("ru", "agreement:current", sample.slug), validity(sample))
+        wrong, right = PRIVACY_POLICY.announced
+        policy = Edition.objects.filter(agreement__slug=PRIVACY_POLICY.slug, number=wrong)
+        if policy.filter(cancelled_at__isnull=False).exists():
+            page = address("ru", "agreement:changes", PRIVACY_POLICY.slug, right)
+            words = f"Edition {wrong} had a mistake. It was cancelled before its letters were sent."
+            self.row("Correction", f"{page}?from={wrong}", words)
         self.row("Mailbox", f"{address('ru', 'mailbox')}  ({mailbox.count()} letters)")
-        self.row("Reader's record", address("ru", "agreement:record"))
-        self.row("Administration", address("ru", "admin:index"))
-        self.row("  user", ADMIN)
-        self.row(
-            "  password",
-            password or f"set in the first run; to change it: python manage.py changepassword {ADMIN}",
-        )
-        self.row("  readers", f"{next(iter(READERS))} and the others log in with the same password")
+        accepted = Acceptance.objects.filter(edition__agreement=agreement, user__username=ACCEPTING).exists()
+        receipt = "The page has the receipt (PDF)." if find_spec("weasyprint") else 'A receipt needs the extra "pdf".'
+        words = f"{ACCEPTING} accepted the agreement by its button. {receipt}" if accepted else ""
+        self.row("My record", address("ru", "agreement:record"), words)
+        self.row("Log", address("ru", "agreement:checkpoint", SLUG))
+        self.row("Administration", address("ru", "admin:index"), unreached())
+        first, *_others, last = READERS
+        self.row("Log in as", f"{ADMIN}, or one of the readers from {first} to {last}")
+        known = f"set in the first run; to change it: python manage.py changepassword {ADMIN}"
+        self.row("Password", password or known)
 
-    def row(self, name: str, value: str) -> None:
+    def row(self, name: str, value: str, words: str = "") -> None:
+        """Print a line with its name, and below it a line with these words, if there are any."""
         self.print(f"  {name:<17}{value}")
+        if words:
+            self.print(f"{'':<19}{words}")
 
     def print(self, line: str) -> None:
         self.stdout.write(line)
@@ -292,9 +327,32 @@ def address(language: str, view: str, *args: object) -> str:
         return f"{settings.AGREEMENT['BASE_URL'].rstrip('/')}{reverse(view, args=args)}"
 
 
+def validity(sample: Sample) -> str:
+    """Return which edition of the sample agreement is in force, and which one is announced, in English."""
+    with translation.override("en"):
+        (displayed,) = (one for one in editions_in_force() if one.edition.agreement.slug == sample.slug)
+        if announced := displayed.successor:
+            day = date_format(localtime(announced.effective_from, ZoneInfo(ZONE)), "j F Y")
+            number = displayed.edition.number
+            return f"Edition {announced.number} is announced for {day}. Until then edition {number} is in force."
+        return f"{displayed.headline}."
+
+
+def unreached() -> str:
+    """Return which users did not get a letter because it was refused; ``""`` if every user got all letters."""
+    failed = Delivery.objects.filter(outcome=DeliveryOutcome.FAILED, user__isnull=False)
+    names = sorted(set(failed.values_list("user__username", flat=True)))
+    return f"Not reached: {len(names)} ({', '.join(names)}). The mail server refuses the address." if names else ""
+
+
 def mail(name: str) -> str:
-    """Return the mail address of a sample user."""
-    return f"{name}@example.kz"
+    """Return the mail address of a sample user. The mailbox refuses letters to that of ``UNREACHED``."""
+    return f"{name}@example{mailbox.REFUSED_DOMAIN if name == UNREACHED else '.kz'}"
+
+
+def without_notice_delay() -> AbstractContextManager[object]:
+    """Return a context manager in which the notice of a published edition is due immediately."""
+    return override_settings(AGREEMENT=settings.AGREEMENT | {"NOTICE_DELAY": timedelta()})
 
 
 def make_people() -> str:
@@ -317,7 +375,9 @@ def make_people() -> str:
 
 
 def load_samples() -> Agreement:
-    """Load the sample agreements, and return the user agreement. The administrator must exist."""
+    """Load the sample agreements without the editions that are announced, and return the user agreement. The
+    administrator must exist.
+    """
     load(PRIVACY_POLICY)
     return load(USER_AGREEMENT)
 
@@ -325,7 +385,8 @@ def load_samples() -> Agreement:
 def load(sample: Sample) -> Agreement:
     """Record or publish the editions of this sample with a higher number than the last sealed edition, each in one
     transaction; all of them if no edition is sealed. Those in ``sample.history`` are recorded as history, and the
-    others published. None is added after an edition that was published, by the demo or by a person.
+    others published, except those in ``sample.announced``. None is added after an edition that was published, by the
+    demo or by a person.
 
     Return the agreement, which is created if it is missing. Raises ``EditionError`` if an edition is refused; those
     before it remain. The administrator must exist.
@@ -339,24 +400,80 @@ def load(sample: Sample) -> Agreement:
             "acceptance_mode": sample.acceptance_mode,
         },
     )
-    admin = get_user_model()._default_manager.get(username=ADMIN)
-    for stated in json.loads((SAMPLES / sample.index).read_text(encoding="utf-8")):
-        number = stated.pop("number")
+    admin = administrator()
+    for number, stated in stated_editions(sample).items():
+        if number in sample.announced:
+            continue
         with transaction.atomic():
             agreement.lock()
             last = Edition.objects.published().filter(agreement=agreement).last()
-            if last and (last.number >= number or not last.imported):
+            if last and ((last.number or 0) >= number or not last.imported):
                 continue
-            with reversion.create_revision():
-                reversion.set_user(admin)
-                names = [file(number, language, sample).name for language in LANGUAGES]
-                reversion.set_comment(", ".join(names))
-                edition = Edition.objects.create_draft(agreement=agreement, bodies=bodies(number, sample), **stated)
+            edition = draft(agreement, sample, number, stated)
             if moment := sample.history.get(number):
                 edition.record(effective_from=moment, by=admin)
             else:
                 edition.publish(by=admin, reason="Портал жұмысын көрсету. Показ работы портала.")
     return agreement
+
+
+def announce(sample: Sample) -> None:
+    """Announce the editions in ``sample.announced``, of which there are two, and correct a mistake: publish the first
+    one, cancel it within the notice delay, so that no user is notified of it, and publish the second one, whose notice
+    is due immediately. Both are to take effect at the same moment.
+
+    This is one transaction. Nothing is done if an edition was published before, by the demo or by a person. Raises
+    ``EditionError`` if an edition is refused. The agreement must have its history, and the administrator must exist.
+    """
+    agreement, admin, stated = Agreement.objects.get(slug=sample.slug), administrator(), stated_editions(sample)
+    today = localtime(timezone=ZoneInfo(ZONE)).replace(hour=0, minute=0, second=0, microsecond=0)
+    with transaction.atomic():
+        agreement.lock()
+        last = Edition.objects.published().filter(agreement=agreement).last()
+        if last is None or not last.imported:
+            return
+        wrong, right = sample.announced
+        edition = draft(agreement, sample, wrong, stated[wrong])
+        edition.publish(effective_from=today + AHEAD, by=admin)
+        edition.cancel(by=admin, reason=MISTAKE)
+        with without_notice_delay():
+            draft(agreement, sample, right, stated[right]).publish(effective_from=today + AHEAD, by=admin)
+
+
+def accept(agreement: Agreement) -> None:
+    """Record that the reader ``ACCEPTING`` accepts the user agreement by its button. Nothing is recorded if they
+    accepted an edition before, or if another edition than the last one of the samples is in force.
+    """
+    reader = get_user_model()._default_manager.get(username=ACCEPTING)
+    last = max(stated_editions(USER_AGREEMENT))
+    edition = Edition.objects.in_force().filter(agreement=agreement, number=last).first()
+    if edition and not Acceptance.objects.for_user_key(reader.pk).exists():
+        Acceptance.objects.record(
+            user=reader,
+            edition=edition,
+            digest=edition.digest,
+            language=READERS[ACCEPTING],
+            kind=AcceptanceKind.EXPLICIT,
+        )
+
+
+def administrator() -> AbstractBaseUser:
+    return get_user_model()._default_manager.get(username=ADMIN)
+
+
+def draft(agreement: Agreement, sample: Sample, number: int, stated: dict[str, Any]) -> Edition:
+    """Create a draft of the sample edition with this number, as the administrator. Its comment names the files."""
+    with reversion.create_revision():
+        reversion.set_user(administrator())
+        names = [file(number, language, sample).name for language in LANGUAGES]
+        reversion.set_comment(", ".join(names))
+        return Edition.objects.create_draft(agreement=agreement, bodies=bodies(number, sample), **stated)
+
+
+def stated_editions(sample: Sample) -> dict[int, dict[str, Any]]:
+    """Return the fields of the sample editions without their texts, by number, the lowest number first."""
+    found = json.loads((SAMPLES / sample.index).read_text(encoding="utf-8"))
+    return {stated.pop("number"): stated for stated in found}
 
 
 def bodies(number: int, sample: Sample = USER_AGREEMENT) -> dict[str, str]:
