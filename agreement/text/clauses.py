@@ -270,8 +270,8 @@ def parse(body: str) -> Document:
     )
     if not found and body:
         found = (Clause("text", "", "", source=body),)
-    title = next((unit.text.partition("\n")[0] for unit in found if unit.kind == "title"), front_matter(body).title)
-    return Document(title, found, _parts(clean(page), len(found)))
+    title = next((unit.text.partition("\n")[0] for unit in found if unit.kind == "title"), None)
+    return Document(front_matter(body).title if title is None else title, found, _parts(clean(page), len(found)))
 
 
 def _parts(page: str, count: int) -> tuple[str, ...]:

@@ -116,13 +116,13 @@ def front_matter(body: str) -> FrontMatter:
         rest = body.split("\n")
         index = next((index for index, line in enumerate(rest) if line.strip().strip("#").strip()), -1)
         return FrontMatter(rest[index].strip().strip("#").strip(), index) if index >= 0 else FrontMatter()
-    words = [_words(text) for _index, text in filled]
     place, approval = _after_yaml([text for _index, text in filled]), ""
-    while place < len(words):
-        size = _approval(words, place)
-        if size and not approval and not _AGREED.match(words[place]):
-            approval = " ".join(filter(None, words[place : place + size]))
-        if not size and _is_above_title(filled[place][1], words[place]):
+    while place < len(filled):
+        words = [_words(text) for _index, text in filled[place : place + MAX_APPROVAL_LINES]]
+        size = _approval(words)
+        if size and not approval and not _AGREED.match(words[0]):
+            approval = " ".join(filter(None, words[:size]))
+        if not size and _is_above_title(filled[place][1], words[0]):
             size = 1
         if not size and filled[place][1].startswith(">"):  # A remark above a heading of Markdown.
             after = next((at for at in range(place, len(filled)) if not filled[at][1].startswith(">")), place)
@@ -130,9 +130,10 @@ def front_matter(body: str) -> FrontMatter:
         if not size:
             break
         place += size
-    if place and (place == len(words) or not _can_be_title(filled[place][1], words[place])):
-        detail = _DATE.match(words[0]) or _DETAIL.match(words[0])
-        return FrontMatter(filled[0][1], -1 if detail and not _DOCUMENT.search(words[0]) else filled[0][0])
+    if place and (place == len(filled) or not _can_be_title(filled[place][1], _words(filled[place][1]))):
+        first = _words(filled[0][1])
+        detail = _DATE.match(first) or _DETAIL.match(first)
+        return FrontMatter(filled[0][1], -1 if detail and not _DOCUMENT.search(first) else filled[0][0])
     return FrontMatter(filled[place][1], filled[place][0], _sentence(approval))
 
 
@@ -162,25 +163,25 @@ def _after_yaml(lines: list[str]) -> int:
     return 0
 
 
-def _approval(words: list[str], place: int) -> int:
-    """How many items of ``words``, from the index ``place`` on, are an approval («УТВЕРЖДЕНО», «СОГЛАСОВАНО») and the
-    lines that continue it; at most ``MAX_APPROVAL_LINES``. 0 if no approval begins there. ``words`` has one item for
-    each line that is not empty: the result of :func:`_words` for that line.
+def _approval(words: list[str]) -> int:
+    """How many items of ``words``, counted from the first, are an approval («УТВЕРЖДЕНО», «СОГЛАСОВАНО») and the lines
+    that continue it. 0 if ``words`` does not begin with an approval. ``words`` has one item for each line that is not
+    empty, the result of :func:`_words` for that line; at least one and at most ``MAX_APPROVAL_LINES``.
     """
     size = 0
-    if _APPROVED.match(words[place]) or _AGREED.match(words[place]):
+    if _APPROVED.match(words[0]) or _AGREED.match(words[0]):
         size = 1
     else:
-        for count in range(1, 6):
-            part = words[place : place + count]
-            if len(part) < count or any(len(line) > MAX_LINE or _NUMBERED.match(f"{line} ") for line in part):
+        for count in range(1, min(5, len(words)) + 1):
+            part = words[:count]
+            if any(len(line) > MAX_LINE or _NUMBERED.match(f"{line} ") for line in part):
                 break
             if _APPROVED_BY.match(" ".join(part)):
                 size = count
                 break
-    if not size or len(words[place]) > MAX_LINE:
+    if not size or len(words[0]) > MAX_LINE:
         return 0
-    while size < MAX_APPROVAL_LINES and place + size < len(words) and _continues(words[place + size]):
+    while size < len(words) and _continues(words[size]):
         size += 1
     return size
 
