@@ -17,9 +17,12 @@ from urllib.parse import urlsplit
 
 from django.apps import AppConfig
 from django.conf import settings
+from django.contrib.auth import get_user_model
 from django.core.checks import CheckMessage, Error, Warning  # noqa: A004 - Django's own name
+from django.core.exceptions import FieldError
 from django.core.validators import slug_re
 from django.db import connections
+from django.db.models import ForeignObjectRel
 from django.utils.module_loading import import_string
 
 from agreement import conf
@@ -44,6 +47,13 @@ RENAMED = {"HOLD": "SENDING_SUSPENDED", "PACE": "RATE_LIMITS", "JOIN_BEFOREHAND"
 _TEXTS = [one.name for one in fields(conf.Conf) if one.type == "str"]
 #: The texts that may also be path objects.
 _PATHS = {"PRIVATE_ROOT", "TIMESTAMP_CERTIFICATES"}
+#: The settings that state where a value of a user is, each with the function that returns it as an expression.
+USER_VALUES = {
+    "USER_EMAIL": conf.user_email,
+    "USER_PHONE": conf.user_phone,
+    "USER_LANGUAGE": conf.user_language,
+    "USER_ACTIVE_AT": conf.user_active_at,
+}
 CHOICES = {
     "PREVAILING_LANGUAGE": (*languages.LANGUAGES, ""),
     "DATABASE_AWAY": ("read", "all", "none"),
@@ -69,6 +79,7 @@ def check_settings(app_configs: Sequence[AppConfig] | None, **kwargs: object) ->
     if not all(_is_text(name, getattr(now, name)) for name in _TEXTS):
         return
     yield from _check_values(now)
+    yield from _check_user_values(now)
     yield from _check_pseudonym_keys(now.PSEUDONYM_KEYS)
     yield from _check_consents(now.CONSENTS)
     yield from _check_audiences(now.AUDIENCES)
@@ -162,6 +173,28 @@ def _check_values(now: conf.Conf) -> Iterator[CheckMessage]:
         yield _wrong(
             "VERP", now.VERP, 'must be like "bounces@portal.example.kz", with at most 24 characters before the @'
         )
+
+
+def _check_user_values(now: conf.Conf) -> Iterator[CheckMessage]:
+    """Check that a query of the user model can contain the expressions of ``USER_VALUES``, and that they follow no
+    relation by which a user has several rows, because such a user would have several addresses or languages. An empty
+    setting is not checked: its default may be absent from the user model. No query is made.
+    """
+    for key, expression in USER_VALUES.items():
+        value = getattr(now, key)
+        found = expression() if value else None
+        if found is None:
+            continue
+        try:
+            query = get_user_model()._base_manager.annotate(agreement_value=found).query
+        except (FieldError, TypeError) as error:
+            yield _wrong(key, value, f"can't be read from the user model ({str(error).rstrip('.')})")
+            continue
+        for join in query.alias_map.values():
+            relation = getattr(join, "join_field", None)  # A table itself has none.
+            if isinstance(relation, ForeignObjectRel) and relation.multiple:
+                one, many = relation.model._meta.label, relation.related_model._meta.label
+                yield _wrong(key, value, f"must have one value for each user: {one!r} has several {many!r}")
 
 
 def _check_pseudonym_keys(keys: object) -> Iterator[CheckMessage]:

@@ -13,6 +13,8 @@ from django.core.checks import CheckMessage
 from django.core.management import call_command
 from django.core.management.base import SystemCheckError
 from django.db import connection, connections
+from django.db.models import F, Value
+from django.db.models.functions import Coalesce, Lower
 
 from agreement import conf, tasks
 from agreement.checks import (
@@ -111,6 +113,31 @@ def test_E002_quotes_the_wrong_value(settings, key, value, text):  # noqa: N802
     assert message.id == "agreement.E002"
     assert f'AGREEMENT["{key}"] is ' in message.msg
     assert text in message.msg
+
+
+@pytest.mark.parametrize("key", ["USER_EMAIL", "USER_PHONE", "USER_LANGUAGE", "USER_ACTIVE_AT"])
+@pytest.mark.parametrize(
+    ("value", "problem"),
+    [
+        ("mail", "can't be read from the user model (Cannot resolve keyword 'mail' into field. Choices are: "),
+        ("get_full_name", "can't be read from the user model (Cannot resolve keyword 'get_full_name' into field."),
+        (Coalesce(F("mail"), Value("ru")), "can't be read from the user model (Cannot resolve keyword 'mail'"),
+        (7, "can't be read from the user model ("),
+        ("groups__name", "must have one value for each user: 'auth.User' has several 'auth.User_groups'"),
+        (Lower("logentry__object_repr"), "must have one value for each user: 'auth.User' has several 'admin.LogEntry'"),
+    ],
+)
+def test_E002_names_what_can_not_be_read_from_the_user_model(settings, key, value, problem):  # noqa: N802
+    settings.AGREEMENT = {key: value}
+    message = only(check_settings(None))
+    assert message.id == "agreement.E002"
+    assert message.msg.startswith(f'AGREEMENT["{key}"] is {value!r}, but {problem}')
+
+
+@pytest.mark.parametrize("value", ["last_name", Coalesce(F("last_name"), Value("ru")), Lower("email")])
+def test_what_can_be_read_from_the_user_model_passes(settings, value):
+    settings.AGREEMENT = {"USER_EMAIL": value, "USER_PHONE": value, "USER_LANGUAGE": value}
+    assert list(check_settings(None)) == []
 
 
 @pytest.mark.parametrize("name", sorted(conf.KEYS))
