@@ -47,6 +47,8 @@ RENAMED = {"HOLD": "SENDING_SUSPENDED", "PACE": "RATE_LIMITS", "JOIN_BEFOREHAND"
 _TEXTS = [one.name for one in fields(conf.Conf) if one.type == "str"]
 #: The texts that may also be path objects.
 _PATHS = {"PRIVATE_ROOT", "TIMESTAMP_CERTIFICATES"}
+#: The value of ``ENQUEUE`` that needs Celery. Without Celery, the path names nothing.
+CELERY = "agreement.tasks.enqueue_celery"
 #: The settings that state where a value of a user is, each with the function that returns it as an expression.
 USER_VALUES = {
     "USER_EMAIL": conf.user_email,
@@ -89,6 +91,7 @@ def check_settings(app_configs: Sequence[AppConfig] | None, **kwargs: object) ->
     yield from _check_time_stamps(now)
     yield from _check_log(now)
     yield from _check_signatures(now)
+    yield from _check_celery(now)
     yield from _check_rate_limits(now.RATE_LIMITS)
     not_importable = list(_check_dotted_paths(now))
     yield from not_importable or _check_channels(now.CHANNELS)
@@ -364,6 +367,15 @@ def _check_signatures(now: conf.Conf) -> Iterator[CheckMessage]:
         )
 
 
+def _check_celery(now: conf.Conf) -> Iterator[CheckMessage]:
+    if now.ENQUEUE == CELERY and find_spec("celery") is None:
+        yield Error(
+            "'celery' is not installed, and ENQUEUE needs it.",
+            hint='Install the extra: pip install "agreement[celery]".',
+            id="agreement.E004",
+        )
+
+
 def _check_rate_limits(limits_by_channel: object) -> Iterator[CheckMessage]:
     if not isinstance(limits_by_channel, dict):
         yield _wrong("RATE_LIMITS", limits_by_channel, 'must be like {"email": ("2500/h", "20000/d")}')
@@ -380,9 +392,10 @@ def _check_rate_limits(limits_by_channel: object) -> Iterator[CheckMessage]:
 
 def _check_dotted_paths(now: conf.Conf) -> Iterator[CheckMessage]:
     """Report the first dotted path, in the settings that contain such paths, that can't be imported; nothing if all can
-    be.
+    be. A path that needs Celery is left out if Celery is missing, because :func:`_check_celery` reports that.
     """
-    paths = [(key, getattr(now, key)) for key in DOTTED_PATHS if getattr(now, key)]
+    absent = CELERY if find_spec("celery") is None else None
+    paths = [(key, path) for key in DOTTED_PATHS if (path := getattr(now, key)) and path != absent]
     for key in LISTS_OF_PATHS:
         paths += [(key, path) for path in getattr(now, key)] if _has_type(getattr(now, key), tuple) else []
     audiences = now.AUDIENCES.values() if isinstance(now.AUDIENCES, dict) else ()

@@ -263,7 +263,7 @@ def test_W050_warns_of_celery_without_a_broker(settings, monkeypatch):  # noqa: 
         "agreement.W050",
         "ENQUEUE names Celery, but this process has no Celery app with a broker.",
     )
-    monkeypatch.delattr(tasks, "celery_engine")  # As without Celery. Then E002 reports the path.
+    monkeypatch.delattr(tasks, "celery_engine")  # As without Celery. Then E004 reports it.
     assert list(check_site(None)) == []
 
 
@@ -321,6 +321,16 @@ def test_E004_wants_the_extra_of_the_logs(settings, monkeypatch):  # noqa: N802
     assert message.id == "agreement.E004"
     assert "'cryptography' is not installed, and LOG_KEY needs it." in message.msg
     assert "agreement[log]" in message.hint
+
+
+def test_E004_wants_the_extra_of_celery(settings, monkeypatch):  # noqa: N802
+    settings.AGREEMENT = {"ENQUEUE": "agreement.tasks.enqueue_celery"}
+    monkeypatch.delattr(tasks, "enqueue_celery", raising=False)  # As without Celery.
+    monkeypatch.setattr("agreement.checks.settings.find_spec", lambda name: None)
+    message = only(check_settings(None))
+    assert message.id == "agreement.E004"
+    assert message.msg == "'celery' is not installed, and ENQUEUE needs it."
+    assert "agreement[celery]" in message.hint
 
 
 def test_E023_wants_translation(settings):  # noqa: N802
