@@ -97,25 +97,27 @@ def check_settings(app_configs: Sequence[AppConfig] | None, **kwargs: object) ->
     yield from not_importable or _check_channels(now.CHANNELS)
 
 
-def check_audiences(
+def check_slugs(
     app_configs: Sequence[AppConfig] | None, databases: Sequence[str] | None = None, **kwargs: object
 ) -> Iterable[CheckMessage]:
     """Check that these databases, which are given by alias (``None``: none), have an agreement for each slug in
-    ``AUDIENCES``. A slug of no agreement gives a warning. A database without agreements, or without their table, gives
-    nothing: the site may name an audience before it loads the first agreement.
+    ``AUDIENCES``, and for ``DEFAULT_AGREEMENT``. A slug of no agreement gives a warning. A database without agreements,
+    or without their table, gives nothing: the site may name a slug before it loads the first agreement.
 
-    For each database 2 queries; none if the setting is empty or not a dict.
+    For each database 2 queries; none if both settings are empty or of a wrong type.
     """
-    audiences = conf.get().AUDIENCES
-    for alias in (databases or ()) if isinstance(audiences, dict) and audiences else ():
+    audiences, default = conf.get().AUDIENCES, conf.get().DEFAULT_AGREEMENT
+    named = [("AUDIENCES", slug) for slug in (audiences if isinstance(audiences, dict) else ())]
+    named += [("DEFAULT_AGREEMENT", default)] if default and isinstance(default, str) else []
+    for alias in (databases or ()) if named else ():
         if Agreement._meta.db_table not in connections[alias].introspection.table_names():
             continue
         slugs = sorted(Agreement.objects.using(alias).values_list("slug", flat=True))
-        for slug in audiences if slugs else ():
+        for key, slug in named if slugs else ():
             if slug not in slugs:
                 near = difflib.get_close_matches(str(slug), slugs, n=1, cutoff=0.4)
                 yield Warning(
-                    f'AGREEMENT["AUDIENCES"] names {slug!r}, which is not the slug of an agreement in the database'
+                    f'AGREEMENT["{key}"] names {slug!r}, which is not the slug of an agreement in the database'
                     f" {alias!r}.",
                     hint=f"Did you mean {near[0]!r}?" if near else f"The slugs are: {', '.join(slugs)}.",
                     id="agreement.W051",

@@ -18,12 +18,12 @@ from django.db.models.functions import Coalesce, Lower
 
 from agreement import conf, tasks
 from agreement.checks import (
-    check_audiences,
     check_deployment,
     check_pseudonym_keys,
     check_seal,
     check_settings,
     check_site,
+    check_slugs,
 )
 from agreement.models import Agreement
 from agreement.seal import triggers
@@ -222,11 +222,11 @@ def test_W051_names_a_slug_in_audiences_that_no_agreement_has(settings):  # noqa
     names = {"partner-terms": "tests.users.partners", "partners": "tests.users.partners", "z": "tests.users.partners"}
     settings.AGREEMENT = {**settings.AGREEMENT, "AUDIENCES": names}
     Agreement.objects.all().delete()
-    assert list(check_audiences(None, ["default"])) == []  # No agreement is loaded yet.
+    assert list(check_slugs(None, ["default"])) == []  # No agreement is loaded yet.
 
     factories.agreement("partner-terms")
     factories.agreement("user-agreement")
-    assert list(check_audiences(None)) == []
+    assert list(check_slugs(None)) == []
     near, unknown = checks.run_checks(tags=[checks.Tags.database], databases=["default"])
     assert (near.id, near.level) == ("agreement.W051", checks.WARNING)
     assert near.msg == (
@@ -236,16 +236,35 @@ def test_W051_names_a_slug_in_audiences_that_no_agreement_has(settings):  # noqa
     assert unknown.hint == "The slugs are: partner-terms, user-agreement."
 
     settings.AGREEMENT = {**settings.AGREEMENT, "AUDIENCES": {"partner-terms": "tests.users.partners"}}
-    assert list(check_audiences(None, ["default"])) == []
+    assert list(check_slugs(None, ["default"])) == []
+
+
+@pytest.mark.django_db
+def test_W051_names_a_default_agreement_that_does_not_exist(settings):  # noqa: N802
+    settings.AGREEMENT = {**settings.AGREEMENT, "DEFAULT_AGREEMENT": "user-agrement"}
+    Agreement.objects.all().delete()
+    assert list(check_slugs(None, ["default"])) == []  # No agreement is loaded yet.
+
+    factories.agreement("user-agreement")
+    message = only(check_slugs(None, ["default"]))
+    assert message.id == "agreement.W051"
+    assert message.msg == (
+        "AGREEMENT[\"DEFAULT_AGREEMENT\"] names 'user-agrement', which is not the slug of an agreement in the database"
+        " 'default'."
+    )
+    assert message.hint == "Did you mean 'user-agreement'?"
+
+    settings.AGREEMENT = {**settings.AGREEMENT, "DEFAULT_AGREEMENT": "user-agreement"}
+    assert list(check_slugs(None, ["default"])) == []
 
 
 @pytest.mark.django_db
 def test_W051_is_no_matter_before_the_tables_exist(settings, monkeypatch):  # noqa: N802
     settings.AGREEMENT = {**settings.AGREEMENT, "AUDIENCES": {"partners": "tests.users.partners"}}
     factories.agreement("partner-terms")
-    assert ids(check_audiences(None, ["default"])) == ["agreement.W051"]
+    assert ids(check_slugs(None, ["default"])) == ["agreement.W051"]
     monkeypatch.setattr(connection.introspection, "table_names", list)
-    assert list(check_audiences(None, ["default"])) == []
+    assert list(check_slugs(None, ["default"])) == []
 
 
 def test_W050_warns_of_celery_without_a_broker(settings, monkeypatch):  # noqa: N802
