@@ -12,6 +12,7 @@ import sys
 import zipfile
 
 import pytest
+from django.core.mail import EmailMessage
 from django.urls import reverse
 from django.utils import timezone, translation
 
@@ -106,15 +107,48 @@ def test_the_program_checks_a_receipt_without_the_site(acceptance, tmp_path):
 
     assert verdict.returncode == 0
     first, record = verdict.stdout.split("\n", 1)
-    assert first.startswith("GENUINE: entry 1 of 2 in portal.example")
+    assert first.startswith("GENUINE: entry 1 (counted from 0) in a log of 2 entries, portal.example")
     assert json.loads(record)["digest"] == acceptance.digest
-    # A checkpoint from elsewhere must agree.
-    note = Checkpoint.objects.signed().latest("size").note
-    other = tmp_path / "checkpoint"
-    other.write_text(note, encoding="utf-8")
-    assert checked(path, other).returncode == 0
-    other.write_text(note.replace("\n2\n", "\n3\n"), encoding="utf-8")
-    assert "another size or root" in checked(path, other).stdout
+
+
+def test_the_program_compares_a_letter_with_as_many_entries_and_says_when_it_compared_nothing(acceptance, tmp_path):
+    log_records.sweep(force=True)
+    path, letter = tmp_path / "receipt.pdf", tmp_path / "letter"
+    path.write_bytes(made(acceptance))
+    checkpoint = Checkpoint.objects.signed().latest("size")
+    note = checkpoint.note
+
+    def verdict(text, status):
+        letter.write_text(text, encoding="utf-8")
+        done = checked(path, letter)
+        assert done.returncode == status
+        return done.stdout
+
+    assert "NOT COMPARED" not in verdict(f"Dear reader,\n\n{note}", 0)
+    mail = EmailMessage("Terms", f"Шарттар\n\n{note}", "site@portal.example", ["user@portal.example"])
+    assert "NOT COMPARED" not in verdict(mail.message().as_string(), 0)
+    # A genuine letter about a smaller log says nothing against a genuine receipt.
+    earlier = verdict(note.replace("\n2\n", "\n1\n"), 2)
+    assert earlier.startswith("GENUINE")
+    assert "NOT COMPARED: the letter has a checkpoint of 1 entries, and the receipt of 2." in earlier
+    assert "a checkpoint of no entries" in verdict("Dear reader", 2)
+    root = base64.b64encode(bytes.fromhex(checkpoint.root)).decode()
+    assert "different roots" in verdict(note.replace(root, base64.b64encode(bytes(32)).decode()), 1)
+
+
+def test_the_program_needs_the_key_of_this_log_and_joins_its_line(acceptance, tmp_path):
+    log_records.sweep(force=True)
+    path = tmp_path / "receipt.pdf"
+    path.write_bytes(made(acceptance))
+    line = key_line()
+
+    def status(key):
+        command = [sys.executable, "-I", receipts.CHECKER, path, key]
+        return subprocess.run(command, capture_output=True, text=True, check=False).returncode
+
+    assert status(line.replace("/log", "/\nlog")) == 0
+    assert status(line.replace("terms", "other")) == 1
+    assert status("no key") == 1
 
 
 def test_the_commands_on_the_receipt_check_it(acceptance, tmp_path):
@@ -153,19 +187,57 @@ def test_a_receipt_with_one_byte_changed_is_refused(acceptance, tmp_path):
         with pytest.raises(receipts.NotGenuine):
             receipts.check(bytes(changed))
     path = tmp_path / "receipt.pdf"
-    for place in sorted(places)[::40]:
+    for place in [*sorted(places)[::40], len(content) - 50, len(content) - 1]:
         changed = bytearray(content)
         changed[place] ^= 1
         path.write_bytes(bytes(changed))
-        assert checked(path).returncode == 1
+        done = checked(path)
+        assert (done.returncode, done.stdout[:8], done.stderr) == (1, "REFUSED:", "")
+
+
+def test_a_signature_that_is_written_in_another_way_is_refused(acceptance, tmp_path):
+    """The last character of Base64 before the padding has bits that mean nothing."""
+    log_records.sweep(force=True)
+    content = made(acceptance)
+    last = content[-4:-3]
+    alphabet = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+    other = alphabet[alphabet.index(last) + 1 :][:1]
+    changed = content[:-4] + other + content[-3:]
+    assert base64.b64decode(changed[-89:-1]) == base64.b64decode(content[-89:-1])
+
+    with pytest.raises(receipts.NotGenuine):
+        receipts.check(changed)
+    path = tmp_path / "receipt.pdf"
+    path.write_bytes(changed)
+    assert checked(path).returncode == 1
+
+
+def test_a_receipt_of_a_former_key_is_genuine(acceptance, client, settings):
+    log_records.sweep(force=True)
+    content = made(acceptance)
+    assert not receipts.check(content).is_key_former
+    for secret in (base64.b64encode(bytes(32)).decode(), ""):
+        settings.AGREEMENT = {**settings.AGREEMENT, "LOG_KEY": secret}
+        assert receipts.check(content).is_key_former
+    response = client.post(reverse("agreement:verify"), {"file": io.BytesIO(content)})
+    assert 'data-verdict="genuine"' in response.text
+    assert "бұрынғы кілтімен" in response.text
 
 
 def test_a_receipt_of_another_key_is_refused(acceptance, settings):
     log_records.sweep(force=True)
     content = made(acceptance)
-    settings.AGREEMENT = {**settings.AGREEMENT, "LOG_KEY": base64.b64encode(bytes(32)).decode()}
+    body, stranger = content[:-100], base64.b64encode(bytes(32)).decode()
+    signature = base64.b64encode(tree.sign_bytes(body, stranger))
     with pytest.raises(receipts.NotGenuine):
-        receipts.check(content)
+        receipts.check(body + b"%signature " + signature + b"\n")
+
+
+def test_a_new_key_makes_no_receipt_before_it_signed_a_checkpoint(acceptance, settings):
+    log_records.sweep(force=True)
+    settings.AGREEMENT = {**settings.AGREEMENT, "LOG_KEY": base64.b64encode(bytes(32)).decode()}
+    with pytest.raises(receipts.NoReceipt, match="before the site got its present key"):
+        made(acceptance)
 
 
 @pytest.mark.parametrize("language", ["kk", "ru"])
