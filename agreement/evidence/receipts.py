@@ -37,7 +37,7 @@ from agreement.editions.timeline import Timeline
 from agreement.models import Acceptance
 from agreement.models.log import NewEntry, TransparencyLog
 from agreement.models.log_records import commitment
-from agreement.models.published_log import Disclosure, PublishedLog
+from agreement.models.published_log import Disclosure, PublishedLog, narrow
 from agreement.seal import log as tree
 from agreement.seal.manifest import sha256
 from agreement.text import dates, languages
@@ -102,7 +102,7 @@ def _context(row: Acceptance, displayed: DisplayedEdition, log: PublishedLog, lo
         "texts": {code: sha256(edition.text(code).body) for code in languages.LANGUAGES},
         "entry": logged.entry.decode(),
         "index": logged.index,
-        "checkpoint": log.note,
+        "checkpoint": narrow(log.note),
         "origin": checkpoint.origin,
         "key": key,
         "key_bytes": key.split("+", 2)[2],

@@ -7,6 +7,7 @@ import hashlib
 import io
 import json
 import random
+import re
 import subprocess
 import sys
 import zipfile
@@ -19,8 +20,9 @@ from django.utils import timezone, translation
 from agreement.editions import pdf
 from agreement.editions.timeline import fresh_timelines
 from agreement.evidence import receipts
-from agreement.models import Acceptance, AcceptanceKind, Checkpoint, log_records
+from agreement.models import Acceptance, AcceptanceKind, Checkpoint, DisplayedText, log_records
 from agreement.seal import log as tree
+from agreement.seal.manifest import sha256
 from tests.support import factories
 
 pytestmark = [
@@ -89,7 +91,7 @@ def test_a_receipt_says_what_was_accepted_when_and_how(acceptance, language, tmp
     text = words(made(acceptance, language), tmp_path)
 
     assert acceptance.digest in "".join(text.split())
-    assert {"kk": "батырма", "ru": "кнопк"}[language] in text
+    assert {"kk": "растап", "ru": "с подтверждением"}[language] in text
     assert acceptance.user.get_username() in text
     assert "portal.example" in text
 
@@ -151,28 +153,59 @@ def test_the_program_needs_the_key_of_this_log_and_joins_its_line(acceptance, tm
     assert status("no key") == 1
 
 
-def test_the_commands_on_the_receipt_check_it(acceptance, tmp_path):
-    """The commands are taken from the words of the PDF file itself."""
+def printed_lines(content, tmp_path, first, last):
+    """The lines of the receipt from one that begins with ``first`` to one that ends with ``last``, as a reader copies
+    them.
+    """
+    lines = [line.strip() for line in words(content, tmp_path).replace("\f", "\n").splitlines()]
+    start = next(place for place, line in enumerate(lines) if line.startswith(first))
+    end = next(place for place, line in enumerate(lines) if place >= start and line.endswith(last))
+    return lines[start : end + 1]
+
+
+@pytest.mark.parametrize("language", ["kk", "ru"])
+def test_the_commands_that_are_copied_from_the_receipt_check_it(acceptance, language, tmp_path):
     log_records.sweep(force=True)
-    content = made(acceptance)
+    content = made(acceptance, language)
     (tmp_path / "receipt.pdf").write_bytes(content)
-    printed = " ".join(words(content, tmp_path).split())
-    key_bytes = key_line().split("+", 2)[2]
-    for command in ("head -c -100 receipt.pdf > body", f"echo {key_bytes} | base64 -d | tail -c 32 > point"):
-        assert command in printed
-    script = f"""set -e
-head -c -100 receipt.pdf > body
-tail -c 100 receipt.pdf | cut -c 12- | base64 -d > signature
-echo {key_bytes} | base64 -d | tail -c 32 > point
-(printf '\\060\\052\\060\\005\\006\\003\\053\\145\\160\\003\\041\\000'; cat point) > key
-openssl pkeyutl -verify -pubin -keyform DER -inkey key -rawin -in body -sigfile signature
-grep -a '^%record ' receipt.pdf | cut -d ' ' -f 2 | base64 -d > record
-sha256sum record"""
-    done = subprocess.run(["sh", "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True)
+    (tmp_path / "check_receipt.py").write_bytes(receipts.CHECKER.read_bytes())
+    commands = printed_lines(content, tmp_path, "head -c", "cat record")
+    starts = ("head ", "tail ", "echo ", "(printf ", "openssl ", "-inkey ", "grep ", "sha256sum ", "cat ")
+    script = "\n".join(line for line in commands if line.startswith(starts))
+    done = subprocess.run(["bash", "-ec", script], cwd=tmp_path, capture_output=True, text=True, check=True)
 
     assert "Verified Successfully" in done.stdout
-    digest = done.stdout.split()[-2]
-    assert f'{{"acceptance":"{digest}"}}' in "".join(printed.split())
+    digest = re.search(r"^([0-9a-f]{64})  record$", done.stdout, re.MULTILINE)[1]
+    assert acceptance.digest in done.stdout
+    assert printed_lines(content, tmp_path, "{", "}") == [f'{{"acceptance":"{digest}"}}']
+    program = "\n".join(printed_lines(content, tmp_path, "python3 check_receipt.py", "'"))
+    done = subprocess.run(["bash", "-ec", program], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("GENUINE")
+
+
+def test_what_is_copied_from_a_receipt_is_not_broken(acceptance, tmp_path):
+    log_records.sweep(force=True)
+    content = made(acceptance)
+    lines = [line.strip() for line in words(content, tmp_path).splitlines()]
+    edition = acceptance.edition
+    for digest in (edition.digest, *(sha256(edition.text(language).body) for language in ("kk", "ru"))):
+        assert any(line.endswith(digest) for line in lines)
+    note = Checkpoint.objects.signed().latest("size").note
+    start = lines.index(note.split("\n")[0])
+    assert tree.find_checkpoint("\n".join(lines[start:])) == note
+
+
+def test_a_receipt_states_how_the_text_was_displayed_only_if_it_is_recorded(acceptance, user, tmp_path):
+    edition = factories.published()
+    displayed = DisplayedText.render(edition, "ru")
+    row = {"user": user, "edition": edition, "digest": edition.digest, "language": "ru"}
+    recorded = Acceptance.objects.record(**row, kind=AcceptanceKind.EXPLICIT, displayed=displayed)
+    log_records.sweep(force=True)
+
+    assert displayed.digest in words(made(recorded), tmp_path)
+    assert "кнопк" in words(made(recorded), tmp_path)
+    assert "кнопк" not in words(made(acceptance), tmp_path)
+    assert "HTML" not in words(made(acceptance), tmp_path)
 
 
 def test_a_receipt_with_one_byte_changed_is_refused(acceptance, tmp_path):
