@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -30,6 +30,7 @@ from agreement.editions.display import DisplayedEdition
 from agreement.editions.pdf import RendererBusy
 from agreement.editions.timeline import Timeline
 from agreement.evidence.bundle import CSV_ROWS, Bundle, csv_chunks, csv_table, open_bundle
+from agreement.evidence.log_files import Notes, add_earlier_proofs, add_log, note_in, notice_indices
 from agreement.evidence.receipts import CHECKER, NoReceipt, receipt
 from agreement.evidence.stamp_files import add_time_stamps
 from agreement.evidence.tables import (
@@ -64,7 +65,6 @@ from agreement.models.membership import Binding, Membership
 from agreement.models.published_log import PublishedLog, logged_editions
 from agreement.models.succession import EDITION_DATES_FIELDS, EditionDates
 from agreement.seal import manifest
-from agreement.seal.log import public_key_pem
 from agreement.text import dates, languages
 
 #: How many receipts a bundle contains. Each takes about a second.
@@ -94,12 +94,14 @@ def export_editions(
     with open_bundle(output) as bundle:
         last = max(edition.number or 0 for edition in editions)
         with_text = {edition.pk for edition in editions}
-        _add_editions(bundle, timeline, with_text=with_text, with_pdf=True, last=last, at=at)
+        log = PublishedLog.of(timeline.key, at=at)
+        sent = Delivery.objects.filter(notice__edition__in=with_text, outcome_at__lte=at)
+        letters = _add_notices(bundle, sent, {timeline.key: log}).get(timeline.key, {})
+        _add_editions(bundle, timeline, log=log, letters=letters, with_text=with_text, with_pdf=True, last=last, at=at)
         for edition in editions:
             folder = _folder(edition)
             deliveries = Delivery.objects.filter(notice__edition=edition, outcome_at__lte=at)
             acceptances = Acceptance.objects.filter(edition=edition, recorded_at__lte=at).order_by("pk")
-            _add_notices(bundle, deliveries)
             _add_displayed_texts(bundle, acceptances)
             bundle.add(f"{folder}/acceptances.csv", csv_table(EDITION_ACCEPTANCE_COLUMNS, acceptances))
             declines = Decline.objects.filter(edition=edition, at__lte=at).order_by("pk")
@@ -115,6 +117,8 @@ def _add_editions(
     bundle: Bundle,
     timeline: Timeline,
     *,
+    log: PublishedLog | None,
+    letters: Notes,
     with_text: set[int],
     with_pdf: bool,
     last: int,
@@ -125,13 +129,13 @@ def _add_editions(
     instant, the time stamps made by then on the log, and the signatures of officials stored by then. Of the editions up
     to ``last`` whose primary keys are in ``with_text``, add also the texts and court pages and, if ``with_pdf``, their
     archive copies. Add what shows that the rows ``people`` of this agreement are in its log. If any of this is added,
-    and a checkpoint of the log was signed by that instant, add the newest one and the public keys of the log.
+    and a checkpoint of the log was signed by that instant, add the newest one and the public keys of the log. ``log``
+    is the log as that checkpoint states it, and ``letters`` are the checkpoints in the notices of the bundle.
     """
     chain = Edition.objects.published().filter(agreement=timeline.key, number__lte=last).select_related("agreement")
     logged = logged_editions(set(chain.values_list("pk", flat=True)), at=at)
-    if (last or people) and (log := PublishedLog.of(timeline.key, at=at)):
-        _add_log(bundle, timeline.slug, log, people)
-    editions = {}
+    disclosed = add_log(bundle, timeline.slug, log, people) if log and (last or people) else []
+    editions: dict[int, int] = {}
     for edition in chain.iterator(chunk_size=10):
         editions[edition.pk] = edition.number or 0
         bundle.add(f"{_folder(edition)}/manifest.json", edition.manifest())
@@ -149,23 +153,12 @@ def _add_editions(
                 bundle.add(f"{_folder(edition)}/court.{language}.html", page.encode())
             if with_pdf:
                 _add_archive_copies(bundle, edition, timeline, at=at)
-    add_time_stamps(bundle, f"{timeline.slug}/log", agreement=timeline.key, editions=editions, at=at)
-
-
-def _add_log(bundle: Bundle, slug: str, log: PublishedLog, people: Sequence[Acceptance | Withdrawal]) -> None:
-    """Add the newest signed checkpoint of the log and its public keys. For each of these rows that the log contains,
-    add its record with the salt, its entry and the proof of the entry.
-    """
-    bundle.add(f"{slug}/log/checkpoint", log.note.encode())
-    bundle.add(f"{slug}/log/key", "".join(f"{key}\n" for key in log.keys).encode())
-    bundle.add(f"{slug}/log/key.pem", "".join(map(public_key_pem, log.keys)).encode())
-    bundle.logs.append(slug)
-    for one in log.disclosures(people):
-        name = f"user/log/{one.row._meta.model_name}-{one.row.pk}"
-        bundle.add(f"{name}.txt", one.record)
-        bundle.add(f"{name}.json", one.entry)
-        bundle.add(f"{name}.tlog-proof", one.proof.encode())
-        bundle.disclosed.append(name)
+    if log:
+        placed = [(number, logged[key]) for key, number in editions.items() if key in logged]
+        add_earlier_proofs(bundle, timeline.slug, letters, log=log, editions=placed, disclosed=disclosed)
+    add_time_stamps(
+        bundle, f"{timeline.slug}/log", agreement=timeline.key, editions=editions, disclosed=disclosed, at=at
+    )
 
 
 def _add_archive_copies(bundle: Bundle, edition: Edition, timeline: Timeline, *, at: datetime) -> None:
@@ -237,6 +230,8 @@ def export_user(user_key: UserKey, *, at: datetime, output: Path | IO[bytes], by
     concerned = Edition.objects.filter(Q(pk__in=bound | declined) | Q(pk__in=notified)).order_by("number")
     last = dict(concerned.values_list("agreement", "number"))
     with open_bundle(output) as bundle:
+        logs = {agreement: PublishedLog.of(agreement, at=at) for agreement in timelines}
+        letters = _add_notices(bundle, deliveries, logs)
         for agreement, timeline in timelines.items():
             people: list[Acceptance | Withdrawal] = []
             people += [row for row in acceptances if row.edition.agreement_id == agreement]
@@ -244,13 +239,14 @@ def export_user(user_key: UserKey, *, at: datetime, output: Path | IO[bytes], by
             _add_editions(
                 bundle,
                 timeline,
+                log=logs[agreement],
+                letters=letters.get(agreement, {}),
                 with_text=bound | declined,
                 with_pdf=False,
                 last=last.get(agreement) or 0,
                 at=at,
                 people=people,
             )
-        _add_notices(bundle, deliveries)
         _add_displayed_texts(bundle, acceptances)
         _add_acceptance_pages(bundle, records, declines.select_related("edition__agreement"))
         _add_receipts(bundle, records, at)
@@ -432,11 +428,16 @@ def _displayed_name(edition: Edition, language: str, renderer: int | None, diges
     return f"{_folder(edition)}/displayed/{language}-{renderer}-{digest[:8]}.html"
 
 
-def _add_notices(bundle: Bundle, deliveries: QuerySet[Delivery]) -> None:
+def _add_notices(
+    bundle: Bundle, deliveries: QuerySet[Delivery], logs: Mapping[int, PublishedLog | None]
+) -> dict[int, dict[int, str]]:
     """Add the texts of the notices that were sent by these deliveries, each as JSON and as text, and as HTML if it has
     an HTML part. The bytes of the JSON file are those whose SHA-256 is the digest of the notice text. If it is not
     recorded which text of its notice a delivery sent, because the delivery was found in the log of the mail server
     after a restore, all texts that it may have sent are added.
+
+    ``logs`` are by the primary key of the agreement. For each text that its log contains, add the proof. Return the
+    signed checkpoints in the texts, by the primary key of the agreement and by the number of entries.
     """
     deliveries = deliveries.filter(outcome=DeliveryOutcome.SENT).order_by()
     sent = set(deliveries.values_list("notice", "channel", "language", "since", "cancelled").distinct())
@@ -451,6 +452,8 @@ def _add_notices(bundle: Bundle, deliveries: QuerySet[Delivery]) -> None:
         if not sent.isdisjoint((notice_id, channel, *which) for which in known):
             included[pk] = (notice_id, channel, language, versions[0])
     alike = Counter(included.values())
+    indices = notice_indices(included)
+    letters: dict[int, dict[int, str]] = defaultdict(dict)
     for text in texts.filter(pk__in=included).iterator(chunk_size=10):
         notice = notices[text.notice_id]
         parts = [notice.kind]
@@ -466,6 +469,13 @@ def _add_notices(bundle: Bundle, deliveries: QuerySet[Delivery]) -> None:
         bundle.add(f"{name}.txt", f"{text.subject}\n\n{text.text}".encode())
         if text.html:
             bundle.add(f"{name}.html", text.html.encode())
+        agreement = notice.edition.agreement_id
+        if (log := logs[agreement]) and indices.get(text.pk, log.size) < log.size:
+            with suppress(LookupError):  # The log contradicts the checkpoint. verify_editions says where.
+                bundle.add(f"{name}.json.tlog-proof", log.proof(indices[text.pk]).encode())
+        if found := note_in(text):
+            letters[agreement].update([found])
+    return letters
 
 
 def _deliveries_csv(deliveries: QuerySet[Delivery], columns: dict[str, str]) -> Iterator[bytes]:
