@@ -67,7 +67,8 @@ def test_each_command_of_the_instructions_works_when_it_is_copied(edition, user,
     commands = [line for line in commands if "SECRET" not in line]
     assert len(commands) >= 12
 
-    done = subprocess.run(["bash", "-exc", "\n".join(commands)], cwd=folder, capture_output=True, text=True, check=False)
+    script = ["bash", "-ec", "\n".join(commands)]
+    done = subprocess.run(script, cwd=folder, capture_output=True, text=True, check=False)
 
     assert done.returncode == 0, done.stderr
     said = done.stdout
@@ -75,7 +76,7 @@ def test_each_command_of_the_instructions_works_when_it_is_copied(edition, user,
     assert "REFUSED" not in said
     assert "NOT COMPARED" not in said
     digests = re.findall(r"^([0-9a-f]{64})  terms/editions/\d\.\w\w\.md$", said, re.MULTILINE)
-    assert sorted(digests) == sorted(re.findall(r'"body_sha256":"(\w+)"', said))[: len(digests)] or digests
+    assert digests
     assert set(digests) <= set(re.findall(r'"body_sha256":"(\w+)"', said))
     assert said.count(edition.digest) >= 3, "the digest, the digest before edition 2, and the record"
 
@@ -84,7 +85,7 @@ def test_the_page_names_the_user_and_each_notice_with_its_words(edition, user, t
     folder = of_user(tmp_path, user)
     words = page(folder)
     assert f"{user.get_username()}, ключ учётной записи: {user.pk}" in words
-    assert "Пользовательское соглашение, редакция №\u00a01 (новая редакция)" in words.replace("№ 1", "№\u00a01")
+    assert "(новая редакция)" in words
     assert ": отправлено" in words
     name = "terms/editions/1/notices/published.email.kk.txt"
     assert name in words
@@ -103,7 +104,7 @@ def test_the_page_of_a_user_without_an_acceptance_says_so(settings, user, tmp_pa
 
 
 def test_the_page_says_what_an_acceptance_does_not_prove(edition, user, tmp_path):
-    assert "Пределы" not in page(of_user(tmp_path, user))
+    assert "Ограничения этой записи" not in page(of_user(tmp_path, user))
     second = factories.published()
     accept(user, second)
     words = page(of_user(tmp_path, user))
@@ -113,8 +114,7 @@ def test_the_page_says_what_an_acceptance_does_not_prove(edition, user, tmp_path
 def test_a_returned_letter_is_evidence_from_the_moment_it_was_recorded(edition, user, tmp_path):
     before = timezone.now()
     delivery = Delivery.objects.get()
-    came_back = before + timedelta(seconds=0)
-    delivery.record_bounce(at=came_back, reason="550 5.1.1")
+    delivery.record_bounce(at=before, reason="550 5.1.1")
 
     def row(folder: Path) -> dict[str, str]:
         (found,) = csv.DictReader(io.StringIO((folder / "user/deliveries.csv").read_text(encoding="utf-8")))
@@ -123,16 +123,19 @@ def test_a_returned_letter_is_evidence_from_the_moment_it_was_recorded(edition, 
     assert row(of_user(tmp_path, user, at=before))["returned_at"] == ""
     folder = of_user(tmp_path, user)
     assert row(folder)["outcome"] == "sent"
-    assert row(folder)["returned_at"].startswith(came_back.strftime("%Y-%m-%dT"))
+    assert row(folder)["returned_at"].startswith(before.strftime("%Y-%m-%dT"))
     assert "Возвращено" in page(folder)
     assert row(folder)["text"] == "terms/editions/1/notices/published.email.kk.txt"
 
 
 def test_a_delivery_that_sent_nothing_names_no_words(edition, tmp_path):
-    Delivery.objects.update_or_create
-    export_editions([edition], at=timezone.now(), output=tmp_path / "bundle.zip")
-    rows = list(csv.DictReader(io.StringIO((unpacked(tmp_path) / "terms/editions/1/deliveries.csv").read_text())))
-    assert [bool(row["text"]) for row in rows] == [row["outcome"] == "sent" for row in rows]
+    (other,) = factories.users(1)
+    type(other).objects.filter(pk=other.pk).update(email="")
+    second = factories.published()
+    dispatch.work()
+    export_editions([second], at=timezone.now(), output=tmp_path / "bundle.zip")
+    rows = csv.DictReader(io.StringIO((unpacked(tmp_path) / "terms/editions/2/deliveries.csv").read_text()))
+    assert {row["outcome"]: bool(row["text"]) for row in rows} == {"sent": True, "skipped": False}
 
 
 @pytest.mark.parametrize(("language", "words"), [("kk", "журнал"), ("ru", "Журнал доказывает только")])
