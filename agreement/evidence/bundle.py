@@ -28,6 +28,8 @@ from agreement.text import dates, languages
 
 #: The languages of the instructions in a bundle (``README.txt``).
 README_LANGUAGES = (*languages.LANGUAGES, "en")
+#: The program that checks a bundle. It needs Python and openssl alone.
+CHECKER = Path(__file__).parent / "check_bundle.py"
 #: How many lines of a CSV file are in memory at the same time.
 CSV_ROWS = 2_000
 #: The date of every file in a ZIP: the earliest possible, because a ZIP states no time zone. It is fixed, so that two
@@ -89,11 +91,12 @@ class Bundle:
         self.digests[name] = digest.hexdigest()
 
     def close(self, at: datetime) -> None:
-        """Add the last two files: the instructions for checking the bundle (``README.txt``, in Kazakh, Russian and
-        English), then the digests of all files before, also of the instructions (``SHA256SUMS``). The instructions
-        state ``at`` as the instant for which the evidence was exported. The ZIP file itself stays open;
+        """Add the last three files: the program that checks the bundle, the instructions for checking it
+        (``README.txt``, in Kazakh, Russian and English), then the digests of all files before (``SHA256SUMS``). The
+        instructions state ``at`` as the instant for which the evidence was exported. The ZIP file itself stays open;
         :func:`open_bundle` closes it.
         """
+        self.add(CHECKER.name, CHECKER.read_bytes())
         has_signatures = any(name.endswith(".cms") for name in self.digests)
         archived = any(name.endswith(".archive.pdf") for name in self.digests)
         parts = []

@@ -9,16 +9,16 @@ from __future__ import annotations
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import IO, Any
 from urllib.parse import urljoin
 
 from django.contrib.auth import get_user_model
-from django.db.models import Case, Q, QuerySet, When
+from django.db.models import Case, F, OuterRef, Q, QuerySet, Subquery, When
 from django.template.loader import render_to_string
 from django.urls import NoReverseMatch, reverse
 from django.utils import translation
@@ -30,6 +30,7 @@ from agreement.editions.display import DisplayedEdition
 from agreement.editions.pdf import RendererBusy
 from agreement.editions.timeline import Timeline
 from agreement.evidence.bundle import CSV_ROWS, Bundle, csv_chunks, csv_table, open_bundle
+from agreement.evidence.log_files import Notes, add_earlier_proofs, add_log, note_in, notice_indices
 from agreement.evidence.receipts import CHECKER, NoReceipt, receipt
 from agreement.evidence.stamp_files import add_time_stamps
 from agreement.evidence.tables import (
@@ -46,6 +47,7 @@ from agreement.models import (
     Acceptance,
     Agreement,
     AuditEntry,
+    Bounce,
     Consent,
     Decline,
     Delivery,
@@ -61,10 +63,9 @@ from agreement.models import (
 from agreement.models.audit import AuditAction, By
 from agreement.models.fields import UserKey
 from agreement.models.membership import Binding, Membership
-from agreement.models.published_log import PublishedLog, logged_editions
+from agreement.models.published_log import Disclosure, PublishedLog, logged_editions
 from agreement.models.succession import EDITION_DATES_FIELDS, EditionDates
 from agreement.seal import manifest
-from agreement.seal.log import public_key_pem
 from agreement.text import dates, languages
 
 #: How many receipts a bundle contains. Each takes about a second.
@@ -94,17 +95,23 @@ def export_editions(
     with open_bundle(output) as bundle:
         last = max(edition.number or 0 for edition in editions)
         with_text = {edition.pk for edition in editions}
-        _add_editions(bundle, timeline, with_text=with_text, with_pdf=True, last=last, at=at)
+        log = PublishedLog.of(timeline.key, at=at)
+        sent = Delivery.objects.filter(notice__edition__in=with_text, outcome_at__lte=at)
+        texts = _add_notices(bundle, sent, {timeline.key: log})
+        letters = texts.checkpoints[timeline.key]
+        _add_editions(bundle, timeline, log=log, letters=letters, with_text=with_text, with_pdf=True, last=last, at=at)
         for edition in editions:
             folder = _folder(edition)
             deliveries = Delivery.objects.filter(notice__edition=edition, outcome_at__lte=at)
             acceptances = Acceptance.objects.filter(edition=edition, recorded_at__lte=at).order_by("pk")
-            _add_notices(bundle, deliveries)
             _add_displayed_texts(bundle, acceptances)
             bundle.add(f"{folder}/acceptances.csv", csv_table(EDITION_ACCEPTANCE_COLUMNS, acceptances))
             declines = Decline.objects.filter(edition=edition, at__lte=at).order_by("pk")
             bundle.add(f"{folder}/declines.csv", csv_table(EDITION_DECLINE_COLUMNS, declines))
-            bundle.add(f"{folder}/deliveries.csv", _deliveries_csv(deliveries.order_by("pk"), EDITION_DELIVERY_COLUMNS))
+            bundle.add(
+                f"{folder}/deliveries.csv",
+                _deliveries_csv(_with_returns(deliveries, at).order_by("pk"), EDITION_DELIVERY_COLUMNS, texts),
+            )
         bundle.close(at)
     for edition in editions:
         AuditEntry.objects.log(AuditAction.EXPORTED, on=edition, by=by, note=f"evidence, {manifest.rfc3339(at)}")
@@ -115,23 +122,26 @@ def _add_editions(
     bundle: Bundle,
     timeline: Timeline,
     *,
+    log: PublishedLog | None,
+    letters: Notes,
     with_text: set[int],
     with_pdf: bool,
     last: int,
     at: datetime,
     people: Sequence[Acceptance | Withdrawal] = (),
-) -> None:
+) -> list[Disclosure]:
     """Add the manifests of one agreement up to edition number ``last`` (0: none), with the proofs signed by that
     instant, the time stamps made by then on the log, and the signatures of officials stored by then. Of the editions up
     to ``last`` whose primary keys are in ``with_text``, add also the texts and court pages and, if ``with_pdf``, their
     archive copies. Add what shows that the rows ``people`` of this agreement are in its log. If any of this is added,
-    and a checkpoint of the log was signed by that instant, add the newest one and the public keys of the log.
+    and a checkpoint of the log was signed by that instant, add the newest one and the public keys of the log. ``log``
+    is the log as that checkpoint states it, and ``letters`` are the checkpoints in the notices of the bundle. Return
+    those of ``people`` that the log contains.
     """
     chain = Edition.objects.published().filter(agreement=timeline.key, number__lte=last).select_related("agreement")
     logged = logged_editions(set(chain.values_list("pk", flat=True)), at=at)
-    if (last or people) and (log := PublishedLog.of(timeline.key, at=at)):
-        _add_log(bundle, timeline.slug, log, people)
-    editions = {}
+    disclosed = add_log(bundle, timeline.slug, log, people) if log and (last or people) else []
+    editions: dict[int, int] = {}
     for edition in chain.iterator(chunk_size=10):
         editions[edition.pk] = edition.number or 0
         bundle.add(f"{_folder(edition)}/manifest.json", edition.manifest())
@@ -149,23 +159,13 @@ def _add_editions(
                 bundle.add(f"{_folder(edition)}/court.{language}.html", page.encode())
             if with_pdf:
                 _add_archive_copies(bundle, edition, timeline, at=at)
-    add_time_stamps(bundle, f"{timeline.slug}/log", agreement=timeline.key, editions=editions, at=at)
-
-
-def _add_log(bundle: Bundle, slug: str, log: PublishedLog, people: Sequence[Acceptance | Withdrawal]) -> None:
-    """Add the newest signed checkpoint of the log and its public keys. For each of these rows that the log contains,
-    add its record with the salt, its entry and the proof of the entry.
-    """
-    bundle.add(f"{slug}/log/checkpoint", log.note.encode())
-    bundle.add(f"{slug}/log/key", "".join(f"{key}\n" for key in log.keys).encode())
-    bundle.add(f"{slug}/log/key.pem", "".join(map(public_key_pem, log.keys)).encode())
-    bundle.logs.append(slug)
-    for one in log.disclosures(people):
-        name = f"user/log/{one.row._meta.model_name}-{one.row.pk}"
-        bundle.add(f"{name}.txt", one.record)
-        bundle.add(f"{name}.json", one.entry)
-        bundle.add(f"{name}.tlog-proof", one.proof.encode())
-        bundle.disclosed.append(name)
+    if log:
+        placed = [(number, logged[key]) for key, number in editions.items() if key in logged]
+        add_earlier_proofs(bundle, timeline.slug, letters, log=log, editions=placed, disclosed=disclosed)
+    add_time_stamps(
+        bundle, f"{timeline.slug}/log", agreement=timeline.key, editions=editions, disclosed=disclosed, at=at
+    )
+    return disclosed
 
 
 def _add_archive_copies(bundle: Bundle, edition: Edition, timeline: Timeline, *, at: datetime) -> None:
@@ -237,22 +237,35 @@ def export_user(user_key: UserKey, *, at: datetime, output: Path | IO[bytes], by
     concerned = Edition.objects.filter(Q(pk__in=bound | declined) | Q(pk__in=notified)).order_by("number")
     last = dict(concerned.values_list("agreement", "number"))
     with open_bundle(output) as bundle:
+        logs = {agreement: PublishedLog.of(agreement, at=at) for agreement in timelines}
+        texts = _add_notices(bundle, deliveries, logs)
+        disclosed: list[Disclosure] = []
         for agreement, timeline in timelines.items():
             people: list[Acceptance | Withdrawal] = []
             people += [row for row in acceptances if row.edition.agreement_id == agreement]
             people += [row for row in withdrawals if row.agreement_id == agreement]
-            _add_editions(
+            disclosed += _add_editions(
                 bundle,
                 timeline,
+                log=logs[agreement],
+                letters=texts.checkpoints[agreement],
                 with_text=bound | declined,
                 with_pdf=False,
                 last=last.get(agreement) or 0,
                 at=at,
                 people=people,
             )
-        _add_notices(bundle, deliveries)
         _add_displayed_texts(bundle, acceptances)
-        _add_acceptance_pages(bundle, records, declines.select_related("edition__agreement"))
+        _add_acceptance_pages(
+            bundle,
+            records,
+            declines.select_related("edition__agreement"),
+            _with_returns(deliveries, at).order_by("pk"),
+            user_key=user_key,
+            at=at,
+            texts=texts,
+            entries={one.row.pk: one.index for one in disclosed if isinstance(one.row, Acceptance)},
+        )
         _add_receipts(bundle, records, at)
         bundle.add("user/acceptances.csv", csv_table(ACCEPTANCE_COLUMNS, acceptances))
         bundle.add("user/declines.csv", csv_table(DECLINE_COLUMNS, declines))
@@ -260,7 +273,8 @@ def export_user(user_key: UserKey, *, at: datetime, output: Path | IO[bytes], by
         bundle.add("user/consents.csv", csv_table(CONSENT_COLUMNS, consents.order_by("pk")))
         for consent in consents.order_by("pk"):
             bundle.add(f"user/consents/{consent.pk}.{consent.language}.txt", consent.text.encode())
-        bundle.add("user/deliveries.csv", _deliveries_csv(deliveries.order_by("pk"), DELIVERY_COLUMNS))
+        rows = _with_returns(deliveries, at).order_by("pk")
+        bundle.add("user/deliveries.csv", _deliveries_csv(rows, DELIVERY_COLUMNS, texts))
         bundle.close(at)
     users, note = get_user_model(), f"evidence, {manifest.rfc3339(at)}"
     # If the account is deleted, the entry finds the person by one of these rows.
@@ -351,14 +365,52 @@ def _acceptance_records(
         yield AcceptanceRecord(timeline, membership.binding(row, until=at), at)
 
 
-def _add_acceptance_pages(bundle: Bundle, records: Sequence[AcceptanceRecord], declines: QuerySet[Decline]) -> None:
+def _add_acceptance_pages(
+    bundle: Bundle,
+    records: Sequence[AcceptanceRecord],
+    declines: QuerySet[Decline],
+    deliveries: QuerySet[Delivery],
+    *,
+    user_key: UserKey,
+    at: datetime,
+    texts: SentTexts,
+    entries: Mapping[int, int],
+) -> None:
+    """Add the page for a court about one user in each language: what they accepted and declined, and the notices to
+    them, with the words that were sent. ``entries`` are the indices of the acceptances in their logs, by primary key.
+    """
+    account = get_user_model()._base_manager.filter(pk=user_key).first()
+    notified = list(deliveries.select_related("notice__edition__agreement"))
     for language in languages.LANGUAGES:
         with translation.override(language):
             rows = [record.in_words(language) for record in records]
+            for row in rows:
+                row["index"] = entries.get(row["row"].pk)
             declined = [(row, dates.instant(row.at, language, row.edition.agreement.time_zone)) for row in declines]
-            context = {"records": rows, "declines": declined, "style": _style(), "language": language}
+            context = {
+                "records": rows,
+                "declines": declined,
+                "deliveries": [_delivery_in_words(row, texts, language) for row in notified],
+                "account": account.get_username() if account else "",
+                "user_key": str(user_key),
+                "at": dates.instant(at, language, conf.time_zone()),
+                "style": _style(),
+                "language": language,
+            }
             page = render_to_string("agreement/evidence/acceptances.html", context)
         bundle.add(f"user/acceptances.{language}.html", page.encode())
+
+
+def _delivery_in_words(row: Delivery, texts: SentTexts, language: str) -> dict[str, Any]:
+    """The variables of the page about this delivery, with its moments in words in the active language."""
+    zone = row.notice.edition.agreement.time_zone
+    returned_at = getattr(row, "returned_at", None)  # An annotation.
+    return {
+        "row": row,
+        "at": dates.instant(row.outcome_at, language, zone) if row.outcome_at else "",
+        "returned_at": dates.instant(returned_at, language, zone) if returned_at else "",
+        "file": texts.file(row.outcome, row.notice_id, row.channel, row.language, row.since, row.cancelled),
+    }
 
 
 def _add_receipts(bundle: Bundle, records: Sequence[AcceptanceRecord], at: datetime) -> None:
@@ -432,11 +484,30 @@ def _displayed_name(edition: Edition, language: str, renderer: int | None, diges
     return f"{_folder(edition)}/displayed/{language}-{renderer}-{digest[:8]}.html"
 
 
-def _add_notices(bundle: Bundle, deliveries: QuerySet[Delivery]) -> None:
+@dataclass(frozen=True, slots=True)
+class SentTexts:
+    """The texts of notices in a bundle. ``files`` are the names of their files, by what identifies the text: notice,
+    channel, language, ``since`` and ``cancelled``. ``checkpoints`` are the signed checkpoints in them, by the primary
+    key of the agreement and by the number of entries.
+    """
+
+    files: dict[tuple[int, str, str, int, int], str] = field(default_factory=dict)
+    checkpoints: dict[int, dict[int, str]] = field(default_factory=lambda: defaultdict(dict))
+
+    def file(self, outcome: str, *which: Any) -> str:
+        """The name of the file with the text that a delivery with this outcome sent; ``""`` if it sent none, or if it
+        is not recorded which one.
+        """
+        return self.files.get(which, "") if outcome == DeliveryOutcome.SENT else ""
+
+
+def _add_notices(bundle: Bundle, deliveries: QuerySet[Delivery], logs: Mapping[int, PublishedLog | None]) -> SentTexts:
     """Add the texts of the notices that were sent by these deliveries, each as JSON and as text, and as HTML if it has
     an HTML part. The bytes of the JSON file are those whose SHA-256 is the digest of the notice text. If it is not
     recorded which text of its notice a delivery sent, because the delivery was found in the log of the mail server
     after a restore, all texts that it may have sent are added.
+
+    ``logs`` are by the primary key of the agreement. For each text that its log contains, add the proof.
     """
     deliveries = deliveries.filter(outcome=DeliveryOutcome.SENT).order_by()
     sent = set(deliveries.values_list("notice", "channel", "language", "since", "cancelled").distinct())
@@ -451,6 +522,8 @@ def _add_notices(bundle: Bundle, deliveries: QuerySet[Delivery]) -> None:
         if not sent.isdisjoint((notice_id, channel, *which) for which in known):
             included[pk] = (notice_id, channel, language, versions[0])
     alike = Counter(included.values())
+    indices = notice_indices(included)
+    added = SentTexts()
     for text in texts.filter(pk__in=included).iterator(chunk_size=10):
         notice = notices[text.notice_id]
         parts = [notice.kind]
@@ -461,18 +534,38 @@ def _add_notices(bundle: Bundle, deliveries: QuerySet[Delivery]) -> None:
         if text.cancelled and alike[included[text.pk]] > 1:
             parts.append(f"with-{text.cancelled}-cancelled")
         name = f"{_folder(notice.edition)}/notices/{'-'.join(parts)}.{text.channel}.{text.language}"
+        added.files[text.notice_id, text.channel, text.language, text.since, text.cancelled] = f"{name}.txt"
         words = [text.subject, text.text, text.html]
         bundle.add(f"{name}.json", json.dumps(words, ensure_ascii=False, separators=(",", ":")).encode())
         bundle.add(f"{name}.txt", f"{text.subject}\n\n{text.text}".encode())
         if text.html:
             bundle.add(f"{name}.html", text.html.encode())
+        agreement = notice.edition.agreement_id
+        if (log := logs[agreement]) and indices.get(text.pk, log.size) < log.size:
+            with suppress(LookupError):  # The log contradicts the checkpoint. verify_editions says where.
+                bundle.add(f"{name}.json.tlog-proof", log.proof(indices[text.pk]).encode())
+        if found := note_in(text):
+            added.checkpoints[agreement].update([found])
+    return added
 
 
-def _deliveries_csv(deliveries: QuerySet[Delivery], columns: dict[str, str]) -> Iterator[bytes]:
-    found = deliveries.values_list("user", "pseudonym", "pseudonym_key", *columns.values())
+def _with_returns(deliveries: QuerySet[Delivery], at: datetime) -> QuerySet[Delivery]:
+    """The same deliveries with ``returned_at``: when the message came back, if that was recorded by ``at``."""
+    bounces = Bounce.objects.filter(delivery=OuterRef("pk"), recorded_at__lte=at).order_by("-recorded_at", "-pk")
+    last = Subquery(bounces.values("at")[:1])
+    return deliveries.annotate(returned_at=Case(When(returns__gt=F("returns_before"), then=last)))
+
+
+def _deliveries_csv(deliveries: QuerySet[Delivery], columns: dict[str, str], texts: SentTexts) -> Iterator[bytes]:
+    """Yield the table of these deliveries, which have the annotation of :func:`_with_returns`."""
+    text = ("outcome", "notice", "channel", "language", "since", "cancelled")
+    found = deliveries.values_list("user", "pseudonym", "pseudonym_key", *text, *columns.values())
     read = found.iterator(chunk_size=CSV_ROWS)
-    rows = ((*cells, *_recipient(user, digest, key)) for user, digest, key, *cells in read)
-    return csv_chunks((*columns, "pseudonym", "key"), rows)
+    rows = (
+        (*cells[len(text) :], texts.file(*cells[: len(text)]), *_recipient(user, digest, key))
+        for user, digest, key, *cells in read
+    )
+    return csv_chunks((*columns, "text", "pseudonym", "key"), rows)
 
 
 def _recipient(user_key: UserKey, digest: str, key: str) -> tuple[str, str]:

@@ -11,7 +11,7 @@ A receipt is a PDF file with lines after it that readers of PDF files ignore:
   line has 100 bytes.
 
 So no byte of it can be changed without the key of the site, and what it says about the acceptance can be compared with
-any checkpoint of the log.
+a checkpoint of the log that has as many entries.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ from agreement.editions import pdf, qr
 from agreement.editions.display import DisplayedEdition
 from agreement.editions.timeline import Timeline
 from agreement.models import Acceptance
-from agreement.models.log import NewEntry
+from agreement.models.log import NewEntry, TransparencyLog
 from agreement.models.log_records import commitment
-from agreement.models.published_log import Disclosure, PublishedLog
+from agreement.models.published_log import Disclosure, PublishedLog, narrow
 from agreement.seal import log as tree
 from agreement.seal.manifest import sha256
 from agreement.text import dates, languages
@@ -69,8 +69,8 @@ def receipt(row: Acceptance, timeline: Timeline, *, at: datetime, language: str)
     """Return the receipt of this acceptance as a PDF file in ``language`` (``kk`` or ``ru``), with the newest signed
     checkpoint of that instant. ``timeline`` is that of its agreement. The same arguments give the same bytes.
 
-    Raises :class:`NoReceipt` if the log has no proof at that instant, or if the site can't make receipts; and
-    :class:`agreement.editions.pdf.RendererBusy`.
+    Raises :class:`NoReceipt` if the log has no proof at that instant, if its newest checkpoint is not signed with the
+    present key, or if the site can't make receipts; and :class:`agreement.editions.pdf.RendererBusy`.
     """
     if not conf.get().LOG_KEY or not pdf.is_available(""):
         raise NoReceipt("the site makes no receipts")
@@ -78,6 +78,8 @@ def receipt(row: Acceptance, timeline: Timeline, *, at: datetime, language: str)
     logged = next(log.disclosures([row]), None) if log else None
     if log is None or logged is None:
         raise NoReceipt("it is erased, or no signed checkpoint covers it yet")
+    if tree.signed_by(log.note, tree.public_key_of(conf.get().LOG_KEY)) is not True:
+        raise NoReceipt("the newest checkpoint was signed before the site got its present key")
     with translation.override(language):
         displayed = DisplayedEdition.from_timeline(row.edition, timeline, at)
         page = render_to_string("agreement/evidence/receipt.html", _context(row, displayed, log, logged))
@@ -100,7 +102,7 @@ def _context(row: Acceptance, displayed: DisplayedEdition, log: PublishedLog, lo
         "texts": {code: sha256(edition.text(code).body) for code in languages.LANGUAGES},
         "entry": logged.entry.decode(),
         "index": logged.index,
-        "checkpoint": log.note,
+        "checkpoint": narrow(log.note),
         "origin": checkpoint.origin,
         "key": key,
         "key_bytes": key.split("+", 2)[2],
@@ -139,11 +141,14 @@ def _signed(content: bytes, logged: Disclosure) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class CheckedReceipt:
-    """What a genuine receipt says. ``record`` is that of the acceptance."""
+    """What a genuine receipt says. ``record`` is that of the acceptance. ``is_key_former`` states that the site has
+    another key now.
+    """
 
     record: dict[str, Any]
     index: int
     checkpoint: tree.Checkpoint
+    is_key_former: bool = False
 
 
 def is_receipt(content: bytes) -> bool:
@@ -152,17 +157,19 @@ def is_receipt(content: bytes) -> bool:
 
 
 def check(content: bytes) -> CheckedReceipt:
-    """Return what this receipt says, if it is one that this site made with its present key.
+    """Return what this receipt says, if it is one that this site made with its present key or with a former key of one
+    of its logs.
 
-    Raises :class:`NotGenuine` if it was changed or made with another key, or if its parts contradict each other;
-    ``ImportError`` if ``cryptography`` is not installed. No query: that the checkpoint is one of the log is not
+    Raises :class:`NotGenuine` if any byte was changed, if it was made with another key, or if its parts contradict each
+    other; ``ImportError`` if ``cryptography`` is not installed. 1 query. That the checkpoint is one of the log is not
     checked.
     """
     try:
         body, line = content[:-SIGNATURE_LINE], content[-SIGNATURE_LINE:]
         signature = base64.b64decode(line.removeprefix(_SIGNATURE).rstrip(b"\n"), validate=True)
-        key = tree.public_key_of(conf.get().LOG_KEY)
-        if not line.startswith(_SIGNATURE) or not line.endswith(b"\n") or not tree.verifies(body, signature, key):
+        key = next((key for key in _public_keys() if tree.verifies(body, signature, key)), None)
+        # One signature can be written in several ways in Base64, and only one of them is in the file of the site.
+        if key is None or line != _SIGNATURE + base64.b64encode(signature) + b"\n":
             raise NotGenuine("The signature does not match.")
         parts = {name.decode(): base64.b64decode(value, validate=True) for name, value in _LINE.findall(body)}
         salt, _line_break, record = parts["record"].partition(b"\n")
@@ -177,4 +184,16 @@ def check(content: bytes) -> CheckedReceipt:
         raise NotGenuine("Its parts can't be read.") from error
     if checkpoint.root not in roots or tree.signed_by(note, key) is not True or not isinstance(stated, dict):
         raise NotGenuine("Its proof does not match.")
-    return CheckedReceipt(stated, index, checkpoint)
+    return CheckedReceipt(stated, index, checkpoint, is_key_former=key != _present_key())
+
+
+def _present_key() -> bytes | None:
+    """The public key of the site's ``LOG_KEY``; ``None`` if it has none."""
+    return tree.public_key_of(secret) if (secret := conf.get().LOG_KEY) else None
+
+
+def _public_keys() -> list[bytes]:
+    """The present public key, if the site has one, and those with which its logs were ever signed. 1 query."""
+    lines = "".join(TransparencyLog.objects.values_list("keys", flat=True)).splitlines()
+    present = _present_key()
+    return list(dict.fromkeys([*([present] if present else []), *map(tree.public_key_in, lines)]))

@@ -1,6 +1,7 @@
 """The columns of the CSV tables in a bundle, and of the file of declines for officers. Each constant maps the heading
-of a column to a field of the model, to a look-up path or to an annotation. A table of deliveries in a bundle has two
-more columns, which are computed for each row: the pseudonym of the recipient and the id of its key.
+of a column to a field of the model, to a look-up path or to an annotation. A table of deliveries in a bundle has three
+more columns, which are computed for each row: the file with the text that was sent, the pseudonym of the recipient and
+the id of its key.
 """
 
 from __future__ import annotations
@@ -98,6 +99,7 @@ DELIVERY_COLUMNS = {
     "reason": "reason",
     "attempts": "attempts",
     "outcome_at": "outcome_at",
+    "returned_at": "returned_at",
     "address": "address_digest",
 }
 EDITION_DELIVERY_COLUMNS = {

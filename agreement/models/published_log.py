@@ -144,14 +144,19 @@ class LoggedEdition:
 
     @property
     def narrow_note(self) -> str:
-        """The note with the last word of each signature in a line of its own, because a page is too narrow for both."""
-        return re.sub(r"^(— \S+) ", r"\1\n", self.note, flags=re.MULTILINE)
+        """The note for paper (:func:`narrow`)."""
+        return narrow(self.note)
 
     def proof(self) -> str:
         """The proof that the entry is in the log that the checkpoint states. Raises ``LookupError`` and costs as many
         queries as :meth:`ProvedLog.proof`.
         """
         return ProvedLog(self.agreement, self.note).proof(self.index)
+
+
+def narrow(note: str) -> str:
+    """The note with the last word of each signature in a line of its own, because a page is too narrow for both."""
+    return re.sub(r"^(— \S+) ", r"\1\n", note, flags=re.MULTILINE)
 
 
 def logged_editions(editions: Collection[int], *, at: datetime | None = None) -> dict[int, LoggedEdition]:

@@ -383,6 +383,7 @@ def _posted_receipt(visit: Visit, content: bytes, name: str) -> HttpResponse:
         "receipt_kind": dict(AcceptanceKind.choices).get(str(stated.record["kind"]), ""),
         "receipt_index": stated.index,
         "receipt_origin": stated.checkpoint.origin,
+        "receipt_key_former": stated.is_key_former,
     }
     return _posted_answer(visit, verdict="genuine", file_name=name, **context)
 

@@ -7,19 +7,22 @@ import hashlib
 import io
 import json
 import random
+import re
 import subprocess
 import sys
 import zipfile
 
 import pytest
+from django.core.mail import EmailMessage
 from django.urls import reverse
 from django.utils import timezone, translation
 
 from agreement.editions import pdf
 from agreement.editions.timeline import fresh_timelines
 from agreement.evidence import receipts
-from agreement.models import Acceptance, AcceptanceKind, Checkpoint, log_records
+from agreement.models import Acceptance, AcceptanceKind, Checkpoint, DisplayedText, log_records
 from agreement.seal import log as tree
+from agreement.seal.manifest import sha256
 from tests.support import factories
 
 pytestmark = [
@@ -88,7 +91,7 @@ def test_a_receipt_says_what_was_accepted_when_and_how(acceptance, language, tmp
     text = words(made(acceptance, language), tmp_path)
 
     assert acceptance.digest in "".join(text.split())
-    assert {"kk": "батырма", "ru": "кнопк"}[language] in text
+    assert {"kk": "растап", "ru": "с подтверждением"}[language] in text
     assert acceptance.user.get_username() in text
     assert "portal.example" in text
 
@@ -106,39 +109,103 @@ def test_the_program_checks_a_receipt_without_the_site(acceptance, tmp_path):
 
     assert verdict.returncode == 0
     first, record = verdict.stdout.split("\n", 1)
-    assert first.startswith("GENUINE: entry 1 of 2 in portal.example")
+    assert first.startswith("GENUINE: entry 1 (counted from 0) in a log of 2 entries, portal.example")
     assert json.loads(record)["digest"] == acceptance.digest
-    # A checkpoint from elsewhere must agree.
-    note = Checkpoint.objects.signed().latest("size").note
-    other = tmp_path / "checkpoint"
-    other.write_text(note, encoding="utf-8")
-    assert checked(path, other).returncode == 0
-    other.write_text(note.replace("\n2\n", "\n3\n"), encoding="utf-8")
-    assert "another size or root" in checked(path, other).stdout
 
 
-def test_the_commands_on_the_receipt_check_it(acceptance, tmp_path):
-    """The commands are taken from the words of the PDF file itself."""
+def test_the_program_compares_a_letter_with_as_many_entries_and_says_when_it_compared_nothing(acceptance, tmp_path):
     log_records.sweep(force=True)
-    content = made(acceptance)
+    path, letter = tmp_path / "receipt.pdf", tmp_path / "letter"
+    path.write_bytes(made(acceptance))
+    checkpoint = Checkpoint.objects.signed().latest("size")
+    note = checkpoint.note
+
+    def verdict(text, status):
+        letter.write_text(text, encoding="utf-8")
+        done = checked(path, letter)
+        assert done.returncode == status
+        return done.stdout
+
+    assert "NOT COMPARED" not in verdict(f"Dear reader,\n\n{note}", 0)
+    mail = EmailMessage("Terms", f"Шарттар\n\n{note}", "site@portal.example", ["user@portal.example"])
+    assert "NOT COMPARED" not in verdict(mail.message().as_string(), 0)
+    # A genuine letter about a smaller log says nothing against a genuine receipt.
+    earlier = verdict(note.replace("\n2\n", "\n1\n"), 2)
+    assert earlier.startswith("GENUINE")
+    assert "NOT COMPARED: the letter has a checkpoint of 1 entries, and the receipt of 2." in earlier
+    assert "a checkpoint of no entries" in verdict("Dear reader", 2)
+    root = base64.b64encode(bytes.fromhex(checkpoint.root)).decode()
+    assert "different roots" in verdict(note.replace(root, base64.b64encode(bytes(32)).decode()), 1)
+
+
+def test_the_program_needs_the_key_of_this_log_and_joins_its_line(acceptance, tmp_path):
+    log_records.sweep(force=True)
+    path = tmp_path / "receipt.pdf"
+    path.write_bytes(made(acceptance))
+    line = key_line()
+
+    def status(key):
+        command = [sys.executable, "-I", receipts.CHECKER, path, key]
+        return subprocess.run(command, capture_output=True, text=True, check=False).returncode
+
+    assert status(line.replace("/log", "/\nlog")) == 0
+    assert status(line.replace("terms", "other")) == 1
+    assert status("no key") == 1
+
+
+def printed_lines(content, tmp_path, first, last):
+    """The lines of the receipt from one that begins with ``first`` to one that ends with ``last``, as a reader copies
+    them.
+    """
+    lines = [line.strip() for line in words(content, tmp_path).replace("\f", "\n").splitlines()]
+    start = next(place for place, line in enumerate(lines) if line.startswith(first))
+    end = next(place for place, line in enumerate(lines) if place >= start and line.endswith(last))
+    return lines[start : end + 1]
+
+
+@pytest.mark.parametrize("language", ["kk", "ru"])
+def test_the_commands_that_are_copied_from_the_receipt_check_it(acceptance, language, tmp_path):
+    log_records.sweep(force=True)
+    content = made(acceptance, language)
     (tmp_path / "receipt.pdf").write_bytes(content)
-    printed = " ".join(words(content, tmp_path).split())
-    key_bytes = key_line().split("+", 2)[2]
-    for command in ("head -c -100 receipt.pdf > body", f"echo {key_bytes} | base64 -d | tail -c 32 > point"):
-        assert command in printed
-    script = f"""set -e
-head -c -100 receipt.pdf > body
-tail -c 100 receipt.pdf | cut -c 12- | base64 -d > signature
-echo {key_bytes} | base64 -d | tail -c 32 > point
-(printf '\\060\\052\\060\\005\\006\\003\\053\\145\\160\\003\\041\\000'; cat point) > key
-openssl pkeyutl -verify -pubin -keyform DER -inkey key -rawin -in body -sigfile signature
-grep -a '^%record ' receipt.pdf | cut -d ' ' -f 2 | base64 -d > record
-sha256sum record"""
-    done = subprocess.run(["sh", "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True)
+    (tmp_path / "check_receipt.py").write_bytes(receipts.CHECKER.read_bytes())
+    commands = printed_lines(content, tmp_path, "head -c", "cat record")
+    starts = ("head ", "tail ", "echo ", "(printf ", "openssl ", "-inkey ", "grep ", "sha256sum ", "cat ")
+    script = "\n".join(line for line in commands if line.startswith(starts))
+    done = subprocess.run(["bash", "-ec", script], cwd=tmp_path, capture_output=True, text=True, check=True)
 
     assert "Verified Successfully" in done.stdout
-    digest = done.stdout.split()[-2]
-    assert f'{{"acceptance":"{digest}"}}' in "".join(printed.split())
+    digest = re.search(r"^([0-9a-f]{64})  record$", done.stdout, re.MULTILINE)[1]
+    assert acceptance.digest in done.stdout
+    assert printed_lines(content, tmp_path, "{", "}") == [f'{{"acceptance":"{digest}"}}']
+    program = "\n".join(printed_lines(content, tmp_path, "python3 check_receipt.py", "'"))
+    done = subprocess.run(["bash", "-ec", program], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("GENUINE")
+
+
+def test_what_is_copied_from_a_receipt_is_not_broken(acceptance, tmp_path):
+    log_records.sweep(force=True)
+    content = made(acceptance)
+    lines = [line.strip() for line in words(content, tmp_path).splitlines()]
+    edition = acceptance.edition
+    for digest in (edition.digest, *(sha256(edition.text(language).body) for language in ("kk", "ru"))):
+        assert any(line.endswith(digest) for line in lines)
+    note = Checkpoint.objects.signed().latest("size").note
+    start = lines.index(note.split("\n")[0])
+    assert tree.find_checkpoint("\n".join(lines[start:])) == note
+
+
+def test_a_receipt_states_how_the_text_was_displayed_only_if_it_is_recorded(acceptance, user, tmp_path):
+    edition = factories.published()
+    displayed = DisplayedText.render(edition, "ru")
+    row = {"user": user, "edition": edition, "digest": edition.digest, "language": "ru"}
+    recorded = Acceptance.objects.record(**row, kind=AcceptanceKind.EXPLICIT, displayed=displayed)
+    log_records.sweep(force=True)
+
+    assert displayed.digest in words(made(recorded), tmp_path)
+    assert "кнопк" in words(made(recorded), tmp_path)
+    assert "кнопк" not in words(made(acceptance), tmp_path)
+    assert "HTML" not in words(made(acceptance), tmp_path)
 
 
 def test_a_receipt_with_one_byte_changed_is_refused(acceptance, tmp_path):
@@ -153,19 +220,57 @@ def test_a_receipt_with_one_byte_changed_is_refused(acceptance, tmp_path):
         with pytest.raises(receipts.NotGenuine):
             receipts.check(bytes(changed))
     path = tmp_path / "receipt.pdf"
-    for place in sorted(places)[::40]:
+    for place in [*sorted(places)[::40], len(content) - 50, len(content) - 1]:
         changed = bytearray(content)
         changed[place] ^= 1
         path.write_bytes(bytes(changed))
-        assert checked(path).returncode == 1
+        done = checked(path)
+        assert (done.returncode, done.stdout[:8], done.stderr) == (1, "REFUSED:", "")
+
+
+def test_a_signature_that_is_written_in_another_way_is_refused(acceptance, tmp_path):
+    """The last character of Base64 before the padding has bits that mean nothing."""
+    log_records.sweep(force=True)
+    content = made(acceptance)
+    last = content[-4:-3]
+    alphabet = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+    other = alphabet[alphabet.index(last) + 1 :][:1]
+    changed = content[:-4] + other + content[-3:]
+    assert base64.b64decode(changed[-89:-1]) == base64.b64decode(content[-89:-1])
+
+    with pytest.raises(receipts.NotGenuine):
+        receipts.check(changed)
+    path = tmp_path / "receipt.pdf"
+    path.write_bytes(changed)
+    assert checked(path).returncode == 1
+
+
+def test_a_receipt_of_a_former_key_is_genuine(acceptance, client, settings):
+    log_records.sweep(force=True)
+    content = made(acceptance)
+    assert not receipts.check(content).is_key_former
+    for secret in (base64.b64encode(bytes(32)).decode(), ""):
+        settings.AGREEMENT = {**settings.AGREEMENT, "LOG_KEY": secret}
+        assert receipts.check(content).is_key_former
+    response = client.post(reverse("agreement:verify"), {"file": io.BytesIO(content)})
+    assert 'data-verdict="genuine"' in response.text
+    assert "бұрынғы кілтімен" in response.text
 
 
 def test_a_receipt_of_another_key_is_refused(acceptance, settings):
     log_records.sweep(force=True)
     content = made(acceptance)
-    settings.AGREEMENT = {**settings.AGREEMENT, "LOG_KEY": base64.b64encode(bytes(32)).decode()}
+    body, stranger = content[:-100], base64.b64encode(bytes(32)).decode()
+    signature = base64.b64encode(tree.sign_bytes(body, stranger))
     with pytest.raises(receipts.NotGenuine):
-        receipts.check(content)
+        receipts.check(body + b"%signature " + signature + b"\n")
+
+
+def test_a_new_key_makes_no_receipt_before_it_signed_a_checkpoint(acceptance, settings):
+    log_records.sweep(force=True)
+    settings.AGREEMENT = {**settings.AGREEMENT, "LOG_KEY": base64.b64encode(bytes(32)).decode()}
+    with pytest.raises(receipts.NoReceipt, match="before the site got its present key"):
+        made(acceptance)
 
 
 @pytest.mark.parametrize("language", ["kk", "ru"])

@@ -8,6 +8,7 @@ import io
 import json
 import socketserver
 import subprocess
+import sys
 import zipfile
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -122,6 +123,26 @@ def test_openssl_verifies_the_stamps_of_a_bundle_and_its_proofs_place_the_editio
     assert "log/2.tsr: OK" in run(bundle, ["sha256sum", "-c", "SHA256SUMS"])
     (bundle / "terms/log/2.checkpoint").write_bytes(b"{}")
     assert "message imprint mismatch" in run(bundle, command)
+
+
+def test_the_bundle_of_a_user_places_the_acceptance_in_the_first_stamp_after_it_and_the_last(authority, tmp_path):
+    edition = factories.published()
+    accepted(edition)
+    stamp()
+    accepted(edition)
+    stamp()
+    row = Acceptance.objects.earliest("pk")
+    call_command("export_evidence", user=str(row.user), output=str(tmp_path / "b.zip"), stdout=io.StringIO())
+    with zipfile.ZipFile(tmp_path / "b.zip") as archive:
+        archive.extractall(tmp_path)
+
+    entry = json.loads((tmp_path / f"user/log/acceptance-{row.pk}.json").read_bytes())
+    first, last = TimeStamp.objects.order_by("pk").values_list("checkpoint__size", flat=True)
+    for size in (first, last):
+        assert proved(tmp_path, tmp_path / f"terms/log/{size}.acceptance-{row.pk}.tlog-proof", entry)
+    done = subprocess.run([sys.executable, "-I", "check_bundle.py"], cwd=tmp_path, capture_output=True, check=False)
+    assert done.returncode == 0
+    assert f"time stamp {first} is entry".encode() in done.stdout
 
 
 def test_a_bundle_has_the_first_stamp_of_each_edition_and_the_last_one_which_renews_it(authority, tmp_path):
