@@ -7,6 +7,8 @@ import logging
 import re
 import zipfile
 import zlib
+from collections.abc import Iterator
+from contextlib import suppress
 from datetime import timedelta
 from email.message import EmailMessage
 from html import escape
@@ -446,6 +448,31 @@ def test_a_pdf_that_can_not_be_read_is_no_burden_and_no_proof(client, monkeypatc
 
     monkeypatch.setattr(pdf_words, "MAX_SECONDS", 0.001)
     assert pdf_words.read_pages(content) == []
+
+
+def test_a_pdf_whose_font_has_its_own_encoding_is_compared(client):
+    factories.published(kk=LONG_KK, ru=LONG_RU)
+    # No font has a glyph of U+0378. WeasyPrint then writes an encoding of its own into the file.
+    file = pdf_of(PAGE_RU.replace("не копирует", "копирует \u0378"))
+    assert b"begincidchar" in b"".join(_streams(file.read()))
+    file.seek(0)
+    response = client.post(HERE, {"file": file})
+    assert likeness(response) == [(1, "differs")]
+
+
+def test_a_pdf_whose_letters_have_no_characters_is_not_judged(client):
+    factories.published(kk=LONG_KK, ru=LONG_RU)
+    assert pdf_words.read_pages(pdf_of("\N{REPLACEMENT CHARACTER}" * 9 + PAGE_RU[:60]).read()) == []
+    page = client.post(HERE, {"file": SimpleUploadedFile("x.pdf", b"%PDF-1.7")}).text
+    assert "Слова не проверены" in page
+    assert "Такой редакции нет" not in page
+
+
+def _streams(content: bytes) -> Iterator[bytes]:
+    """The streams of a PDF file, decompressed."""
+    for match in re.finditer(rb"stream\r?\n", content):
+        with suppress(zlib.error):
+            yield zlib.decompressobj().decompress(content[match.end() :])
 
 
 FORGED = "5.5. Пользователь ежемесячно платит 5000 тенге."
