@@ -468,6 +468,27 @@ def test_a_pdf_whose_letters_have_no_characters_is_not_judged(client):
     assert "Такой редакции нет" not in page
 
 
+def test_only_the_changed_words_of_a_changed_copy_of_a_file_are_marked(client):
+    factories.published(kk=LONG_KK, ru=LONG_RU)
+    own = client.get("/ru/agreements/terms/editions/1.ru.pdf")
+    if own.status_code == 404:
+        pytest.skip("WeasyPrint is missing or has no font.")
+    text = "\n".join(pdf_words.read_pages(own.content))
+
+    changed = client.post(HERE, {"text": text.replace("не копирует", "копирует 2")})
+    assert likeness(changed) == [(1, "differs")]
+    assert marked_words(changed) == [("delete", "не"), ("insert", "2")]
+
+    forged = client.post(HERE, {"text": f"{text.replace('не копирует', 'копирует')}\n{FORGED}"})
+    assert marked_words(forged) == [("delete", "не"), ("insert", FORGED)]
+
+
+def marked_words(response) -> list[tuple[str, str]]:
+    """The deleted and added words of a text that differs."""
+    (one,) = next(context["compared"] for context in response.context if "verdict" in context)
+    return [(run.kind, run.text.strip()) for run in one.match.runs if run.kind != "equal"]
+
+
 def _streams(content: bytes) -> Iterator[bytes]:
     """The streams of a PDF file, decompressed."""
     for match in re.finditer(rb"stream\r?\n", content):
