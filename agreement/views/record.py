@@ -204,6 +204,8 @@ def record_page(visit: Visit, *, stale_wording: bool = False) -> HttpResponse:
         "notices": notices,
         "truncated": any((more_acceptances, more_declines, more_consents, more_withdrawals, more_notices)),
         "at": visit.at,
+        "now": _in_words(visit.at, conf.time_zone()),
+        "user_name": getattr(visit.request.user, "get_full_name", str)() or visit.request.user.get_username(),
         "files_withdrawals": conf.get().FILE_WITHDRAWALS,
         "may_withdraw": bool(to_withdraw),
         "has_consents": has_consents,

@@ -262,3 +262,15 @@ def test_the_answer_to_several_documents_says_in_sight_that_it_is_about_all(addr
     assert page.locator(".agreement-answer").bounding_box()["height"] < 160
     assert page.locator(".agreement-head .agreement-note li").count() == 2
     assert overflow(page) <= 0
+
+
+def test_the_printed_record_says_whose_it_is_and_has_no_buttons(address, asked, page):
+    log_in(page, address, asked)
+    page.goto(f"{address}/ru/agreements/record/")
+    name = page.get_by_text(f"Пользователь: {asked.get_username()}.")
+    assert not name.is_visible()
+    page.emulate_media(media="print")
+    assert name.is_visible()
+    assert [button.inner_text() for button in page.locator("button").all() if button.is_visible()] == []
+    sizes = "all => [...new Set(all.map(one => getComputedStyle(one).fontSize))]"
+    assert len(page.eval_on_selector_all(".agreement-printed, .agreement-entries td, .agreement-rows li", sizes)) == 1
