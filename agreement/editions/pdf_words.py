@@ -115,9 +115,11 @@ def _declare_codes(page: PageObject) -> None:
     two bytes as one code only if the encoding has a standard name. The table from codes to characters is another entry
     of the font, so only the length of the codes matters here.
     """
-    from pypdf.generic import NameObject, StreamObject
+    from pypdf.generic import DictionaryObject, NameObject, StreamObject
 
-    for reference in page["/Resources"]["/Font"].values():
+    resources = page["/Resources"].get_object()
+    fonts = resources["/Font"].get_object() if isinstance(resources, DictionaryObject) else None
+    for reference in fonts.values() if isinstance(fonts, DictionaryObject) else ():
         font = reference.get_object()
         encoding = font["/Encoding"].get_object()
         if isinstance(encoding, StreamObject):
