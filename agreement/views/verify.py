@@ -263,7 +263,7 @@ def recognise_posted(request: HttpRequest) -> HttpResponse:
     comparison = None if posted.is_word else comparisons.recognise(visit, readable)
     if comparison and comparison.is_proved:
         return _posted_answer(visit, comparison=comparison, file_name=name)
-    context = _judged(visit, readable, named, margins)
+    context = _judged(visit, readable, named, margins, digest)
     if not context["is_proved"] and not posted.is_word:
         context["comparison"] = comparison or _comparison(visit, readable, context)
     if not context["is_proved"] and posted.struck:
@@ -274,10 +274,12 @@ def recognise_posted(request: HttpRequest) -> HttpResponse:
     return _posted_answer(visit, **context, file_name=name)
 
 
-def _judged(visit: Visit, text: str, named: list[RecognisedEdition], margins: Sequence[str]) -> dict[str, Any]:
+def _judged(
+    visit: Visit, text: str, named: list[RecognisedEdition], margins: Sequence[str], sha256: str = ""
+) -> dict[str, Any]:
     """Return the variables of the page, as arguments of :func:`_form_context`, for a text whose SHA-256 is unknown.
     ``named`` are the public editions whose digest is in the text. ``margins`` are lines outside the text, such as the
-    headers of pages. They are not compared with the editions.
+    headers of pages. They are not compared with the editions. ``sha256`` is that of the text as it was posted.
 
     If the text has words of editions in their order (:func:`_is_proved`), the variable ``added`` has the lines of the
     text and of the margins with other words that this site does not print. Otherwise, if the text contains a letter of
@@ -286,7 +288,7 @@ def _judged(visit: Visit, text: str, named: list[RecognisedEdition], margins: Se
     false, and there is no ``added``.
     """
     compared = _compared(visit, text, named)
-    if not _is_proved(compared) and named and (added := _added_to_letter(visit, text, named)) is not None:
+    if not _is_proved(compared) and named and (added := _added_to_letter(text, named, sha256)) is not None:
         return {"named": named, "added": added, "is_letter": True, "is_proved": not added}
     if not _is_proved(compared):
         return {"compared": compared, "named": named, "is_proved": False}
@@ -325,19 +327,21 @@ def _added(visit: Visit, lines: Sequence[str], editions: Sequence[DisplayedEditi
     return list(lines)
 
 
-def _added_to_letter(visit: Visit, text: str, named: Sequence[RecognisedEdition]) -> list[str] | None:
+def _added_to_letter(text: str, named: Sequence[RecognisedEdition], sha256: str) -> list[str] | None:
     """Return the lines of the text that have words which are not of a letter of this site about one of these editions;
-    an empty list if all words are of the letter. ``None`` if the text does not contain all words of such a letter, in
-    the form of text or of HTML. The ``MAX_LETTERS`` latest letters are considered, and the latest one that is contained
-    counts. 1 query.
+    an empty list if all words are of the letter, of its text or its subject, or if ``sha256`` is the digest of the
+    letter. ``None`` if the text does not contain all words of such a letter, in the form of text or of HTML. The
+    ``MAX_LETTERS`` latest letters are considered, and the latest one that is contained counts. 1 query.
     """
     digests = [one.hashed.edition for one in named]
     sealed = NoticeText.objects.filter(notice__edition__digest__in=digests).order_by("-pk")
-    for plain, html in sealed.values_list("text", "html")[:MAX_LETTERS]:
+    for subject, plain, html, digest in sealed.values_list("subject", "text", "html", "digest")[:MAX_LETTERS]:
+        if sha256 == digest:
+            return []
         forms = [plain, recognition.readable(html)]
         for form in forms:
             if (around := recognition.contained(form, text)) is not None:
-                lines = [line for one in forms for line in one.splitlines()]
+                lines = [subject, *(line for one in forms for line in one.splitlines())]
                 return recognition.OwnWords(lines).others(around)
     return None
 

@@ -270,3 +270,18 @@ def test_the_key_of_the_last_user_of_an_audience_is_not_filtered_by(django_user_
     publisher = staff(django_user_model, "aigul", groups.PUBLISHERS)
     for lookup in ("fan_out_cursor", "fan_out_cursor__startswith"):
         assert publisher.get(at("notice_changelist"), {lookup: "9"}).status_code == 400
+
+
+def test_the_page_of_a_delivery_leads_to_the_words_and_says_when_the_letter_came_back(admin_client):
+    one = over(notice(1))
+    first = Delivery.objects.earliest("pk")
+    waiting = words(admin_client.get(at("delivery_change", first.pk)))
+    assert waiting.count(str(timezone.now().year)) == 1, "when it is due"
+    dispatch.work()
+    row = Delivery.objects.filter(outcome="sent").earliest("pk")
+    page = admin_client.get(at("delivery_change", row.pk))
+    assert at("notice_change", one.pk) in page.content.decode()
+    # The column has the end of the lease, which is later than the outcome.
+    assert words(page).count(str(timezone.now().year)) == 1, "when it was sent"
+    row.record_bounce(reason="550 5.1.1")
+    assert words(admin_client.get(at("delivery_change", row.pk))).count(str(timezone.now().year)) == 2

@@ -138,10 +138,10 @@ def test_a_delivery_that_sent_nothing_names_no_words(edition, tmp_path):
     assert {row["outcome"]: bool(row["text"]) for row in rows} == {"sent": True, "skipped": False}
 
 
-@pytest.mark.parametrize(("language", "words"), [("kk", "журнал"), ("ru", "Журнал доказывает только")])
+@pytest.mark.parametrize(("language", "words"), [("kk", "енгізілгенін дәлелдейді"), ("ru", "Журнал доказывает только")])
 def test_the_court_page_of_imported_history_says_what_it_does_not_prove(language, words, tmp_path):
     draft = factories.draft()
-    draft.record_as_history(effective_from=timezone.now() - timedelta(days=365))
+    draft.record(effective_from=timezone.now() - timedelta(days=365))
     export_editions([draft], at=timezone.now(), output=tmp_path / "bundle.zip")
     court = (unpacked(tmp_path) / f"terms/editions/1/court.{language}.html").read_text(encoding="utf-8")
     assert words in court

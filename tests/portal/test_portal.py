@@ -458,6 +458,7 @@ def test_a_reader_of_the_demo_accepted_by_the_button_and_gets_a_receipt(client, 
     accepted = Acceptance.objects.get()
     assert (accepted.user.username, accepted.kind, accepted.language) == ("reader-1", AcceptanceKind.EXPLICIT, "kk")
     assert (accepted.edition.agreement.slug, accepted.edition.number) == (demo.SLUG, 3)
+    assert accepted.html_digest, "the page displayed the text"
     client.force_login(accepted.user)
     assert Acceptance.objects.count() == 1
     checkpoint = client.get(f"/kk/agreements/{demo.SLUG}/log/checkpoint").content.decode()

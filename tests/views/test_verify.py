@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import logging
 import re
 import zipfile
@@ -24,7 +25,7 @@ from django.utils import timezone, translation
 from agreement.editions import pdf_words, recognition
 from agreement.editions.timeline import current_timelines
 from agreement.models import Notice, NoticeText
-from agreement.notices import letters
+from agreement.notices import dispatch, letters
 from agreement.seal import manifest
 from agreement.text import source
 from agreement.views import comparisons
@@ -563,6 +564,23 @@ def test_a_letter_of_the_site_is_genuine_and_an_added_sentence_is_displayed(clie
         assert "Подлинный текст" in response.text
     forged = client.post(HERE, {"text": f"{content.text}\n{FORGED}"})
     assert judged(forged) == ("differs", [FORGED])
+
+
+def test_the_files_with_a_letter_in_a_bundle_are_genuine_and_a_changed_one_is_not_headed_so(client):
+    factories.published(kk=LONG_KK, ru=LONG_RU)
+    factories.users(2)
+    factories.published(kk=LONG_KK, ru=LONG_RU.replace("не копирует книги", "копирует книги"))
+    dispatch.work()
+    letter = NoticeText.objects.get(notice__edition__number=2, language="ru", since=0)
+    words = json.dumps([letter.subject, letter.text, letter.html], ensure_ascii=False, separators=(",", ":"))
+    files = {"x.json": words, "x.txt": f"{letter.subject}\n\n{letter.text}", "x.html": letter.html}
+    for name, content in files.items():
+        response = client.post(HERE, {"file": SimpleUploadedFile(name, content.encode())})
+        assert judged(response) == ("genuine", []), name
+    changed = files["x.txt"].replace("2", "9", 1)
+    response = client.post(HERE, {"file": SimpleUploadedFile("x.txt", changed.encode())})
+    assert judged(response)[0] == "differs"
+    assert "Контрольная сумма подлинная" not in response.text
 
 
 # Pages of changes

@@ -44,7 +44,10 @@ class EvidenceForm(forms.Form):
         label=capfirst(_("state as of")),
         required=False,
         widget=LabelledDateTime,
-        help_text=_("Leave this field empty for the current state."),
+        help_text=_(
+            "Leave this field empty, also for a question about an earlier day: the files state all moments. With a "
+            "moment, what was recorded later is left out."
+        ),
     )
 
     def __init__(self, *args: Any, person: PersonInput, **kwargs: Any) -> None:

@@ -31,7 +31,7 @@ from agreement.admin.notices.progress import CHANNEL_LABELS, NoticeActionView, P
 from agreement.admin.notices.state import StateFilter, state_badge
 from agreement.admin.notices.unreached import UnreachedCsvView, UnreachedView
 from agreement.conf import active_language
-from agreement.models import Delivery, Notice, NoticeText, Progress
+from agreement.models import Delivery, DeliveryOutcome, Notice, NoticeText, Progress
 from agreement.notices.reasons import reason_in_words
 from agreement.text import dates
 
@@ -146,7 +146,7 @@ class DeliveryAdmin(ReadOnly, LoggedViews[Delivery], UserSearch[Delivery], LongL
     list_display += [moment_column("recorded", Delivery._meta.get_field("outcome_at").verbose_name, field="outcome_at")]
     list_filter = ["outcome"]
     list_select_related = ["user"]
-    fields = ["about", "person", "by", "language", "outcome", "why", "attempts", "due", "recorded"]
+    fields = ["about", "words", "person", "by", "language", "outcome", "why", "attempts", "due", "recorded", "returned"]
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         title = gettext("Deliveries (the latest, at most one thousand)")
@@ -160,6 +160,12 @@ class DeliveryAdmin(ReadOnly, LoggedViews[Delivery], UserSearch[Delivery], LongL
     def about(self, delivery: Delivery) -> str:
         return str(delivery.notice)
 
+    @admin.display(description=_("The text of the notice"))
+    def words(self, delivery: Delivery) -> str:
+        """A link to the page of the notice, which has its texts in each language."""
+        url = reverse(f"{self.admin_site.name}:agreement_notice_change", args=[delivery.notice_id])
+        return format_html('<a href="{}">{}</a>', url, delivery.notice)
+
     @admin.display(description=_("channel"))
     def by(self, delivery: Delivery) -> str:
         return str(CHANNEL_LABELS.get(delivery.channel, delivery.channel))
@@ -170,7 +176,17 @@ class DeliveryAdmin(ReadOnly, LoggedViews[Delivery], UserSearch[Delivery], LongL
 
     @admin.display(description=_("due"))
     def due(self, delivery: Delivery) -> str:
-        return moment(delivery.due_at, conf.time_zone())
+        """When the next attempt is due. After the last one, the column has the end of its lease, which is no time for a
+        reader: it is later than the outcome.
+        """
+        return moment(delivery.due_at, conf.time_zone()) if delivery.outcome == DeliveryOutcome.WAITING else "—"
+
+    @admin.display(description=_("came back"))
+    def returned(self, delivery: Delivery) -> str:
+        """When the message came back; a dash if it did not. 1 query if it did."""
+        if delivery.returns <= delivery.returns_before:
+            return "—"
+        return moment(delivery.bounces.order_by("-recorded_at", "-pk")[0].at, conf.time_zone())
 
     @admin.display(description=Delivery._meta.get_field("outcome_at").verbose_name)
     def recorded(self, delivery: Delivery) -> str:

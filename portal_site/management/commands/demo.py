@@ -41,6 +41,7 @@ from agreement.models import (
     Agreement,
     Delivery,
     DeliveryOutcome,
+    DisplayedText,
     Edition,
     EditionError,
 )
@@ -441,8 +442,9 @@ def announce(sample: Sample) -> None:
 
 
 def accept(agreement: Agreement) -> None:
-    """Record that the reader ``ACCEPTING`` accepts the user agreement by its button. Nothing is recorded if they
-    accepted an edition before, or if another edition than the last one of the samples is in force.
+    """Record that the reader ``ACCEPTING`` accepts the user agreement by its button, on the page that displays the
+    text. Nothing is recorded if they accepted an edition before, or if another edition than the last one of the samples
+    is in force.
     """
     reader = get_user_model()._default_manager.get(username=ACCEPTING)
     last = max(stated_editions(USER_AGREEMENT))
@@ -454,6 +456,7 @@ def accept(agreement: Agreement) -> None:
             digest=edition.digest,
             language=READERS[ACCEPTING],
             kind=AcceptanceKind.EXPLICIT,
+            displayed=DisplayedText.render(edition, READERS[ACCEPTING]),
         )
 
 
