@@ -179,6 +179,19 @@ def test_a_file_that_can_not_be_taken_is_named_and_nothing_is_saved(author, cont
     assert not Edition.objects.exists()
 
 
+def test_a_draft_from_a_cancelled_edition_copies_its_summaries(author):
+    """No notice about a later edition contains them."""
+    summaries = {"summary_kk": "Мерзім ұзартылды.", "summary_ru": "Срок продлён."}
+    edition = factories.published(effective_from=timezone.now() + timedelta(days=9), **summaries)
+    for cancelled in (False, True):
+        if cancelled:
+            edition.cancel()
+        assert begin(author, "edition", edition=edition.pk).status_code == 302
+        draft = Edition.objects.latest("pk")
+        copied = {name: text for name in summaries if (text := getattr(draft, name))}
+        assert copied == (summaries if cancelled else {})
+
+
 def test_word_files_are_displayed_with_tracked_changes_and_omissions(author):
     document = docx_files.numbered()
     made = document.add_paragraph("Келісім", style="Title")

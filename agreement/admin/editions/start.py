@@ -259,10 +259,10 @@ class ImportForm(forms.Form):
 class StartView(EditionView):
     """``…/add/``: the form that asks how a draft begins. For files, a second page displays what was read and contains
     the :class:`ImportForm`. The draft is created when that page is posted. From an edition, the bodies and the
-    ``CARRIED_FIELDS`` are copied, but not the summaries. The approvals are those above the titles of the bodies, if any
-    stand there. A draft with empty texts gets the ``CARRIED_FIELDS`` of the edition in force, if there is one. A form
-    that is not valid is displayed again with the status 400. Raises ``PermissionDenied`` if the user may not add
-    editions.
+    ``CARRIED_FIELDS`` are copied; the summaries only from a cancelled edition. The approvals are those above the titles
+    of the bodies, if any stand there. A draft with empty texts gets the ``CARRIED_FIELDS`` of the edition in force, if
+    there is one. A form that is not valid is displayed again with the status 400. Raises ``PermissionDenied`` if the
+    user may not add editions.
     """
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
@@ -286,6 +286,8 @@ class StartView(EditionView):
             bodies = {code: edition.text(code).body for code in languages.LANGUAGES}
             stated = {name: getattr(edition, name) for name in CARRIED_FIELDS}
             stated |= {f"approval_{code}": front_matter(body).approval for code, body in bodies.items()}
+            if edition.cancelled_at:  # No notice about a later edition contains its summaries.
+                stated |= {name: getattr(edition, name) for name in SUMMARY_FIELDS}
             return self._begin(answer["agreement"], bodies, comments.created_from(edition), **stated)
         stated = Edition.objects.stated_in_force(answer["agreement"])
         return self._begin(answer["agreement"], {}, comments.created_from(None), **stated)
