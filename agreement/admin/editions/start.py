@@ -24,7 +24,7 @@ from django.utils.translation import gettext_lazy as _
 
 from agreement import conf
 from agreement.admin.editions import comments
-from agreement.admin.editions.compare import redlines
+from agreement.admin.editions.compare import language_redline, redlines
 from agreement.admin.editions.draft import findings_summary, lint_findings
 from agreement.admin.editions.fields import fingerprint, label
 from agreement.admin.editions.page import EditionView, may, redirect_to_edition
@@ -321,7 +321,10 @@ class StartView(EditionView):
             return HttpResponseRedirect(
                 reverse(f"{self.model_admin.admin_site.name}:agreement_edition_publish", args=[quote(edition.pk)])
             )
-        message = gettext("The draft was created. Write its text, then save it.")
+        if any(bodies.values()):
+            message = gettext("The draft was created with this text and saved. Check it, and save what you change.")
+        else:
+            message = gettext("The draft was created. Write its text, then save it.")
         return redirect_to_edition(self.model_admin, self.request, edition, message)
 
     def _earlier(self, made: Edition) -> Edition | None:
@@ -370,7 +373,7 @@ class StartView(EditionView):
             may_publish=not swapped
             and may(self.model_admin, self.request, "publish")
             and all(finding.severity != "error" for finding in findings),
-            tracked=any(file.tracked for file in imported),
+            tracked=[language_redline(file.code, file.rejected, file.accepted) for file in imported if file.tracked],
             left_out=any(file.left_out for file in imported),
             rows=rows[:MAX_ROWS],
             more_rows=len(rows[MAX_ROWS:]),
