@@ -55,7 +55,7 @@ def test_the_page_displays_what_changed_since_the_edition_the_user_confirmed(rea
     published("последний")
     page = reader.get(HERE).content.decode()
     assert page.count("<details") == 1
-    assert re.search(r"<del>.*первый.*</del><ins>.*последний.*</ins> пункт", " ".join(page.split()))
+    assert re.search(r"<del>.*первый.*</del>\s*<ins>.*последний.*</ins> пункт", " ".join(page.split()))
     assert "промежуточный" not in page
     assert page.count("/changes/?from=1") == 2
 
