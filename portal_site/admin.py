@@ -8,6 +8,7 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib.admin import AdminSite, ModelAdmin, RelatedFieldListFilter, display
+from django.contrib.admin.utils import unquote
 from django.contrib.auth import REDIRECT_FIELD_NAME
 from django.contrib.auth.models import Group, Permission
 from django.contrib.auth.views import redirect_to_login
@@ -30,6 +31,15 @@ NAMES = {
 }
 
 
+#: The Kazakh alphabet, which contains the Russian one. By their codes, its own letters would follow all others.
+ALPHABET = "аәбвгғдеёжзийкқлмнңоөпрстуұүфхһцчшщъыіьэюя"
+
+
+def alphabetical(name: str) -> list[tuple[int, str]]:
+    """Return a key that sorts names in the order of ``ALPHABET``. Other signs are before its letters."""
+    return [(ALPHABET.find(letter), letter) for letter in str(name).lower()]
+
+
 #: The actions of Django's own permissions, in the words of its buttons.
 ACTIONS = {"add": _("Add"), "change": _("Change"), "delete": _("Delete"), "view": _("View")}
 
@@ -48,6 +58,21 @@ def permission_name(permission: Permission) -> str:
 def group_name(group: Group) -> str:
     """Return the name of a group in the active language. A group that the app did not make has its own name."""
     return str(GROUP_NAMES.get(group.name, group.name))
+
+
+class NamedGroup:
+    """A group as the pages of the admin display it: its text is its name in the active language. It has the attributes
+    of the group.
+    """
+
+    def __init__(self, group: Group) -> None:
+        self._group = group
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._group, name)
+
+    def __str__(self) -> str:
+        return group_name(self._group)
 
 
 class GroupFilter(RelatedFieldListFilter):
@@ -75,6 +100,26 @@ class TranslatedAccess(ModelAdmin[Any]):
 
     def get_list_display(self, request: HttpRequest) -> Any:
         return ["translated_name"] if self.model is Group else super().get_list_display(request)
+
+    def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **options: Any) -> Any:
+        if isinstance(context.get("original"), Group):
+            named = NamedGroup(context["original"])
+            context |= {"original": named, "subtitle": str(named)}
+        return super().render_change_form(request, context, *args, **options)
+
+    def history_view(self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None) -> Any:
+        named = self._named(request, object_id)
+        if "object" in named:
+            named["title"] = translation.gettext("Change history: %s") % named["object"]
+        return super().history_view(request, object_id, named | (extra_context or {}))
+
+    def delete_view(self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None) -> Any:
+        return super().delete_view(request, object_id, self._named(request, object_id) | (extra_context or {}))
+
+    def _named(self, request: HttpRequest, object_id: str) -> dict[str, Any]:
+        """Return the template context that names a group in the active language; empty for other objects."""
+        found = self.get_object(request, unquote(object_id)) if self.model is Group else None
+        return {"object": NamedGroup(found)} if found else {}
 
     @display(description=Group._meta.verbose_name, ordering="name")
     def translated_name(self, group: Group) -> str:
@@ -106,14 +151,16 @@ class PortalAdminSite(AdminSite):
 
     def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> list[dict[str, Any]]:
         """Return the apps and models of an index that this user may view. The agreements are first. The apps and models
-        in ``NAMES`` have the names that it gives. The index of all apps leaves out the results of tasks, because nobody
-        at the desk needs them: the ledger states what was sent.
+        in ``NAMES`` have the names that it gives, and the models of an app are in the order of the alphabet. The index
+        of all apps leaves out the results of tasks, because nobody at the desk needs them: the ledger states what was
+        sent.
         """
         found: list[dict[str, Any]] = super().get_app_list(request, app_label)
         for app in found:
             app["name"] = NAMES.get(app["app_label"], app["name"])
             for model in app["models"]:
                 model["name"] = NAMES.get(model["object_name"], model["name"])
+            app["models"].sort(key=lambda model: alphabetical(model["name"]))
         apps = [app for app in found if app_label or app["app_label"] != "django_tasks_database"]
         return sorted(apps, key=lambda app: app["app_label"] != "agreement")
 

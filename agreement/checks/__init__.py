@@ -6,7 +6,7 @@ The package provides ``register()``, which ``AgreementConfig.ready()`` calls, an
 ``E009`` a channel reports a fault, or two channels have the same name · ``E020`` unsuitable keys of pseudonyms ·
 ``E024`` missing or wrong parts of a consent · ``E025`` unsuitable key of the logs ·
 ``E026`` time stamps without a key of the logs · ``W006`` more days for a reply than the law gives ·
-``W051`` an audience of an unknown agreement (only with ``check --database``)
+``W051`` a slug of an unknown agreement (only with ``check --database``)
 
 ``site``: ``E003`` modeltranslation lacks a language · ``E004`` missing app · ``E005`` wrong order of apps ·
 ``E006`` ``USE_TZ`` is off · ``E021`` wrong order of middleware · ``E022`` old time zone data ·
@@ -28,17 +28,17 @@ from django.core import checks
 
 from agreement.checks.deployment import check_deployment, check_pseudonym_keys
 from agreement.checks.seal import check_role, check_seal
-from agreement.checks.settings import check_audiences, check_settings
+from agreement.checks.settings import check_settings, check_slugs
 from agreement.checks.site import check_site
 
 __all__ = [
-    "check_audiences",
     "check_deployment",
     "check_pseudonym_keys",
     "check_role",
     "check_seal",
     "check_settings",
     "check_site",
+    "check_slugs",
     "register",
 ]
 
@@ -48,7 +48,7 @@ def register() -> None:
     checks.register(check_settings, "agreement")
     checks.register(check_site, "agreement")
     checks.register(check_seal, checks.Tags.database)
-    checks.register(check_audiences, checks.Tags.database)
+    checks.register(check_slugs, checks.Tags.database)
     checks.register(check_pseudonym_keys, "agreement", deploy=True)
     checks.register(check_deployment, checks.Tags.security, deploy=True)
     checks.register(check_role, checks.Tags.database, deploy=True)

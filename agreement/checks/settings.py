@@ -17,9 +17,12 @@ from urllib.parse import urlsplit
 
 from django.apps import AppConfig
 from django.conf import settings
+from django.contrib.auth import get_user_model
 from django.core.checks import CheckMessage, Error, Warning  # noqa: A004 - Django's own name
+from django.core.exceptions import FieldError
 from django.core.validators import slug_re
 from django.db import connections
+from django.db.models import ForeignObjectRel
 from django.utils.module_loading import import_string
 
 from agreement import conf
@@ -44,6 +47,15 @@ RENAMED = {"HOLD": "SENDING_SUSPENDED", "PACE": "RATE_LIMITS", "JOIN_BEFOREHAND"
 _TEXTS = [one.name for one in fields(conf.Conf) if one.type == "str"]
 #: The texts that may also be path objects.
 _PATHS = {"PRIVATE_ROOT", "TIMESTAMP_CERTIFICATES"}
+#: The value of ``ENQUEUE`` that needs Celery. Without Celery, the path names nothing.
+CELERY = "agreement.tasks.enqueue_celery"
+#: The settings that state where a value of a user is, each with the function that returns it as an expression.
+USER_VALUES = {
+    "USER_EMAIL": conf.user_email,
+    "USER_PHONE": conf.user_phone,
+    "USER_LANGUAGE": conf.user_language,
+    "USER_ACTIVE_AT": conf.user_active_at,
+}
 CHOICES = {
     "PREVAILING_LANGUAGE": (*languages.LANGUAGES, ""),
     "DATABASE_AWAY": ("read", "all", "none"),
@@ -69,6 +81,7 @@ def check_settings(app_configs: Sequence[AppConfig] | None, **kwargs: object) ->
     if not all(_is_text(name, getattr(now, name)) for name in _TEXTS):
         return
     yield from _check_values(now)
+    yield from _check_user_values(now)
     yield from _check_pseudonym_keys(now.PSEUDONYM_KEYS)
     yield from _check_consents(now.CONSENTS)
     yield from _check_audiences(now.AUDIENCES)
@@ -78,30 +91,33 @@ def check_settings(app_configs: Sequence[AppConfig] | None, **kwargs: object) ->
     yield from _check_time_stamps(now)
     yield from _check_log(now)
     yield from _check_signatures(now)
+    yield from _check_celery(now)
     yield from _check_rate_limits(now.RATE_LIMITS)
     not_importable = list(_check_dotted_paths(now))
     yield from not_importable or _check_channels(now.CHANNELS)
 
 
-def check_audiences(
+def check_slugs(
     app_configs: Sequence[AppConfig] | None, databases: Sequence[str] | None = None, **kwargs: object
 ) -> Iterable[CheckMessage]:
     """Check that these databases, which are given by alias (``None``: none), have an agreement for each slug in
-    ``AUDIENCES``. A slug of no agreement gives a warning. A database without agreements, or without their table, gives
-    nothing: the site may name an audience before it loads the first agreement.
+    ``AUDIENCES``, and for ``DEFAULT_AGREEMENT``. A slug of no agreement gives a warning. A database without agreements,
+    or without their table, gives nothing: the site may name a slug before it loads the first agreement.
 
-    For each database 2 queries; none if the setting is empty or not a dict.
+    For each database 2 queries; none if both settings are empty or of a wrong type.
     """
-    audiences = conf.get().AUDIENCES
-    for alias in (databases or ()) if isinstance(audiences, dict) and audiences else ():
+    audiences, default = conf.get().AUDIENCES, conf.get().DEFAULT_AGREEMENT
+    named = [("AUDIENCES", slug) for slug in (audiences if isinstance(audiences, dict) else ())]
+    named += [("DEFAULT_AGREEMENT", default)] if default and isinstance(default, str) else []
+    for alias in (databases or ()) if named else ():
         if Agreement._meta.db_table not in connections[alias].introspection.table_names():
             continue
         slugs = sorted(Agreement.objects.using(alias).values_list("slug", flat=True))
-        for slug in audiences if slugs else ():
+        for key, slug in named if slugs else ():
             if slug not in slugs:
                 near = difflib.get_close_matches(str(slug), slugs, n=1, cutoff=0.4)
                 yield Warning(
-                    f'AGREEMENT["AUDIENCES"] names {slug!r}, which is not the slug of an agreement in the database'
+                    f'AGREEMENT["{key}"] names {slug!r}, which is not the slug of an agreement in the database'
                     f" {alias!r}.",
                     hint=f"Did you mean {near[0]!r}?" if near else f"The slugs are: {', '.join(slugs)}.",
                     id="agreement.W051",
@@ -162,6 +178,28 @@ def _check_values(now: conf.Conf) -> Iterator[CheckMessage]:
         yield _wrong(
             "VERP", now.VERP, 'must be like "bounces@portal.example.kz", with at most 24 characters before the @'
         )
+
+
+def _check_user_values(now: conf.Conf) -> Iterator[CheckMessage]:
+    """Check that a query of the user model can contain the expressions of ``USER_VALUES``, and that they follow no
+    relation by which a user has several rows, because such a user would have several addresses or languages. An empty
+    setting is not checked: its default may be absent from the user model. No query is made.
+    """
+    for key, expression in USER_VALUES.items():
+        value = getattr(now, key)
+        found = expression() if value else None
+        if found is None:
+            continue
+        try:
+            query = get_user_model()._base_manager.annotate(agreement_value=found).query
+        except (FieldError, TypeError) as error:
+            yield _wrong(key, value, f"can't be read from the user model ({str(error).rstrip('.')})")
+            continue
+        for join in query.alias_map.values():
+            relation = getattr(join, "join_field", None)  # A table itself has none.
+            if isinstance(relation, ForeignObjectRel) and relation.multiple:
+                one, many = relation.model._meta.label, relation.related_model._meta.label
+                yield _wrong(key, value, f"must have one value for each user: {one!r} has several {many!r}")
 
 
 def _check_pseudonym_keys(keys: object) -> Iterator[CheckMessage]:
@@ -331,6 +369,15 @@ def _check_signatures(now: conf.Conf) -> Iterator[CheckMessage]:
         )
 
 
+def _check_celery(now: conf.Conf) -> Iterator[CheckMessage]:
+    if now.ENQUEUE == CELERY and find_spec("celery") is None:
+        yield Error(
+            "'celery' is not installed, and ENQUEUE needs it.",
+            hint='Install the extra: pip install "agreement[celery]".',
+            id="agreement.E004",
+        )
+
+
 def _check_rate_limits(limits_by_channel: object) -> Iterator[CheckMessage]:
     if not isinstance(limits_by_channel, dict):
         yield _wrong("RATE_LIMITS", limits_by_channel, 'must be like {"email": ("2500/h", "20000/d")}')
@@ -347,9 +394,10 @@ def _check_rate_limits(limits_by_channel: object) -> Iterator[CheckMessage]:
 
 def _check_dotted_paths(now: conf.Conf) -> Iterator[CheckMessage]:
     """Report the first dotted path, in the settings that contain such paths, that can't be imported; nothing if all can
-    be.
+    be. A path that needs Celery is left out if Celery is missing, because :func:`_check_celery` reports that.
     """
-    paths = [(key, getattr(now, key)) for key in DOTTED_PATHS if getattr(now, key)]
+    absent = CELERY if find_spec("celery") is None else None
+    paths = [(key, path) for key in DOTTED_PATHS if (path := getattr(now, key)) and path != absent]
     for key in LISTS_OF_PATHS:
         paths += [(key, path) for path in getattr(now, key)] if _has_type(getattr(now, key), tuple) else []
     audiences = now.AUDIENCES.values() if isinstance(now.AUDIENCES, dict) else ()

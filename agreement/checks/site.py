@@ -116,7 +116,7 @@ def _check_task_engine() -> Iterator[CheckMessage]:
     if conf.get().ENQUEUE == "agreement.tasks.enqueue_celery":
         from agreement import tasks  # Only here, because it imports Celery, which takes long.
 
-        engine = getattr(tasks, "celery_engine", None)  # Without Celery, E002 reports the path.
+        engine = getattr(tasks, "celery_engine", None)  # Without Celery, E004 reports it.
         if engine and not engine.is_configured:
             yield Warning(
                 "ENQUEUE names Celery, but this process has no Celery app with a broker.",

@@ -54,6 +54,9 @@ class Citation:
     it and without dots at its end."""
     label: str
     """The number as it is printed: ``"2.3."``. For a unit that was not found, or has no printed number: ``number``."""
+    name: str
+    """The name of the unit in a sentence, in the active language: «пункт 2.3», «подпункт 1) пункта 2.3». For a unit
+    that was not found: ``number``."""
     text: str
     """The words of the unit itself, without its label, without the numbered units in it and without Markdown."""
     html: SafeString
@@ -340,6 +343,7 @@ def _citation(found: Quote, page: str, displayed: DisplayedEdition) -> Citation:
     return Citation(
         number=unit.number,
         label=unit.label or unit.number,
+        name=unit_name(unit),
         text=unit.text,
         html=mark_safe(found.html),  # noqa: S308 - made by nh3
         path=f"{page}#{unit.anchor}",
@@ -354,6 +358,7 @@ def _empty_citation(number: str, *, path: str, displayed: DisplayedEdition | Non
     return Citation(
         number=number,
         label=number,
+        name=number,
         text="",
         html=SafeString(""),
         path=path,

@@ -16,6 +16,10 @@ import sys
 from contextlib import suppress
 from importlib.util import find_spec
 from threading import Lock
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pypdf import PageObject
 
 #: How long the child process may run, and how long a request waits for the files of others, in seconds.
 MAX_SECONDS, MAX_WAIT_SECONDS = 8, 8.0
@@ -25,16 +29,24 @@ MAX_MEMORY = 600_000_000
 MAX_PAGES, MAX_CHARACTERS = 200, 300_000
 #: How many lines at each end of a page may be its header or footer.
 MARGIN_LINES = 3
+#: The largest part of the characters that may be unreadable, as control characters are. A text with more of them has
+#: the numbers of glyphs instead of letters.
+MAX_UNREADABLE = 0.05
 
 _NUMBER = re.compile(r"\d+")
+_UNREADABLE = re.compile(r"[\x00-\x08\x0e-\x1f\x7f-\x9f\ue000-\uf8ff\ufffd]")
+#: The ranges of the codes of a font, as its CMap declares them, and a code in it.
+_CODE_SPACE = re.compile(rb"begincodespacerange(.*?)endcodespacerange", re.DOTALL)
+_CODE = re.compile(rb"<([0-9a-fA-F]+)>")
 _one_at_a_time = Lock()
 
 
 def read_pages(content: bytes) -> list[str]:
     """The texts of the first ``MAX_PAGES`` pages of a PDF file. As soon as the pages that were read have more than
     ``MAX_CHARACTERS`` characters together, the pages after them are left out. Empty if the file has no words, as a
-    scanned one, if it can't be read, or not within ``MAX_SECONDS`` and (except on Windows) ``MAX_MEMORY``, if this
-    process reads other files for all of ``MAX_WAIT_SECONDS``, or if pypdf is not installed.
+    scanned one, if more than ``MAX_UNREADABLE`` of its characters are no letters, if it can't be read, or not within
+    ``MAX_SECONDS`` and (except on Windows) ``MAX_MEMORY``, if this process reads other files for all of
+    ``MAX_WAIT_SECONDS``, or if pypdf is not installed.
     """
     if find_spec("pypdf") is None or not _one_at_a_time.acquire(timeout=MAX_WAIT_SECONDS):
         return []
@@ -54,7 +66,8 @@ def read_pages(content: bytes) -> list[str]:
         return []
     finally:
         _one_at_a_time.release()
-    return pages if any(page.strip() for page in pages) else []
+    text = "".join(pages)
+    return pages if text.strip() and len(_UNREADABLE.findall(text)) <= MAX_UNREADABLE * len(text) else []
 
 
 def split_margins(pages: list[str]) -> tuple[str, list[str]]:
@@ -91,8 +104,28 @@ def _extracted(content: bytes) -> list[str]:
     for page in PdfReader(io.BytesIO(content)).pages:
         if len(pages) == MAX_PAGES or sum(map(len, pages)) > MAX_CHARACTERS:
             break
+        with suppress(Exception):  # The file is hostile. Without this, only these fonts can't be read.
+            _declare_codes(page)
         pages.append(page.extract_text())
     return pages
+
+
+def _declare_codes(page: PageObject) -> None:
+    """Let pypdf read the fonts of the page whose encoding is a CMap in the file with codes of two bytes. pypdf reads
+    two bytes as one code only if the encoding has a standard name. The table from codes to characters is another entry
+    of the font, so only the length of the codes matters here.
+    """
+    from pypdf.generic import DictionaryObject, NameObject, StreamObject
+
+    resources = page["/Resources"].get_object()
+    fonts = resources["/Font"].get_object() if isinstance(resources, DictionaryObject) else None
+    for reference in fonts.values() if isinstance(fonts, DictionaryObject) else ():
+        font = reference.get_object()
+        encoding = font["/Encoding"].get_object()
+        if isinstance(encoding, StreamObject):
+            codes = [code for ranges in _CODE_SPACE.findall(encoding.get_data()) for code in _CODE.findall(ranges)]
+            if codes and all(len(code) == 4 for code in codes):
+                font[NameObject("/Encoding")] = NameObject("/Identity-H")
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ import html
 import json
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from email import message_from_bytes, policy
 from itertools import groupby
@@ -68,6 +68,9 @@ _HYPHENATED = re.compile(r"(\S+[-‐‑–])\s+(?=(\S+))")
 #: in their order, with others between them. ``passages``: some pieces of the text stand in the edition, word for word.
 #: ``differs``: none of these.
 Likeness = Literal["same", "around", "part", "between", "passages", "differs"]
+#: From the digest of an edition and lines of a text, those of the lines that the site does not print around the text of
+#: that edition.
+Others = Callable[[str, list[str]], list[str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +183,9 @@ class _Body:
         return (len(piece) < 3 or tuple(piece[:3]) in self.shingles) and _joined(piece) in self.words
 
 
-def matches(text: str, candidates: Iterable[Candidate]) -> list[Match]:
+def matches(
+    text: str, candidates: Iterable[Candidate], *, others: Others = lambda _digest, lines: lines
+) -> list[Match]:
     """The candidates from which this text may have been copied, each with its :data:`Likeness`; empty if none is like
     the text, and for a text of fewer than ``FEWEST_WORDS`` words or more than ``MAX_CHARACTERS`` characters.
 
@@ -195,6 +200,10 @@ def matches(text: str, candidates: Iterable[Candidate]) -> list[Match]:
     candidate, the result is a choice of candidates that together contain every piece of at least ``FEWEST_WORDS`` words
     that stands in any: of several that contain the same, the last. They too are returned as ``around`` if they are
     complete in the text, otherwise as ``passages``.
+
+    ``others`` is called if a text differs, with the digest of the edition and with the lines that only the text has. It
+    returns those of them that are not what the site prints around the text of this edition. The runs of the match then
+    mark only these lines as inserted. A line that stands beside deleted words is always marked: it may replace them.
     """
     given = _words(text)
     if len(given) < FEWEST_WORDS or len(text) > MAX_CHARACTERS:
@@ -229,9 +238,26 @@ def matches(text: str, candidates: Iterable[Candidate]) -> list[Match]:
     candidate = best[1]
     changes = _compared(candidate.body, text)
     if any(run.kind == "delete" and _words(run.text) for run in changes):
+        changes = list(_without_printed(changes, lambda lines: others(candidate.digest, lines)))
         return [Match(candidate.digest, candidate.language, "differs", _displayed(changes))]
     added = _lines(run.text for run in changes if run.kind == "insert")
     return [Match(candidate.digest, candidate.language, "between", _displayed(changes), added)]
+
+
+def _without_printed(runs: Sequence[Run], others: Callable[[list[str]], list[str]]) -> Iterator[Run]:
+    """Yield these runs. An inserted run of complete lines that is not beside a deleted run is divided into its lines,
+    and those that ``others`` does not return for it are equal runs.
+    """
+    for place, run in enumerate(runs):
+        beside = [*runs[:place][-1:], *runs[place + 1 : place + 2]]
+        lines = run.text.splitlines(keepends=True)
+        is_complete = len(lines) > 1 or run.text.endswith("\n") or len(beside) < 2
+        if run.kind != "insert" or not is_complete or any(other.kind == "delete" for other in beside):
+            yield run
+            continue
+        marked = set(others([line.strip() for line in lines]))
+        for line in lines:
+            yield Run("insert" if line.strip() in marked else "equal", line)
 
 
 def _composed(text: str, bodies: Sequence[_Body], *, alone: bool) -> list[Match]:

@@ -40,10 +40,20 @@ REASON_LABELS = {
 }
 
 
+#: The status codes of RFC 3463 in the replies of mail servers and in returned messages, with labels.
+REPLY_LABELS = (
+    (re.compile(r"(?:SMTP \d{3} )?5\.1\.(?:[1-6]|10)"), _("the address does not exist (%(reply)s)")),
+    (re.compile(r"(?:SMTP \d{3} )?5\.2\.2"), _("the mailbox is full (%(reply)s)")),
+    (re.compile(r"(?:SMTP \d{3} )?5\.7\.\d+"), _("the mail server does not take messages of this site (%(reply)s)")),
+)
+
+
 def reason_in_words(reason: str) -> str:
-    """Return the label of a reason in the ledger, in the active language. An unknown reason and ``""`` are returned
-    unchanged.
+    """Return the label of a reason in the ledger, in the active language. The label of a reply of a mail server
+    contains the reply. An unknown reason and ``""`` are returned unchanged.
     """
+    if label := _reply_label(reason):
+        return label % {"reply": reason}
     if found := re.fullmatch(r"overtaken by edition (\d+)", reason):
         return gettext("overtaken by edition %(number)s") % {"number": found[1]}
     return str(REASON_LABELS[reason]) if reason and reason in REASON_LABELS else reason
@@ -54,4 +64,9 @@ def known_reason(reason: str) -> str:
     mail server.
     """
     words = reason_in_words(reason)
-    return "" if words == reason and reason not in REASON_LABELS else words
+    return "" if _reply_label(reason) or (words == reason and reason not in REASON_LABELS) else words
+
+
+def _reply_label(reason: str) -> str:
+    """The label of a reply of a mail server; ``""`` if the reason is no such reply, or if its status has no label."""
+    return next((str(label) for reply, label in REPLY_LABELS if reply.fullmatch(reason)), "")

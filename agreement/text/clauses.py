@@ -65,7 +65,7 @@ from markdown.util import ETX, STX
 from agreement.memory import remembered
 from agreement.text import references
 from agreement.text.escaping import escaped
-from agreement.text.front_matter import front_matter
+from agreement.text.front_matter import MAX_LINES, front_matter
 from agreement.text.markdown import install, print_numbers, text_lines
 from agreement.text.outline import Kind, Start, outline
 from agreement.text.scheme import ENDED, Doubt, underlined
@@ -221,8 +221,10 @@ def title_line(body: str) -> str:
 
 def replace_title(body: str, title: str) -> str:
     """The text with the words ``title`` in place of its title, which is the line that :func:`front_matter` finds. If
-    that line begins a clause, a list or the like, the words are put above it. If there is no such line, as in an empty
-    text or one that is only a date, they are put above the text.
+    these words already stand on another line of their own, in capital or small letters, and a heading there would be
+    the title, that line becomes the heading, and the other line remains. If the title line begins a clause, a list or
+    the like, the words are put above it. If there is no such line, as in an empty text or one that is only a date, they
+    are put above the text.
 
     The words become a heading of Markdown. It can still be no title, for example if the words begin with a number: to
     find out, compare :func:`title_line` of the result with ``title``. A line of ``=`` or ``-`` directly below the
@@ -230,6 +232,11 @@ def replace_title(body: str, title: str) -> str:
     """
     lines, line = body.split("\n"), front_matter(body).line
     heading = f"# {escaped(' '.join(title.split()), start=False)}"
+    for at, other in enumerate(lines[line + 1 : MAX_LINES], start=line + 1):
+        if other.strip("#*_ ").casefold() == title.casefold():
+            moved = "\n".join([*lines[:at], heading, *lines[at + 1 :]])
+            if front_matter(moved).line == at:
+                return moved
     if not any(unit.kind == "title" and unit.line == line + 1 for unit in parse(body).units):
         line = max(line, 0)
         return "\n".join([*lines[:line], heading, "", *lines[line:]])
@@ -270,8 +277,8 @@ def parse(body: str) -> Document:
     )
     if not found and body:
         found = (Clause("text", "", "", source=body),)
-    title = next((unit.text.partition("\n")[0] for unit in found if unit.kind == "title"), front_matter(body).title)
-    return Document(title, found, _parts(clean(page), len(found)))
+    title = next((unit.text.partition("\n")[0] for unit in found if unit.kind == "title"), None)
+    return Document(front_matter(body).title if title is None else title, found, _parts(clean(page), len(found)))
 
 
 def _parts(page: str, count: int) -> tuple[str, ...]:

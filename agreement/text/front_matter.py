@@ -39,6 +39,8 @@ _APPROVED_BY = re.compile(
 _PARTICIPLE_KK = re.compile(r"[«\"“]?бекіт(?:ілген|ілді)[»\"”]?$", re.I)
 _BY_KK = re.compile(r"(?:мен|бен|пен)(?:\s+№\s*\S+)?(?:\s+\([^()]*\))?[.,;\s]*$", re.I)
 _QUOTES = '«»"“”'
+#: The number or the year of an order.
+_DATED = re.compile(r"(?:№|N)\s*[\w_]|(?<!\d)(?:19|20)\d\d(?!\d)|_{2,}")
 _AGREED = re.compile(r"(?:согласован[аоы]?|келісілді|келісілген)(?!\w)", re.I)
 _CONTINUED = re.compile(
     rf"[a-zа-яёәғқңөұүһі(№_]|[«\"“]?[_\d]|(?i:{_ORDER_RU}|{_ORDER_KK}|директор|генеральн|председател|правлени|совет"
@@ -77,6 +79,12 @@ _DETAIL = re.compile(
     r"|\((?:подпись|қолы|ф\.?\s?и\.?\s?о|дата|күні|м\.?\s?[пo])\.?\)$|!\[|\[!\[",
     re.I,
 )
+#: A chapter or another part of a document: «Глава 1.», «1-тарау».
+_PART = re.compile(
+    r"(?:глава|раздел|статья|часть|параграф|§)\s*\d|\d+\s?[-–‑]?\s?(?:тарау|бөлім|бап|бөлік|параграф)", re.I
+)
+#: The name of a section that is no name of a document: «Общие положения», «Жалпы ережелер».
+_SECTION = re.compile(r"(?:общ|основн|заключительн)\w+\s|(?:жалпы|негізгі|қорытынды)\s", re.I)
 #: The links that a page of a web site prints above its text: «← Назад», «Главная / Документы».
 _NAVIGATION = re.compile(
     r"[←⟵‹]\s*\S.{0,40}$|\W*(?:артқа(?:\sқайту)?|назад|вернуться(?:\sназад)?|на\sглавную|меню|мәзір|back|menu)\W*$"
@@ -109,6 +117,9 @@ def front_matter(body: str) -> FrontMatter:
     first line that is not empty, unless this is an approval, a place, a date, the name of a party or the like. Then it
     is the first line after all of these, if that one can be a title and is one of the first ``MAX_LINES`` lines; if
     not, :class:`FrontMatter` describes the result. A line of heading marks alone counts as empty.
+
+    If that line names no kind of document and is no heading, but the only heading of the first level below it does, the
+    heading is the title. An import makes such a heading of the style Title of a Word file.
     """
     lines = [(index, line.strip()) for index, line in enumerate(body.split("\n", MAX_LINES)[:MAX_LINES])]
     filled = [(index, text) for index, line in lines if (text := line.strip("#").strip())]
@@ -116,13 +127,13 @@ def front_matter(body: str) -> FrontMatter:
         rest = body.split("\n")
         index = next((index for index, line in enumerate(rest) if line.strip().strip("#").strip()), -1)
         return FrontMatter(rest[index].strip().strip("#").strip(), index) if index >= 0 else FrontMatter()
-    words = [_words(text) for _index, text in filled]
     place, approval = _after_yaml([text for _index, text in filled]), ""
-    while place < len(words):
-        size = _approval(words, place)
-        if size and not approval and not _AGREED.match(words[place]):
-            approval = " ".join(filter(None, words[place : place + size]))
-        if not size and _is_above_title(filled[place][1], words[place]):
+    while place < len(filled):
+        words = [_words(text) for _index, text in filled[place : place + MAX_APPROVAL_LINES]]
+        size = _approval(words)
+        if size and not approval and not _AGREED.match(words[0]):
+            approval = " ".join(filter(None, words[:size]))
+        if not size and _is_above_title(filled[place][1], words[0]):
             size = 1
         if not size and filled[place][1].startswith(">"):  # A remark above a heading of Markdown.
             after = next((at for at in range(place, len(filled)) if not filled[at][1].startswith(">")), place)
@@ -130,10 +141,29 @@ def front_matter(body: str) -> FrontMatter:
         if not size:
             break
         place += size
-    if place and (place == len(words) or not _can_be_title(filled[place][1], words[place])):
-        detail = _DATE.match(words[0]) or _DETAIL.match(words[0])
-        return FrontMatter(filled[0][1], -1 if detail and not _DOCUMENT.search(words[0]) else filled[0][0])
+    place = _heading_below([lines[index][1] for index, _text in filled], [text for _index, text in filled], place)
+    if place and (place == len(filled) or not _can_be_title(filled[place][1], _words(filled[place][1]))):
+        first = _words(filled[0][1])
+        detail = _DATE.match(first) or _DETAIL.match(first)
+        return FrontMatter(filled[0][1], -1 if detail and not _DOCUMENT.search(first) else filled[0][0])
     return FrontMatter(filled[place][1], filled[place][0], _sentence(approval))
+
+
+def has_title_below(body: str) -> bool:
+    """Does the title line name no kind of document, while a line of its own between it and the first number does? The
+    line below may have at most 80 characters, and must not look like a sentence. The lines of ``body`` must end with
+    LF.
+    """
+    found = front_matter(body)
+    if found.line < 0 or _DOCUMENT.search(found.title):
+        return False
+    for line in body.split("\n", MAX_LINES)[found.line + 1 : MAX_LINES]:
+        words = _words(line.strip().strip("#").strip())
+        if _NUMBERED.match(f"{words} ") or _PART.match(words) or len(words) > 80 or words.endswith((".", ":", ",")):
+            return False
+        if _DOCUMENT.search(words) and not _SECTION.match(words) and _can_be_title(line.strip(), words):
+            return True
+    return False
 
 
 def _words(line: str) -> str:
@@ -162,27 +192,47 @@ def _after_yaml(lines: list[str]) -> int:
     return 0
 
 
-def _approval(words: list[str], place: int) -> int:
-    """How many items of ``words``, from the index ``place`` on, are an approval («УТВЕРЖДЕНО», «СОГЛАСОВАНО») and the
-    lines that continue it; at most ``MAX_APPROVAL_LINES``. 0 if no approval begins there. ``words`` has one item for
-    each line that is not empty: the result of :func:`_words` for that line.
+def _approval(words: list[str]) -> int:
+    """How many items of ``words``, counted from the first, are an approval («УТВЕРЖДЕНО», «СОГЛАСОВАНО») and the lines
+    that continue it. 0 if ``words`` does not begin with an approval. ``words`` has one item for each line that is not
+    empty, the result of :func:`_words` for that line; at least one and at most ``MAX_APPROVAL_LINES``.
     """
     size = 0
-    if _APPROVED.match(words[place]) or _AGREED.match(words[place]):
+    if _APPROVED.match(words[0]) or _AGREED.match(words[0]):
         size = 1
     else:
-        for count in range(1, 6):
-            part = words[place : place + count]
-            if len(part) < count or any(len(line) > MAX_LINE or _NUMBERED.match(f"{line} ") for line in part):
+        for count in range(1, len(words) + 1):
+            part = words[:count]
+            if any(len(line) > MAX_LINE or _NUMBERED.match(f"{line} ") for line in part):
                 break
             if _APPROVED_BY.match(" ".join(part)):
                 size = count
                 break
-    if not size or len(words[place]) > MAX_LINE:
+    if not size or len(words[0]) > MAX_LINE:
         return 0
-    while size < MAX_APPROVAL_LINES and place + size < len(words) and _continues(words[place + size]):
-        size += 1
+    while size < len(words):
+        more = 1 if _continues(words[size]) else _lines_to_date(words, size)
+        if not more:
+            break
+        size += more
     return size
+
+
+def _lines_to_date(lines: list[str], size: int) -> int:
+    """How many lines after the first ``size`` lines of an approval belong to it because its date follows them. The name
+    of the body that approved a text can be printed on several lines: «Республики Казахстан – Елбасы».
+
+    0 if the first ``size`` lines state a number or a date, or if no date follows. Also 0 if a line before the date has
+    no words or more than 80 characters, names a kind of document, is numbered, or begins another approval.
+    """
+    if any(_DATED.search(line) for line in lines[:size]):
+        return 0
+    for place, line in enumerate(lines[size:]):
+        if place and _DATED.search(line):
+            return place
+        if not 0 < len(line) <= 80 or _DOCUMENT.search(line) or _NUMBERED.match(f"{line} ") or _APPROVED.match(line):
+            return 0
+    return 0
 
 
 def _continues(line: str) -> bool:
@@ -212,6 +262,27 @@ def _is_above_title(line: str, words: str) -> bool:
     return bool((_PLACE.match(words) or _PARTY.match(words.strip("() "))) and not _DOCUMENT.search(words))
 
 
+def _heading_below(lines: list[str], texts: list[str], place: int) -> int:
+    """The index of the title if it is a heading below the line at ``place``; otherwise ``place``. ``lines`` are the
+    lines that are not empty, without white space at their ends, and ``texts`` the same lines without the marks ``#`` at
+    their ends.
+
+    The line at ``place`` and the lines between must name no kind of document, be no heading and look like no sentence
+    and no numbered line. The heading must name a kind of document, and be the only one of the first level.
+    """
+    headings = [at for at, line in enumerate(lines) if line.startswith("# ")]
+    if len(headings) != 1 or not place < headings[0] < place + MAX_APPROVAL_LINES:
+        return place
+    heading = headings[0]
+    for at in range(place, heading):
+        words = _words(texts[at])
+        if lines[at].startswith("#") or not _can_be_title(lines[at], words) or _DOCUMENT.search(words):
+            return place
+    title = _words(texts[heading])
+    names = _DOCUMENT.search(title) and not _SECTION.match(title) and _can_be_title(title, title)
+    return heading if names else place
+
+
 def _can_be_title(line: str, words: str) -> bool:
     """Can this line be a title? ``words`` is the result of :func:`_words` for ``line``. ``words`` must have at most
     ``MAX_LINE`` characters, must not look like a sentence, and must not begin with the number of a clause. ``line``
@@ -235,4 +306,7 @@ def _sentence(approval: str) -> str:
         moved = f"{rest[0].upper()}{rest[1:].rstrip('.,; ')} {first.strip(_QUOTES).lower()}"
         if len(moved) <= MAX_APPROVAL:
             return moved
+    before, _space, last = rest.rpartition(" ")
+    if before and last.isupper() and _PARTICIPLE_KK.match(last):
+        rest = f"{before} {last.lower()}"
     return f"{first.capitalize() if first.isupper() else first} {rest}"[:MAX_APPROVAL]

@@ -41,7 +41,7 @@ _LIST = re.compile(
     rf"(?<![\w/-])(?<!\d\.)(?<![A-Za-z]\s)(?:(?P<numbers>{_PLAIN}(?:{_AND}{_PLAIN}(?!\w))*+)"
     rf"|(?P<items>{_ITEM}(?:{_AND}{_ITEM})*+))"
 )
-_MAYBE_NUMBER = re.compile("[0-9IVXLІХ]")
+_MAYBE_NUMBER = re.compile(r"[0-9]|(?<!\w)[IVXLІХ]")
 _EACH_INSERTED = re.compile(r"\d{1,3}[-‑]\d{1,2}(?![\d.])")
 _EACH_NUMBER, _EACH_ITEM = re.compile(_NUMBER), re.compile(_ITEM)
 

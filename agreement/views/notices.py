@@ -100,7 +100,8 @@ def notices(visit: Visit) -> HttpResponse:
                 changes=changes,
             )
         )
-    response = visit.render("agreement/account/notices.html", {"notices": displayed})
+    context = {"notices": displayed, "new": [one for one in displayed if one.is_new]}
+    response = visit.render("agreement/account/notices.html", context)
     if not visit.impersonation and requests.is_use(visit.request):  # Not if the browser only prefetches the page.
         Notice.objects.mark_read(user, [one.notice for one in displayed if one.is_new], at=visit.at)
     return response

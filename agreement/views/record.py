@@ -196,6 +196,7 @@ def record_page(visit: Visit, *, stale_wording: bool = False) -> HttpResponse:
     notices, more_notices = _notices(visit)
     context = {
         "acceptances": acceptances,
+        "unaccepted": _unaccepted(visit, own, unbound),
         "declines": declines,
         "given_consents": given,
         "consents": consents.open_purposes(visit.request.user.pk, text_language()),
@@ -203,6 +204,8 @@ def record_page(visit: Visit, *, stale_wording: bool = False) -> HttpResponse:
         "notices": notices,
         "truncated": any((more_acceptances, more_declines, more_consents, more_withdrawals, more_notices)),
         "at": visit.at,
+        "now": _in_words(visit.at, conf.time_zone()),
+        "user_name": getattr(visit.request.user, "get_full_name", str)() or visit.request.user.get_username(),
         "files_withdrawals": conf.get().FILE_WITHDRAWALS,
         "may_withdraw": bool(to_withdraw),
         "has_consents": has_consents,
@@ -239,6 +242,26 @@ def _acceptances(visit: Visit, own: dict[int, UserMembership]) -> tuple[list[Rec
         if own[key].timeline.slug not in unbound and (number := _to_accept(visit, own[key])):
             displayed[place] = replace(displayed[place], to_accept=number)
     return displayed[::-1], more
+
+
+def _unaccepted(
+    visit: Visit, own: dict[int, UserMembership], unbound: frozenset[str]
+) -> list[tuple[DisplayedEdition, bool]]:
+    """Return the editions in force of the agreements that the user never accepted and can accept on this site, in the
+    order of :func:`in_page_order`. Each is with whether its agreement is accepted by use. ``own`` is the result of
+    :func:`memberships`, and ``unbound`` that of :func:`agreement.models.membership.unbound_agreements`. 1 query; none
+    if there is no such agreement.
+    """
+    found = [
+        (one.timeline, edition)
+        for one in in_page_order(own)
+        if (edition := one.timeline.in_force(visit.at))
+        and not one.membership.acceptances
+        and not one.withdrawal
+        and blocks(one, unbound)
+    ]
+    by_use = [timeline.acceptance_mode == AcceptanceMode.BY_USE for timeline, _edition in found]
+    return list(zip(visit.display_without_texts(found), by_use, strict=True))
 
 
 def _recorded(visit: Visit, own: UserMembership, accepted: DisplayedAcceptance) -> RecordedAcceptance:

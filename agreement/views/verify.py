@@ -470,7 +470,9 @@ def _recognised(visit: Visit, texts: list[HashedText]) -> list[RecognisedEdition
 def _compared(visit: Visit, text: str, named: Sequence[RecognisedEdition]) -> list[ComparedEdition]:
     """Return the public editions that a text is like, by its words, in the order of their publication; an edition twice
     if the text is like it in both languages. Only the ``MAX_COMPARED`` latest are compared. If a passage stands in
-    several, one of ``named`` is preferred, otherwise one in force. 1 query, and 1 more for each result.
+    several, one of ``named`` is preferred, otherwise one in force. If the text differs from an edition, the lines that
+    this site prints around the edition are not marked as added. 1 query, and 1 more for each result; for a text that
+    differs, also those of :func:`_added`.
     """
     public = {
         dated.digest: (timeline, dated)
@@ -489,7 +491,11 @@ def _compared(visit: Visit, text: str, named: Sequence[RecognisedEdition]) -> li
         for dated in order
         for language in languages.LANGUAGES
     )
-    found = recognition.matches(text, candidates)
+
+    def others(digest: str, lines: list[str]) -> list[str]:
+        return _added(visit, lines, [visit.display(*public[digest])])
+
+    found = recognition.matches(text, candidates, others=others)
     found.sort(key=lambda match: public[match.digest][1].published_at)
     return [ComparedEdition(visit.display(*public[match.digest]), match) for match in found]
 

@@ -280,3 +280,23 @@ def test_the_pages_of_groups_name_groups_and_permissions_in_the_language_of_the_
     assert "редакция | Может публиковать редакции" in page
     assert "редакция | Просмотреть" in page
     assert "| Can " not in page
+
+
+def test_the_models_of_the_index_are_in_the_order_of_the_kazakh_alphabet(django_user_model):
+    root = staff(django_user_model, "root", is_superuser=True)
+    apps = root.get("/kk/admin/").context["app_list"]
+    names = [model["name"] for app in apps if app["app_label"] == "agreement" for model in app["models"]]
+    assert names[0] == "Әрекеттер журналы"
+    assert names.index("Қосылудан бас тарту жазбалары") < names.index("Пайдаланушы келісімдері")
+
+
+def test_each_page_of_a_group_names_it_in_the_language_of_the_reader(django_user_model):
+    root = staff(django_user_model, "root", is_superuser=True)
+    authors = Group.objects.get(name=groups.AUTHORS).pk
+    own = Group.objects.create(name="Редакция сайта").pk
+    for page in ("change", "history", "delete"):
+        answer = root.get(f"/ru/admin/auth/group/{authors}/{page}/").content.decode()
+        heading = answer[: answer.index("<form", answer.index('id="content"')) if page == "change" else None]
+        assert "авторы соглашений" in heading
+        assert "agreement authors" not in heading.partition('id="deleted-objects"')[0]
+        assert "Редакция сайта" in root.get(f"/ru/admin/auth/group/{own}/{page}/").content.decode()

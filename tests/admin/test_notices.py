@@ -100,7 +100,7 @@ def test_the_page_counts_sent_waiting_failed_and_skipped_with_reasons(publisher)
         "3,657 of 4,857",
         "Sent 3,600 · of these returned: 2",
         "Waiting 1,200",
-        "Failed 50 other reasons: 30 SMTP 550 5.1.1: 20",
+        "Failed 50 other reasons: 30 the address does not exist (SMTP 550 5.1.1): 20",
         "Skipped 7 no address: 7",
         "Rate so far 3,600 an hour",
         "Expected end",
@@ -157,7 +157,7 @@ def test_a_paused_notice_leads_to_a_correction_for_those_who_may_write(publisher
     made = edition.notices.get()
     made.pause()
     offered, link = (
-        ("New draft from it…", "Publish a correction…")[not later],
+        ("New draft from this edition…", "Publish a correction…")[not later],
         f"{at('edition_add')}?edition={edition.pk}",
     )
     permissions = ("add_edition", "view_edition", "view_notice", "resume_notice")
@@ -168,8 +168,21 @@ def test_a_paused_notice_leads_to_a_correction_for_those_who_may_write(publisher
         assert offered in words(answer)
         assert at("notice_resume", made.pk) in answer.content.decode()
         assert link not in publisher.get(page).content.decode()
+        assert (at("edition_cancel", edition.pk) in publisher.get(page).content.decode()) == bool(later)
     made.resume()
     assert link not in writer.get(at("notice_sending", made.pk)).content.decode()
+
+
+def test_the_cancellation_of_an_edition_of_which_nobody_was_notified_notifies_nobody(publisher):
+    factories.users(1)
+    edition = factories.published(effective_from=timezone.now() + timedelta(days=1))
+    edition.cancel()
+    made = edition.notices.get(kind="cancelled")
+    waiting = words(publisher.get(at("notice_sending", made.pk)))
+    assert "Only users who were notified of the edition are notified of its cancellation." in waiting
+    dispatch.work()
+    for page in (at("notice_sending", made.pk), at("edition_change", edition.pk)):
+        assert "There was nobody to notify." in words(publisher.get(page))
 
 
 def test_what_is_finished_is_not_paused_nor_what_runs_resumed(publisher):

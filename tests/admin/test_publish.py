@@ -100,12 +100,14 @@ def test_every_warning_is_ticked_by_its_name(publisher):
     edition = factories.draft(**WARNED)
     page = publisher.get(at("edition_publish", edition.pk))
     assert "9.9" in words(page)
+    assert "9.9, which does not exist. Correct the number in the reference." in words(page), "the hint of the warning"
+    assert "There are warnings: type publish to confirm." in words(page)
     ticks = sorted(page.context["form"].warning_keys)
     assert len(ticks) >= 3  # The reference, the one-sided change, two missing summaries.
     for lacking in ([], ticks[1:]):
         answer = publisher.post(at("edition_publish", edition.pk), question(publisher, edition, warnings=lacking))
         assert answer.status_code == 400
-        assert "Tick each warning that you accept" in words(answer)
+        assert "Tick each warning that should not stop the publication" in words(answer)
     assert publisher.post(at("edition_publish", edition.pk), question(publisher, edition)).status_code == 302
 
 
@@ -269,6 +271,7 @@ def test_what_can_only_follow_an_announced_edition_is_proposed_after_it(publishe
     assert (form["when"].value(), form.initial["time"].isoformat()) == ("at", "00:00:00")
     assert form.initial["date"] - announced.effective_from.astimezone(zone).date() == timedelta(days=1)
     assert "The edition takes effect immediately" not in words(page)
+    assert "To let this draft take effect in its place, cancel that edition first." in words(page)
     answer = question(publisher, edition, when="at", date=form.initial["date"].isoformat(), time="00:00", reason="")
     assert publisher.post(at("edition_publish", edition.pk), answer).status_code == 302
 
@@ -538,6 +541,7 @@ def test_the_page_of_cancellation_says_who_is_told_when_and_what(publisher, djan
     first = factories.published()
     edition = factories.published(effective_from=timezone.now() + timedelta(days=30))
     there = at("edition_cancel", edition.pk)
+    assert "A new draft from the cancelled edition copies it." in words(publisher.get(there))
     assert "Nobody will be notified of the cancellation" in words(publisher.get(there))
     dispatch.work()
     first_notice, notice = first.notices.get(), edition.notices.get()

@@ -179,6 +179,43 @@ def test_a_file_that_can_not_be_taken_is_named_and_nothing_is_saved(author, cont
     assert not Edition.objects.exists()
 
 
+def test_a_draft_from_a_cancelled_edition_copies_its_summaries(author):
+    """No notice about a later edition contains them."""
+    summaries = {"summary_kk": "Мерзім ұзартылды.", "summary_ru": "Срок продлён."}
+    edition = factories.published(effective_from=timezone.now() + timedelta(days=9), **summaries)
+    for cancelled in (False, True):
+        if cancelled:
+            edition.cancel()
+        assert begin(author, "edition", edition=edition.pk).status_code == 302
+        draft = Edition.objects.latest("pk")
+        copied = {name: text for name in summaries if (text := getattr(draft, name))}
+        assert copied == (summaries if cancelled else {})
+
+
+def test_tracked_changes_are_displayed_as_changes(author):
+    document = docx_files.numbered()
+    document.add_paragraph("Келісім", style="Title")
+    docx_files.add(document, docx_files.inserted("1.1. Он бес күн.") + docx_files.deleted("1.1. Он күн."))
+    answer = upload(
+        author, docx_files.saved(document), docx_files.agreement("# Соглашение\n\n1.1. Слова.\n"), suffix="docx"
+    )
+    (changes,) = answer.context["tracked"]
+    assert (changes.code, changes.summary) == ("kk", "1 clause changed.")
+    assert "бес" in re.search(r"<ins>.*?</ins>", changes.html, re.DOTALL)[0]
+
+
+def test_the_message_about_a_new_draft_asks_to_check_the_text_that_it_has(author):
+    answer = upload(author, factories.KK.encode(), factories.RU.encode())
+    page = author.post(at("edition_add"), shown(answer), follow=True)
+    assert "The draft was created with this text and saved." in page.content.decode()
+    assert (
+        "The draft was created. Write its text"
+        in author.post(
+            at("edition_add"), {"agreement": factories.agreement().pk, "begin": "empty"}, follow=True
+        ).content.decode()
+    )
+
+
 def test_word_files_are_displayed_with_tracked_changes_and_omissions(author):
     document = docx_files.numbered()
     made = document.add_paragraph("Келісім", style="Title")

@@ -25,6 +25,7 @@ from agreement.models.backoff import MAX_ATTEMPTS
 from agreement.models.progress import NoticeState, notice_state
 from agreement.models.verification import row_faults
 from agreement.notices import dispatch
+from agreement.notices.reasons import known_reason, reason_in_words
 from agreement.notices.unreached import Cause, count_by_cause, resend_reachable
 from agreement.testing import open_seal
 from tests.admin.test_editions import at
@@ -88,9 +89,9 @@ def test_who_was_not_reached_is_listed_by_cause_and_each_view_is_logged(notice, 
     expected = {
         "": "user0",
         "invalid_address": "user1",
-        "refused": "user2 3 e-mail SMTP 550 5.1.1",
+        "refused": "user2 3 e-mail the address does not exist (SMTP 550 5.1.1)",
         "given_up": "user3 4 e-mail SMTP 450 4.2.0",
-        "returned": "user4 5 e-mail 5.1.1",
+        "returned": "user4 5 e-mail the address does not exist (5.1.1)",
         "other": "=1+1",
     }
     first = django_user_model.objects.get(username="user0").pk
@@ -116,6 +117,21 @@ def test_a_name_leads_to_the_account_for_readers_who_may_view_accounts(notice, p
     account = django_user_model.objects.get(username="publisher")
     account.user_permissions.add(Permission.objects.get(codename="view_user"))
     assert link in publisher.get(there).content.decode()
+
+
+@pytest.mark.parametrize(
+    ("reason", "label"),
+    [
+        ("SMTP 550 5.1.2", "the address does not exist (SMTP 550 5.1.2)"),
+        ("5.2.2", "the mailbox is full (5.2.2)"),
+        ("SMTP 554 5.7.1", "the mail server does not take messages of this site (SMTP 554 5.7.1)"),
+        ("SMTP 550", "SMTP 550"),
+        ("SMTP 550 5.1.8", "SMTP 550 5.1.8"),
+    ],
+)
+def test_a_reply_of_a_mail_server_is_explained_at_the_desk_only(reason, label):
+    assert reason_in_words(reason) == label
+    assert known_reason(reason) == ""
 
 
 def test_the_file_contains_all_of_them_and_no_formula(notice, publisher):
@@ -191,7 +207,7 @@ def test_sending_again_is_offered_only_if_a_user_has_another_address_now(notice,
     django_user_model.objects.filter(username="=1+1").delete()
     page = words(publisher.get(at("notice_unreached", notice.pk)))
     assert "Send again to those" not in page
-    assert "No other address of these users is known." in page
+    assert "The site has no other address of these users. Once an address is corrected in the account" in page
     django_user_model.objects.filter(username=user).update(email="new@example.kz")
     assert "Send again to those" in words(publisher.get(at("notice_unreached", notice.pk)))
 

@@ -14,6 +14,7 @@ from agreement.acceptance import consents
 from agreement.models import Acceptance, Agreement, Consent, Withdrawal
 from agreement.models.agreements import AcceptanceMode
 from agreement.notices import dispatch
+from portal_site.management.commands import demo
 from tests.browser.conftest import TERMS, follow, overflow, until, violations
 from tests.browser.test_acceptance import a_second_later, kinds, log_in, publish
 from tests.support import factories
@@ -244,3 +245,32 @@ def test_the_other_language_of_the_question_opens_at_the_same_clause(address, as
     clause.evaluate("it => it.scrollIntoView()")
     name = clause.get_attribute("id")
     until(page, f"document.querySelector('.agreement-switch').hash === '#{name}'")
+
+
+@pytest.mark.parametrize("width", [320, 1280])
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_answer_to_several_documents_says_in_sight_that_it_is_about_all(address, window, language, width):
+    publish(1)
+    publish(1, demo.PRIVACY_POLICY)
+    Agreement.objects.update(acceptance_mode=AcceptanceMode.BY_CONFIRMATION)
+    (user,) = factories.users(1)
+    page = window(width=width)
+    log_in(page, address, user)
+    page.goto(f"{address}/{language}{ACCEPT}")
+    words = page.locator(".agreement-answer .agreement-all")
+    assert words.is_visible()
+    assert page.locator(".agreement-answer").bounding_box()["height"] < 160
+    assert page.locator(".agreement-head .agreement-note li").count() == 2
+    assert overflow(page) <= 0
+
+
+def test_the_printed_record_says_whose_it_is_and_has_no_buttons(address, asked, page):
+    log_in(page, address, asked)
+    page.goto(f"{address}/ru/agreements/record/")
+    name = page.get_by_text(f"Пользователь: {asked.get_username()}.")
+    assert not name.is_visible()
+    page.emulate_media(media="print")
+    assert name.is_visible()
+    assert [button.inner_text() for button in page.locator("button").all() if button.is_visible()] == []
+    sizes = "all => [...new Set(all.map(one => getComputedStyle(one).fontSize))]"
+    assert len(page.eval_on_selector_all(".agreement-printed, .agreement-entries td, .agreement-rows li", sizes)) == 1

@@ -103,6 +103,8 @@ def test_the_differences_of_a_long_text_are_not_cut_on_a_phone(live_server, page
     box.wait_for()
     assert box.evaluate("box => box.scrollHeight > box.clientHeight") is is_scrolled
     assert overflow(page) <= 0
+    end = page.locator("footer").evaluate("footer => scrollY + footer.getBoundingClientRect().bottom")
+    assert page.evaluate("document.documentElement.scrollHeight") - end < 1
 
 
 @pytest.mark.parametrize("width", [360, 1280])

@@ -13,15 +13,17 @@ from django.core.checks import CheckMessage
 from django.core.management import call_command
 from django.core.management.base import SystemCheckError
 from django.db import connection, connections
+from django.db.models import F, Value
+from django.db.models.functions import Coalesce, Lower
 
 from agreement import conf, tasks
 from agreement.checks import (
-    check_audiences,
     check_deployment,
     check_pseudonym_keys,
     check_seal,
     check_settings,
     check_site,
+    check_slugs,
 )
 from agreement.models import Agreement
 from agreement.seal import triggers
@@ -113,6 +115,31 @@ def test_E002_quotes_the_wrong_value(settings, key, value, text):  # noqa: N802
     assert text in message.msg
 
 
+@pytest.mark.parametrize("key", ["USER_EMAIL", "USER_PHONE", "USER_LANGUAGE", "USER_ACTIVE_AT"])
+@pytest.mark.parametrize(
+    ("value", "problem"),
+    [
+        ("mail", "can't be read from the user model (Cannot resolve keyword 'mail' into field. Choices are: "),
+        ("get_full_name", "can't be read from the user model (Cannot resolve keyword 'get_full_name' into field."),
+        (Coalesce(F("mail"), Value("ru")), "can't be read from the user model (Cannot resolve keyword 'mail'"),
+        (7, "can't be read from the user model ("),
+        ("groups__name", "must have one value for each user: 'auth.User' has several 'auth.User_groups'"),
+        (Lower("logentry__object_repr"), "must have one value for each user: 'auth.User' has several 'admin.LogEntry'"),
+    ],
+)
+def test_E002_names_what_can_not_be_read_from_the_user_model(settings, key, value, problem):  # noqa: N802
+    settings.AGREEMENT = {key: value}
+    message = only(check_settings(None))
+    assert message.id == "agreement.E002"
+    assert message.msg.startswith(f'AGREEMENT["{key}"] is {value!r}, but {problem}')
+
+
+@pytest.mark.parametrize("value", ["last_name", Coalesce(F("last_name"), Value("ru")), Lower("email")])
+def test_what_can_be_read_from_the_user_model_passes(settings, value):
+    settings.AGREEMENT = {"USER_EMAIL": value, "USER_PHONE": value, "USER_LANGUAGE": value}
+    assert list(check_settings(None)) == []
+
+
 @pytest.mark.parametrize("name", sorted(conf.KEYS))
 @pytest.mark.parametrize("value", [None, 7, -1.5, True, "x", [], [7], {}, {"a": 7}], ids=repr)
 @pytest.mark.django_db
@@ -195,11 +222,11 @@ def test_W051_names_a_slug_in_audiences_that_no_agreement_has(settings):  # noqa
     names = {"partner-terms": "tests.users.partners", "partners": "tests.users.partners", "z": "tests.users.partners"}
     settings.AGREEMENT = {**settings.AGREEMENT, "AUDIENCES": names}
     Agreement.objects.all().delete()
-    assert list(check_audiences(None, ["default"])) == []  # No agreement is loaded yet.
+    assert list(check_slugs(None, ["default"])) == []  # No agreement is loaded yet.
 
     factories.agreement("partner-terms")
     factories.agreement("user-agreement")
-    assert list(check_audiences(None)) == []
+    assert list(check_slugs(None)) == []
     near, unknown = checks.run_checks(tags=[checks.Tags.database], databases=["default"])
     assert (near.id, near.level) == ("agreement.W051", checks.WARNING)
     assert near.msg == (
@@ -209,16 +236,35 @@ def test_W051_names_a_slug_in_audiences_that_no_agreement_has(settings):  # noqa
     assert unknown.hint == "The slugs are: partner-terms, user-agreement."
 
     settings.AGREEMENT = {**settings.AGREEMENT, "AUDIENCES": {"partner-terms": "tests.users.partners"}}
-    assert list(check_audiences(None, ["default"])) == []
+    assert list(check_slugs(None, ["default"])) == []
+
+
+@pytest.mark.django_db
+def test_W051_names_a_default_agreement_that_does_not_exist(settings):  # noqa: N802
+    settings.AGREEMENT = {**settings.AGREEMENT, "DEFAULT_AGREEMENT": "user-agrement"}
+    Agreement.objects.all().delete()
+    assert list(check_slugs(None, ["default"])) == []  # No agreement is loaded yet.
+
+    factories.agreement("user-agreement")
+    message = only(check_slugs(None, ["default"]))
+    assert message.id == "agreement.W051"
+    assert message.msg == (
+        "AGREEMENT[\"DEFAULT_AGREEMENT\"] names 'user-agrement', which is not the slug of an agreement in the database"
+        " 'default'."
+    )
+    assert message.hint == "Did you mean 'user-agreement'?"
+
+    settings.AGREEMENT = {**settings.AGREEMENT, "DEFAULT_AGREEMENT": "user-agreement"}
+    assert list(check_slugs(None, ["default"])) == []
 
 
 @pytest.mark.django_db
 def test_W051_is_no_matter_before_the_tables_exist(settings, monkeypatch):  # noqa: N802
     settings.AGREEMENT = {**settings.AGREEMENT, "AUDIENCES": {"partners": "tests.users.partners"}}
     factories.agreement("partner-terms")
-    assert ids(check_audiences(None, ["default"])) == ["agreement.W051"]
+    assert ids(check_slugs(None, ["default"])) == ["agreement.W051"]
     monkeypatch.setattr(connection.introspection, "table_names", list)
-    assert list(check_audiences(None, ["default"])) == []
+    assert list(check_slugs(None, ["default"])) == []
 
 
 def test_W050_warns_of_celery_without_a_broker(settings, monkeypatch):  # noqa: N802
@@ -236,7 +282,7 @@ def test_W050_warns_of_celery_without_a_broker(settings, monkeypatch):  # noqa: 
         "agreement.W050",
         "ENQUEUE names Celery, but this process has no Celery app with a broker.",
     )
-    monkeypatch.delattr(tasks, "celery_engine")  # As without Celery. Then E002 reports the path.
+    monkeypatch.delattr(tasks, "celery_engine")  # As without Celery. Then E004 reports it.
     assert list(check_site(None)) == []
 
 
@@ -294,6 +340,16 @@ def test_E004_wants_the_extra_of_the_logs(settings, monkeypatch):  # noqa: N802
     assert message.id == "agreement.E004"
     assert "'cryptography' is not installed, and LOG_KEY needs it." in message.msg
     assert "agreement[log]" in message.hint
+
+
+def test_E004_wants_the_extra_of_celery(settings, monkeypatch):  # noqa: N802
+    settings.AGREEMENT = {"ENQUEUE": "agreement.tasks.enqueue_celery"}
+    monkeypatch.delattr(tasks, "enqueue_celery", raising=False)  # As without Celery.
+    monkeypatch.setattr("agreement.checks.settings.find_spec", lambda name: None)
+    message = only(check_settings(None))
+    assert message.id == "agreement.E004"
+    assert message.msg == "'celery' is not installed, and ENQUEUE needs it."
+    assert "agreement[celery]" in message.hint
 
 
 def test_E023_wants_translation(settings):  # noqa: N802

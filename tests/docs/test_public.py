@@ -75,13 +75,16 @@ def arguments(call: str) -> list[str]:
 
 
 def require_arguments(function: Any, call: str) -> None:
-    """The function takes the listed arguments, and needs no other."""
-    known = {name: one for name, one in inspect.signature(function).parameters.items() if name != "self"}
-    needed = {
-        name
-        for name, one in known.items()
-        if one.default is one.empty and one.kind not in {one.VAR_POSITIONAL, one.VAR_KEYWORD}
+    """The function takes the listed arguments, and needs no other. Arguments that it collects are listed as Python
+    writes them: ``*args``, ``**stated``.
+    """
+    stars = {inspect.Parameter.VAR_POSITIONAL: "*", inspect.Parameter.VAR_KEYWORD: "**"}
+    known = {
+        stars.get(one.kind, "") + name: one
+        for name, one in inspect.signature(function).parameters.items()
+        if name != "self"
     }
+    needed = {name for name, one in known.items() if one.default is one.empty and one.kind not in stars}
     assert needed <= set(arguments(call)) <= set(known), call
 
 

@@ -81,6 +81,23 @@ def test_a_clause_is_quoted_with_all_that_stands_in_it_and_its_source():
     )
 
 
+@pytest.mark.parametrize(
+    ("language", "number", "source"),
+    [
+        ("ru", "2", "редакция №\u00a01, раздел 2"),
+        ("ru", "2.1", "редакция №\u00a01, пункт 2.1"),
+        ("ru", "2.1-2", "редакция №\u00a01, подпункт 2) пункта 2.1"),
+        ("kk", "2.1-2", "1\u2011редакция, 2.1\u2011тармақтың 2) тармақшасы"),
+        ("en", "2.1-2", "edition 1, item 2) of clause 2.1"),
+    ],
+)
+def test_the_source_of_a_quotation_names_the_unit_with_what_contains_it(language, number, source):
+    factories.published(**TEXT)
+    with translation.override(language):
+        found = show(f'{{% agreement_clause "{number}" %}}')
+    assert f", {source}</a></figcaption>" in found
+
+
 def test_a_clause_gives_its_parts_to_a_template():
     factories.published(**TEXT)
     source = (
@@ -91,6 +108,7 @@ def test_a_clause_gives_its_parts_to_a_template():
         f"2.|ИСПОЛЬЗОВАНИЕ|1|2.1=Читать можно, см. пункт 2.2: {PAGE}#2.1;2.2=&lt;b&gt;Ссылайтесь&lt;/b&gt;. {PAGE}#2.2;"
     )
     assert show('{% agreement_clause "2.1" as it %}{{ it.clauses.0.number }} {{ it.clauses.1.label }}') == "2.1-1 2)"
+    assert show('{% agreement_clause "2.1" as it %}{{ it.clauses.1.name }}') == "подпункт 2) пункта 2.1"
     assert "&lt;b&gt;Ссылайтесь" in show('{% agreement_clause "2.2" %}')
 
 

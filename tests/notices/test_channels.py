@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
+from django.contrib.auth import get_user_model
 from django.core import mail
 from django.db.models import F
 from django.db.models.expressions import Combinable
@@ -216,6 +217,18 @@ def test_E009_states_what_is_wrong_with_a_channel(settings):  # noqa: N802
     settings.AGREEMENT = {**settings.AGREEMENT, "CHANNELS": ("tests.notices.test_channels.SmsChannel",) * 2}
     (message,) = check_settings(None)
     assert (message.id, message.msg) == ("agreement.E009", "Two channels are called 'sms'.")
+
+
+def test_E009_asks_where_the_addresses_of_users_are(settings, monkeypatch):  # noqa: N802
+    monkeypatch.setattr(get_user_model(), "EMAIL_FIELD", "mail")
+    settings.AGREEMENT = {**settings.AGREEMENT, "CHANNELS": ("agreement.notices.channels.EmailChannel",)}
+    (message,) = check_settings(None)
+    assert (message.id, message.msg) == (
+        "agreement.E009",
+        "The channel 'email': USER_EMAIL is empty, and the user model has no field 'mail'.",
+    )
+    settings.AGREEMENT["USER_EMAIL"] = "last_name"
+    assert list(check_settings(None)) == []
 
 
 @pytest.mark.parametrize(

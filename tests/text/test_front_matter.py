@@ -51,6 +51,14 @@ TITLES = {"kk": "Қызмет көрсету шарттары", "ru": "Усло�
             "|  | **УТВЕРЖДЕНО**<br>приказом № 7<br>от 3 мая 2026 г. |\n| --- | --- |",
             "Утверждено приказом № 7 от 3 мая 2026 г.",
         ),
+        (
+            "УТВЕРЖДЕНО\n\nприказом Председателя\n\nФонда Народной\n\nБиблиотеки – Архива\n\nот 3 мая 2026 года № 7",
+            "Утверждено приказом Председателя Фонда Народной Библиотеки – Архива от 3 мая 2026 года № 7",
+        ),
+        (
+            "Халық кітапханасының\n\nАрхив – қоры\n\nБас директорының\n\n2026 жылғы\n\n№ 7 бұйрығымен\n\nБЕКІТІЛГЕН",
+            "Халық кітапханасының Архив – қоры Бас директорының 2026 жылғы № 7 бұйрығымен бекітілген",
+        ),
         ("УТВЕРЖДЕНО", ""),
     ],
 )
@@ -113,6 +121,40 @@ def test_a_place_a_date_a_party_or_a_detail_is_not_the_title(above):
 def test_otherwise_the_first_line_is_the_title(body):
     first = next((text for line in body.split("\n") if (text := line.strip("# "))), "")
     assert front_matter(body).title == first == clauses.title_line(body)
+
+
+@pytest.mark.parametrize(
+    "above",
+    ["УТВЕРЖДЕНО\nприказом № 7\n\nПользование порталом", "УТВЕРЖДЕНО\nприказом № 7 от 3 мая 2026 г.\n\nПользование"],
+)
+def test_an_approval_that_states_its_number_or_date_ends_before_a_line_that_does_not_continue_it(above):
+    title = above.rpartition("\n")[2]
+    assert front_matter(f"{above}\n\nот 4 мая 2026 г.\n\n1.1. А.\n").title == title
+
+
+@pytest.mark.parametrize(
+    "above", ["ФОНД НАРОДНОЙ БИБЛИОТЕКИ", "УТВЕРЖДЕНО\nприказом № 7\n\nФонд Народной Библиотеки", "Халық қоры\nКеңсе"]
+)
+def test_a_heading_that_names_a_document_below_a_line_that_names_none_is_the_title(above):
+    """The style Title of a Word file becomes such a heading."""
+    for title in TITLES.values():
+        found = front_matter(f"{above}\n\n# {title}\n\n## 1. Общее\n\n1.1. А.\n")
+        assert found.title == title
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "Условия оказания услуг\n\n# Общие положения\n\n1.1. А.\n",
+        "Памятка читателю\n\n# Общие сведения\n\n1.1. А.\n",
+        "# Памятка читателю\n\n# Общие положения\n\n1.1. А.\n",
+        "Памятка читателю\n\nЧитайте её до конца, она определяет порядок.\n\n# Общие положения\n\n1.1. А.\n",
+        "Памятка читателю\n\n1.1. А.\n\n# Общие положения\n",
+        "Памятка читателю\n\n# 1. Общие положения\n\n1.1. А.\n",
+    ],
+)
+def test_another_heading_below_the_first_line_is_not_the_title(body):
+    assert front_matter(body).title == body.partition("\n")[0].strip("# ")
 
 
 def test_the_page_prints_the_title_once_and_every_line_above_it():
@@ -211,3 +253,17 @@ def test_the_name_of_a_person_who_approved_a_text_is_not_its_title():
 def test_a_title_is_replaced_and_no_clause_is_lost(body, replaced):
     """A text without a title begins with a clause, which was once replaced by the title that its author wrote."""
     assert clauses.replace_title(body, "Жаңа") == replaced
+
+
+@pytest.mark.parametrize(
+    ("body", "replaced"),
+    [
+        ("Қор\n\nШАРТТАР\n\n1.1. А", "Қор\n\n# Шарттар\n\n1.1. А"),
+        ("Қор\n\n**Шарттар**\n\n1.1. А", "Қор\n\n# Шарттар\n\n1.1. А"),
+        ("Қор\n\n1.1. А\n\nШарттар", "# Шарттар\n\n1.1. А\n\nШарттар"),
+        ("ШАРТТАР\n\nҚор\n\n1.1. А", "# Шарттар\n\nҚор\n\n1.1. А"),
+    ],
+)
+def test_a_title_that_its_author_corrects_is_put_on_the_line_where_its_words_stand(body, replaced):
+    """Otherwise the words would stand twice, and a line above the title would be lost."""
+    assert clauses.replace_title(body, "Шарттар") == replaced

@@ -83,6 +83,27 @@ def test_a_message_names_an_appendix_in_words():
     )
 
 
+def test_a_title_that_is_too_long_is_named_on_its_own_line():
+    body = f"\n\n# {'Условия ' * 30}оказания услуг портала\n\n1.1. А.\n"
+    message = next(message for message in lint({"ru": body}) if message.id == "agreement.L008")
+    assert message.line == 3
+    assert message.sentence("ru").startswith("Строка названия в тексте на русском языке слишком длинна: символов — 262")
+
+
+@pytest.mark.parametrize(
+    ("body", "found"),
+    [
+        ("Народной Библиотеки\n\nУСЛОВИЯ ОКАЗАНИЯ УСЛУГ\n\n1.1. А.\n", True),
+        ("Памятка читателю\n\nЭти условия обязательны для всех читателей.\n\n1.1. А.\n", False),
+        ("Памятка читателю\n\nОбщие положения\n\n1.1. А.\n", False),
+        ("Памятка читателю\n\n1.1. А.\n\nУсловия\n", False),
+        ("Правила портала\n\nУсловия оказания услуг\n\n1.1. А.\n", False),
+    ],
+)
+def test_a_title_that_names_no_document_above_a_line_that_does_is_reported(body, found):
+    assert ("agreement.L037" in {message.id for message in lint({"ru": body})}) == found
+
+
 def test_a_gap_or_a_number_out_of_order_at_the_beginning_is_named_without_a_number_before_it():
     gap = only({"ru": "Соглашение\n\n## 2. Предмет\n\n2.1. Слова.\n"})
     sections = "\n\n".join(f"## {number}. Имя\n\nСлова." for number in (5, 1, 2, 3))

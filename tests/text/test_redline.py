@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from agreement.text.clauses import Clause, parse
 from agreement.text.redline import sentences
 from agreement.text.redline.changes import Change, Redline, redline
-from agreement.text.redline.words import Run, compare
+from agreement.text.redline.words import Run, compare, separated
 from tests.corpus.clean import ALL
 from tests.support.redlines import new_body, new_text, old_body, old_text
 from tests.support.scale import examples
@@ -250,6 +250,13 @@ def test_a_clause_that_lost_or_got_its_number_is_counted_as_a_clause():
 def test_another_target_and_another_number_in_a_list_are_other_words(old, new):
     head = "Т\n\n1. ОБЩЕЕ\n\n1.1. Раз два три четыре пять:\n\n"
     assert facts(head + old, head + new) == [("1.1", "1.1", ("reworded",))]
+
+
+def test_a_replaced_word_and_the_new_one_are_displayed_as_two_words():
+    """A reader who copied «пятьсемь» had a word that stands in no edition."""
+    runs = compare("ещё пять лет, (а)", "ещё семь лет; (б)")
+    assert "".join(run.text for run in separated(runs)) == "ещё пять семь лет,; (а б)"
+    assert [run for run in separated(runs) if run != Run("equal", " ")] == list(runs)
 
 
 def test_an_editors_correction_wins():

@@ -9,7 +9,7 @@ from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
-from agreement.models import Acceptance, Edition
+from agreement.models import Acceptance, Agreement, Edition
 from agreement.notices import dispatch
 from agreement.testing import open_seal
 from tests.support import factories
@@ -102,3 +102,24 @@ def test_the_record_states_why_a_notice_was_not_sent(client, settings):
     client.force_login(someone)
     page = " ".join(client.get("/ru/agreements/record/").content.decode().split())
     assert "не отправлено (нет адреса)" in page or "не отправлялось (нет адреса)" in page
+
+
+@pytest.mark.parametrize(
+    ("mode", "words"),
+    [
+        ("by_use", "Использование сайта считается присоединением к этому соглашению."),
+        ("by_confirmation", "К этой редакции Вы ещё не присоединились."),
+        ("elsewhere", ""),
+    ],
+)
+def test_the_record_leads_to_what_the_user_has_not_accepted(client, user, mode, words):
+    Agreement.objects.update(acceptance_mode=mode)
+    client.force_login(user)
+    page = client.get("/ru/agreements/record/").text
+    assert "Вы не присоединились ни к одной редакции." in page
+    assert (f'href="{ACCEPT}"' in page) is bool(words)
+    assert words in page
+
+    edition = Edition.objects.get()
+    Acceptance.objects.record(user=user, edition=edition, digest=edition.digest, language="ru", kind="explicit")
+    assert f'href="{ACCEPT}"' not in client.get("/ru/agreements/record/").text

@@ -219,3 +219,12 @@ def test_a_banner_counts_no_more_than_the_page_shows(reader, user, monkeypatch):
     assert "2" in banner(user)
     reader.get(HERE, headers={"Accept": "text/html"})
     assert not banner(user).strip()
+
+
+def test_several_new_notices_are_listed_above_them(reader, user):
+    published("первый")
+    factories.published(slug="privacy")
+    places = re.findall(r'href="#(notice-\d+)"', reader.get(HERE).text)
+    assert places == [f"notice-{pk}" for pk in Notice.objects.order_by("-pk").values_list("pk", flat=True)]
+    Notice.objects.mark_read(user, Notice.objects.all())
+    assert "#notice-" not in reader.get(HERE).text

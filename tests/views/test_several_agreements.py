@@ -98,6 +98,11 @@ def test_with_one_agreement_or_without_the_setting_one_answer_is_about_all(reade
     page = show(reader)
     assert 'type="radio"' not in page
     assert re.findall(r'<button form="question" name="decision" value="(\w+)">', page) == ["accept", "decline"]
+    # Before the texts, the page lists all documents that one press of a button is about.
+    listed = re.findall(r'<a\s+href="#title-(\w+)"', page.partition("<article")[2].partition("agreement-kicker")[0])
+    assert listed == (["terms", "privacy"] if len(slugs) > 1 else [])
+    question = "Принимаете ли Вы условия всех этих документов?"
+    assert page.count(question) == (2 if len(slugs) > 1 else 0)
 
 
 def test_declining_one_does_not_lose_the_others(reader, user, editions):

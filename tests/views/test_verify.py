@@ -8,6 +8,8 @@ import logging
 import re
 import zipfile
 import zlib
+from collections.abc import Iterator
+from contextlib import suppress
 from datetime import timedelta
 from email.message import EmailMessage
 from html import escape
@@ -447,6 +449,52 @@ def test_a_pdf_that_can_not_be_read_is_no_burden_and_no_proof(client, monkeypatc
 
     monkeypatch.setattr(pdf_words, "MAX_SECONDS", 0.001)
     assert pdf_words.read_pages(content) == []
+
+
+def test_a_pdf_whose_font_has_its_own_encoding_is_compared(client):
+    factories.published(kk=LONG_KK, ru=LONG_RU)
+    # No font has a glyph of U+0378. WeasyPrint then writes an encoding of its own into the file.
+    file = pdf_of(PAGE_RU.replace("не копирует", "копирует \u0378"))
+    assert b"begincidchar" in b"".join(_streams(file.read()))
+    file.seek(0)
+    response = client.post(HERE, {"file": file})
+    assert likeness(response) == [(1, "differs")]
+
+
+def test_a_pdf_whose_letters_have_no_characters_is_not_judged(client):
+    factories.published(kk=LONG_KK, ru=LONG_RU)
+    assert pdf_words.read_pages(pdf_of("\N{REPLACEMENT CHARACTER}" * 9 + PAGE_RU[:60]).read()) == []
+    page = client.post(HERE, {"file": SimpleUploadedFile("x.pdf", b"%PDF-1.7")}).text
+    assert "Слова не проверены" in page
+    assert "Такой редакции нет" not in page
+
+
+def test_only_the_changed_words_of_a_changed_copy_of_a_file_are_marked(client):
+    factories.published(kk=LONG_KK, ru=LONG_RU)
+    own = client.get("/ru/agreements/terms/editions/1.ru.pdf")
+    if own.status_code == 404:
+        pytest.skip("WeasyPrint is missing or has no font.")
+    text = "\n".join(pdf_words.read_pages(own.content))
+
+    changed = client.post(HERE, {"text": text.replace("не копирует", "копирует 2")})
+    assert likeness(changed) == [(1, "differs")]
+    assert marked_words(changed) == [("delete", "не"), ("insert", "2")]
+
+    forged = client.post(HERE, {"text": f"{text.replace('не копирует', 'копирует')}\n{FORGED}"})
+    assert marked_words(forged) == [("delete", "не"), ("insert", FORGED)]
+
+
+def marked_words(response) -> list[tuple[str, str]]:
+    """The deleted and added words of a text that differs."""
+    (one,) = next(context["compared"] for context in response.context if "verdict" in context)
+    return [(run.kind, run.text.strip()) for run in one.match.runs if run.kind != "equal"]
+
+
+def _streams(content: bytes) -> Iterator[bytes]:
+    """The streams of a PDF file, decompressed."""
+    for match in re.finditer(rb"stream\r?\n", content):
+        with suppress(zlib.error):
+            yield zlib.decompressobj().decompress(content[match.end() :])
 
 
 FORGED = "5.5. Пользователь ежемесячно платит 5000 тенге."

@@ -142,13 +142,13 @@ def test_the_form_names_the_document_and_only_what_the_user_gave(
             True,
             False,
             "Ответ на заявление",
-            ["Действие документа «Соглашение»", "Персональные", "На сайте можно снова"],
+            ["Действие документа «Соглашение»", "Ваши персональные", "На сайте можно снова"],
         ),
         (
             True,
             True,
             "Ответ на заявление об отзыве согласия",
-            ["С ", "Действие документа «Соглашение»", "Персональные", "На сайте можно снова"],
+            ["С ", "Действие документа «Соглашение»", "Ваши персональные", "На сайте можно снова"],
         ),
         (
             False,
@@ -242,7 +242,7 @@ def test_moments_in_the_record_are_in_words_without_seconds_and_exact_in_their_e
 
 
 def test_a_document_that_is_not_in_force_is_named_or_left_out(reader, user, editions):
-    sentence = "“Политика” is not in force for you, so there is nothing to end."
+    sentence = "No acceptance of “Политика” is in effect for you, so there is nothing to end."
     assert sentence in show(reader)
     accept(user, editions["terms"])
     assert "nothing to end" not in show(reader)

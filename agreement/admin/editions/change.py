@@ -155,7 +155,7 @@ def _fieldsets(pairs: Any, stated: Any = STATED_FIELDS, *, editable: bool = Fals
         (None, {"fields": ["agreement", *(["token"] if editable else [])]}),
         *texts,
         (_("What changed"), {"fields": [pairs["summary"]], **pair}),
-        (_("What the edition itself states"), {"fields": list(stated)}),
+        (_("Language, periods and kind of change"), {"fields": list(stated)}),
     ]
 
 

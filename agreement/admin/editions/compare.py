@@ -68,13 +68,17 @@ def redlines(old: Edition, new: Edition, *, whole: bool = False) -> list[Languag
     changed, and with ``whole`` the unchanged ones too; its HTML is ``""`` if it contains none. Either edition may be a
     draft.
     """
-    found = []
-    for code in languages.LANGUAGES:
-        documents = clauses.parse(old.text(code).body), clauses.parse(new.text(code).body)
-        changes = redline(*documents)
-        summary = sentences.summary(changes, message_language())
-        found.append(LanguageRedline(code=code, summary=summary, html=redline_html(changes, code, whole=whole)))
-    return found
+    bodies = [(code, old.text(code).body, new.text(code).body) for code in languages.LANGUAGES]
+    return [language_redline(code, *pair, whole=whole) for code, *pair in bodies]
+
+
+def language_redline(code: str, old: str, new: str, *, whole: bool = False) -> LanguageRedline:
+    """Return the redline from the body ``old`` to the body ``new``, which are in the language ``code``. What it
+    contains is described at :func:`redlines`.
+    """
+    changes = redline(clauses.parse(old), clauses.parse(new))
+    summary = sentences.summary(changes, message_language())
+    return LanguageRedline(code=code, summary=summary, html=redline_html(changes, code, whole=whole))
 
 
 def changes_html(name: str, old: Any, new: Any) -> SafeString:
@@ -91,7 +95,7 @@ def changes_html(name: str, old: Any, new: Any) -> SafeString:
         old, new = stated_in_words(name, old), stated_in_words(name, new)
         return _safe(f"<del>{escape(old)}</del> <ins>{escape(new)}</ins>")
     tags = {"equal": ("", ""), "delete": ("<del>", "</del>"), "insert": ("<ins>", "</ins>")}
-    runs = words.compare(old or "", new or "")
+    runs = words.separated(words.compare(old or "", new or ""))
     return _safe("".join(tags[run.kind][0] + escape(run.text) + tags[run.kind][1] for run in runs))
 
 

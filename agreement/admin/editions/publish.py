@@ -192,9 +192,15 @@ class PublishForm(MomentForm):
             (warning.key, " · ".join(filter(None, (warning.place, warning.sentence)))) for warning in warnings
         ]
         self.warning_keys = {warning.key for warning in warnings}
+        self.hints = [warning.hint for warning in warnings]
         # In Kazakh and Russian it has only letters that both keyboards have.
         self.phrase = pgettext("a word to type", "publish")
         self.binding = binding
+
+    @property
+    def ticks(self) -> list[tuple[forms.boundfield.BoundWidget, str]]:
+        """The box of each warning, with the hint that says what can be done about it."""
+        return list(zip(self["warnings"], self.hints, strict=True))
 
     def clean(self) -> None:
         when = self.cleaned_data.get("when")
@@ -228,7 +234,10 @@ class PublishForm(MomentForm):
 
     def _require_confirmation(self, *, at_once: bool) -> None:
         if self.warning_keys - set(self.cleaned_data.get("warnings", ())):
-            self.add_error("warnings", _("Tick each warning that you accept, or go back and correct the draft."))
+            self.add_error(
+                "warnings",
+                _("Tick each warning that should not stop the publication, or go back and correct the draft."),
+            )
         confirmed = self.cleaned_data.get("confirmation", "").strip(' «»“”"').casefold() == self.phrase
         if (at_once or self.warning_keys) and not confirmed:
             sentence = _("Type %(phrase)s to confirm: the edition takes effect immediately, or it has warnings.")

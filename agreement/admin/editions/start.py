@@ -24,7 +24,7 @@ from django.utils.translation import gettext_lazy as _
 
 from agreement import conf
 from agreement.admin.editions import comments
-from agreement.admin.editions.compare import redlines
+from agreement.admin.editions.compare import language_redline, redlines
 from agreement.admin.editions.draft import findings_summary, lint_findings
 from agreement.admin.editions.fields import fingerprint, label
 from agreement.admin.editions.page import EditionView, may, redirect_to_edition
@@ -259,10 +259,10 @@ class ImportForm(forms.Form):
 class StartView(EditionView):
     """``…/add/``: the form that asks how a draft begins. For files, a second page displays what was read and contains
     the :class:`ImportForm`. The draft is created when that page is posted. From an edition, the bodies and the
-    ``CARRIED_FIELDS`` are copied, but not the summaries. The approvals are those above the titles of the bodies, if any
-    stand there. A draft with empty texts gets the ``CARRIED_FIELDS`` of the edition in force, if there is one. A form
-    that is not valid is displayed again with the status 400. Raises ``PermissionDenied`` if the user may not add
-    editions.
+    ``CARRIED_FIELDS`` are copied; the summaries only from a cancelled edition. The approvals are those above the titles
+    of the bodies, if any stand there. A draft with empty texts gets the ``CARRIED_FIELDS`` of the edition in force, if
+    there is one. A form that is not valid is displayed again with the status 400. Raises ``PermissionDenied`` if the
+    user may not add editions.
     """
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
@@ -286,6 +286,8 @@ class StartView(EditionView):
             bodies = {code: edition.text(code).body for code in languages.LANGUAGES}
             stated = {name: getattr(edition, name) for name in CARRIED_FIELDS}
             stated |= {f"approval_{code}": front_matter(body).approval for code, body in bodies.items()}
+            if edition.cancelled_at:  # No notice about a later edition contains its summaries.
+                stated |= {name: getattr(edition, name) for name in SUMMARY_FIELDS}
             return self._begin(answer["agreement"], bodies, comments.created_from(edition), **stated)
         stated = Edition.objects.stated_in_force(answer["agreement"])
         return self._begin(answer["agreement"], {}, comments.created_from(None), **stated)
@@ -319,7 +321,10 @@ class StartView(EditionView):
             return HttpResponseRedirect(
                 reverse(f"{self.model_admin.admin_site.name}:agreement_edition_publish", args=[quote(edition.pk)])
             )
-        message = gettext("The draft was created. Write its text, then save it.")
+        if any(bodies.values()):
+            message = gettext("The draft was created with this text and saved. Check it, and save what you change.")
+        else:
+            message = gettext("The draft was created. Write its text, then save it.")
         return redirect_to_edition(self.model_admin, self.request, edition, message)
 
     def _earlier(self, made: Edition) -> Edition | None:
@@ -368,7 +373,7 @@ class StartView(EditionView):
             may_publish=not swapped
             and may(self.model_admin, self.request, "publish")
             and all(finding.severity != "error" for finding in findings),
-            tracked=any(file.tracked for file in imported),
+            tracked=[language_redline(file.code, file.rejected, file.accepted) for file in imported if file.tracked],
             left_out=any(file.left_out for file in imported),
             rows=rows[:MAX_ROWS],
             more_rows=len(rows[MAX_ROWS:]),

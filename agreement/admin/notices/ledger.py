@@ -49,8 +49,8 @@ class NoticeTextInline(ReadOnly, admin.StackedInline[NoticeText, Notice]):
 
 @admin.register(Notice)
 class NoticeAdmin(ReadOnly, SafeFilters[Notice]):
-    list_display = ["id", "edition", "kind", "state", "sending", moment_column("due", _("due"), field="due_at")]
-    list_display_links = ["id", "edition"]
+    list_display = ["edition", "kind", "state", "sending", moment_column("due", _("due"), field="due_at")]
+    list_display_links = ["edition"]
     list_filter = [StateFilter]
     show_facets = admin.ShowFacets.NEVER
     list_select_related = ["edition__agreement"]

@@ -104,6 +104,11 @@ class NoticeProgress:
         return self.state in RUNNING
 
     @property
+    def audience(self) -> int:
+        """The number of deliveries in all channels: 0 also while the list of recipients is not written."""
+        return sum(channel.row.audience for channel in self.channels)
+
+    @property
     def unreached(self) -> int:
         """The sum of ``Progress.unreached`` of all channels: the deliveries that should have reached a user and did
         not, without those of deleted accounts. At most 1 query for each channel.
@@ -211,6 +216,7 @@ class ProgressView(NoticeView):
         }
         state = notice.edition.state()
         may["begin"] = state in {State.SCHEDULED, State.IN_FORCE} and request.user.has_perm("agreement.add_edition")
+        may["cancel"] = state == State.SCHEDULED and request.user.has_perm("agreement.cancel_edition")
         context: dict[str, Any] = {"progress": notice_progress(notice), "may": may, "original": notice}
         context["correctable"] = state == State.IN_FORCE
         if "part" in request.GET:

@@ -18,8 +18,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from django.conf import settings
+from django.contrib.auth import get_user_model
 from django.core import mail
-from django.core.exceptions import ValidationError
+from django.core.exceptions import FieldError, ValidationError
 from django.core.mail.backends import smtp
 from django.core.validators import validate_email
 from django.db.models import Model, QuerySet
@@ -97,7 +98,7 @@ class EmailChannel(Channel):
         self.host = ascii_host(conf.get().BASE_URL)
 
     def faults(self) -> list[str]:
-        return [fault for fault in (sender_fault(), mailer_fault() or server_fault()) if fault]
+        return [fault for fault in (address_fault(), sender_fault(), mailer_fault() or server_fault()) if fault]
 
     def address(self) -> Combinable:
         return conf.user_email()
@@ -369,6 +370,20 @@ def ascii_host(url: str) -> str:
         return (urlsplit(url).hostname or "localhost").encode("idna").decode("ascii")
     except ValueError:  # Also: a UnicodeError.
         return "localhost"
+
+
+def address_fault() -> str:
+    """Return a sentence if ``USER_EMAIL`` is empty and the user model lacks the field in which addresses then are;
+    ``""`` otherwise. A wrong ``USER_EMAIL`` is reported by ``agreement.E002``.
+    """
+    if conf.get().USER_EMAIL:
+        return ""
+    users, source = get_user_model(), conf.user_email()
+    try:
+        users._base_manager.annotate(agreement_address=source)
+    except FieldError:
+        return f"USER_EMAIL is empty, and the user model has no field {getattr(source, 'name', '')!r}."
+    return ""
 
 
 def sender_fault() -> str:

@@ -163,16 +163,16 @@ MESSAGES: dict[str, MessageText] = {
     "agreement.L008": MessageText(
         "error",
         (
-            "{in_kk} мәтіннің бірінші жолы атау ретінде тым ұзын: {length} таңба, ал шегі — {most}.",
-            "Бірінші жолға тек құжаттың атауын жазып, қалғанын келесі жолға көшіріңіз.",
+            "{in_kk} мәтінде атау жолы тым ұзын: {length} таңба, ал шегі — {most}.",
+            "Бұл жолда тек құжаттың атауын қалдырып, қалғанын келесі жолға көшіріңіз.",
         ),
         (
-            "Первая строка текста на {in_ru} языке слишком длинна для названия: символов — {length}, предел — {most}.",
-            "Оставьте в первой строке только название соглашения, остальное перенесите на следующую.",
+            "Строка названия в тексте на {in_ru} языке слишком длинна: символов — {length}, предел — {most}.",
+            "Оставьте в этой строке только название соглашения, остальное перенесите на следующую.",
         ),
         (
-            "The first line of the {in_en} text is too long for a title: {length} characters, at most {most}.",
-            "Keep only the title of the agreement in the first line, and move the rest to the next line.",
+            "The title line of the {in_en} text is too long: {length} characters, at most {most}.",
+            "Keep only the title of the agreement in this line, and move the rest to the next line.",
         ),
     ),
     "agreement.L010": MessageText(
@@ -526,16 +526,16 @@ MESSAGES: dict[str, MessageText] = {
     "agreement.L037": MessageText(
         "warning",
         (
-            "Бірінші жол құжаттың атауына ұқсамайды: «{text}».",
-            "Бірінші жолға атауын жазыңыз; бекіту деректемелері, қала, күн және тараптар одан кейін тұрсын.",
+            "Атау жолы құжаттың атауына ұқсамайды: «{text}».",
+            "Атауын бөлек жолда қалдырыңыз; оның үстінде тек бекіту деректемелері, қала, күн және тараптар тұра алады.",
         ),
         (
-            "Первая строка не похожа на название соглашения: «{text}».",
-            "Напишите в первой строке название; реквизиты утверждения, город, дата и стороны — ниже.",
+            "Строка названия не похожа на название соглашения: «{text}».",
+            "Оставьте название отдельной строкой; над ним могут стоять реквизиты утверждения, город, дата и стороны.",
         ),
         (
-            "The first line does not look like the title of the agreement: “{text}”.",
-            "Write the title in the first line. The approval, the place, the date and the parties come below it.",
+            "The title line does not look like the title of the agreement: “{text}”.",
+            "Keep the title in a line of its own. Only the approval, place, date and parties may stand above it.",
         ),
     ),
     "agreement.L038": MessageText(

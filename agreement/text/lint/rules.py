@@ -18,6 +18,7 @@ from typing import Any
 
 from agreement.text import clauses, outline, references
 from agreement.text.clauses import Clause, Document
+from agreement.text.front_matter import front_matter, has_title_below
 from agreement.text.lint.letters import (
     UNREADABLE,
     character_name,
@@ -114,7 +115,8 @@ def missing_texts(texts: Texts) -> Iterator[Message]:
             yield make_message("agreement.L002", language)
         length = len(clauses.title_line(body))
         if length > clauses.LONGEST_TITLE:
-            yield make_message("agreement.L008", language, line=1, length=length, most=clauses.LONGEST_TITLE)
+            line = max(front_matter(body).line, 0) + 1
+            yield make_message("agreement.L008", language, line=line, length=length, most=clauses.LONGEST_TITLE)
 
 
 def unreadable_characters(texts: Texts) -> Iterator[Message]:
@@ -484,7 +486,7 @@ def structure(texts: Texts) -> Iterator[Message]:
     """L015: a number without words. A section is always reported; another unit only if no units with numbers are in it.
     L016: a heading without a number. Headings directly below the title, and those of a second document, are not
     reported. L017: no summary. L018: no section, no clause and no number with a dot. L019: no title. L037: a title line
-    that looks like something else.
+    that looks like something else, or that names no kind of document, while a line below it does.
 
     In an empty text, only the summary is checked. The summary is checked if summaries are known and there is a previous
     edition.
@@ -509,8 +511,9 @@ def structure(texts: Texts) -> Iterator[Message]:
             yield make_message("agreement.L018", language, line=1)
         if all(unit.kind != "title" for unit in document.units):
             yield make_message("agreement.L019", language, line=document.units[0].line)
-        elif unlike_a_title(document.title):
-            yield make_message("agreement.L037", language, document.units[0], text=excerpt(document.title))
+        elif unlike_a_title(document.title) or has_title_below(texts.bodies[language]):
+            unit = next(unit for unit in document.units if unit.kind == "title")
+            yield make_message("agreement.L037", language, unit, text=excerpt(document.title))
     if texts.summaries is not None and texts.previous:
         for language in texts.bodies:
             if not (texts.summaries.get(language) or "").strip():

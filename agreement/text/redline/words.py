@@ -67,6 +67,23 @@ def compare(old: str, new: str) -> tuple[Run, ...]:
     return merged_runs(_trimmed(blocks))
 
 
+def separated(runs: Iterable[Run]) -> Iterator[Run]:
+    """The runs with a space between a deletion and the insertion after it, if no white space is between their words.
+    The space is an equal run. It is for display only: without it, a reader who copies both words gets one.
+    """
+    previous = Run("equal", "")
+    for run in runs:
+        if (
+            previous.kind == "delete"
+            and run.kind == "insert"
+            and previous.text[-1:].isalnum()
+            and run.text[:1].isalnum()
+        ):
+            yield Run("equal", " ")
+        yield run
+        previous = run
+
+
 def longest_increasing(places: list[int]) -> set[int]:
     """The numbers in ``places`` that keep their order: those of a longest strictly increasing subsequence (Fredman
     1975). No number occurs twice in ``places``. The time is n log n.
