@@ -293,7 +293,7 @@ def test_a_refused_permission_is_named_by_an_imperfective_verb():
     assert [text for text in words if re.match(r"(?:опубликова|удали|отмени|измени|выгрузи)ть ", text)] == []
 
 
-@pytest.mark.parametrize("name", ["editors.ru.md", "owners.ru.md"])
+@pytest.mark.parametrize("name", ["court.ru.md", "editors.ru.md", "owners.ru.md"])
 def test_the_russian_guides_address_the_reader_as_the_pages_do(name):
     guide = (ROOT / "agreement/docs" / name).read_text(encoding="utf-8")
     assert re.findall(r"\b(?:вы|вас|вам|вами|ваш[а-я]*)\b", guide) == []
@@ -402,3 +402,24 @@ def test_a_guide_quotes_the_beginnings_of_the_words_of_the_screen(language):
     assert len(quoted) > 5
     last = [sentences(words)[-1] for words in quoted]
     assert [words for words in last if not any(one.startswith(words) for one in screen)] == []
+
+
+@pytest.mark.parametrize("language", FORMS)
+def test_the_guide_for_lawyers_names_what_is_on_the_screen(language):
+    """What it writes in bold without a full stop, and what it quotes, is on a page, in a file or in an answer."""
+    guide = re.sub(r"\s+", " ", (ROOT / f"agreement/docs/court.{language}.md").read_text(encoding="utf-8"))
+    bold = re.findall(r"\*\*([^*]+)\*\*", guide)
+    named = [words for words in bold if not words.endswith(".")] + re.findall("«([^»]+)»", guide)
+    answers = {"OK", "REFUSED", "NOT COMPARED"}
+    screen = {text.lower() for _, text in translations(language)}
+    assert len(named) > 12
+    assert [words for words in named if words.lower() not in screen and words not in answers] == []
+
+
+def test_the_guides_for_lawyers_say_the_same():
+    russian, kazakh = (
+        (ROOT / f"agreement/docs/court.{language}.md").read_text(encoding="utf-8") for language in ("ru", "kk")
+    )
+    for shape in (r"^#+ ", r"^- ", r"^\d\. ", r"^\| ", r"`[^`]+`"):
+        counts = [len(re.findall(shape, guide, re.M)) for guide in (russian, kazakh)]
+        assert counts[0] == counts[1] > 0, shape

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 import secrets
 import socket
 import sqlite3
@@ -17,6 +18,7 @@ from importlib.util import find_spec
 from io import StringIO
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 import reversion
@@ -27,6 +29,7 @@ from django.contrib.auth.hashers import make_password
 from django.core.management import CommandError, call_command
 from django.core.management.base import BaseCommand
 from django.db import DatabaseError, connection, connections, transaction
+from django.test import Client
 from django.test.utils import override_settings
 from django.urls import reverse
 from django.utils import translation
@@ -36,12 +39,10 @@ from django.utils.timezone import localtime
 from agreement.editions import editions_in_force
 from agreement.models import (
     Acceptance,
-    AcceptanceKind,
     AcceptanceMode,
     Agreement,
     Delivery,
     DeliveryOutcome,
-    DisplayedText,
     Edition,
     EditionError,
 )
@@ -442,22 +443,21 @@ def announce(sample: Sample) -> None:
 
 
 def accept(agreement: Agreement) -> None:
-    """Record that the reader ``ACCEPTING`` accepts the user agreement by its button, on the page that displays the
-    text. Nothing is recorded if they accepted an edition before, or if another edition than the last one of the samples
-    is in force.
+    """Let the reader ``ACCEPTING`` accept the user agreement by its button, on the page that displays the text. Nothing
+    is done if they accepted an edition before, or if another edition than the last one of the samples is in force.
     """
     reader = get_user_model()._default_manager.get(username=ACCEPTING)
     last = max(stated_editions(USER_AGREEMENT))
-    edition = Edition.objects.in_force().filter(agreement=agreement, number=last).first()
-    if edition and not Acceptance.objects.for_user_key(reader.pk).exists():
-        Acceptance.objects.record(
-            user=reader,
-            edition=edition,
-            digest=edition.digest,
-            language=READERS[ACCEPTING],
-            kind=AcceptanceKind.EXPLICIT,
-            displayed=DisplayedText.render(edition, READERS[ACCEPTING]),
-        )
+    in_force = Edition.objects.in_force().filter(agreement=agreement, number=last).exists()
+    if not in_force or Acceptance.objects.for_user_key(reader.pk).exists():
+        return
+    page = urlsplit(address(READERS[ACCEPTING], "agreement:accept", agreement.slug))
+    browser = Client(SERVER_NAME=page.hostname, SERVER_PORT=str(page.port or 80))
+    browser.force_login(reader)
+    question = browser.get(page.path).content.decode()
+    stated = dict(re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)">', question))
+    browser.post(page.path, {**stated, "decision": "accept"})
+    browser.logout()
 
 
 def administrator() -> AbstractBaseUser:
