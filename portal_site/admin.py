@@ -15,6 +15,7 @@ from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils import translation
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from django_otp import DEVICE_ID_SESSION_KEY
 from django_otp.models import Device
@@ -110,7 +111,7 @@ class TranslatedAccess(ModelAdmin[Any]):
     def history_view(self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None) -> Any:
         named = self._named(request, object_id)
         if "object" in named:
-            named["title"] = translation.gettext("Change history: %s") % named["object"]
+            named["title"] = gettext("Change history: %s") % named["object"]
         return super().history_view(request, object_id, named | (extra_context or {}))
 
     def delete_view(self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None) -> Any:

@@ -217,7 +217,7 @@ class ImportForm(forms.Form):
             self.fields[name].widget = forms.Textarea({"rows": 3})
         for name in APPROVAL_FIELDS:
             self.fields[name].label = capfirst(label(name))
-            self.fields[name].widget = forms.Textarea({"rows": 2, "maxlength": MAX_APPROVAL})
+            self.fields[name].widget = forms.Textarea({"rows": 3, "maxlength": MAX_APPROVAL})
         self.fields["tracked"].required = any(file.tracked for file in files)
         self.fields["seen"].required = any(file.left_out for file in files)
 
