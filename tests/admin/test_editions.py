@@ -620,7 +620,7 @@ def test_a_page_opened_before_the_draft_was_edited_is_refused(publisher, column)
     Edition.objects.filter(pk=edition.pk).update(**{column: "ru"})
     answer = publisher.post(at("edition_publish", edition.pk), form)
     assert answer.status_code == 409
-    assert "changed after you opened the page" in answer.content.decode()
+    assert "the page that you opened is outdated" in answer.content.decode()
     assert Edition.objects.drafts().exists()
 
 

@@ -420,7 +420,7 @@ def test_a_cancelled_edition_is_marked_in_the_chart_and_named(client):
     factories.published(effective_from=timezone.now() + timedelta(days=1)).cancel()
     page = " ".join(client.get("/en/agreements/terms/at/").text.split())
     assert page.count("agreement-bar-cancelled") == 1
-    assert '× Cancelled before they took effect:</span> <a href="/en/agreements/terms/editions/3/"' in page
+    assert '× Cancelled before it took effect:</span> <a href="/en/agreements/terms/editions/3/"' in page
     assert page.count("agreement-bar-today") == 1
 
 
