@@ -30,7 +30,7 @@ from agreement.editions.display import DisplayedEdition
 from agreement.editions.pdf import RendererBusy
 from agreement.editions.timeline import Timeline
 from agreement.evidence.bundle import CSV_ROWS, Bundle, csv_chunks, csv_table, open_bundle
-from agreement.evidence.log_files import Notes, add_earlier_proofs, add_log, note_in, notice_indices
+from agreement.evidence.log_files import add_earlier_proofs, add_log, notice_indices
 from agreement.evidence.receipts import CHECKER, NoReceipt, receipt
 from agreement.evidence.stamp_files import add_time_stamps
 from agreement.evidence.tables import (
@@ -98,8 +98,7 @@ def export_editions(
         log = PublishedLog.of(timeline.key, at=at)
         sent = Delivery.objects.filter(notice__edition__in=with_text, outcome_at__lte=at)
         texts = _add_notices(bundle, sent, {timeline.key: log})
-        letters = texts.checkpoints[timeline.key]
-        _add_editions(bundle, timeline, log=log, letters=letters, with_text=with_text, with_pdf=True, last=last, at=at)
+        _add_editions(bundle, timeline, log=log, with_text=with_text, with_pdf=True, last=last, at=at)
         for edition in editions:
             folder = _folder(edition)
             deliveries = Delivery.objects.filter(notice__edition=edition, outcome_at__lte=at)
@@ -123,7 +122,6 @@ def _add_editions(
     timeline: Timeline,
     *,
     log: PublishedLog | None,
-    letters: Notes,
     with_text: set[int],
     with_pdf: bool,
     last: int,
@@ -135,8 +133,7 @@ def _add_editions(
     to ``last`` whose primary keys are in ``with_text``, add also the texts and court pages and, if ``with_pdf``, their
     archive copies. Add what shows that the rows ``people`` of this agreement are in its log. If any of this is added,
     and a checkpoint of the log was signed by that instant, add the newest one and the public keys of the log. ``log``
-    is the log as that checkpoint states it, and ``letters`` are the checkpoints in the notices of the bundle. Return
-    those of ``people`` that the log contains.
+    is the log as that checkpoint states it. Return those of ``people`` that the log contains.
     """
     chain = Edition.objects.published().filter(agreement=timeline.key, number__lte=last).select_related("agreement")
     logged = logged_editions(set(chain.values_list("pk", flat=True)), at=at)
@@ -161,7 +158,7 @@ def _add_editions(
                 _add_archive_copies(bundle, edition, timeline, at=at)
     if log:
         placed = [(number, logged[key]) for key, number in editions.items() if key in logged]
-        add_earlier_proofs(bundle, timeline.slug, letters, log=log, editions=placed, disclosed=disclosed)
+        add_earlier_proofs(bundle, timeline.slug, log=log, editions=placed, disclosed=disclosed)
     add_time_stamps(
         bundle, f"{timeline.slug}/log", agreement=timeline.key, editions=editions, disclosed=disclosed, at=at
     )
@@ -248,7 +245,6 @@ def export_user(user_key: UserKey, *, at: datetime, output: Path | IO[bytes], by
                 bundle,
                 timeline,
                 log=logs[agreement],
-                letters=texts.checkpoints[agreement],
                 with_text=bound | declined,
                 with_pdf=False,
                 last=last.get(agreement) or 0,
@@ -487,12 +483,10 @@ def _displayed_name(edition: Edition, language: str, renderer: int | None, diges
 @dataclass(frozen=True, slots=True)
 class SentTexts:
     """The texts of notices in a bundle. ``files`` are the names of their files, by what identifies the text: notice,
-    channel, language, ``since`` and ``cancelled``. ``checkpoints`` are the signed checkpoints in them, by the primary
-    key of the agreement and by the number of entries.
+    channel, language, ``since`` and ``cancelled``.
     """
 
     files: dict[tuple[int, str, str, int, int], str] = field(default_factory=dict)
-    checkpoints: dict[int, dict[int, str]] = field(default_factory=lambda: defaultdict(dict))
 
     def file(self, outcome: str, *which: Any) -> str:
         """The name of the file with the text that a delivery with this outcome sent; ``""`` if it sent none, or if it
@@ -540,12 +534,9 @@ def _add_notices(bundle: Bundle, deliveries: QuerySet[Delivery], logs: Mapping[i
         bundle.add(f"{name}.txt", f"{text.subject}\n\n{text.text}".encode())
         if text.html:
             bundle.add(f"{name}.html", text.html.encode())
-        agreement = notice.edition.agreement_id
-        if (log := logs[agreement]) and indices.get(text.pk, log.size) < log.size:
+        if (log := logs[notice.edition.agreement_id]) and indices.get(text.pk, log.size) < log.size:
             with suppress(LookupError):  # The log contradicts the checkpoint. verify_editions says where.
                 bundle.add(f"{name}.json.tlog-proof", log.proof(indices[text.pk]).encode())
-        if found := note_in(text):
-            added.checkpoints[agreement].update([found])
     return added
 
 

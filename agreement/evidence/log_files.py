@@ -2,13 +2,14 @@
 
 The newest signed checkpoint is made by the site, so it proves no moment. A checkpoint that left the site does: whoever
 has a letter knows that what its checkpoint covers was recorded before. A bundle therefore contains the proofs that its
-entries are in the checkpoints of the letters in it, and in the first checkpoints of its editions, which are in their
-PDF files and in the feed.
+entries are in the checkpoints of the letters about the agreement, to whomever they were sent, and in the first
+checkpoints of its editions, which are in their PDF files and in the feed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 
 from agreement.evidence.bundle import Bundle
@@ -18,8 +19,8 @@ from agreement.models.published_log import Disclosure, LoggedEdition, ProvedLog,
 from agreement.seal import log as tree
 from agreement.seal.log import public_key_pem
 
-#: The signed checkpoints that left the site, by the number of entries.
-Notes = Mapping[int, str]
+#: In how many checkpoints each entry is proved, the first ones after it. A letter has usually that of few others.
+MAX_CHECKPOINTS = 30
 
 
 def add_log(
@@ -45,31 +46,33 @@ def add_log(
 def add_earlier_proofs(
     bundle: Bundle,
     slug: str,
-    notes: Notes,
     *,
     log: PublishedLog,
     editions: Iterable[tuple[int, LoggedEdition]],
     disclosed: Sequence[Disclosure],
 ) -> None:
-    """Add the proofs that these rows, and the last edition before it, are in each of these checkpoints of the log.
-    ``editions`` are the logged editions of the bundle by number; their first checkpoints count too. A proof that the
-    bundle has already in another file is left out.
+    """Add the proofs that these rows, and the last edition before it, are in each checkpoint of the log that left the
+    site: in the letters, in the first checkpoints of the editions, and in the newest one. ``editions`` are the logged
+    editions of the bundle by number. A proof that the bundle has already in another file is left out. Each entry is
+    proved in ``MAX_CHECKPOINTS`` at most. 1 query for the letters, and those of the proofs.
     """
     editions = list(editions)
+    if not editions and not disclosed:
+        return
     first = {one.size: one.note for _number, one in editions}
-    for size, note in sorted({**first, **notes}.items()):
-        if size > log.size:
-            continue
+    letters = {size: note for size, note in _notes_in_letters(log.agreement) if size < log.size}
+    written: Counter[str] = Counter()
+    for size, note in sorted({**letters, **first, log.size: log.note}.items()):
         earlier = ProvedLog(log.agreement, note)
         covered = [(number, one.index) for number, one in editions if one.index < size]
         found = {f"edition-{number}": index for number, index in covered[-1:] if size not in first}
         if size != log.size:
             found |= {_row_name(one): one.index for one in disclosed if one.index < size}
         for name, index in found.items():
-            file = f"{slug}/log/{size}.{name}.tlog-proof"
-            if file not in bundle.digests:
+            written[name] += 1
+            if written[name] <= MAX_CHECKPOINTS or size == log.size:
                 with suppress(LookupError):  # The log contradicts the checkpoint. verify_editions says where.
-                    bundle.add(file, earlier.proof(index).encode())
+                    bundle.add(f"{slug}/log/{size}.{name}.tlog-proof", earlier.proof(index).encode())
 
 
 def notice_indices(texts: Iterable[int]) -> dict[int, int]:
@@ -80,16 +83,17 @@ def notice_indices(texts: Iterable[int]) -> dict[int, int]:
     return {row: index for row, index in entries.values_list("row", "index") if row is not None}
 
 
-def note_in(text: NoticeText) -> tuple[int, str] | None:
-    """The signed checkpoint in this letter, with the number of its entries; ``None`` if there is none: the site had no
-    key, or the channel takes few words.
+def _notes_in_letters(agreement: int) -> Iterator[tuple[int, str]]:
+    """The signed checkpoints in all letters about the agreement with that primary key, with the number of entries. A
+    letter of a time without a key has none, nor has a text of a channel with few words. 1 query.
     """
-    try:
-        note = tree.find_checkpoint(text.text)
-    except ValueError:
-        return None
-    checkpoint = tree.Checkpoint.parse(note)
-    return (checkpoint.size, note) if note != checkpoint.body else None
+    texts = NoticeText.objects.filter(notice__edition__agreement=agreement).order_by("pk")
+    for text in texts.values_list("text", flat=True).iterator(chunk_size=100):
+        with suppress(ValueError):
+            note = tree.find_checkpoint(text)
+            checkpoint = tree.Checkpoint.parse(note)
+            if note != checkpoint.body:
+                yield checkpoint.size, note
 
 
 def _row_name(one: Disclosure) -> str:

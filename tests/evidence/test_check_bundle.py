@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from django.contrib.auth import get_user_model
 from django.core import mail
 from django.utils import timezone
 
@@ -213,3 +214,36 @@ def test_a_bundle_is_checked_after_the_key_was_changed(later, acceptance, user, 
 @pytest.mark.parametrize("name", ["verifies", "root_of", "text_of"])
 def test_both_programs_compute_in_the_same_way(name):
     assert inspect.getsource(getattr(check_bundle, name)) == inspect.getsource(getattr(check_receipt, name))
+
+
+def test_a_letter_to_anybody_shows_that_the_acceptance_existed(later, acceptance, user, tmp_path):
+    """Another user was sent the letter in another language later, when the log had grown."""
+    (_kazakh, other) = factories.users(2)
+    get_user_model().objects.filter(pk=user.pk).update(is_active=False)
+    fill(acceptance.edition, 4)
+    factories.published()
+    assert dispatch.work().sent == 2
+    fill(acceptance.edition, 1)
+    (text,) = (message for message in mail.outbox if message.to == [other.email])
+    folder = of_user(tmp_path, user)
+
+    status, lines = run(folder, letter(tmp_path, text.message().as_string()))
+
+    assert status == 0
+    assert f"user/log/acceptance-{acceptance.pk}" in lines[-1]
+
+
+def test_each_record_is_proved_in_the_first_checkpoints_after_it(acceptance, user, monkeypatch, tmp_path):
+    monkeypatch.setattr("agreement.evidence.log_files.MAX_CHECKPOINTS", 2)
+    sizes = []
+    for _edition in range(4):
+        fill(acceptance.edition, 1)
+        sizes.append(Checkpoint.objects.latest("size").size)
+        factories.published()
+        dispatch.work()
+    fill(acceptance.edition, 1)
+    folder = of_user(tmp_path, user)
+    proved = sorted(int(path.name.split(".")[0]) for path in folder.glob("terms/log/*.acceptance-*"))
+    assert len(proved) == 2
+    assert proved[0] <= sizes[0] + 1
+    assert run(folder)[0] == 0

@@ -168,6 +168,7 @@ def test_a_bundle_has_the_first_stamp_of_each_edition_and_the_last_one_which_ren
         "7.edition-2.tlog-proof",
         "7.stamp-1.tlog-proof",
         "7.stamp-5.tlog-proof",
+        "8.edition-2.tlog-proof",  # The newest checkpoint, which has no stamp.
     ]
     assert [run(bundle, command) for command in commands(bundle)] == ["Verification: OK"] * 3
     digest = hashlib.sha256((bundle / "terms/log/1.tsr").read_bytes()).hexdigest()
@@ -186,7 +187,8 @@ def test_a_bundle_of_an_earlier_moment_has_no_later_stamp(authority, tmp_path):
     bundle = unpacked(tmp_path, at=timezone.now().isoformat())
 
     assert sorted(file.name for file in (bundle / "terms/log").glob("[0-9]*")) == [
-        *("1.checkpoint", "1.edition-1.tlog-proof", "1.pem", "1.tsr")
+        *("1.checkpoint", "1.edition-1.tlog-proof", "1.pem", "1.tsr"),
+        "4.edition-1.tlog-proof",  # The newest checkpoint, which has no stamp.
     ]
 
 
