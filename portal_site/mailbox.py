@@ -36,8 +36,7 @@ REFUSAL = (550, b"5.1.2 The domain does not exist")
 class EmailBackend(BaseEmailBackend):
     """A mail backend that stores messages in a Maildir. Its folder is ``file_path`` in ``MAILERS`` (Django 6.1 and
     later) or ``EMAIL_FILE_PATH``. A message without recipients is not stored. A message with a recipient in
-    ``REFUSED_DOMAIN`` is refused as Django's SMTP backend does it: it raises ``SMTPRecipientsRefused``, or with
-    ``fail_silently`` the message is left out.
+    ``REFUSED_DOMAIN`` is refused as Django's SMTP backend does it: it raises ``SMTPRecipientsRefused``.
     """
 
     def __init__(self, *args: Any, file_path: str = "", **kwargs: Any) -> None:
@@ -53,9 +52,8 @@ class EmailBackend(BaseEmailBackend):
         for message in email_messages:
             recipients = message.recipients()
             if refused := {address: REFUSAL for address in recipients if address.endswith(REFUSED_DOMAIN)}:
-                if not self.fail_silently:
-                    raise SMTPRecipientsRefused(refused)
-            elif recipients:
+                raise SMTPRecipientsRefused(refused)
+            if recipients:
                 box.add(message.message().as_bytes())
                 written += 1
         return written

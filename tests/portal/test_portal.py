@@ -113,7 +113,6 @@ def test_an_address_in_a_domain_that_never_exists_is_refused_as_a_server_refuses
     with pytest.raises(SMTPRecipientsRefused) as refused:
         letter(to="reader-9@example.invalid")
     assert refused.value.recipients == {"reader-9@example.invalid": (550, b"5.1.2 The domain does not exist")}
-    assert mail.EmailMessage("", "", None, ["reader-9@example.invalid"]).send(fail_silently=True) == 0
     assert mailbox.count() == 0
 
 
