@@ -120,7 +120,8 @@ class TranslatedAccess(ModelAdmin[Any]):
     def _named(self, request: HttpRequest, object_id: str) -> dict[str, Any]:
         """Return the template context that names a group in the active language; empty for other objects."""
         found = self.get_object(request, unquote(object_id)) if self.model is Group else None
-        return {"object": NamedGroup(found)} if found else {}
+        # From Django 6.1 on, the question before a deletion has the name under another key.
+        return {"object": NamedGroup(found), "escaped_object": group_name(found)} if found else {}
 
     @display(description=Group._meta.verbose_name, ordering="name")
     def translated_name(self, group: Group) -> str:
