@@ -9,20 +9,32 @@ from pathlib import Path
 #: Whether this machine can build the library.
 AVAILABLE = bool(shutil.which("cc"))
 
-#: Moves the clock of a process, and nothing else: by so many seconds as a file states.
+#: Moves the clock of a process, and nothing else: by so many seconds as a file states. Python asks the first function,
+#: and SQLite the second.
 SOURCE = """
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/time.h>
 #include <time.h>
+static long moved_by(void) {
+    FILE *file = fopen(getenv("MOVED_BY"), "r");
+    long by = 0;
+    if (file && fscanf(file, "%ld", &by) != 1) by = 0;
+    if (file) fclose(file);
+    return by;
+}
 int clock_gettime(clockid_t id, struct timespec *at) {
     int (*real)(clockid_t, struct timespec *) = dlsym(RTLD_NEXT, "clock_gettime");
     int failed = real(id, at);
-    FILE *file = id == CLOCK_REALTIME ? fopen(getenv("MOVED_BY"), "r") : NULL;
-    long by = 0;
-    if (file && fscanf(file, "%ld", &by) == 1) at->tv_sec += by;
-    if (file) fclose(file);
+    if (id == CLOCK_REALTIME) at->tv_sec += moved_by();
+    return failed;
+}
+int gettimeofday(struct timeval *restrict at, void *restrict zone) {
+    int (*real)(struct timeval *, void *) = dlsym(RTLD_NEXT, "gettimeofday");
+    int failed = real(at, zone);
+    at->tv_sec += moved_by();
     return failed;
 }
 """
