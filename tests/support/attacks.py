@@ -775,7 +775,8 @@ SQL |= {
 def _forged(row: models.Model, key: tuple[str, ...]) -> dict[str, Any]:
     """The columns of a row like that one which shares this unique key with it, and no other."""
     others = {column for columns in unique_keys(type(row)) for column in columns} - set(key)
-    others |= {"note", "ground", "reason", "user_agent", "known_at", "origin"} - set(key)  # So that the forged row differs.
+    # So that the forged row differs.
+    others |= {"note", "ground", "reason", "user_agent", "known_at", "origin"} - set(key)
     return {
         field.column: stored(
             field,
