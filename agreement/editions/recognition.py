@@ -248,16 +248,22 @@ def _without_printed(runs: Sequence[Run], others: Callable[[list[str]], list[str
     """Yield these runs. An inserted run of complete lines that is not beside a deleted run is divided into its lines,
     and those that ``others`` does not return for it are equal runs.
     """
+    complete = {place for place in range(len(runs)) if _is_of_lines(runs, place)}
+    lines = [line.strip() for place in sorted(complete) for line in runs[place].text.splitlines()]
+    marked = set(others(lines)) if lines else set()
     for place, run in enumerate(runs):
-        beside = [*runs[:place][-1:], *runs[place + 1 : place + 2]]
-        lines = run.text.splitlines(keepends=True)
-        is_complete = len(lines) > 1 or run.text.endswith("\n") or len(beside) < 2
-        if run.kind != "insert" or not is_complete or any(other.kind == "delete" for other in beside):
+        if place not in complete:
             yield run
             continue
-        marked = set(others([line.strip() for line in lines]))
-        for line in lines:
+        for line in run.text.splitlines(keepends=True):
             yield Run("insert" if line.strip() in marked else "equal", line)
+
+
+def _is_of_lines(runs: Sequence[Run], place: int) -> bool:
+    """Is this an inserted run of complete lines that is not beside a deleted run?"""
+    run, beside = runs[place], [*runs[:place][-1:], *runs[place + 1 : place + 2]]
+    is_complete = len(run.text.splitlines()) > 1 or run.text.endswith("\n") or len(beside) < 2
+    return run.kind == "insert" and is_complete and not any(other.kind == "delete" for other in beside)
 
 
 def _composed(text: str, bodies: Sequence[_Body], *, alone: bool) -> list[Match]:
