@@ -114,22 +114,29 @@ class OwnWords:
 
     CHANGED = "\N{REPLACEMENT CHARACTER}"
 
-    def __init__(self, lines: Iterable[str], bodies: Sequence[str] = ()) -> None:
-        lines = list(lines)
-        texts = [_joined(folded(body)) for body in bodies]
+    def __init__(self, lines: Iterable[str] = (), bodies: Sequence[str] = ()) -> None:
+        self._texts = [_joined(folded(body)) for body in bodies]
+        titles = {_joined(folded(front_matter(body).title)) for body in bodies}
         units = {
             _joined(folded(words))
             for body in bodies
             for unit in clauses.parse(body).clauses
             for words in (unit.text, f"{unit.label} {unit.text}")
         }
-        titles = {_joined(folded(front_matter(body).title)) for body in bodies}
+        self._lines = titles | units
+        self._shingles: set[tuple[str, ...]] = set()
+        self._digests = ""
+        self.add(lines)
+
+    def add(self, lines: Iterable[str]) -> None:
+        """Add lines that the site prints."""
+        lines = list(lines)
         found = {tuple(folded(line)) for line in lines if self.CHANGED not in line}
-        quoted = {_joined(folded(line)) for line in lines if self.CHANGED in line}
-        kept = {line for line in found if len(line) <= 3 or not any(_joined(line) in text for text in texts)}
-        self._lines = {_joined(line) for line in kept} | quoted | units | titles
-        self._shingles = {shingle for line in kept for shingle in _shingles(line)}
-        self._digests = " ".join({word for line in kept for word in line if _DIGEST.fullmatch(word)})
+        kept = {line for line in found if len(line) <= 3 or not any(_joined(line) in text for text in self._texts)}
+        self._lines |= {_joined(line) for line in kept}
+        self._lines |= {_joined(folded(line)) for line in lines if self.CHANGED in line}
+        self._shingles |= {shingle for line in kept for shingle in _shingles(line)}
+        self._digests = " ".join([self._digests, *{word for line in kept for word in line if _DIGEST.fullmatch(word)}])
 
     def others(self, lines: Iterable[str]) -> list[str]:
         """Those of these lines, each once, that have words which are not of the site. Words are of the site if they are

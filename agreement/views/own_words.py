@@ -7,7 +7,7 @@ changed template needs no change here.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from copy import copy
 from dataclasses import replace
@@ -18,6 +18,7 @@ from django.template.loader import render_to_string
 from django.urls import NoReverseMatch, Resolver404, ResolverMatch, resolve
 from django.utils import translation
 
+from agreement.conf import active_language
 from agreement.editions import documents, recognition
 from agreement.editions.display import DisplayedEdition
 from agreement.editions.recognition import OwnWords
@@ -26,30 +27,40 @@ from agreement.models.succession import State
 from agreement.text import languages
 from agreement.views.base import Visit
 
-#: The pages of an edition from which a reader may copy its text, by the names of their URLs.
-PAGES = ("edition", "edition_bilingual", "edition_data")
+#: The pages of an edition from which a reader may copy its text, by the names of their URLs. ``current`` is the page of
+#: the edition in force.
+PAGES = ("edition", "current", "edition_bilingual", "edition_data")
 _TITLE = re.compile(r"<title>(.*?)</title>", re.DOTALL)
 #: The beginning of changed words. A line with them quotes another edition.
 _CHANGED = re.compile(r"(?=<(?:del|ins)\b)")
 
 
-def printed_in_files(visit: Visit, displayed: DisplayedEdition) -> OwnWords:
-    """The words around the text in the PDF and Word files of that edition, in Kazakh, in Russian and in the other
-    languages of the site, as they are now and as they were in its earlier states. 1 query if the edition was read
-    with its texts.
+def others(visit: Visit, lines: Sequence[str], editions: Sequence[DisplayedEdition]) -> list[str]:
+    """Return those of these lines, in their order, that have words which this site does not print around the text of
+    one of these editions; all lines if there is no edition. It prints words on the pages of the first edition, and in
+    the PDF and Word files of all, in each language of the site. The files have also the words of their earlier states.
+
+    Pages are rendered, or taken from the cache of pages, one after another until they have all words: first those in
+    the language of the request, and the files last. The files cost 1 query for each edition that was read with its
+    texts.
     """
-    return OwnWords(_file_lines(visit, displayed), _bodies(displayed))
+    own = OwnWords(bodies=[one.edition.text(language).body for one in editions for language in languages.LANGUAGES])
+    for printed in _printed(visit, editions):
+        if not lines:
+            break
+        own.add(printed)
+        lines = own.others(lines)
+    return list(lines)
 
 
-def printed_on_pages(visit: Visit, displayed: DisplayedEdition) -> OwnWords:
-    """The words around the text on the pages of that edition (``PAGES`` and, if it is in force, the page of the edition
-    in force), in all languages of the site. The pages are rendered, or taken from the cache of pages.
-    """
-    return OwnWords(_page_lines(visit, displayed), _bodies(displayed))
-
-
-def _bodies(displayed: DisplayedEdition) -> list[str]:
-    return [displayed.edition.text(language).body for language in languages.LANGUAGES]
+def _printed(visit: Visit, editions: Sequence[DisplayedEdition]) -> Iterator[Iterator[str]]:
+    """Yield the lines of each page of the first edition, then those of the files of each edition."""
+    for displayed in editions[:1]:
+        for name in PAGES:
+            for language in dict.fromkeys([active_language(), *dict(settings.LANGUAGES)]):
+                yield _page_lines(visit, displayed, name, language)
+    for displayed in editions:
+        yield _file_lines(visit, displayed)
 
 
 def _file_lines(visit: Visit, displayed: DisplayedEdition) -> Iterator[str]:
@@ -77,16 +88,13 @@ def _states(displayed: DisplayedEdition) -> Iterator[DisplayedEdition]:
             yield replace(displayed, state=state, successor=next_one, language=language)
 
 
-def _page_lines(visit: Visit, displayed: DisplayedEdition) -> Iterator[str]:
+def _page_lines(visit: Visit, displayed: DisplayedEdition, name: str, language: str) -> Iterator[str]:
+    """Yield the lines of the page with that name of :data:`PAGES`, in that language of the site."""
     slug, number = displayed.edition.agreement.slug, displayed.edition.number
-    for language in dict(settings.LANGUAGES):
-        with translation.override(language):
-            for name in PAGES:
-                with suppress(NoReverseMatch):
-                    yield from _lines_at(visit.request, visit.path(name, slug, number))
-            if displayed.state == State.IN_FORCE:
-                with suppress(NoReverseMatch):
-                    yield from _lines_at(visit.request, visit.path("current", slug))
+    if name == "current" and displayed.state != State.IN_FORCE:
+        return
+    with translation.override(language), suppress(NoReverseMatch):
+        yield from _lines_at(visit.request, visit.path(name, *([slug] if name == "current" else [slug, number])))
 
 
 def _lines_at(request: HttpRequest, path: str) -> list[str]:

@@ -249,7 +249,7 @@ def recognise_posted(request: HttpRequest) -> HttpResponse:
     digest = _posted_digest(text) or manifest.sha256(text)
     found = [] if _posted_digest(text) else _recognised(visit, _index.find(digest, visit.timelines))
     # A Word file may have other words outside its text.
-    added = _added(visit, posted.margins.splitlines(), [one.displayed for one in found]) if found else []
+    added = own_words.others(visit, posted.margins.splitlines(), [one.displayed for one in found]) if found else []
     if found and posted.is_word:
         verdict = "differs" if added else "genuine"
         return _posted_answer(visit, found=found, added=added, digest=digest, verdict=verdict, file_name=name)
@@ -294,7 +294,7 @@ def _judged(
         return {"compared": compared, "named": named, "is_proved": False}
     # In a text in both languages, the one is added to the other.
     lines = [line for line in compared[0].match.added if all(line in one.match.added for one in compared)]
-    added = _added(visit, [*lines, *margins], [one.displayed for one in compared])
+    added = own_words.others(visit, [*lines, *margins], [one.displayed for one in compared])
     return {"compared": compared, "named": named if added else [], "added": added, "is_proved": not added}
 
 
@@ -311,20 +311,6 @@ def _comparison(visit: Visit, text: str, context: dict[str, Any]) -> comparisons
     }
     language = compared[0].match.language if compared else ""
     return comparisons.recognise(visit, text, [public[digest] for digest in digests], language=language)
-
-
-def _added(visit: Visit, lines: Sequence[str], editions: Sequence[DisplayedEdition]) -> list[str]:
-    """Return those of these lines, in their order, that have words which are not printed by this site around the text
-    of one of these editions; all lines if there is no edition. The pages of the first edition are rendered only if the
-    files of all editions do not have all the words.
-    """
-    for displayed in editions:
-        if not lines:
-            break
-        lines = own_words.printed_in_files(visit, displayed).others(lines)
-    if lines and editions:
-        lines = own_words.printed_on_pages(visit, editions[0]).others(lines)
-    return list(lines)
 
 
 def _added_to_letter(text: str, named: Sequence[RecognisedEdition], sha256: str) -> list[str] | None:
@@ -472,7 +458,7 @@ def _compared(visit: Visit, text: str, named: Sequence[RecognisedEdition]) -> li
     if the text is like it in both languages. Only the ``MAX_COMPARED`` latest are compared. If a passage stands in
     several, one of ``named`` is preferred, otherwise one in force. If the text differs from an edition, the lines that
     this site prints around the edition are not marked as added. 1 query, and 1 more for each result; for a text that
-    differs, also those of :func:`_added`.
+    differs, also those of :func:`own_words.others`.
     """
     public = {
         dated.digest: (timeline, dated)
@@ -493,7 +479,7 @@ def _compared(visit: Visit, text: str, named: Sequence[RecognisedEdition]) -> li
     )
 
     def others(digest: str, lines: list[str]) -> list[str]:
-        return _added(visit, lines, [visit.display(*public[digest])])
+        return own_words.others(visit, lines, [visit.display(*public[digest])])
 
     found = recognition.matches(text, candidates, others=others)
     found.sort(key=lambda match: public[match.digest][1].published_at)
