@@ -110,7 +110,7 @@ class Breach(models.Model):
     @property
     def deadline(self) -> datetime:
         """One working day after the breach became known (:func:`one_working_day_after`): until then users are to be
-        notified of it.
+        notified of it. The law sets this term for the letter to the authorised body, which the app does not write.
         """
         return one_working_day_after(self.known_at, self.agreement.time_zone)
 
