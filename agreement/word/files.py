@@ -9,6 +9,7 @@ import codecs
 import io
 import re
 import zipfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from django.utils.translation import gettext as _
@@ -19,6 +20,8 @@ from agreement.word.reader import Manuscript
 
 #: The largest file of any kind that may be read, in bytes.
 MAX_BYTES = max(source.MAX_BYTES, package.MAX_PACKED)
+#: How many names a sentence about the file lists. It states how many more there are.
+MAX_LISTED = 20
 
 UTF16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _ZIP = (b"PK\x03\x04", b"PK\x05\x06")
@@ -57,21 +60,19 @@ class ReadFile:
                 found.append(_("Markdown marks that were typed in Word were read as formatting."))
             found += self._counted()
             if numbers := self.manuscript.empty_numbers:
-                quoted = ", ".join(number[:20] for number in numbers[:20])
                 found.append(
                     _("Numbers of paragraphs without words were counted, but not imported: %(numbers)s")
-                    % {"numbers": quoted}
+                    % {"numbers": _listed([number[:20] for number in numbers])}
                 )
-            if self.manuscript.placeholders:
-                hints = ", ".join(f"«{hint[:100]}»" for hint in self.manuscript.placeholders[:10])
+            if hints := self.manuscript.placeholders:
                 found.append(
                     _("Hints of empty content controls are in the text, because Word prints them: %(hints)s")
-                    % {"hints": hints}
+                    % {"hints": _listed([f"«{hint[:100]}»" for hint in hints])}
                 )
-            if self.manuscript.outside:
-                addresses = ", ".join(address[:200] for address in self.manuscript.outside[:10])
+            if addresses := self.manuscript.outside:
                 found.append(
-                    _("The document links to other files, which were not opened: %(names)s") % {"names": addresses}
+                    _("The document links to other files, which were not opened: %(names)s")
+                    % {"names": _listed([address[:200] for address in addresses])}
                 )
         elif self.encoding != "UTF-8":
             found.append(
@@ -170,6 +171,11 @@ def read_file(
         marked=raw.startswith("\ufeff") or content.startswith(UTF16_MARKS),
         line_ends=source.normalise(raw) != raw.removeprefix("\ufeff"),
     )
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = len(names) - MAX_LISTED
+    return ", ".join(names[:MAX_LISTED]) + (f", … (+{more})" if more > 0 else "")
 
 
 def _foreign(content: bytes) -> tuple[str, str] | None:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agreement.text import languages, source
-from agreement.word import files
+from agreement.word import files, reader
 from portal_site.management.commands import demo
 from tests.support import docx_files, factories
 
@@ -142,6 +142,15 @@ def test_a_word_file_is_recognised_under_any_name():
     assert read.manuscript.accepted == "# А\n\n1.1. Б.\n"
     assert read.encoding == ""
     assert files.read_file("# А\n".encode(), "a.docx").encoding == "UTF-8"
+
+
+def test_a_sentence_about_a_word_file_says_how_many_names_it_leaves_out():
+    hints = [f"Өріс {number}" for number in range(27)]
+    found = files.ReadFile("a.docx", reader.Manuscript(accepted="# А\n", rejected="# А\n", placeholders=hints))
+
+    listed = next(sentence for sentence in found.changed() if sentence.startswith("Hints"))
+
+    assert listed.endswith("«Өріс 18», «Өріс 19», … (+7)")
 
 
 def test_the_language_of_a_text_is_recognised_by_its_letters():
