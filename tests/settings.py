@@ -10,11 +10,12 @@ from pathlib import Path
 os.environ.pop("CELERY_BROKER_URL", None)
 os.environ.pop("EMAIL_URL", None)
 os.environ["DATABASE_URL"] = os.environ.get("AGREEMENT_TEST_POSTGRESQL", "")
+# A test's database need not outlive a power failure. Each process that a test starts reads this too.
+os.environ.setdefault("PGOPTIONS", "-c synchronous_commit=off")
 from portal_site.settings import *
 
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     DATABASES["default"]["TEST"] = {"NAME": Path(tempfile.gettempdir()) / f"test_agreement_{os.getpid()}.sqlite3"}
-    # A test's database need not outlive a power failure.
     DATABASES["default"]["OPTIONS"]["init_command"] = "PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF;"
 DEBUG = False
 SECRET_KEY = "tests"
