@@ -226,11 +226,11 @@ class WithdrawalQuerySet(PersonalQuerySet["Withdrawal"]):
         """
         return self.filter(UNANSWERED).update(replied_on=on)
 
-    def in_effect_since(self, since: datetime, at: datetime | None = None) -> Self:
-        """Withdrawals of users with an account that are in effect at that instant (now), as in ``in_effect()``, and
-        that took effect or were registered after ``since``.
+    def in_effect_since(self, since: datetime) -> Self:
+        """Withdrawals of users with an account that are in effect now, as in ``in_effect()``, and that took effect or
+        were registered after ``since``.
         """
-        later = self.in_effect(at).filter(Q(effective_at__gt=since) | Q(registered_at__gt=since))
+        later = self.in_effect().filter(Q(effective_at__gt=since) | Q(registered_at__gt=since))
         return later.filter(user__isnull=False)
 
     def register(
