@@ -39,11 +39,6 @@ def key(settings):
 
 
 @pytest.fixture
-def user():
-    return factories.users(1)[0]
-
-
-@pytest.fixture
 def acceptance(user):
     edition = factories.published()
     return Acceptance.objects.record(
