@@ -331,10 +331,6 @@ def _bound_by(user_key: UserKey, agreement: Agreement, alias: str, at: datetime)
     return max((editions[key] for key in keys), key=lambda edition: edition.number or 0, default=None)
 
 
-def _send_signal(row: Withdrawal) -> None:
-    signals.consent_withdrawn.send_robust(sender=Withdrawal, withdrawal=row)
-
-
 class Withdrawal(Personal):
     """A registered application to withdraw consent, by a user or by a person without an account, and its outcome."""
 
@@ -482,7 +478,8 @@ class Withdrawal(Personal):
             consents = Consent.objects.using(using).for_user_key(self.user_id)
             consents.withdraw(at=self.known_at())
         if not refused:
-            transaction.on_commit(partial(_send_signal, self), using=using, robust=True)
+            send = partial(signals.consent_withdrawn.send_robust, sender=Withdrawal, withdrawal=self)
+            transaction.on_commit(send, using=using, robust=True)
         if self.user_id is not None:
             enqueue_on_commit(using=using)
 
