@@ -16,10 +16,12 @@ from django.core.management import call_command
 from django.core.management.commands import flush
 from django.db import connections, transaction
 from django.test import testcases
+from django.utils import translation
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis
 
 from agreement import memory
+from tests.support import factories
 from tests.support.officials import Official
 from tests.support.scale import examples
 
@@ -142,3 +144,22 @@ def _after_flush(verbosity: int, interactive: bool, db: str) -> None:
 def official(tmp_path_factory: pytest.TempPathFactory) -> Official:
     """An official with a key and a certificate, who signs manifests by openssl."""
     return Official(tmp_path_factory.mktemp("official"), key=("rsa:2048",))
+
+
+@pytest.fixture
+def user():
+    return factories.users(1)[0]
+
+
+@pytest.fixture
+def reader(client, user):
+    """The browser of the signed-in user."""
+    client.force_login(user)
+    return client
+
+
+@pytest.fixture
+def english() -> Iterator[None]:
+    """English is the active language."""
+    with translation.override("en"):
+        yield

@@ -448,6 +448,18 @@ def moment_column(column: str, label: StrOrPromise, *, field: str) -> Callable[[
     return cell
 
 
+def moment_fact(label: StrOrPromise, *, field: str) -> Callable[[Any, Any], str]:
+    """Return a method of an admin that displays that field of a row by :func:`moment`, in the time zone of the site.
+    ``label`` is its label.
+    """
+
+    @admin.display(description=label)
+    def fact(self: Any, row: Any) -> str:
+        return moment(getattr(row, field), conf.time_zone())
+
+    return fact
+
+
 def public_address(edition: Edition) -> str | None:
     """Return the path of the public page of an edition; ``None`` for a draft, or if the site does not include the app's
     URLs. Whether anyone may read the page now is not checked.

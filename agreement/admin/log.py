@@ -29,6 +29,7 @@ from agreement.admin.base import (
     column_name,
     moment,
     moment_column,
+    moment_fact,
 )
 from agreement.models import AuditEntry, Breach, LegalHold
 from agreement.models.audit import AuditAction
@@ -166,9 +167,7 @@ class AuditEntryAdmin(ReadOnly, LoggedViews[AuditEntry], UserSearch[AuditEntry],
         about_person = row is None or row.user_id is not None or bool(row.pseudonym)
         return about_person and may_view_people(request) and self.has_view_permission(request, row)
 
-    @admin.display(description=_("when"))
-    def when(self, entry: AuditEntry) -> str:
-        return moment(entry.at, conf.time_zone())
+    when = moment_fact(_("when"), field="at")
 
     @admin.display(description=AuditEntry._meta.get_field("note").verbose_name)
     def remark(self, entry: AuditEntry) -> str:
@@ -182,10 +181,7 @@ class AuditEntryAdmin(ReadOnly, LoggedViews[AuditEntry], UserSearch[AuditEntry],
     def subject(self, entry: AuditEntry) -> str:
         return entry.subject
 
-    @admin.display(description=AuditEntry._meta.get_field("account_deleted_at").verbose_name)
-    def account_deleted(self, entry: AuditEntry) -> str:
-        return moment(entry.account_deleted_at, conf.time_zone())
-
-    @admin.display(description=_("erased"))
-    def erased(self, entry: AuditEntry) -> str:
-        return moment(entry.erased_at, conf.time_zone())
+    account_deleted = moment_fact(
+        AuditEntry._meta.get_field("account_deleted_at").verbose_name, field="account_deleted_at"
+    )
+    erased = moment_fact(_("erased"), field="erased_at")

@@ -23,7 +23,6 @@ from django.utils.text import capfirst
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from agreement import conf
 from agreement.admin.base import (
     DATETIME_FIELDS,
     AdminForm,
@@ -37,6 +36,7 @@ from agreement.admin.base import (
     copy_row,
     moment,
     moment_column,
+    moment_fact,
     short_moment,
     yes_or_no,
 )
@@ -368,13 +368,8 @@ class ConsentAdmin(ReadOnly, LoggedViews[Consent], UserSearch[Consent], LongList
     list_select_related = ["user"]
     fields = ["person", "purpose", "language", "text", "digest", "given", "withdrawn", "pseudonym", "pseudonym_key"]
 
-    @admin.display(description=_("given"))
-    def given(self, row: Consent) -> str:
-        return moment(row.given_at, conf.time_zone())
-
-    @admin.display(description=_("withdrawn"))
-    def withdrawn(self, row: Consent) -> str:
-        return moment(row.withdrawn_at, conf.time_zone())
+    given = moment_fact(_("given"), field="given_at")
+    withdrawn = moment_fact(_("withdrawn"), field="withdrawn_at")
 
 
 class LegalHoldForm(AdminForm):
@@ -460,13 +455,8 @@ class LegalHoldAdmin(PersonPicker[LegalHold], RecordedOnce[LegalHold], LoggedVie
     def pseudonym_or_entry(self, row: LegalHold) -> str:
         return "—" if row.user_id is not None else ", ".join(row.pseudonyms) or "—"
 
-    @admin.display(description=LegalHold._meta.get_field("held_from").verbose_name, ordering="held_from")
-    def begins(self, row: LegalHold) -> str:
-        return moment(row.held_from, conf.time_zone())
-
-    @admin.display(description=LegalHold._meta.get_field("held_until").verbose_name, ordering="held_until")
-    def ends(self, row: LegalHold) -> str:
-        return moment(row.held_until, conf.time_zone())
+    begins = moment_fact(LegalHold._meta.get_field("held_from").verbose_name, field="held_from")
+    ends = moment_fact(LegalHold._meta.get_field("held_until").verbose_name, field="held_until")
 
     def save_model(self, request: HttpRequest, obj: LegalHold, form: LegalHoldForm, change: object) -> None:
         """Place a new hold, or save the end of an existing one, and log it, also if the end did not change. The audit

@@ -261,10 +261,10 @@ class CitedChanges:
     """The path of the page with the changes."""
 
 
-def cite_changes(slug: str, number: int | None = None, *, app: str | None = None) -> CitedChanges | None:
+def cite_changes(slug: str, number: int | None = None) -> CitedChanges | None:
     """The changes that the edition with that number makes, of the agreement with that slug; without a number, those of
     the edition in force. ``None`` if there is no such agreement, if it has no such edition that anyone may read, or if
-    the edition has no predecessor. ``app`` is the instance namespace for ``reverse()``, as in :func:`agreement_path`.
+    the edition has no predecessor.
 
     At most 1 query for each of the two editions, and none if the process remembers them, apart from the queries of
     :func:`agreement.editions.timeline.current_timelines`.
@@ -279,7 +279,7 @@ def cite_changes(slug: str, number: int | None = None, *, app: str | None = None
     if not dated or not before:
         return None
     comparison = Comparison(_display(timeline, before, at), _display(timeline, dated, at))
-    return CitedChanges(comparison=comparison, path=_reverse("changes", slug, dated.number, app=app))
+    return CitedChanges(comparison=comparison, path=_reverse("changes", slug, dated.number, app=None))
 
 
 def _timeline(slug: str, at: datetime, example: str, report: Callable[[str], None] | None = None) -> Timeline | None:

@@ -25,7 +25,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urljoin
 
-from django.contrib.auth.models import AbstractBaseUser
 from django.template.loader import render_to_string
 from django.urls import NoReverseMatch, reverse
 from django.utils import translation
@@ -96,7 +95,7 @@ def _context(row: Acceptance, displayed: DisplayedEdition, log: PublishedLog, lo
         "row": row,
         "displayed": displayed,
         "edition": edition,
-        "account": _account(row.user),
+        "account": row.user.get_username() if row.user else "",
         "at": dates.instant(row.at, language, zone),
         "recorded_at": dates.instant(row.recorded_at, language, zone) if row.recorded_at != row.at else "",
         "texts": {code: sha256(edition.text(code).body) for code in languages.LANGUAGES},
@@ -119,11 +118,6 @@ def _url(name: str, *args: object) -> str:
         return urljoin(conf.get().BASE_URL, reverse(f"agreement:{name}", args=args))
     except NoReverseMatch:
         return ""
-
-
-def _account(user: AbstractBaseUser | None) -> str:
-    """The name by which the user signs in; ``""`` without an account."""
-    return user.get_username() if user else ""
 
 
 def _signed(content: bytes, logged: Disclosure) -> bytes:

@@ -77,7 +77,6 @@ class LogCheck:
         self._level: list[bytes] = []
         self._erased: dict[int, datetime] = {}
         self._needs_erasure: list[tuple[int, str]] = []
-        self._terms: list[tuple[int, str, dict[str, Any]]] = []
         self._at: dict[int, datetime] = {}
         self._latest: dict[str, datetime] = {}
 

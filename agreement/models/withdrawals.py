@@ -226,11 +226,11 @@ class WithdrawalQuerySet(PersonalQuerySet["Withdrawal"]):
         """
         return self.filter(UNANSWERED).update(replied_on=on)
 
-    def in_effect_since(self, since: datetime, at: datetime | None = None) -> Self:
-        """Withdrawals of users with an account that are in effect at that instant (now), as in ``in_effect()``, and
-        that took effect or were registered after ``since``.
+    def in_effect_since(self, since: datetime) -> Self:
+        """Withdrawals of users with an account that are in effect now, as in ``in_effect()``, and that took effect or
+        were registered after ``since``.
         """
-        later = self.in_effect(at).filter(Q(effective_at__gt=since) | Q(registered_at__gt=since))
+        later = self.in_effect().filter(Q(effective_at__gt=since) | Q(registered_at__gt=since))
         return later.filter(user__isnull=False)
 
     def register(
@@ -329,10 +329,6 @@ def _bound_by(user_key: UserKey, agreement: Agreement, alias: str, at: datetime)
     ever = [bound[0]] if bound else [edition for one in membership.bindings(until=at) for edition in one.editions]
     keys = [edition.pk for edition in ever] or [row.edition_id for row in membership.acceptances[:1]]
     return max((editions[key] for key in keys), key=lambda edition: edition.number or 0, default=None)
-
-
-def _send_signal(row: Withdrawal) -> None:
-    signals.consent_withdrawn.send_robust(sender=Withdrawal, withdrawal=row)
 
 
 class Withdrawal(Personal):
@@ -482,7 +478,8 @@ class Withdrawal(Personal):
             consents = Consent.objects.using(using).for_user_key(self.user_id)
             consents.withdraw(at=self.known_at())
         if not refused:
-            transaction.on_commit(partial(_send_signal, self), using=using, robust=True)
+            send = partial(signals.consent_withdrawn.send_robust, sender=Withdrawal, withdrawal=self)
+            transaction.on_commit(send, using=using, robust=True)
         if self.user_id is not None:
             enqueue_on_commit(using=using)
 

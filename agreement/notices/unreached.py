@@ -183,11 +183,11 @@ def may_reach_again(notice: Notice) -> bool:
     return False
 
 
-def resend_reachable(notice: Notice, *, by: By = None, at: datetime | None = None) -> int:
+def resend_reachable(notice: Notice, *, by: By = None) -> int:
     """Make deliveries of the notice wait again that should have reached a user and did not, and return how many. They
     are the skipped ones whose user has an address now to which the channel can send, and the failed and returned ones
     whose user has another address now than that to which the message was sent. If there are any, audit entries are
-    added. ``by`` is the person, and ``at`` the present moment (``None``: now).
+    added. ``by`` is the person.
 
     Users who are not in the audience, and deliveries in channels that the site no longer has, are left out. So are
     failed and returned deliveries if the ledger has no digest of the address, for which the site needs a key of
@@ -197,7 +197,7 @@ def resend_reachable(notice: Notice, *, by: By = None, at: datetime | None = Non
     Deliveries that were skipped with the reason ``NO_ADDRESS`` wait again if ``channel.reachable()`` finds an address,
     although the channel may not accept its form. They are not read one by one. Other deliveries are read in chunks.
     """
-    if notice.skip_reason(at):
+    if notice.skip_reason():
         return 0
     alias, total = router.db_for_write(Delivery), 0
     progress = Progress.objects.using(alias).filter(
@@ -208,11 +208,11 @@ def resend_reachable(notice: Notice, *, by: By = None, at: datetime | None = Non
         rows = Delivery.objects.using(alias).filter(notice=notice, channel=channel.name, lease="")
         with_address = channel.reachable(notice_audience(notice).using(alias)).order_by().values("pk")
         without = rows.filter(reason=NO_ADDRESS, user__in=with_address)
-        total += without.reopen(notice=notice, channel=channel.name, outcome=DeliveryOutcome.SKIPPED, by=by, at=at)
+        total += without.reopen(notice=notice, channel=channel.name, outcome=DeliveryOutcome.SKIPPED, by=by)
         for cause, outcome in READDRESSED.items():
             for keys in _with_another_address(notice, cause, channel, alias):
                 chunk = rows.filter(pk__in=keys)
-                total += chunk.reopen(notice=notice, channel=channel.name, outcome=outcome, by=by, at=at)
+                total += chunk.reopen(notice=notice, channel=channel.name, outcome=outcome, by=by)
     enqueue_on_commit(using=alias)
     return total
 

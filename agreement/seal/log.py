@@ -87,26 +87,6 @@ class Tree:
                 first = middle
         return proof[::-1]
 
-    def consistency(self, size: int) -> list[bytes]:
-        """The proof that this tree continues the tree of the first ``size`` entries. It is empty if both are equal, or
-        if ``size`` is 0. Raises ``ValueError`` if this tree is smaller.
-        """
-        if not 0 <= size <= self.size:
-            msg = f"The tree of {self.size} entries does not continue one of {size}."
-            raise ValueError(msg)
-        proof, first, end, complete = [], 0, self.size, True
-        if size in {0, self.size}:
-            return []
-        while size != end:
-            middle = first + _split(end - first)
-            if size <= middle:
-                proof.append(self._range(middle, end))
-                end = middle
-            else:
-                proof.append(self._range(first, middle))
-                first, complete = middle, False
-        return ([] if complete else [self._range(first, end)]) + proof[::-1]
-
     def _range(self, first: int, end: int) -> bytes:
         """The hash of the entries from ``first`` to before ``end``: a subtree that the recursive definition of the root
         or a proof names.
@@ -154,32 +134,6 @@ def root_from_inclusion(leaf: bytes, index: int, size: int, proof: Sequence[byte
     if last:
         raise ValueError("The proof is too short.")
     return found
-
-
-def is_consistent(size: int, root: bytes, later_size: int, later_root: bytes, proof: Sequence[bytes]) -> bool:
-    """Does the proof show that the tree with ``later_root`` continues the tree with ``root``?"""
-    if not 0 < size < later_size:
-        return not proof and (size == 0 or (size == later_size and root == later_root))
-    hashes = list(proof)
-    if size & (size - 1) == 0:
-        hashes.insert(0, root)
-    if not hashes:
-        return False
-    place, last = size - 1, later_size - 1
-    while place & 1:
-        place, last = place >> 1, last >> 1
-    old = new = hashes[0]
-    for one in hashes[1:]:
-        if not last:
-            return False
-        if place & 1 or place == last:
-            old, new = node_hash(one, old), node_hash(one, new)
-            while not place & 1 and place:
-                place, last = place >> 1, last >> 1
-        else:
-            new = node_hash(new, one)
-        place, last = place >> 1, last >> 1
-    return not last and old == root and new == later_root
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -66,9 +66,10 @@ from agreement.memory import remembered
 from agreement.text import references
 from agreement.text.escaping import escaped
 from agreement.text.front_matter import MAX_LINES, front_matter
+from agreement.text.headings import ENDED, underlined
 from agreement.text.markdown import install, print_numbers, text_lines
 from agreement.text.outline import Kind, Start, outline
-from agreement.text.scheme import ENDED, Doubt, underlined
+from agreement.text.scheme import Doubt
 
 __all__ = ["Clause", "Document", "parse"]
 

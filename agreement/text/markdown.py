@@ -28,7 +28,7 @@ from markdown.extensions.tables import TableProcessor
 from markdown.inlinepatterns import BACKTICK_RE, LINK_RE, BacktickInlineProcessor, InlineProcessor, LinkInlineProcessor
 from markdown.util import AtomicString
 
-from agreement.text.scheme import heading_words
+from agreement.text.headings import heading_words
 
 _ADDRESS = re.compile(r"(?:https?://|mailto:|tel:|[/#.])\S*\Z", re.I)
 _BLOCKS = frozenset("ul ol li blockquote table thead tbody tr p pre h1 h2 h3 h4 h5 h6 hr".split())

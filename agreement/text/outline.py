@@ -11,20 +11,19 @@ from dataclasses import dataclass
 from typing import Literal
 
 from agreement.text.front_matter import MAX_LINES, front_matter
-from agreement.text.scheme import (
-    ABBREVIATED,
+from agreement.text.headings import (
     CONTINUES,
     ENDED,
     HEADING,
     NUMBERED,
     REFERS,
-    Doubt,
-    Scheme,
     heading_words,
+    is_ended,
     numeral,
     underlined,
     unmarked,
 )
+from agreement.text.scheme import Doubt, Scheme
 
 Kind = Literal["front", "title", "section", "clause", "subclause", "item", "note", "heading", "text"]
 
@@ -391,7 +390,7 @@ class _Reading:
             follows = value == 1 or any(kind == roman for kind, _, _ in self.lists)
             if not follows:
                 return False
-        if not previous or (ENDED.search(previous) is not None and not ABBREVIATED.search(previous)):
+        if not previous or is_ended(previous):
             return True
         current = self.current
         return label != "1" and current is not None and current.line == index - 1 and current.label[:1] == "("
@@ -404,7 +403,7 @@ class _Reading:
         and ``rest`` the text after both. ``previous`` is the end of the line before, ``""`` if that line does not
         belong to the same paragraph.
         """
-        ended = not previous or (ENDED.search(previous) is not None and not ABBREVIATED.search(previous))
+        ended = not previous or is_ended(previous)
         if number.count(".") > 2 and number.split(".")[:3] != self.clause.split(".")[:3]:
             return False  # 192.168.1.1 is an IP address. Only 3.3.14.1 below 3.3.14 is a number.
         if dot and ended:

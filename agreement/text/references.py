@@ -22,7 +22,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from agreement.text.scheme import numeral
+from agreement.text.headings import numeral
 
 _ROMAN = r"[IVXLІХ]{1,7}(?!\w)"
 _NUMBER = rf"(?:\d{{1,3}}(?:\.\d{{1,3}}){{0,5}}(?![\d.]*\d)|{_ROMAN})"

@@ -9,8 +9,6 @@ import zipfile
 from datetime import timedelta
 
 import pytest
-from django.contrib.auth.models import Group
-from django.test import Client
 from django.urls import reverse
 from django.utils import timezone, translation
 
@@ -25,17 +23,6 @@ pytestmark = pytest.mark.django_db
 
 HERE = "/en/agreements/terms/accept/"
 DAY = timedelta(days=1)
-
-
-@pytest.fixture
-def user():
-    return factories.users(1)[0]
-
-
-@pytest.fixture
-def reader(client, user):
-    client.force_login(user)
-    return client
 
 
 @pytest.fixture
@@ -282,13 +269,7 @@ def address(name: str, *args: object) -> str:
 @pytest.fixture
 def officer(edition):
     Agreement.objects.update(acceptance_mode=AcceptanceMode.BY_USE)  # Officers are not asked to confirm anything.
-    (user,) = factories.users(1)
-    user.is_staff = True
-    user.save()
-    user.groups.add(Group.objects.get(name="agreement privacy officers"))
-    client = Client()
-    client.force_login(user)
-    return client
+    return factories.member("agreement privacy officers")
 
 
 def test_officers_list_filter_and_export_declines(officer, edition):

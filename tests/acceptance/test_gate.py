@@ -113,17 +113,6 @@ def _site(settings):
     known.clear()
 
 
-@pytest.fixture
-def user():
-    return factories.users(1)[0]
-
-
-@pytest.fixture
-def reader(client, user):
-    client.force_login(user)
-    return client
-
-
 def by_confirmation(**stated) -> Edition:
     factories.agreement()
     factories.Agreement.objects.update(acceptance_mode=AcceptanceMode.BY_CONFIRMATION)

@@ -149,12 +149,6 @@ def user():
     return factories.users(1, languages=("ru",))[0]
 
 
-@pytest.fixture
-def reader(client, user):
-    client.force_login(user)
-    return client
-
-
 @pytest.fixture(autouse=True)
 def _fresh():
     timeline.clear()

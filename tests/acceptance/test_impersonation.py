@@ -123,11 +123,6 @@ def _site(settings):
 
 
 @pytest.fixture
-def user():
-    return factories.users(1)[0]
-
-
-@pytest.fixture
 def officer():
     model = get_user_model()
     return model.objects.create_superuser("officer", "officer@example.kz", "password", first_name="Officer")

@@ -65,17 +65,6 @@ def _site(settings):
     known.clear()
 
 
-@pytest.fixture
-def user():
-    return factories.users(1)[0]
-
-
-@pytest.fixture
-def reader(client, user):
-    client.force_login(user)
-    return client
-
-
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT", "PROPFIND", "get", "X"]
 HEADERS = [
     {},

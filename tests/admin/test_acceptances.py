@@ -11,9 +11,7 @@ from datetime import timedelta
 
 import pytest
 from django.contrib.admin.models import LogEntry
-from django.contrib.auth.models import Group
 from django.db import connection
-from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone, translation
@@ -33,22 +31,6 @@ CODES = ("kk", "ru", "mul")
 def at(name: str, *args: object) -> str:
     with translation.override("ru"):
         return reverse(f"admin:agreement_acceptance_{name}", args=args)
-
-
-def member(group: str) -> Client:
-    (user,) = factories.users(1)
-    user.is_staff = True
-    user.save()
-    user.groups.add(Group.objects.get(name=group))
-    client = Client()
-    client.user = user
-    client.force_login(user)
-    return client
-
-
-@pytest.fixture
-def officer():
-    return member("agreement privacy officers")
 
 
 def join(user, edition, **more) -> Acceptance:
@@ -96,7 +78,7 @@ def test_every_look_search_and_export_is_logged(officer):
 @pytest.mark.parametrize("group", ["agreement authors", "agreement publishers"])
 def test_others_see_none_of_it(group):
     edition, (user,) = factories.published(), factories.users(1)
-    row, client = join(user, edition), member(group)
+    row, client = join(user, edition), factories.member(group)
     addresses = [at("changelist"), at("change", row.pk), at("report"), at("edition", edition.pk), at("csv", edition.pk)]
     assert [client.get(address).status_code for address in addresses] == [403] * 5
     assert acts() == []
@@ -401,7 +383,7 @@ def test_an_export_without_evidence_gets_a_sentence_and_no_log_entry(officer, as
 @pytest.mark.parametrize("group", ["agreement authors", "agreement publishers"])
 def test_others_export_and_record_nothing(group):
     edition, (user,) = factories.published(), factories.users(1)
-    client = member(group)
+    client = factories.member(group)
     assert client.get(at("evidence")).status_code == 403
     assert client.post(at("evidence"), {"user": user.pk}).status_code == 403
     assert client.post(at("add"), on_paper(user, edition)).status_code == 403

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import pytest
-from django.utils import timezone, translation
+from django.utils import timezone
 
 from agreement.admin.editions import accepted_chart
 from agreement.admin.editions.accepted_chart import acceptance_chart
@@ -17,15 +16,9 @@ from agreement.text import dates
 from tests.admin.test_editions import AUTHOR, at, desk
 from tests.support import factories
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("english")]
 
 START = datetime(2026, 3, 1, 18, 30, tzinfo=UTC)  # 23:30 on 1 March in Astana.
-
-
-@pytest.fixture(autouse=True)
-def _english() -> Any:
-    with translation.override("en"):
-        yield
 
 
 def accept(edition: Edition, *moments: datetime) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from django.contrib.auth.models import Group, Permission
+from django.contrib.auth.models import Permission
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone, translation
@@ -23,21 +23,6 @@ pytestmark = pytest.mark.django_db
 def at(name: str, *args: object) -> str:
     with translation.override("ru"):
         return reverse(f"admin:agreement_breach_{name}", args=args)
-
-
-def member(group: str) -> Client:
-    (user,) = factories.users(1)
-    user.is_staff = True
-    user.save()
-    user.groups.add(Group.objects.get(name=group))
-    client = Client()
-    client.force_login(user)
-    return client
-
-
-@pytest.fixture
-def officer() -> Client:
-    return member("agreement privacy officers")
 
 
 def form(**changed: object) -> dict[str, object]:
@@ -200,7 +185,7 @@ def test_the_search_of_the_form_is_for_officers_and_answers_with_a_line(officer)
     found = officer.get(at("people"), {"q": user.email}).json()
     assert found["person"]["value"] == user.username
     assert at("people") in officer.get(at("add")).text
-    assert member("agreement publishers").get(at("people"), {"q": user.email}).status_code == 403
+    assert factories.member("agreement publishers").get(at("people"), {"q": user.email}).status_code == 403
 
 
 @pytest.mark.parametrize(
@@ -223,7 +208,7 @@ def test_the_form_refuses_what_is_wrong_and_stores_nothing(officer, changed, fie
 def test_a_publisher_and_an_author_may_not_see_breaches():
     row = Breach.objects.create(agreement=factories.agreement())
     for group in ("agreement publishers", "agreement authors"):
-        client = member(group)
+        client = factories.member(group)
         assert client.get(at("change", row.pk)).status_code == 403
         assert client.post(at("notify", row.pk)).status_code == 403
 

@@ -20,11 +20,6 @@ from tests.support import factories
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture
-def author(django_user_model):
-    return desk(django_user_model, *AUTHOR, name="author")
-
-
 def saved(author, **changed: object) -> Edition:
     """A draft with a revision of its first wording, as the desk leaves it."""
     edition = factories.draft()

@@ -50,16 +50,6 @@ def superuser(django_user_model):
     return desk(django_user_model, "superuser", name="admin")
 
 
-@pytest.fixture
-def author(django_user_model):
-    return desk(django_user_model, *AUTHOR, name="author")
-
-
-@pytest.fixture
-def publisher(django_user_model):
-    return desk(django_user_model, *PUBLISHER, name="publisher")
-
-
 def at(page: str, *args: object, language: str = "en") -> str:
     with translation.override(language):
         return reverse(f"admin:agreement_{page}", args=args)

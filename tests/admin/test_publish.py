@@ -55,16 +55,6 @@ def _other_agreement_quoted(settings) -> None:
     settings.AGREEMENT = {**settings.AGREEMENT, "DEFAULT_AGREEMENT": "user-agreement"}
 
 
-@pytest.fixture
-def author(django_user_model):
-    return desk(django_user_model, *AUTHOR, name="author")
-
-
-@pytest.fixture
-def publisher(django_user_model):
-    return desk(django_user_model, *PUBLISHER, name="publisher")
-
-
 def words(answer) -> str:
     return " ".join(re.sub("<[^>]*>", " ", html.unescape(answer.content.decode())).split())
 

@@ -31,11 +31,6 @@ OTHER = {"kk": "ru", "ru": "kk"}
 REPORTS = ("report_kk", "report_ru")
 
 
-@pytest.fixture
-def author(django_user_model):
-    return desk(django_user_model, *AUTHOR, name="author")
-
-
 def begin(client, begin: str, **more: object):
     return client.post(at("edition_add"), {"agreement": factories.agreement().pk, "begin": begin} | more)
 

@@ -9,7 +9,6 @@ from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
-from django.contrib.auth.models import Group
 from django.core import mail
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import OperationalError
@@ -30,21 +29,6 @@ OWN = "/ru/agreements/withdraw/"
 def at(name: str, *args: object) -> str:
     with translation.override("ru"):
         return reverse(f"admin:agreement_{name}", args=args)
-
-
-def member(group: str) -> Client:
-    (user,) = factories.users(1)
-    user.is_staff = True
-    user.save()
-    user.groups.add(Group.objects.get(name=group))
-    client = Client()
-    client.force_login(user)
-    return client
-
-
-@pytest.fixture
-def officer():
-    return member("agreement privacy officers")
 
 
 def application(**changed: object) -> dict[str, object]:
@@ -360,7 +344,7 @@ def test_others_see_nothing_of_it():
     Withdrawal.objects.register(
         agreement=factories.agreement(), applicant="А", outcome="ended", received_on=date(2026, 1, 1)
     )
-    publisher, row = member("agreement publishers"), Withdrawal.objects.get()
+    publisher, row = factories.member("agreement publishers"), Withdrawal.objects.get()
     for page in ("withdrawal_changelist", "withdrawal_add", "consent_changelist", "legalhold_changelist"):
         assert publisher.get(at(page)).status_code == 403
     assert publisher.get(at("withdrawal_reply", row.pk, "kk")).status_code == 403

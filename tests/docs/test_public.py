@@ -53,7 +53,6 @@ APP = ROOT / "agreement"
 FOR_SITES = {path.name: read(path.name) for path in sorted(DOCUMENTS.glob("*.md")) if path.name != "public.md"}
 FOR_SITES["README.md"] = (ROOT / "README.md").read_text(encoding="utf-8")
 PORTAL = sorted((ROOT / "portal_site").rglob("*.py"))
-PORTAL_TEMPLATES = sorted((ROOT / "templates").rglob("*.html"))
 
 
 def in_backticks(text: str) -> list[str]:

@@ -35,11 +35,6 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def user():
-    return factories.users(1)[0]
-
-
-@pytest.fixture
 def acceptance(settings, user) -> Acceptance:
     """An acceptance of edition 1, which is in the log, and of which a letter was sent."""
     sign_with(settings)

@@ -24,11 +24,6 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def user():
-    return factories.users(1)[0]
-
-
-@pytest.fixture
 def edition(settings, user) -> Edition:
     """An edition of which the user was notified, and which they accepted."""
     sign_with(settings)

@@ -16,7 +16,7 @@ import pytest
 from django.core.exceptions import ValidationError
 from django.core.management import call_command
 from django.db import connection
-from django.utils import timezone, translation
+from django.utils import timezone
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -27,15 +27,11 @@ from tests.support import factories
 from tests.support.officials import Official
 from tests.support.site import ROOT
 
+pytestmark = pytest.mark.usefixtures("english")
+
 pytest.importorskip("asn1crypto")
 
 database = pytest.mark.django_db
-
-
-@pytest.fixture(autouse=True)
-def _english():
-    with translation.override("en"):
-        yield
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ from django.core import serializers
 from django.db import IntegrityError, connection, transaction
 from django.db.models import ProtectedError
 from django.test.utils import CaptureQueriesContext
-from django.utils import timezone, translation
+from django.utils import timezone
 
 from agreement import signals
 from agreement.models import (
@@ -30,13 +30,7 @@ from agreement.models.acceptances import RequestDetails, RequiredAcceptance
 from agreement.testing import open_seal
 from tests.support import factories
 
-pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture(autouse=True)
-def _english():
-    with translation.override("en"):
-        yield
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("english")]
 
 
 DAY = timedelta(days=1)

@@ -32,18 +32,12 @@ from agreement.seal import log as tree
 from agreement.testing import open_seal
 from tests.support import factories
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("english")]
 
 SECRET = base64.b64encode(hashlib.sha256(b"a key for tests").digest()).decode()
 DAY = timedelta(days=1)
 #: The content of an entry that is about no row.
 NOTHING_ERASED: dict[str, object] = {"erasure": [], "ground": "retention term", "term": "2026-01-01T00:00:00.000000Z"}
-
-
-@pytest.fixture(autouse=True)
-def _english():
-    with translation.override("en"):
-        yield
 
 
 @pytest.fixture

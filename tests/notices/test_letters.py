@@ -543,15 +543,20 @@ def test_a_user_whose_letter_got_no_answer_gets_the_cancellation_too(monkeypatch
     assert reasons().count(("skipped", "edition cancelled")) == 1
 
 
-@pytest.mark.django_db
-def test_users_get_the_notices_that_a_cancelled_edition_had_overtaken():
-    factories.users(2, languages=("ru",))
+def two_and_three(users: int) -> Edition:
+    """The notice of edition 2 waits, and edition 3 is announced, with a notice that covers both. Edition 3."""
+    factories.users(users, languages=("ru",))
     published()
     dispatch.work()
     published(2, summary_ru="Это в силе.")
     dispatch.fan_out(Notice.objects.get(edition__number=2))
     mail.outbox.clear()
-    third = published(3, effective_from=later(days=5))
+    return published(3, effective_from=later(days=5))
+
+
+@pytest.mark.django_db
+def test_users_get_the_notices_that_a_cancelled_edition_had_overtaken():
+    third = two_and_three(2)
     notice = third.notices.get()
     dispatch.fan_out(notice)
     assert dispatch._skip_overtaken(timezone.now()) == 2  # Both are to learn of 2 from the letter about 3.
@@ -573,13 +578,7 @@ def test_users_get_the_notices_that_a_cancelled_edition_had_overtaken():
 
 def overtaken_and_cancelled(users: int) -> Notice:
     """Edition 2 waits for nobody any more, since the letter about 3 covers both; 3 is cancelled. The notice of 3."""
-    factories.users(users, languages=("ru",))
-    published()
-    dispatch.work()
-    published(2, summary_ru="Это в силе.")
-    dispatch.fan_out(Notice.objects.get(edition__number=2))
-    mail.outbox.clear()
-    third = published(3, effective_from=later(days=5))
+    third = two_and_three(users)
     assert dispatch._skip_overtaken(timezone.now()) == users
     notice = third.notices.get()
     third.cancel()
@@ -606,13 +605,7 @@ def test_users_a_cancelled_edition_never_reached_get_the_overtaken_notices_thoug
 
 @pytest.mark.django_db
 def test_recipients_of_a_killed_worker_get_the_notices_that_the_cancelled_edition_had_overtaken():
-    factories.users(2, languages=("ru",))
-    published()
-    dispatch.work()
-    published(2, summary_ru="Это в силе.")
-    dispatch.fan_out(Notice.objects.get(edition__number=2))
-    mail.outbox.clear()
-    third = published(3, effective_from=later(days=5))
+    third = two_and_three(2)
     notice = third.notices.get()
     dispatch.fan_out(notice)
     dispatch._skip_overtaken(timezone.now())

@@ -73,21 +73,6 @@ def test_a_proof_of_inclusion_leads_to_the_root_and_to_no_other(data):
         log.root_from_inclusion(leaf, index, size, [*proof, leaf])
 
 
-@given(st.integers(0, 700), st.integers(0, 700))
-def test_a_proof_of_consistency_holds_for_these_two_trees_alone(size, more):
-    later = size + more
-    proof = tree(later).consistency(size)
-    root, later_root = tree(size, hashes=None if size else [b""]).root(), tree(later or 1).root()
-
-    if later:
-        assert log.is_consistent(size, root, later, later_root, proof)
-        if 0 < size < later:
-            assert not log.is_consistent(size, log.leaf_hash(b"x"), later, later_root, proof)
-            assert not log.is_consistent(size, root, later, log.leaf_hash(b"x"), proof)
-            assert not log.is_consistent(size, root, later, later_root, [*proof, root])
-            assert not log.is_consistent(size, root, later, later_root, proof[:-1])
-
-
 @pytest.mark.parametrize(("size", "later"), [(256, 257), (255, 256), (65_536, 65_537), (1, 70_000), (69_999, 70_000)])
 def test_proofs_cross_the_edges_of_tiles(size, later):
     hashes = [log.leaf_hash(str(index).encode()) for index in range(later)]
@@ -105,7 +90,6 @@ def test_proofs_cross_the_edges_of_tiles(size, later):
     big = log.Tree(later, tile)
     root = log.root_hash(hashes)
     assert big.root() == root
-    assert log.is_consistent(size, log.root_hash(hashes[:size]), later, root, big.consistency(size))
     for index in (0, size - 1, later - 1):
         assert log.root_from_inclusion(hashes[index], index, later, big.inclusion(index)) == root
 
@@ -113,8 +97,6 @@ def test_proofs_cross_the_edges_of_tiles(size, later):
 def test_what_is_not_in_the_tree_has_no_proof():
     with pytest.raises(ValueError, match="no entry 3"):
         tree(3).inclusion(3)
-    with pytest.raises(ValueError, match="does not continue one of 4"):
-        tree(3).consistency(4)
     with pytest.raises(ValueError, match="no entry 3"):
         log.root_from_inclusion(b"", 3, 3, [])
 

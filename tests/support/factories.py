@@ -7,6 +7,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Group
+from django.test import Client
 from django.utils import timezone
 
 from agreement.models import Agreement, Breach, DisplayedText, Edition, Notice, Progress, Withdrawal
@@ -68,6 +70,18 @@ def users(count: int, *, languages: tuple[str, ...] = ("kk", "ru", "")) -> list[
         Profile(user=user, language=languages[number % len(languages)]) for number, user in enumerate(made)
     )
     return made
+
+
+def member(group: str) -> Any:
+    """The browser of a new user of the admin who is in that group. Its ``user`` is the user."""
+    (user,) = users(1)
+    user.is_staff = True
+    user.save()
+    user.groups.add(Group.objects.get(name=group))
+    client: Any = Client()
+    client.user = user
+    client.force_login(user)
+    return client
 
 
 def start_page_world() -> None:

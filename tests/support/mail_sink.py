@@ -1,6 +1,6 @@
 """A mail server as fast as Python can be one, in a process of its own: takes everything, counts, keeps nothing.
 
-``python -m tests.support.mail_sink PORT MILLISECONDS [away]`` takes so many milliseconds for a message; ``away``: for
+``python -m tests.support.mail_sink MILLISECONDS [away]`` takes so many milliseconds for a message; ``away``: for
 every reply, as a server does that is far away. A line on standard input is answered with the number of messages taken.
 """
 
@@ -62,9 +62,9 @@ class Session(asyncio.Protocol):
             self.transport.write(answer)
 
 
-async def serve(port: int, delay: float, *, away: bool) -> None:
+async def serve(delay: float, *, away: bool) -> None:
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: Session(delay, away=away), "127.0.0.1", port)
+    server = await loop.create_server(lambda: Session(delay, away=away), "127.0.0.1", 0)
     sys.stdout.write(f"{server.sockets[0].getsockname()[1]}\n")
     sys.stdout.flush()
 
@@ -98,9 +98,9 @@ class Sink:
 
 
 @contextmanager
-def sink(*, milliseconds: int = 0, away: bool = False, port: int = 0) -> Iterator[Sink]:
+def sink(*, milliseconds: int = 0, away: bool = False) -> Iterator[Sink]:
     process = subprocess.Popen(
-        [sys.executable, "-m", "tests.support.mail_sink", str(port), str(milliseconds), *(["away"] if away else [])],
+        [sys.executable, "-m", "tests.support.mail_sink", str(milliseconds), *(["away"] if away else [])],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -114,4 +114,4 @@ def sink(*, milliseconds: int = 0, away: bool = False, port: int = 0) -> Iterato
 
 
 if __name__ == "__main__":
-    asyncio.run(serve(int(sys.argv[1]), int(sys.argv[2]) / 1000, away="away" in sys.argv))
+    asyncio.run(serve(int(sys.argv[1]) / 1000, away="away" in sys.argv))

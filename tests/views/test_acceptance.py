@@ -26,17 +26,6 @@ HERE = "/ru/agreements/terms/accept/"
 DAY = timedelta(days=1)
 
 
-@pytest.fixture
-def user():
-    return factories.users(1)[0]
-
-
-@pytest.fixture
-def reader(client, user):
-    client.force_login(user)
-    return client
-
-
 def answer(edition: Edition, /, **more) -> dict[str, object]:
     return factories.fields(edition) | {"decision": "accept"} | more
 

@@ -29,11 +29,6 @@ DESCRIPTION = json.loads(api.OPENAPI)
 
 
 @pytest.fixture
-def user():
-    return factories.users(1)[0]
-
-
-@pytest.fixture
 def program(user) -> Client:
     client = Client(enforce_csrf_checks=True)
     client.force_login(user)

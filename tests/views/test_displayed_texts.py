@@ -31,17 +31,6 @@ MARK = re.compile(
 )
 
 
-@pytest.fixture
-def user():
-    return factories.users(1)[0]
-
-
-@pytest.fixture
-def reader(client, user):
-    client.force_login(user)
-    return client
-
-
 def signed_in(user: Any) -> Client:
     client = Client()
     client.force_login(user)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import itertools
 import json
 import subprocess
 from datetime import timedelta
@@ -113,7 +112,7 @@ def test_a_log_without_a_public_edition_is_not_found(client, settings):
 
 
 @pytest.mark.parametrize("more", [0, 1, 254, 255, 256, 700])
-def test_a_stranger_verifies_every_entry_and_any_two_checkpoints(client, edition, more):
+def test_a_stranger_verifies_every_entry_and_every_checkpoint(client, edition, more):
     for start in range(0, more, 100):
         fill(edition, min(100, more - start))
     reader = Reader(client)
@@ -126,10 +125,8 @@ def test_a_stranger_verifies_every_entry_and_any_two_checkpoints(client, edition
         leaf = tree.leaf_hash(entries[index])
         assert tree.root_from_inclusion(leaf, index, log.size, log.inclusion(index)) == checkpoint.root
     assert json.loads(entries[0]) == {"edition": edition.digest, "number": 1}
-    known = [tree.Checkpoint.parse(note) for note in Checkpoint.objects.order_by("size").values_list("note", flat=True)]
-    for old, new in itertools.combinations(known, 2):
-        proof = reader.tree(new.size).consistency(old.size)
-        assert tree.is_consistent(old.size, old.root, new.size, new.root, proof)
+    for old in map(tree.Checkpoint.parse, Checkpoint.objects.values_list("note", flat=True)):
+        assert tree.root_hash([tree.leaf_hash(entry) for entry in entries[: old.size]]) == old.root
 
 
 def test_tiles_never_change_and_are_served_in_each_width_that_the_checkpoint_covers(client, edition):

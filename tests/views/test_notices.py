@@ -29,12 +29,6 @@ def user():
     return user
 
 
-@pytest.fixture
-def reader(client, user):
-    client.force_login(user)
-    return client
-
-
 def published(word: str, **stated):
     return factories.published(
         kk=KK.replace("Екінші тармақ", f"Екінші {word} тармақ"),

@@ -25,17 +25,6 @@ DUE = "/ru/agreements/accept/"
 
 
 @pytest.fixture
-def user():
-    return factories.users(1)[0]
-
-
-@pytest.fixture
-def reader(client, user):
-    client.force_login(user)
-    return client
-
-
-@pytest.fixture
 def editions(settings) -> dict[str, Edition]:
     """Three agreements that are accepted by confirmation, on a site that takes an answer to each."""
     settings.AGREEMENT = {**settings.AGREEMENT, "SEPARATE_ANSWERS": True}

@@ -22,17 +22,6 @@ WORDS = {"kk": "Жаңалықтарды алуға келісемін.", "ru": 
 
 
 @pytest.fixture
-def user():
-    return factories.users(1)[0]
-
-
-@pytest.fixture
-def reader(client, user):
-    client.force_login(user)
-    return client
-
-
-@pytest.fixture
 def editions(settings):
     """The user agreement, and a privacy policy that is accepted elsewhere and that the user has not accepted."""
     settings.AGREEMENT = {

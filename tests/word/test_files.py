@@ -6,7 +6,6 @@ import io
 import zipfile
 
 import pytest
-from django.utils import translation
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -15,11 +14,7 @@ from agreement.word import files, reader
 from portal_site.management.commands import demo
 from tests.support import docx_files, factories
 
-
-@pytest.fixture(autouse=True)
-def _english():
-    with translation.override("en"):
-        yield
+pytestmark = pytest.mark.usefixtures("english")
 
 
 def packed(**parts: str) -> bytes:

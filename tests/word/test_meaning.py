@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Iterator
 from xml.sax.saxutils import escape
 
 import pytest
-from django.utils import translation
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from agreement.text import clauses, source
 from agreement.word import reader, symbols
 from tests.word.numbering_cases import definition, document, level, num
+
+pytestmark = pytest.mark.usefixtures("english")
 
 pytest.importorskip("docx")
 
@@ -24,12 +24,6 @@ _SPACES = (
     'xmlns:wps="http://schemas.microsoft.com/office/word/2010/wordprocessingShape" '
     'xmlns:m="http://schemas.openxmlformats.org/officeDocument/2006/math"'
 )
-
-
-@pytest.fixture(autouse=True)
-def _english() -> Iterator[None]:
-    with translation.override("en"):
-        yield
 
 
 def read(body: str, *, styles: str = "", numbering: str = "") -> reader.Manuscript:

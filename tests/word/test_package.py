@@ -7,22 +7,16 @@ import io
 import random
 import re
 import zipfile
-from collections.abc import Iterator
 
 import pytest
-from django.utils import translation
 
 from agreement.text import source
 from agreement.word import package, reader
 from tests.support import docx_files
 
+pytestmark = pytest.mark.usefixtures("english")
+
 pytest.importorskip("docx")
-
-
-@pytest.fixture(autouse=True)
-def _english() -> Iterator[None]:
-    with translation.override("en"):
-        yield
 
 
 PLAIN = docx_files.agreement("# А\n\n1.1. Б.\n")

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
-from django.utils import translation
 from docx.oxml import parse_xml
 from docx.oxml.ns import nsdecls
 
@@ -14,13 +11,9 @@ from agreement.word import elements, reader
 from portal_site.management.commands import demo
 from tests.support import docx_files
 
+pytestmark = pytest.mark.usefixtures("english")
+
 pytest.importorskip("docx")
-
-
-@pytest.fixture(autouse=True)
-def _english() -> Iterator[None]:
-    with translation.override("en"):
-        yield
 
 
 def read(document: object) -> reader.Manuscript:

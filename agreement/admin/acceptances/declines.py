@@ -18,7 +18,6 @@ from django.utils.html import format_html
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from agreement import conf
 from agreement.admin.base import (
     TEXT_COLUMNS,
     AdminView,
@@ -27,8 +26,8 @@ from agreement.admin.base import (
     MissingRight,
     ReadOnly,
     UserSearch,
-    moment,
     moment_column,
+    moment_fact,
     public_address,
     yes_or_no,
 )
@@ -117,14 +116,10 @@ class DeclineAdmin(ReadOnly, LoggedViews[Decline], UserSearch[Decline], LongList
         url = public_address(decline.edition)
         return format_html('<a href="{}">{}</a>', url, decline.edition) if url else str(decline.edition)
 
-    @admin.display(description=_("when"))
-    def when(self, decline: Decline) -> str:
-        return moment(decline.at, conf.time_zone())
+    when = moment_fact(_("when"), field="at")
 
     @admin.display(description=_("accepted too"))
     def since(self, decline: Decline) -> str:
         return yes_or_no(decline.accepted)
 
-    @admin.display(description=_("erased"))
-    def erased(self, decline: Decline) -> str:
-        return moment(decline.erased_at, conf.time_zone())
+    erased = moment_fact(_("erased"), field="erased_at")

@@ -18,7 +18,6 @@ from django.utils.text import capfirst
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from agreement import conf
 from agreement.admin.acceptances.evidence import EvidenceView
 from agreement.admin.acceptances.reports import CsvView, ReportIndexView, ReportView
 from agreement.admin.base import (
@@ -32,8 +31,8 @@ from agreement.admin.base import (
     RecordedOnce,
     UserSearch,
     copy_row,
-    moment,
     moment_column,
+    moment_fact,
     public_address,
     yes_or_no,
 )
@@ -178,17 +177,9 @@ class AcceptanceAdmin(
     def text_language(self, acceptance: Acceptance) -> str | None:
         return acceptance.language_name or None
 
-    @admin.display(description=_("when"))
-    def when(self, acceptance: Acceptance) -> str:
-        return moment(acceptance.at, conf.time_zone())
-
-    @admin.display(description=_("recorded"))
-    def recorded(self, acceptance: Acceptance) -> str:
-        return moment(acceptance.recorded_at, conf.time_zone())
-
-    @admin.display(description=_("erased"))
-    def erased(self, acceptance: Acceptance) -> str:
-        return moment(acceptance.erased_at, conf.time_zone())
+    when = moment_fact(_("when"), field="at")
+    recorded = moment_fact(_("recorded"), field="recorded_at")
+    erased = moment_fact(_("erased"), field="erased_at")
 
     @admin.display(description=_("text displayed"))
     def displayed(self, acceptance: Acceptance) -> str:

@@ -26,6 +26,7 @@ from agreement.admin.base import (
     column_name,
     moment,
     moment_column,
+    moment_fact,
 )
 from agreement.admin.notices.progress import CHANNEL_LABELS, NoticeActionView, ProgressView
 from agreement.admin.notices.state import StateFilter, state_badge
@@ -188,6 +189,4 @@ class DeliveryAdmin(ReadOnly, LoggedViews[Delivery], UserSearch[Delivery], LongL
             return "—"
         return moment(delivery.bounces.order_by("-recorded_at", "-pk")[0].at, conf.time_zone())
 
-    @admin.display(description=Delivery._meta.get_field("outcome_at").verbose_name)
-    def recorded(self, delivery: Delivery) -> str:
-        return moment(delivery.outcome_at, conf.time_zone())
+    recorded = moment_fact(Delivery._meta.get_field("outcome_at").verbose_name, field="outcome_at")

@@ -126,13 +126,11 @@ class NoticeProgress:
         return 0 if failed and self.notice.skip_reason() else failed
 
 
-def notice_progress(notice: Notice, *, at: datetime | None = None) -> NoticeProgress:
-    """Return the progress of a notice, with its channels in the order of their names. The numbers of deliveries are the
-    present ones. The state, the seconds until the notice is due, and the expected end are those at the moment ``at``
-    (``None``: now). There are no channels before the first deliveries are being written. The number of queries does not
-    depend on the number of users.
+def notice_progress(notice: Notice) -> NoticeProgress:
+    """Return the present progress of a notice, with its channels in the order of their names. There are no channels
+    before the first deliveries are being written. The number of queries does not depend on the number of users.
     """
-    at, zone = at or timezone.now(), notice.edition.agreement.time_zone
+    at, zone = timezone.now(), notice.edition.agreement.time_zone
     rows = list(Progress.objects.filter(notice=notice).order_by("channel"))
     state = notice_state(notice, rows, at=at)
     return NoticeProgress(

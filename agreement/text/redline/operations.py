@@ -12,7 +12,7 @@ sentence.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, NamedTuple
 
@@ -95,25 +95,6 @@ class Operation:
             if name in found:
                 found[name] = [one._asdict() for one in getattr(self, name)]
         return found
-
-    @classmethod
-    def from_json(cls, values: Mapping[str, Any]) -> Operation:
-        """The operation that :meth:`to_json` gave, also after its way through JSON."""
-
-        def path(steps: Iterable[Sequence[str]]) -> Path:
-            return tuple(Step(*step) for step in steps)
-
-        return cls(
-            kind=values["kind"],
-            old=tuple(map(path, values.get("old", ()))),
-            new=tuple(map(path, values.get("new", ()))),
-            part=path(values.get("part", ())),
-            container=path(values.get("container", ())),
-            after=path(values["after"]) if "after" in values else None,
-            phrases=tuple(Phrase(**one) for one in values.get("phrases", ())),
-            quote=tuple(values.get("quote", ())),
-            edits=tuple(Edit(**one) for one in values.get("edits", ())),
-        )
 
 
 def apply(body: str, operations: Iterable[Operation]) -> str:
