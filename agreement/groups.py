@@ -35,7 +35,7 @@ GROUP_PERMISSIONS: dict[str, tuple[str, ...]] = {
         *("view_acceptance", "add_acceptance", "view_consent", "add_consent", "view_withdrawal", "add_withdrawal"),
         "view_decline",
         *("view_legalhold", "add_legalhold", "change_legalhold"),
-        *("view_notice", "view_noticetext", "pause_notice", "resume_notice", "view_unreached"),
+        *("view_notice", "view_noticetext", "pause_notice", "resume_notice", "view_delivery", "view_unreached"),
         *("view_breach", "add_breach", "change_breach", "delete_breach", "notify_breach"),
         "export_evidence",
     ),

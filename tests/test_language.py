@@ -293,6 +293,11 @@ def test_a_refused_permission_is_named_by_an_imperfective_verb():
     assert [text for text in words if re.match(r"(?:опубликова|удали|отмени|измени|выгрузи)ть ", text)] == []
 
 
+def test_the_record_of_a_user_is_called_by_the_title_of_its_page():
+    assert dict(translations("kk"))["My record"] == "Жазбаларым"
+    assert breaking(r"(?i)менің жазбалар", "kk") == []
+
+
 @pytest.mark.parametrize("name", ["court.ru.md", "editors.ru.md", "owners.ru.md"])
 def test_the_russian_guides_address_the_reader_as_the_pages_do(name):
     guide = (ROOT / "agreement/docs" / name).read_text(encoding="utf-8")

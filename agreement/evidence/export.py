@@ -62,6 +62,7 @@ from agreement.models import (
 )
 from agreement.models.audit import AuditAction, By
 from agreement.models.fields import UserKey
+from agreement.models.ledger_labels import CHANNEL_LABELS, reason_in_words
 from agreement.models.membership import Binding, Membership
 from agreement.models.published_log import Disclosure, PublishedLog, logged_editions
 from agreement.models.succession import EDITION_DATES_FIELDS, EditionDates
@@ -398,11 +399,15 @@ def _add_acceptance_pages(
 
 
 def _delivery_in_words(row: Delivery, texts: SentTexts, language: str) -> dict[str, Any]:
-    """The variables of the page about this delivery, with its moments in words in the active language."""
+    """The variables of the page about this delivery, with its channel, reason and moments in words in the active
+    language.
+    """
     zone = row.notice.edition.agreement.time_zone
     returned_at = getattr(row, "returned_at", None)  # An annotation.
     return {
         "row": row,
+        "channel": CHANNEL_LABELS.get(row.channel, row.channel),
+        "reason": reason_in_words(row.reason),
         "at": dates.instant(row.outcome_at, language, zone) if row.outcome_at else "",
         "returned_at": dates.instant(returned_at, language, zone) if returned_at else "",
         "file": texts.file(row.outcome, row.notice_id, row.channel, row.language, row.since, row.cancelled),

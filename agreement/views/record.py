@@ -31,9 +31,9 @@ from agreement.models import (
     WithdrawalOutcome,
 )
 from agreement.models.agreements import AcceptanceMode
+from agreement.models.ledger_labels import known_reason
 from agreement.models.membership import Binding, Membership, unbound_agreements
 from agreement.models.succession import State
-from agreement.notices.reasons import known_reason
 from agreement.text import dates
 from agreement.views.account import (
     DisplayedAcceptance,

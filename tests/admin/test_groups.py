@@ -21,8 +21,9 @@ from agreement.groups import (
     make_groups,
     staff_with,
 )
-from agreement.models import Acceptance, Agreement, AuditEntry, Edition, EditionError
+from agreement.models import Acceptance, Agreement, AuditEntry, Delivery, Edition, EditionError
 from agreement.models.audit import AuditAction
+from agreement.notices import dispatch
 from tests.admin.test_editions import at, desk, written
 from tests.support import factories
 
@@ -93,8 +94,26 @@ def test_of_many_who_may_the_first_are_named(django_user_model):
 
 def test_a_privacy_officer_sees_no_edition(django_user_model):
     officer = staff(django_user_model, "officer", OFFICERS)
-    for page in ("edition_changelist", "agreement_changelist", "auditentry_changelist", "delivery_changelist"):
+    for page in ("edition_changelist", "agreement_changelist", "auditentry_changelist"):
         assert officer.get(at(page)).status_code == 403
+
+
+def test_a_privacy_officer_sees_who_was_notified_and_each_view_is_logged(django_user_model):
+    [reader] = factories.users(1)
+    factories.published()
+    assert dispatch.work().sent == 1
+    delivery = Delivery.objects.get()
+    officer = staff(django_user_model, "officer", OFFICERS)
+
+    found = officer.get(at("delivery_changelist"), {"q": reader.username}).content.decode()
+    one = officer.get(at("delivery_change", delivery.pk)).content.decode()
+    notice = officer.get(at("notice_change", delivery.notice_id)).content.decode()
+
+    assert at("delivery_change", delivery.pk) in found
+    assert at("notice_change", delivery.notice_id) in one
+    assert at("delivery_changelist") in notice
+    views = AuditEntry.objects.filter(action=AuditAction.VIEWED, by="officer", model="delivery").order_by("pk")
+    assert list(views.values_list("key", "note")) == [("", "search"), (str(delivery.pk), "")]
 
 
 # The log

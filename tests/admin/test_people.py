@@ -228,7 +228,8 @@ def test_a_refused_form_lists_its_errors_with_links_to_fields_and_has_the_focus(
         ("withdrawal_add", {"privacy officers"}),
         ("decline_csv", {"privacy officers"}),
         ("acceptance_people", {"privacy officers"}),
-        ("delivery_changelist", set()),
+        ("delivery_changelist", {"privacy officers"}),
+        ("agreement_add", set()),
     ],
 )
 def test_a_refusal_names_who_may(django_user_model, page, groups):

@@ -22,10 +22,10 @@ from agreement.admin.base import short_moment
 from agreement.models import AuditEntry, Delivery, Notice, Progress, pseudonyms
 from agreement.models.audit import AuditAction
 from agreement.models.backoff import MAX_ATTEMPTS
+from agreement.models.ledger_labels import known_reason, reason_in_words
 from agreement.models.progress import NoticeState, notice_state
 from agreement.models.verification import row_faults
 from agreement.notices import dispatch
-from agreement.notices.reasons import known_reason, reason_in_words
 from agreement.notices.unreached import Cause, count_by_cause, resend_reachable
 from agreement.testing import open_seal
 from tests.admin.test_editions import at

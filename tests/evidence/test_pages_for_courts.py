@@ -14,8 +14,9 @@ from django.core import mail
 from django.utils import timezone
 
 from agreement.evidence import export_editions, export_user
-from agreement.models import Acceptance, AcceptanceKind, Delivery, DisplayedText, Edition, log_records
+from agreement.models import Acceptance, AcceptanceKind, Delivery, DeliveryOutcome, DisplayedText, Edition, log_records
 from agreement.notices import dispatch
+from agreement.testing import open_seal
 from tests.evidence.test_log_in_bundles import unpacked
 from tests.support import factories
 from tests.support.signed_logs import sign_with
@@ -104,6 +105,21 @@ def test_the_page_says_what_an_acceptance_does_not_prove(edition, user, tmp_path
     accept(user, second)
     words = page(of_user(tmp_path, user))
     assert "В каком виде был показан текст, не записано." in words
+
+
+@pytest.mark.parametrize(
+    ("language", "words"),
+    [
+        ("kk", "жіберілмеді: мұндай мекенжай жоқ (SMTP 550 5.1.2) Арна электрондық пошта, Қазақ тілі"),
+        ("ru", "не отправлено: адреса не существует (SMTP 550 5.1.2) Канал электронная почта, Казахский"),
+    ],
+)
+def test_the_page_states_a_refusal_in_the_words_of_the_list_of_deliveries(user, language, words, tmp_path):
+    factories.published()
+    dispatch.work()
+    with open_seal():
+        Delivery.objects.update(outcome=DeliveryOutcome.FAILED, reason="SMTP 550 5.1.2")
+    assert words in page(of_user(tmp_path, user), language)
 
 
 def test_a_returned_letter_is_evidence_from_the_moment_it_was_recorded(edition, user, tmp_path):

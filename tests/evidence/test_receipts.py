@@ -23,6 +23,7 @@ from agreement.evidence import receipts
 from agreement.models import Acceptance, AcceptanceKind, Checkpoint, DisplayedText, log_records
 from agreement.seal import log as tree
 from agreement.seal.manifest import sha256
+from agreement.text import dates
 from tests.support import factories
 
 pytestmark = [
@@ -89,6 +90,10 @@ def test_a_receipt_says_what_was_accepted_when_and_how(acceptance, language, tmp
     assert {"kk": "растап", "ru": "с подтверждением"}[language] in text
     assert acceptance.user.get_username() in text
     assert "portal.example" in text
+    edition = acceptance.edition
+    effective = dates.instant(edition.effective_from, language, edition.agreement.time_zone)
+    label = {"kk": "Күшіне ену уақыты", "ru": "Вступление в силу"}[language]
+    assert " ".join(f"{label} {effective}".split()) in " ".join(text.split())
 
 
 def test_the_same_receipt_is_made_twice(acceptance):

@@ -17,9 +17,9 @@ from agreement.editions.timeline import current_timelines
 from agreement.evidence.export import court_page
 from agreement.models import AuditEntry, Delivery, DeliveryOutcome, EditionError, Notice, NoticeKind, Progress
 from agreement.models.audit import AuditAction
+from agreement.models.ledger_labels import reason_in_words
 from agreement.notices import dispatch
 from agreement.notices.forecast import forecast
-from agreement.notices.reasons import reason_in_words
 from agreement.notices.unreached import Cause, count_by_cause
 from tests.support import factories
 from tests.support.smtp_server import mail_by

@@ -10,8 +10,8 @@ from datetime import datetime
 from django.utils import timezone
 
 from agreement.admin.base import moment
-from agreement.admin.notices.progress import CHANNEL_LABELS
 from agreement.models import Edition, Notice, NoticeKind, Progress
+from agreement.models.ledger_labels import CHANNEL_LABELS
 from agreement.models.notices import DESCRIBING, NOTICE_LANGUAGES, notice_due_at, overtaken_by
 from agreement.notices.audience import count_recipients
 from agreement.notices.channels import Channel, site_channels

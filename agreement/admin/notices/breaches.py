@@ -35,11 +35,11 @@ from agreement.admin.base import (
     redirect_missing,
     short_moment,
 )
-from agreement.admin.notices.progress import CHANNEL_LABELS
 from agreement.admin.people import PersonInput, PersonPicker, find_person
 from agreement.evidence import find_user_keys
 from agreement.models import AffectedUser, AuditAction, AuditEntry, Breach
 from agreement.models.audit import name_of
+from agreement.models.ledger_labels import CHANNEL_LABELS
 from agreement.notices.channels import site_channels
 from agreement.notices.forecast import breach_end, recipients
 from agreement.text import languages

@@ -28,12 +28,12 @@ from agreement.admin.base import (
     moment_column,
     moment_fact,
 )
-from agreement.admin.notices.progress import CHANNEL_LABELS, NoticeActionView, ProgressView
+from agreement.admin.notices.progress import NoticeActionView, ProgressView
 from agreement.admin.notices.state import StateFilter, state_badge
 from agreement.admin.notices.unreached import UnreachedCsvView, UnreachedView
 from agreement.conf import active_language
 from agreement.models import Delivery, DeliveryOutcome, Notice, NoticeText, Progress
-from agreement.notices.reasons import reason_in_words
+from agreement.models.ledger_labels import CHANNEL_LABELS, reason_in_words
 from agreement.text import dates
 
 

@@ -28,15 +28,13 @@ from agreement.admin.base import AdminView, MissingRight, moment, redirect_missi
 from agreement.admin.rights import explain_denied
 from agreement.conf import active_language
 from agreement.models import ChannelState, Notice, Progress
+from agreement.models.ledger_labels import CHANNEL_LABELS, REASON_LABELS, reason_in_words
 from agreement.models.progress import NoticeState, notice_state
 from agreement.models.succession import State
 from agreement.notices.forecast import expected_end, speed
-from agreement.notices.reasons import REASON_LABELS, reason_in_words
 from agreement.notices.unreached import resend_reachable
 from agreement.text import dates
 
-#: The labels of the app's own channels. The label of another channel is its ``name``.
-CHANNEL_LABELS = {"email": _("e-mail")}
 #: The states in which a script refreshes the numbers on the page.
 RUNNING = frozenset({NoticeState.DELAY, NoticeState.SENDING})
 #: The actions on a notice: the permission and the translated name of each.

@@ -16,9 +16,9 @@ from django.utils.translation import gettext_lazy as _
 
 from agreement.admin.base import short_moment
 from agreement.models import Edition, Notice, Progress
+from agreement.models.ledger_labels import reason_in_words
 from agreement.models.notices import NoticeQuerySet
 from agreement.models.progress import NoticeState, notice_state
-from agreement.notices.reasons import reason_in_words
 
 
 def notices_with_state() -> NoticeQuerySet:

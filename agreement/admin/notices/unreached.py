@@ -16,11 +16,11 @@ from django.utils.translation import gettext_lazy as _
 
 from agreement import conf
 from agreement.admin.base import MissingRight, moment, redirect_missing
-from agreement.admin.notices.progress import CHANNEL_LABELS, NoticeView
+from agreement.admin.notices.progress import NoticeView
 from agreement.evidence.bundle import csv_chunks
 from agreement.models import AuditEntry
 from agreement.models.audit import AuditAction, name_of
-from agreement.notices.reasons import reason_in_words
+from agreement.models.ledger_labels import CHANNEL_LABELS, reason_in_words
 from agreement.notices.unreached import (
     AddressNow,
     Cause,

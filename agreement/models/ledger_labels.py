@@ -1,4 +1,4 @@
-"""The reasons in the ledger for which a message was not sent, in words."""
+"""The channels in the ledger, and the reasons for which a message was not sent, in words."""
 
 from __future__ import annotations
 
@@ -22,6 +22,8 @@ from agreement.models.notices import (
     REMOVED,
 )
 
+#: The labels of the app's own channels. The label of another channel is its ``name``.
+CHANNEL_LABELS = {"email": _("e-mail")}
 #: The labels of the reasons in the ledger. A channel of the site may have other reasons, which have no label.
 REASON_LABELS = {
     "": _("other reasons"),
