@@ -109,6 +109,8 @@ class Bundle:
                 "signed": self.signed,
                 "has_signatures": has_signatures,
                 "archived": archived,
+                "cancelled": any(name.endswith("/cancelled.json") for name in self.digests),
+                "receipts": any(name.startswith("user/receipts/") for name in self.digests),
                 "log_step": 5 + bool(self.stamped),
                 "signature_step": 5 + bool(self.stamped) + bool(self.logs),
                 "archive_step": 5 + bool(self.stamped) + bool(self.logs) + has_signatures,

@@ -82,7 +82,8 @@ def check(path: str, key_line: str, letter: str = "") -> str:
     if found.get(int(size), base64.b64decode(root)) != base64.b64decode(root):
         return f"REFUSED: the receipt and the letter state different roots for {size} entries. One of them is false."
     record = json.loads(parts[b"record"].split(b"\n", 1)[1])
-    verdict = f"GENUINE: entry {index} (counted from 0) in a log of {size} entries, {origin}\n"
+    place = f"the entry with the number {index} in a log of {size} entries; the first has the number 0"
+    verdict = f"GENUINE: {place}; {origin}\n"
     if int(size) not in found:
         others = " and ".join(map(str, found)) or "no"
         verdict += f"NOT COMPARED: the letter has a checkpoint of {others} entries, and the receipt of {size}.\n"
@@ -95,6 +96,8 @@ def main(arguments: list[str]) -> int:
         return 1
     try:
         verdict = check(*arguments)
+    except OSError as error:
+        verdict = f"REFUSED: a file can't be read, or openssl is not installed: {error}"
     except (ValueError, LookupError):
         verdict = "REFUSED: this is not a receipt with its parts, or not a key in one line."
     sys.stdout.write(f"{verdict}\n")

@@ -18,6 +18,7 @@ from typing import IO, Any
 from urllib.parse import urljoin
 
 from django.contrib.auth import get_user_model
+from django.db import router
 from django.db.models import Case, F, OuterRef, Q, QuerySet, Subquery, When
 from django.template.loader import render_to_string
 from django.urls import NoReverseMatch, reverse
@@ -30,7 +31,7 @@ from agreement.editions.display import DisplayedEdition
 from agreement.editions.pdf import RendererBusy
 from agreement.editions.timeline import Timeline
 from agreement.evidence.bundle import CSV_ROWS, Bundle, csv_chunks, csv_table, open_bundle
-from agreement.evidence.log_files import add_earlier_proofs, add_log, notice_indices
+from agreement.evidence.log_files import add_cancellations, add_earlier_proofs, add_log, notice_indices
 from agreement.evidence.receipts import CHECKER, NoReceipt, receipt
 from agreement.evidence.stamp_files import add_time_stamps
 from agreement.evidence.tables import (
@@ -54,13 +55,16 @@ from agreement.models import (
     DeliveryOutcome,
     DisplayedText,
     Edition,
+    LogEntry,
     Notice,
     NoticeKind,
     NoticeText,
     Withdrawal,
+    log_records,
     pseudonyms,
 )
 from agreement.models.audit import AuditAction, By
+from agreement.models.clock import database_now
 from agreement.models.fields import UserKey
 from agreement.models.ledger_labels import CHANNEL_LABELS, reason_in_words
 from agreement.models.membership import Binding, Membership
@@ -74,10 +78,11 @@ MAX_RECEIPTS = 20
 
 
 def export_editions(
-    editions: Sequence[Edition], *, at: datetime, output: Path | IO[bytes], by: By = None
+    editions: Sequence[Edition], *, at: datetime | None = None, output: Path | IO[bytes], by: By = None
 ) -> dict[str, str]:
-    """Write the evidence about these sealed editions of one agreement, as known at that instant, to ``output``: the
-    path of a new file, or an open file. Return the SHA-256 of each file in the bundle by its name. ``editions`` must
+    """Write the evidence about these sealed editions of one agreement, as known at that instant (``None``: now), to
+    ``output``: the path of a new file, or an open file. If it is now, texts of notices that are not in the log yet are
+    entered first. Return the SHA-256 of each file in the bundle by its name. ``editions`` must
     not be empty, and each must have been recorded by that instant.
 
     The bundle contains the texts, the court pages and the archive copies (:func:`_add_archive_copies`) of these
@@ -92,6 +97,8 @@ def export_editions(
     Raises ``FileExistsError`` if ``output`` is a path that exists. After the file is written, an audit entry is added
     for each edition; ``by`` is the person who exports, or ``None`` if no person is known.
     """
+    if at is None:
+        at = _enter_in_logs(Notice.objects.filter(edition__in=editions))
     timeline = _timeline(editions[0].agreement, at)
     with open_bundle(output) as bundle:
         last = max(edition.number or 0 for edition in editions)
@@ -130,15 +137,19 @@ def _add_editions(
     people: Sequence[Acceptance | Withdrawal] = (),
 ) -> list[Disclosure]:
     """Add the manifests of one agreement up to edition number ``last`` (0: none), with the proofs signed by that
-    instant, the time stamps made by then on the log, and the signatures of officials stored by then. Of the editions up
-    to ``last`` whose primary keys are in ``with_text``, add also the texts and court pages and, if ``with_pdf``, their
-    archive copies. Add what shows that the rows ``people`` of this agreement are in its log. If any of this is added,
-    and a checkpoint of the log was signed by that instant, add the newest one and the public keys of the log. ``log``
-    is the log as that checkpoint states it. Return those of ``people`` that the log contains.
+    instant, the time stamps made by then on the log, the signatures of officials stored by then, the entries about
+    cancellations by then, and the name of the time zone. Of the editions up to ``last`` whose primary keys are in
+    ``with_text``, add also the texts and court pages and, if ``with_pdf``, their archive copies. Add what shows that
+    the rows ``people`` of this agreement are in its log. If any of this is added, and a checkpoint of the log was
+    signed by that instant, add the newest one and the public keys of the log. ``log`` is the log as that checkpoint
+    states it. Return those of ``people`` that the log contains.
     """
     chain = Edition.objects.published().filter(agreement=timeline.key, number__lte=last).select_related("agreement")
     logged = logged_editions(set(chain.values_list("pk", flat=True)), at=at)
     disclosed = add_log(bundle, timeline.slug, log, people) if log and (last or people) else []
+    if last or people:
+        bundle.add(f"{timeline.slug}/time-zone.txt", f"{timeline.time_zone}\n".encode())
+    gone = {dated.pk: dated.number for dated in timeline.editions if dated.cancelled_at and dated.number <= last}
     editions: dict[int, int] = {}
     for edition in chain.iterator(chunk_size=10):
         editions[edition.pk] = edition.number or 0
@@ -157,9 +168,10 @@ def _add_editions(
                 bundle.add(f"{_folder(edition)}/court.{language}.html", page.encode())
             if with_pdf:
                 _add_archive_copies(bundle, edition, timeline, at=at)
+    cancelled = add_cancellations(bundle, timeline.slug, log=log, editions=gone)
     if log:
         placed = [(number, logged[key]) for key, number in editions.items() if key in logged]
-        add_earlier_proofs(bundle, timeline.slug, log=log, editions=placed, disclosed=disclosed)
+        add_earlier_proofs(bundle, timeline.slug, log=log, editions=placed, cancelled=cancelled, disclosed=disclosed)
     add_time_stamps(
         bundle, f"{timeline.slug}/log", agreement=timeline.key, editions=editions, disclosed=disclosed, at=at
     )
@@ -192,10 +204,13 @@ def _add_archive_copies(bundle: Bundle, edition: Edition, timeline: Timeline, *,
         bundle.add(f"{_folder(edition)}.{language}.archive.pdf", content)
 
 
-def export_user(user_key: UserKey, *, at: datetime, output: Path | IO[bytes], by: By = None) -> dict[str, str]:
-    """Write the evidence about this user, as known at that instant, to ``output``: the path of a new file, or an open
-    file. Return the SHA-256 of each file in the bundle by its name. The account may be deleted; its records are then
-    found only if the site still has the key of their pseudonym.
+def export_user(
+    user_key: UserKey, *, at: datetime | None = None, output: Path | IO[bytes], by: By = None
+) -> dict[str, str]:
+    """Write the evidence about this user, as known at that instant (``None``: now), to ``output``: the path of a new
+    file, or an open file. If it is now, what is not in the logs yet is entered first. Return the SHA-256 of each file
+    in the bundle by its name. The account may be deleted; its records are then found only if the site still has the key
+    of their pseudonym.
 
     The bundle contains what the user accepted, declined, consented to and withdrew by then, a table of the deliveries
     to them whose present outcome (sent, failed or skipped) was recorded by then, and the texts of the notices that
@@ -213,6 +228,13 @@ def export_user(user_key: UserKey, *, at: datetime, output: Path | IO[bytes], by
     """
     # Without this, the database could raise an error for a number that is too large.
     get_user_model()._meta.pk.run_validators(user_key)
+    if at is None:
+        sent = Delivery.objects.for_user_key(user_key).filter(outcome=DeliveryOutcome.SENT)
+        at = _enter_in_logs(
+            Notice.objects.filter(pk__in=sent.values("notice")),
+            Acceptance.objects.for_user_key(user_key),
+            Withdrawal.objects.for_user_key(user_key),
+        )
     # Only rows recorded by then: the timeline of that instant does not contain editions that were imported later.
     recorded = Acceptance.objects.for_user_key(user_key).filter(recorded_at__lte=at)
     acceptances = recorded.select_related("edition__agreement").order_by("at", "pk")
@@ -279,6 +301,17 @@ def export_user(user_key: UserKey, *, at: datetime, output: Path | IO[bytes], by
     about = None if exists else person
     AuditEntry.objects.log(AuditAction.EXPORTED, on=users(pk=user_key), by=by, note=note, person=about)
     return bundle.digests
+
+
+def _enter_in_logs(notices: QuerySet[Notice], *people: QuerySet[Acceptance] | QuerySet[Withdrawal]) -> datetime:
+    """Enter the texts of these notices and the rows ``people`` in the logs, if they are missing there, with the other
+    missing rows of these logs, but not more than a worker does at a time. Return the moment after that. 1 query for
+    each argument.
+    """
+    texts = NoticeText.objects.filter(notice__in=notices)
+    for agreement in sorted(set().union(*map(log_records.unlogged_agreements, (texts, *people)))):
+        log_records.sweep(force=True, agreement=agreement, batches=log_records.MOST_BATCHES)
+    return database_now(router.db_for_write(LogEntry))
 
 
 @dataclass(frozen=True, slots=True)
@@ -546,10 +579,15 @@ def _add_notices(bundle: Bundle, deliveries: QuerySet[Delivery], logs: Mapping[i
 
 
 def _with_returns(deliveries: QuerySet[Delivery], at: datetime) -> QuerySet[Delivery]:
-    """The same deliveries with ``returned_at``: when the message came back, if that was recorded by ``at``."""
+    """The same deliveries with ``returned_at``: when the message came back, if that was recorded by ``at``; and with
+    ``failed_attempts``. The column ``attempts`` lacks the attempt after which the delivery failed.
+    """
     bounces = Bounce.objects.filter(delivery=OuterRef("pk"), recorded_at__lte=at).order_by("-recorded_at", "-pk")
     last = Subquery(bounces.values("at")[:1])
-    return deliveries.annotate(returned_at=Case(When(returns__gt=F("returns_before"), then=last)))
+    return deliveries.annotate(
+        returned_at=Case(When(returns__gt=F("returns_before"), then=last)),
+        failed_attempts=F("attempts") + Case(When(outcome=DeliveryOutcome.FAILED, then=1), default=0),
+    )
 
 
 def _deliveries_csv(deliveries: QuerySet[Delivery], columns: dict[str, str], texts: SentTexts) -> Iterator[bytes]:

@@ -9,7 +9,7 @@ checkpoints of its editions, which are in their PDF files and in the feed.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 
 from agreement.evidence.bundle import Bundle
@@ -43,18 +43,39 @@ def add_log(
     return disclosed
 
 
+def add_cancellations(
+    bundle: Bundle, slug: str, *, log: PublishedLog | None, editions: Mapping[int, int]
+) -> list[tuple[int, int]]:
+    """Add the entries about the cancellations of these editions, which are numbers by primary key, and the proofs of
+    those that the log contains. Return the number of each edition of the latter, with the index of the entry. 1 query
+    and those of the proofs; no query without editions.
+    """
+    entries = LogEntry.objects.filter(kind=LogKind.CANCELLED, row__in=editions).order_by("index")
+    placed = []
+    for row, index, entry in entries.values_list("row", "index", "entry") if editions else ():
+        name = f"{slug}/editions/{editions[row or 0]}/cancelled.json"
+        bundle.add(name, bytes(entry))
+        if log and index < log.size:
+            with suppress(LookupError):  # The log contradicts the checkpoint. verify_editions says where.
+                bundle.add(f"{name}.tlog-proof", log.proof(index).encode())
+                placed.append((editions[row or 0], index))
+    return placed
+
+
 def add_earlier_proofs(
     bundle: Bundle,
     slug: str,
     *,
     log: PublishedLog,
     editions: Iterable[tuple[int, LoggedEdition]],
+    cancelled: Sequence[tuple[int, int]],
     disclosed: Sequence[Disclosure],
 ) -> None:
-    """Add the proofs that these rows, and the last edition before it, are in each checkpoint of the log that left the
-    site: in the letters, in the first checkpoints of the editions, and in the newest one. ``editions`` are the logged
-    editions of the bundle by number. A proof that the bundle has already in another file is left out. Each entry is
-    proved in ``MAX_CHECKPOINTS`` at most. 1 query for the letters, and those of the proofs.
+    """Add the proofs that these rows, these cancellations and the last edition before it are in each checkpoint of the
+    log that left the site: in the letters, in the first checkpoints of the editions, and in the newest one.
+    ``editions`` are the logged editions of the bundle by number, and ``cancelled`` the indices of the cancellations by
+    number. A proof that the bundle has already in another file is left out. Each entry is proved in ``MAX_CHECKPOINTS``
+    at most. 1 query for the letters, and those of the proofs.
     """
     editions = list(editions)
     if not editions and not disclosed:
@@ -68,6 +89,7 @@ def add_earlier_proofs(
         found = {f"edition-{number}": index for number, index in covered[-1:] if size not in first}
         if size != log.size:
             found |= {_row_name(one): one.index for one in disclosed if one.index < size}
+            found |= {f"cancelled-{number}": index for number, index in cancelled if index < size}
         for name, index in found.items():
             written[name] += 1
             if written[name] <= MAX_CHECKPOINTS or size == log.size:

@@ -97,7 +97,7 @@ DELIVERY_COLUMNS = {
     "language": "language",
     "outcome": "outcome",
     "reason": "reason",
-    "attempts": "attempts",
+    "attempts": "failed_attempts",
     "outcome_at": "outcome_at",
     "returned_at": "returned_at",
     "address": "address_digest",

@@ -113,22 +113,35 @@ def content(row: Acceptance | Withdrawal, salt: str) -> dict[str, object]:
     return found | {"earlier": True} if is_dated_back(row) else found
 
 
-def sweep(at: datetime | None = None, *, force: bool = False, agreement: int | None = None) -> int:
+def unlogged_agreements(rows: QuerySet[Acceptance] | QuerySet[Withdrawal] | QuerySet[NoticeText]) -> set[int]:
+    """The primary keys of the agreements of those of these rows that are not in the log yet. 1 query."""
+    kind, path = {
+        Acceptance: (LogKind.ACCEPTANCE, "edition__agreement"),
+        Withdrawal: (LogKind.WITHDRAWAL, "agreement"),
+        NoticeText: (LogKind.NOTICE, "notice__edition__agreement"),
+    }[rows.model]
+    logged = LogEntry.objects.filter(kind=kind, row=OuterRef("pk"))
+    return set(rows.filter(~Exists(logged)).order_by().values_list(path, flat=True).distinct())
+
+
+def sweep(
+    at: datetime | None = None, *, force: bool = False, agreement: int | None = None, batches: int | None = None
+) -> int:
     """Add the acceptances, withdrawals and texts of notices that are not in the logs yet, and return how many there
     were. ``at`` is the present moment (``None``: the clock of the database).
 
     A log in which they were looked for in the last ``INTERVAL`` is passed over, unless ``force`` is true. If
     ``agreement`` is given, which is a primary key, the logs of the other agreements are passed over too. Each batch of
     ``BATCH`` rows is a transaction of its own. Unless ``force`` is true, at most ``MOST_BATCHES`` are added to each
-    log, so that letters do not wait. If the process is killed, the next call continues. If nothing is due, 1 query, 2
-    on PostgreSQL without ``at``.
+    log, so that letters do not wait; if it is true, at most ``batches`` (``None``: all). If the process is killed, the
+    next call continues. If nothing is due, 1 query, 2 on PostgreSQL without ``at``.
     """
     using = router.db_for_write(LogEntry)
     at = at or database_now(using)
     logs = TransparencyLog.objects.using(using).select_related("agreement")
     logs = logs.filter(agreement=agreement) if agreement else logs
     due = logs if force else logs.filter(Q(swept_at=None) | Q(swept_at__lte=at - INTERVAL) | Q(swept_at__gt=at))
-    return sum(_sweep(log, at, batches=None if force else MOST_BATCHES, using=using) for log in due)
+    return sum(_sweep(log, at, batches=batches if force else MOST_BATCHES, using=using) for log in due)
 
 
 def _sweep(log: TransparencyLog, at: datetime, *, batches: int | None, using: str) -> int:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TypeVar
 
-from django.db.models import Model, QuerySet
+from django.db.models import Exists, Model, OuterRef, QuerySet
 from django.http import HttpResponse
 from django.utils.translation import gettext as _
 
@@ -27,11 +27,13 @@ from agreement.models import (
     Decline,
     Delivery,
     DeliveryOutcome,
+    LogEntry,
     Withdrawal,
     WithdrawalOutcome,
 )
 from agreement.models.agreements import AcceptanceMode
 from agreement.models.ledger_labels import known_reason
+from agreement.models.log import LogKind
 from agreement.models.membership import Binding, Membership, unbound_agreements
 from agreement.models.succession import State
 from agreement.text import dates
@@ -74,6 +76,8 @@ class RecordedAcceptance:
     their latest acceptance in the agreement. 0 otherwise."""
     receipt: str = ""
     """The path of its receipt; ``""`` if the site makes no receipts, or if its personal data is erased."""
+    awaits_log: bool = False
+    """Whether the site signs its logs, and the acceptance is in none yet."""
     is_new: bool = False
     """Whether the user confirmed it within the last ``NEW_SECONDS``, so that the page states that it was recorded."""
 
@@ -223,7 +227,9 @@ def _acceptances(visit: Visit, own: dict[int, UserMembership]) -> tuple[list[Rec
     result of :func:`memberships`. 1 query, and 1 more if the site has ``AUDIENCES``. A redline that is not remembered
     costs at most 2 queries when it is displayed.
     """
+    logged = LogEntry.objects.filter(kind=LogKind.ACCEPTANCE, row=OuterRef("pk"))
     rows = Acceptance.objects.filter(user=visit.request.user.pk).select_related("edition__agreement")
+    rows = rows.annotate(is_logged=Exists(logged))
     latest, more = _latest(rows.defer(*text_columns("edition")).order_by("-at", "-pk"))
     displayed: list[RecordedAcceptance] = []
     previous: dict[int, DisplayedEdition] = {}
@@ -236,7 +242,8 @@ def _acceptances(visit: Visit, own: dict[int, UserMembership]) -> tuple[list[Rec
         changes = Comparison(old, new) if old and old.edition.pk != row.edition_id else None
         previous[timeline.key] = new
         accepted = display_acceptance(row, timeline, new, changes)
-        displayed.append(_recorded(visit, own[timeline.key], accepted))
+        awaits_log = bool(conf.get().LOG_KEY) and not getattr(row, "is_logged", False)  # An annotation.
+        displayed.append(replace(_recorded(visit, own[timeline.key], accepted), awaits_log=awaits_log))
         last[timeline.key] = len(displayed) - 1
     for key, place in last.items():
         if own[key].timeline.slug not in unbound and (number := _to_accept(visit, own[key])):

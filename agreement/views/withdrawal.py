@@ -194,11 +194,11 @@ def consent(visit: Visit) -> HttpResponse:
 @account_page("GET", of_user_alone=True)
 def evidence_mine(visit: Visit) -> HttpResponseBase:
     """A download of the evidence about this user, ``evidence.zip``, with the same content that an officer would export
-    now. The export adds an audit entry about the user. If there is no evidence, nothing is recorded, and the response
-    is a redirect to the record.
+    now. What is not in the logs yet is entered first. The export adds an audit entry about the user. If there is no
+    evidence, nothing is recorded, and the response is a redirect to the record.
     """
     user = visit.request.user
     try:
-        return bundle_response(partial(export_user, user.pk, at=visit.at, by=user), filename="evidence.zip")
+        return bundle_response(partial(export_user, user.pk, by=user), filename="evidence.zip")
     except LookupError:
         return HttpResponseRedirect(visit.path("record"))

@@ -23,7 +23,7 @@ from pypdf import PdfReader
 
 from agreement.editions import pdf
 from agreement.evidence.bundle import Bundle, csv_cell
-from agreement.models import Acceptance, Breach, DisplayedText, Edition, NoticeText, Withdrawal
+from agreement.models import Acceptance, Breach, Delivery, DisplayedText, Edition, NoticeText, Withdrawal
 from agreement.models.acceptances import RequestDetails
 from agreement.notices import dispatch
 from agreement.retention import erasure
@@ -118,6 +118,25 @@ def test_a_bundle_has_the_notices_and_their_recipients_without_an_address(notifi
     assert {row["language"] for row in rows} == {"kk", "ru", "mul"}
     everything = b"".join(path.read_bytes() for path in folder.rglob("*") if path.is_file())
     assert b"user0@example.kz" not in everything
+
+
+def test_the_last_attempt_of_a_failed_delivery_is_counted(notified):
+    factories.published(effective_from=timezone.now() + timedelta(days=20))
+    notice = Edition.objects.get(number=4).notices.get()
+    rows = [
+        Delivery(notice=notice, user=user, channel="email", outcome=outcome, reason=reason, attempts=attempts, **at)
+        for user, (outcome, reason, attempts) in zip(
+            get_user_model().objects.order_by("pk"),
+            [("failed", "SMTP 550", 0), ("failed", "SMTP 451", 15), ("sent", "", 2)],
+            strict=True,
+        )
+        for at in [{"due_at": timezone.now(), "outcome_at": timezone.now()}]
+    ]
+    Delivery.objects.bulk_create(rows)
+    export(notified / "bundle.zip", "--edition", "terms", "4")
+    table = (unpacked(notified / "bundle.zip", notified / "b") / "terms/editions/4/deliveries.csv").read_text()
+    found = [(row["outcome"], row["attempts"]) for row in csv.DictReader(io.StringIO(table, newline=""))]
+    assert found == [("failed", "1"), ("failed", "16"), ("sent", "2")]
 
 
 @pytest.mark.parametrize(

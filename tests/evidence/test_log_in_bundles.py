@@ -42,13 +42,13 @@ def edition(settings):
 def of_user(folder: Path, name: str = "user0", at=None) -> Path:
     """The unpacked bundle of a user."""
     user = get_user_model().objects.get(username=name)
-    export.export_user(user.pk, at=at or timezone.now(), output=folder / "bundle.zip")
+    export.export_user(user.pk, at=at, output=folder / "bundle.zip")
     return unpacked(folder)
 
 
 def of_editions(folder: Path, *editions, at=None) -> Path:
     """The unpacked bundle of editions."""
-    export.export_editions(editions, at=at or timezone.now(), output=folder / "bundle.zip")
+    export.export_editions(editions, at=at, output=folder / "bundle.zip")
     return unpacked(folder)
 
 
@@ -145,7 +145,7 @@ def test_an_acceptance_that_is_not_in_the_log_yet_has_no_proof(settings, tmp_pat
     Acceptance.objects.record(
         user=user, edition=edition, digest=edition.digest, language="kk", kind=AcceptanceKind.EXPLICIT
     )
-    folder = of_user(tmp_path)
+    folder = of_user(tmp_path, at=timezone.now())
     assert not (folder / "user/log").exists()
     assert (folder / "terms/log/checkpoint").exists()
 

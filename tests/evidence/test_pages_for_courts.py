@@ -42,7 +42,7 @@ def accept(user, edition: Edition, **stated: object) -> Acceptance:
 
 
 def of_user(folder: Path, user, at=None) -> Path:
-    export_user(user.pk, at=at or timezone.now(), output=folder / "bundle.zip")
+    export_user(user.pk, at=at, output=folder / "bundle.zip")
     return unpacked(folder)
 
 

@@ -109,7 +109,7 @@ def test_the_program_checks_a_receipt_without_the_site(acceptance, tmp_path):
 
     assert verdict.returncode == 0
     first, record = verdict.stdout.split("\n", 1)
-    assert first.startswith("GENUINE: entry 1 (counted from 0) in a log of 2 entries, portal.example")
+    assert first.startswith("GENUINE: the entry with the number 1 in a log of 2 entries; the first has the number 0; p")
     assert json.loads(record)["digest"] == acceptance.digest
 
 
@@ -151,6 +151,17 @@ def test_the_program_needs_the_key_of_this_log_and_joins_its_line(acceptance, tm
     assert status(line.replace("/log", "/\nlog")) == 0
     assert status(line.replace("terms", "other")) == 1
     assert status("no key") == 1
+
+
+def test_the_program_says_in_one_sentence_that_a_file_is_missing(acceptance, tmp_path):
+    log_records.sweep(force=True)
+    path = tmp_path / "receipt.pdf"
+    for arguments in ([path], [path, tmp_path / "letter.eml"]):
+        verdict = checked(*arguments)
+        assert (verdict.returncode, verdict.stderr) == (1, "")
+        assert verdict.stdout.startswith("REFUSED: a file can't be read")
+        assert verdict.stdout.count("\n") == 1
+        path.write_bytes(made(acceptance))
 
 
 def printed_lines(content, tmp_path, first, last):
@@ -326,6 +337,9 @@ def test_the_evidence_contains_the_receipt_and_the_program(acceptance, user, tmp
         archive.extractall(tmp_path)
 
     folder = tmp_path / "user/receipts"
+    sums = (tmp_path / "SHA256SUMS").read_text(encoding="utf-8")
+    assert f"{sha256((folder / f'{acceptance.pk}.ru.pdf').read_bytes())}  user/receipts/{acceptance.pk}.ru.pdf" in sums
+    assert (tmp_path / "README.txt").read_text(encoding="utf-8").count("\nuser/receipts/") == 3
     verdict = subprocess.run(
         [sys.executable, "-I", folder / "check_receipt.py", folder / f"{acceptance.pk}.ru.pdf", key_line()],
         capture_output=True,

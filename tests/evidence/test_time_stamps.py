@@ -142,7 +142,7 @@ def test_the_bundle_of_a_user_places_the_acceptance_in_the_first_stamp_after_it_
         assert proved(tmp_path, tmp_path / f"terms/log/{size}.acceptance-{row.pk}.tlog-proof", entry)
     done = subprocess.run([sys.executable, "-I", "check_bundle.py"], cwd=tmp_path, capture_output=True, check=False)
     assert done.returncode == 0
-    assert f"time stamp {first} is entry".encode() in done.stdout
+    assert f"time stamp {first} is the entry with the number".encode() in done.stdout
 
 
 def test_a_bundle_has_the_first_stamp_of_each_edition_and_the_last_one_which_renews_it(authority, tmp_path):

@@ -9,10 +9,11 @@ from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
-from agreement.models import Acceptance, Agreement, Edition
+from agreement.models import Acceptance, Agreement, Edition, log_records
 from agreement.notices import dispatch
 from agreement.testing import open_seal
 from tests.support import factories
+from tests.support.signed_logs import sign_with
 
 pytestmark = pytest.mark.django_db
 
@@ -102,6 +103,17 @@ def test_the_record_states_why_a_notice_was_not_sent(client, settings):
     client.force_login(someone)
     page = " ".join(client.get("/ru/agreements/record/").content.decode().split())
     assert "не отправлено (нет адреса)" in page or "не отправлялось (нет адреса)" in page
+
+
+def test_the_record_says_that_an_acceptance_is_not_in_the_log_yet(client, user, settings):
+    sign_with(settings)
+    edition = Edition.objects.get()
+    Acceptance.objects.record(user=user, edition=edition, digest=edition.digest, language="ru", kind="explicit")
+    client.force_login(user)
+    words = "в журнале ещё нет"
+    assert words in client.get("/ru/agreements/record/").text
+    log_records.sweep(force=True)
+    assert words not in client.get("/ru/agreements/record/").text
 
 
 @pytest.mark.parametrize(

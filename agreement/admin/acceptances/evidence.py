@@ -29,8 +29,8 @@ class EvidenceForm(forms.Form):
     exported.
 
     Exactly one of ``user`` and ``edition`` must be given. ``at`` must not be in the future, and the edition must have
-    been published, or imported as history, by then (``recorded_at``). If ``at`` is left empty, it is the present
-    moment. Whether the user exists is not checked here.
+    been published, or imported as history, by then (``recorded_at``). If ``at`` is left empty (``None``), it is the
+    present moment. Whether the user exists is not checked here.
     """
 
     user = forms.CharField(
@@ -59,9 +59,9 @@ class EvidenceForm(forms.Form):
 
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data
-        at: datetime = cleaned.get("at") or timezone.now()
-        cleaned["at"] = at
-        if at > timezone.now():
+        now = timezone.now()
+        at: datetime = cleaned.get("at") or now
+        if at > now:
             self.add_error("at", _("This moment is in the future."))
         edition = cleaned.get("edition")
         if bool(cleaned.get("user")) == bool(edition):

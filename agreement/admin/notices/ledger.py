@@ -147,7 +147,7 @@ class DeliveryAdmin(ReadOnly, LoggedViews[Delivery], UserSearch[Delivery], LongL
     list_display += [moment_column("recorded", Delivery._meta.get_field("outcome_at").verbose_name, field="outcome_at")]
     list_filter = ["outcome"]
     list_select_related = ["user"]
-    fields = ["about", "words", "person", "by", "language", "outcome", "why", "attempts", "due", "recorded", "returned"]
+    fields = ["about", "words", "person", "by", "language", "outcome", "why", "failed", "due", "recorded", "returned"]
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         title = gettext("Deliveries (the latest, at most one thousand)")
@@ -156,6 +156,10 @@ class DeliveryAdmin(ReadOnly, LoggedViews[Delivery], UserSearch[Delivery], LongL
     def get_queryset(self, request: HttpRequest) -> QuerySet[Delivery]:
         rows: QuerySet[Delivery] = super().get_queryset(request)
         return rows.prefetch_related(Prefetch("notice", Notice.objects.with_edition()))
+
+    @admin.display(description=_("failed attempts"))
+    def failed(self, delivery: Delivery) -> int:
+        return delivery.attempts + (delivery.outcome == DeliveryOutcome.FAILED)  # The column lacks the last one.
 
     @admin.display(description=_("notice"))
     def about(self, delivery: Delivery) -> str:

@@ -40,7 +40,7 @@ class Command(BaseCommand):
 
     @no_translations
     def handle(self, **options: Any) -> None:
-        at = parse_past_instant(options["at"]) if options["at"] else timezone.now()
+        at = parse_past_instant(options["at"]) if options["at"] else None
         output = Path(options["output"])
         try:
             digests = self.user(options["user"], at, output) if options["user"] else self.editions(options, at, output)
@@ -52,8 +52,9 @@ class Command(BaseCommand):
         self.stdout.write(f"Wrote {len(digests)} files: {options['output']}")
         self.stdout.write("Check it anywhere: unzip it, then sha256sum -c SHA256SUMS")
 
-    def user(self, name: str, at: datetime, output: Path) -> dict[str, str]:
-        """Write the evidence about a user at that instant to the new file ``output``. Return the SHA-256 of each file
+    def user(self, name: str, at: datetime | None, output: Path) -> dict[str, str]:
+        """Write the evidence about a user at that instant (``None``: now) to the new file ``output``. Return the
+        SHA-256 of each file
         in it by name. ``name`` is a username, a mail address, or the primary key of an account, which may be deleted.
         The prefix ``name:`` or ``key:`` may state that it is a username or a key.
 
@@ -66,10 +67,12 @@ class Command(BaseCommand):
             raise command_error(error, "Give a deleted account by its key: key:7.") from None
         except LookupError:
             hint = "Give a deleted account by its key. It is found only if PSEUDONYM_KEYS has the secret of its time."
-            raise command_error(f"There are no records about a user {quote(name)} at {at.isoformat()}.", hint) from None
+            moment = (at or timezone.now()).isoformat()
+            raise command_error(f"There are no records about a user {quote(name)} at {moment}.", hint) from None
 
-    def editions(self, options: dict[str, Any], at: datetime, output: Path) -> dict[str, str]:
-        """Write the evidence about editions at that instant to the new file ``output``. Return the SHA-256 of each file
+    def editions(self, options: dict[str, Any], at: datetime | None, output: Path) -> dict[str, str]:
+        """Write the evidence about editions at that instant (``None``: now) to the new file ``output``. Return the
+        SHA-256 of each file
         in it by name. The option ``edition`` is the slug of an agreement and the numbers of its editions; without
         numbers, all editions that were recorded by that instant are meant.
 
@@ -77,12 +80,13 @@ class Command(BaseCommand):
         agreement had no edition, and ``FileExistsError`` if ``output`` exists.
         """
         slug, *numbers = options["edition"]
-        editions = Edition.objects.published().filter(agreement__slug=slug, recorded_at__lte=at)
+        moment = at or timezone.now()
+        editions = Edition.objects.published().filter(agreement__slug=slug, recorded_at__lte=moment)
         published = {str(edition.number): edition for edition in editions.select_related("agreement")}
         unknown = [number for number in numbers if number not in published]
         if unknown or not published:
             missing = f"edition {quote(unknown[0])}" if unknown else "edition"
-            hint = f"Editions published until {at.isoformat()}: {', '.join(published) or 'none'}."
+            hint = f"Editions published until {moment.isoformat()}: {', '.join(published) or 'none'}."
             raise command_error(f"There is no {missing} of {quote(slug)}.", hint)
         wanted = [published[number] for number in dict.fromkeys(numbers or published)]
         return export_editions(wanted, at=at, output=output, by=shell_user())
