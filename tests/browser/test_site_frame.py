@@ -1,0 +1,75 @@
+"""The pages in the frame of a site: the base template of install.md, with a stylesheet of the site's own."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.browser.conftest import TERMS, violations
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+
+INSTALL = Path(__file__).resolve().parents[2] / "agreement/docs/install.md"
+LIGHT = "body{background:#fff;color:#222}"
+
+
+@pytest.fixture
+def framed(site: str, window: Callable[..., Page], settings: Any, tmp_path: Path) -> Callable[..., Page]:
+    """Opens a page of the app in the base template of install.md: ``framed(address, css)``."""
+    template = re.search(r"```django\n(.*?<!doctype html>.*?)```", INSTALL.read_text(encoding="utf-8"), re.DOTALL)
+    assert template is not None
+    (tmp_path / "agreement").mkdir()
+    (tmp_path / "agreement/base.html").write_text(template[1], encoding="utf-8")
+    settings.TEMPLATES = [{**settings.TEMPLATES[0], "DIRS": [tmp_path]}]
+
+    def open_page(address: str, css: str, **options: Any) -> Page:
+        page = window(**options)
+        page.route("**/mysite.css", lambda route: route.fulfill(content_type="text/css", body=css))
+        page.goto(f"{site}{address}")
+        return page
+
+    return open_page
+
+
+def colours(page: Page) -> tuple[str, str]:
+    """The ink of the text, and the paper below it."""
+    ink, paper = page.evaluate(
+        "[document.querySelector('.agreement'), document.body].map(it => getComputedStyle(it))"
+        ".map((style, place) => place ? style.backgroundColor : style.color)"
+    )
+    return ink, paper
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_site_that_declares_no_dark_design_is_light_on_every_device(framed, scheme):
+    page = framed(f"/ru{TERMS}", LIGHT, scheme=scheme)
+    assert colours(page) == ("rgb(31, 29, 26)", "rgb(255, 255, 255)")
+    assert violations(page) == []
+
+
+@pytest.mark.parametrize(("scheme", "expected"), [("light", "rgb(31, 29, 26)"), ("dark", "rgb(228, 224, 216)")])
+def test_a_site_that_declares_a_dark_design_has_the_dark_colours_on_a_dark_device(framed, scheme, expected):
+    css = ":root{color-scheme:light dark}body{background:light-dark(#fff,#111);color:light-dark(#222,#eee)}"
+    page = framed(f"/ru{TERMS}", css, scheme=scheme)
+    assert colours(page)[0] == expected
+    assert violations(page) == []
+
+
+def test_a_site_with_a_switch_of_its_own_has_the_dark_colours_on_a_light_device(framed):
+    page = framed(f"/ru{TERMS}", ":root{color-scheme:dark}body{background:#111;color:#eee}", scheme="light")
+    assert colours(page)[0] == "rgb(228, 224, 216)"
+    assert violations(page) == []
+
+
+@pytest.mark.parametrize(("scheme", "paper"), [("light", "rgb(253, 252, 249)"), ("dark", "rgb(21, 24, 26)")])
+def test_the_portal_follows_the_device(site, window, scheme, paper):
+    page = window(scheme=scheme)
+    page.goto(f"{site}/ru{TERMS}")
+    assert colours(page)[1] == paper
