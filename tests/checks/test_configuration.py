@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import base64
+import subprocess
+import sys
 from datetime import timedelta
+from itertools import permutations
 from typing import Any
 
 import pytest
@@ -331,6 +334,28 @@ def test_E025_wants_a_host_that_names_the_logs(settings):  # noqa: N802
     assert "BASE_URL is empty" in message.msg
     settings.AGREEMENT = {"LOG_KEY": KEY, "BASE_URL": "https://portal.example.kz", "LOG_DELAY": timedelta(minutes=6)}
     assert list(check_settings(None)) == []
+
+
+@pytest.mark.parametrize("order", list(permutations(["django.contrib.admin", "agreement", "modeltranslation"])))
+def test_E005_is_reported_for_every_wrong_order_of_the_apps(order):  # noqa: N802
+    """In a process of its own, because the apps are loaded once."""
+    right = order.index("modeltranslation") < order.index("django.contrib.admin")
+    source = f"""
+from django.conf import settings
+settings.configure(
+    INSTALLED_APPS=["django.contrib.auth", "django.contrib.contenttypes", *{order!r}, "reversion"],
+    LANGUAGES=[("kk", "kk"), ("ru", "ru")], MODELTRANSLATION_LANGUAGES=("kk", "ru"), LANGUAGE_CODE="kk",
+    ROOT_URLCONF="tests.support.no_urls",
+)
+import django; django.setup()
+from django.contrib import admin
+from agreement.checks import check_site
+from agreement.models import Edition
+assert admin.site.is_registered(Edition) or not {right}
+print([message.id for message in check_site(None) if message.id.startswith("agreement.E")])
+"""
+    done = subprocess.run([sys.executable, "-c", source], text=True, capture_output=True, check=False)
+    assert done.stdout.strip() == ("[]" if right else "['agreement.E005']"), done.stderr
 
 
 def test_E004_wants_the_extra_of_the_logs(settings, monkeypatch):  # noqa: N802
