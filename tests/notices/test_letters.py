@@ -1205,6 +1205,27 @@ def test_a_letter_of_every_kind_has_the_digest_and_the_permanent_address(setting
 
 
 @pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("language", "words"),
+    [
+        ("kk", "«Ашық кітапхана» сайтында есептік жазбаңыз болғандықтан, Сіз осы хатты алып отырсыз."),
+        ("ru", "потому что у Вас есть учётная запись на сайте «Открытая библиотека». Сайт сообщает"),
+    ],
+)
+def test_a_letter_states_why_it_came_without_citing_the_agreement(language, words):
+    """Clause 1.5 may say that the terms change without any special notification."""
+    factories.users(1, languages=(language,))
+    published()
+    dispatch.work()
+    (message,) = letters().values()
+    for part in (message.body, message.alternatives[0][0]):
+        text = " ".join(part.split())
+        assert words in text
+        assert "согласно" not in text
+        assert "сәйкес" not in text
+
+
+@pytest.mark.django_db
 def test_a_deleted_clause_is_linked_to_its_row_among_the_changes():
     published()
     kk, ru = (text.partition("1.2. ")[0] + "1.3. Жаңа. Новый.\n" for text in (KK, RU))
