@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.browser.conftest import TERMS, violations
+from tests.browser.conftest import TERMS, overflow, violations
+from tests.browser.test_pages import PAGES
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -73,3 +74,11 @@ def test_the_portal_follows_the_device(site, window, scheme, paper):
     page = window(scheme=scheme)
     page.goto(f"{site}/ru{TERMS}")
     assert colours(page)[1] == paper
+
+
+@pytest.mark.parametrize("width", [320, 390, 800, 1100, 1280])
+def test_no_page_scrolls_sideways_in_a_frame_without_padding(framed, site, width):
+    page = framed(f"/ru{TERMS}", f"{LIGHT} body{{margin:0}} main{{padding:0}}", width=width)
+    for address in PAGES[2:]:  # The first two are pages of the portal.
+        page.goto(f"{site}/ru{address}")
+        assert overflow(page) <= 0, address
