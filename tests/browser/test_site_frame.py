@@ -9,8 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from agreement.models import Edition
+from agreement.notices import dispatch
+from portal_site.management.commands import demo
 from tests.browser.conftest import TERMS, overflow, violations
+from tests.browser.test_acceptance import log_in
 from tests.browser.test_pages import PAGES
+from tests.support import factories
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -82,3 +87,37 @@ def test_no_page_scrolls_sideways_in_a_frame_without_padding(framed, site, width
     for address in PAGES[2:]:  # The first two are pages of the portal.
         page.goto(f"{site}/ru{address}")
         assert overflow(page) <= 0, address
+
+
+#: The contrast of the letters of each line of text with the nearest background that is not transparent.
+CONTRASTS = """() => {
+    const channels = colour => colour.match(/[\\d.]+/g).map(Number);
+    const light = colour => channels(colour).slice(0, 3).map(it => it / 255)
+        .map(it => it <= 0.04045 ? it / 12.92 : ((it + 0.055) / 1.055) ** 2.4)
+        .reduce((sum, it, place) => sum + it * [0.2126, 0.7152, 0.0722][place], 0);
+    const paper = one => (style => channels(style)[3] === 0 ? paper(one.parentElement) : style)
+        (getComputedStyle(one).backgroundColor);
+    const texts = document.createNodeIterator(document.querySelector("header"), NodeFilter.SHOW_TEXT), found = [];
+    for (let node; node = texts.nextNode();) {
+        const one = node.parentElement;
+        if (!node.data.trim() || one.closest(".agreement-spoken")) continue;
+        const [low, high] = [getComputedStyle(one).color, paper(one)].map(light).sort((a, b) => a - b);
+        found.push([node.data.trim(), (high + 0.05) / (low + 0.05)]);
+    }
+    return found;
+}"""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_header_of_the_recipe_is_readable_with_the_number_of_new_notices(framed, site, scheme):
+    blocks = re.findall(r"```css\n(.*?)```", INSTALL.read_text(encoding="utf-8"), re.DOTALL)
+    (user,) = factories.users(1, languages=("ru",))
+    Edition.objects.get(number=4).cancel()
+    factories.published(slug=demo.SLUG)
+    dispatch.work()
+    page = framed(f"/ru{TERMS}", "".join(blocks), scheme=scheme)
+    log_in(page, site, user)
+    page.goto(f"{site}/ru/agreements/record/")
+    contrasts = dict(page.evaluate(CONTRASTS))
+    assert {"Қазақша", "Мои уведомления", "Выйти", "2"} <= set(contrasts)
+    assert min(contrasts.values()) >= 4.5, contrasts
