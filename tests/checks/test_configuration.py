@@ -18,19 +18,27 @@ from django.core.management.base import SystemCheckError
 from django.db import connection, connections
 from django.db.models import F, Value
 from django.db.models.functions import Coalesce, Lower
+from django.middleware.locale import LocaleMiddleware
+from django.test import override_settings
+from django.urls import include, path
 
 from agreement import conf, tasks
 from agreement.checks import (
     check_deployment,
+    check_gate,
     check_pseudonym_keys,
     check_seal,
     check_settings,
     check_site,
     check_slugs,
 )
-from agreement.models import Agreement
+from agreement.middleware import AgreementMiddleware
+from agreement.models import AcceptanceMode, Agreement
 from agreement.seal import triggers
 from tests.support import factories
+
+
+urlpatterns = [path("agreements/", include("agreement.urls"))]
 
 
 def ids(messages: Any) -> list[str]:
@@ -268,6 +276,68 @@ def test_W051_is_no_matter_before_the_tables_exist(settings, monkeypatch):  # no
     assert ids(check_slugs(None, ["default"])) == ["agreement.W051"]
     monkeypatch.setattr(connection.introspection, "table_names", list)
     assert list(check_slugs(None, ["default"])) == []
+
+
+class DerivedLocale(LocaleMiddleware):
+    pass
+
+
+class DerivedGate(AgreementMiddleware):
+    pass
+
+
+@pytest.mark.django_db
+def test_W052_warns_of_a_confirmation_that_nobody_asks_for(settings):  # noqa: N802
+    gate = "agreement.middleware.AgreementMiddleware"
+    factories.agreement("by-use")
+    settings.MIDDLEWARE = [name for name in settings.MIDDLEWARE if name != gate]
+    assert list(check_gate(None, ["default"])) == []
+
+    factories.agreement("terms")
+    Agreement.objects.filter(slug="terms").update(acceptance_mode=AcceptanceMode.BY_CONFIRMATION)
+    message = only(check_gate(None, ["default"]))
+    assert (message.id, message.level) == ("agreement.W052", checks.WARNING)
+    assert message.msg == (
+        "MIDDLEWARE has no AgreementMiddleware, but these agreements in the database 'default' are accepted by"
+        " confirmation: 'terms'. No user is asked, except before views that check it themselves."
+    )
+    assert gate in message.hint
+
+    for name in (gate, f"{__name__}.DerivedGate"):
+        with override_settings(MIDDLEWARE=[*settings.MIDDLEWARE, name]):
+            assert list(check_gate(None, ["default"])) == []
+
+
+@pytest.mark.django_db
+def test_W052_is_no_matter_before_the_tables_exist(settings, monkeypatch):  # noqa: N802
+    factories.agreement("terms")
+    Agreement.objects.update(acceptance_mode=AcceptanceMode.BY_CONFIRMATION)
+    settings.MIDDLEWARE = []
+    monkeypatch.setattr(connection.introspection, "table_names", list)
+    assert list(check_gate(None, ["default"])) == []
+
+
+def test_W053_warns_of_addresses_in_languages_that_nothing_chooses(settings):  # noqa: N802
+    locale = "django.middleware.locale.LocaleMiddleware"
+    others = [name for name in settings.MIDDLEWARE if name != locale]
+    settings.MIDDLEWARE = others
+    message = only(check_site(None))
+    assert (message.id, message.level) == ("agreement.W053", checks.WARNING)
+    assert message.msg == (
+        "The URLconf uses i18n_patterns, but MIDDLEWARE has no LocaleMiddleware: only the pages in the language of"
+        f" LANGUAGE_CODE, {settings.LANGUAGE_CODE!r}, have an address."
+    )
+    assert locale in message.hint
+
+    settings.MIDDLEWARE = [*others, f"{__name__}.DerivedLocale"]
+    assert list(check_site(None)) == []
+    settings.MIDDLEWARE, settings.ROOT_URLCONF = others, __name__
+    assert list(check_site(None)) == []
+
+
+def test_the_checks_leave_a_middleware_that_does_not_exist_to_django(settings):
+    settings.MIDDLEWARE = [*settings.MIDDLEWARE, "mysite.middleware.Nothing"]
+    assert list(check_site(None)) == []
 
 
 def test_W050_warns_of_celery_without_a_broker(settings, monkeypatch):  # noqa: N802
