@@ -130,9 +130,22 @@ def test_E002_quotes_the_wrong_value(settings, key, value, text):  # noqa: N802
 @pytest.mark.parametrize(
     ("value", "problem"),
     [
-        ("mail", "can't be read from the user model (Cannot resolve keyword 'mail' into field. Choices are: "),
-        ("get_full_name", "can't be read from the user model (Cannot resolve keyword 'get_full_name' into field."),
-        (Coalesce(F("mail"), Value("ru")), "can't be read from the user model (Cannot resolve keyword 'mail'"),
+        ("mail", "can't be read from the user model ('auth.User' has no field 'mail'. Its fields are: "),
+        ("get_full_name", "can't be read from the user model ('auth.User' has no field 'get_full_name'. Its fields"),
+        (Coalesce(F("mail"), Value("ru")), "can't be read from the user model ('auth.User' has no field 'mail'. Its"),
+        (
+            "profile__lang",
+            "can't be read from the user model ('portal_site.Profile' has no field 'lang'. Its fields are: 'id', 'user',"
+            " 'language')",
+        ),
+        (
+            Coalesce(F("profile__user__lang"), Value("ru")),
+            "can't be read from the user model ('auth.User' has no field 'lang'. Its fields are: ",
+        ),
+        (
+            "username__lang",
+            "can't be read from the user model ('auth.User.username' is no relation, so 'lang' can't follow it)",
+        ),
         (7, "can't be read from the user model ("),
         ("groups__name", "must have one value for each user: 'auth.User' has several 'auth.User_groups'"),
         (Lower("logentry__object_repr"), "must have one value for each user: 'auth.User' has several 'admin.LogEntry'"),
