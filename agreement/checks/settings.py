@@ -342,7 +342,7 @@ def _check_time_stamps(now: conf.Conf) -> Iterator[CheckMessage]:
     if find_spec("rfc3161_client") is None:
         yield Error(
             "'rfc3161_client' is not installed, and TIMESTAMP_AUTHORITY needs it.",
-            hint='Install the extra: pip install "agreement[timestamp]".',
+            hint=_hint_for_extra("timestamp"),
             id="agreement.E004",
         )
     if not now.LOG_KEY:
@@ -376,7 +376,7 @@ def _check_log(now: conf.Conf) -> Iterator[CheckMessage]:
     if find_spec("cryptography") is None:
         yield Error(
             "'cryptography' is not installed, and LOG_KEY needs it.",
-            hint='Install the extra: pip install "agreement[log]".',
+            hint=_hint_for_extra("log"),
             id="agreement.E004",
         )
 
@@ -392,7 +392,7 @@ def _check_signatures(now: conf.Conf) -> Iterator[CheckMessage]:
     if now.SIGNATURE_VERIFIER and find_spec("asn1crypto") is None:
         yield Error(
             "'asn1crypto' is not installed, and SIGNATURE_VERIFIER needs it.",
-            hint='Install the extra: pip install "agreement[signature]".',
+            hint=_hint_for_extra("signature"),
             id="agreement.E004",
         )
 
@@ -401,7 +401,7 @@ def _check_celery(now: conf.Conf) -> Iterator[CheckMessage]:
     if now.ENQUEUE == CELERY and find_spec("celery") is None:
         yield Error(
             "'celery' is not installed, and ENQUEUE needs it.",
-            hint='Install the extra: pip install "agreement[celery]".',
+            hint=_hint_for_extra("celery"),
             id="agreement.E004",
         )
 
@@ -473,6 +473,11 @@ def _is_text(name: str, value: object) -> bool:
     """
     kinds: tuple[type, ...] = (str, os.PathLike) if name in _PATHS else (str,)
     return value is None or name in CHOICES or isinstance(value, kinds)
+
+
+def _hint_for_extra(name: str) -> str:
+    # "agreement" alone is the name of another project on PyPI.
+    return f'Install the extra, from where the app was installed: pip install "/path/to/clone[{name}]".'
 
 
 def _wrong(key: str, value: object, problem: str) -> Error:

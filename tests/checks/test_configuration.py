@@ -447,7 +447,7 @@ def test_E004_wants_the_extra_of_the_logs(settings, monkeypatch):  # noqa: N802
     message = only(check_settings(None))
     assert message.id == "agreement.E004"
     assert "'cryptography' is not installed, and LOG_KEY needs it." in message.msg
-    assert "agreement[log]" in message.hint
+    assert "/path/to/clone[log]" in message.hint
 
 
 def test_E004_wants_the_extra_of_celery(settings, monkeypatch):  # noqa: N802
@@ -457,7 +457,7 @@ def test_E004_wants_the_extra_of_celery(settings, monkeypatch):  # noqa: N802
     message = only(check_settings(None))
     assert message.id == "agreement.E004"
     assert message.msg == "'celery' is not installed, and ENQUEUE needs it."
-    assert "agreement[celery]" in message.hint
+    assert "/path/to/clone[celery]" in message.hint
 
 
 def test_E023_wants_translation(settings):  # noqa: N802

@@ -346,7 +346,7 @@ def test_E004_names_what_the_verifier_needs(settings, monkeypatch):  # noqa: N80
     assert list(check_settings(None)) == []
     monkeypatch.setattr("agreement.checks.settings.find_spec", lambda name: None)
     assert [(message.id, message.hint) for message in check_settings(None)] == [
-        ("agreement.E004", 'Install the extra: pip install "agreement[signature]".')
+        ("agreement.E004", 'Install the extra, from where the app was installed: pip install "/path/to/clone[signature]".')
     ]
 
 
@@ -354,7 +354,7 @@ def test_E004_names_what_the_verifier_needs(settings, monkeypatch):  # noqa: N80
 def test_without_the_extra_no_signature_is_read(official, monkeypatch):
     monkeypatch.setattr(cms, "is_installed", lambda: False)
     error = refused(factories.published(), b"0")
-    assert (error.code, error.hint) == ("no_reader", 'Install the extra: pip install "agreement[signature]".')
+    assert (error.code, error.hint) == ("no_reader", 'Install the extra, from where the app was installed: pip install "/path/to/clone[signature]".')
 
 
 # Twice at once
