@@ -37,7 +37,6 @@ from agreement.models import AcceptanceMode, Agreement
 from agreement.seal import triggers
 from tests.support import factories
 
-
 urlpatterns = [path("agreements/", include("agreement.urls"))]
 
 

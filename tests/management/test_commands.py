@@ -30,6 +30,7 @@ from agreement.notices.worker import DeliveryCounts
 from agreement.seal import triggers
 from agreement.status import report
 from agreement.testing import open_seal
+from agreement.word import reader
 from portal_site.management.commands import demo
 from tests.support import docx_files, factories
 
@@ -94,6 +95,17 @@ def test_import_changes_line_ends_and_nothing_else(tmp_path, files, content, sto
     Path(files["kk"]).write_bytes(content)
     run("import_edition", **files)
     assert Edition.objects.get().body_kk == stored
+
+
+@pytest.mark.parametrize("command", ["import_edition", "lint_edition"])
+def test_a_word_file_without_the_extra_names_the_extra_to_the_operator(files, monkeypatch, command):
+    Path(files["ru"]).write_bytes(docx_files.saved(docx_files.numbered()))
+    monkeypatch.setattr(reader, "installed", lambda: False)
+    message = refused(command, **files)
+    assert message.endswith(
+        "ru.md' is a Word file, and the extra docx, which reads it, is not installed. Install the extra, from where the"
+        ' app was installed: pip install "/path/to/clone[docx]".'
+    )
 
 
 @pytest.mark.parametrize(
