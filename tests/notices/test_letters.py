@@ -13,6 +13,7 @@ import uuid
 from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
 from email.utils import parseaddr, parsedate_to_datetime
+from html import unescape
 from html.parser import HTMLParser
 from typing import Any
 from urllib.parse import unquote
@@ -1223,6 +1224,22 @@ def test_a_letter_states_why_it_came_without_citing_the_agreement(language, word
         assert words in text
         assert "согласно" not in text
         assert "сәйкес" not in text
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("language", ["kk", "ru"])
+def test_quotation_marks_in_a_name_are_inner_ones_between_quotation_marks(settings, language):
+    settings.AGREEMENT = {**settings.AGREEMENT, "SITE_NAME": "Портал «Қала»"}
+    factories.users(1, languages=(language,))
+    titled = {"kk": KK.replace("# Пайдаланушы", "# «Қала» пайдаланушы"), "ru": RU.replace("ское", "ское «Қала»")}
+    factories.published(**titled)
+    dispatch.work()
+    (message,) = letters().values()
+    for text in (message.body, unescape(message.alternatives[0][0])):
+        assert "«Портал „Қала“»" in text
+        assert ("«„Қала“ пайдаланушы келісімі»" if language == "kk" else "ское „Қала“ соглашение»") in text
+        assert not re.search("«[^»]*«", text)
+    assert message.body.startswith("Портал «Қала»\n")
 
 
 @pytest.mark.django_db
