@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from agreement.models import Edition
+from agreement.models import AcceptanceMode, Agreement, Edition
 from agreement.notices import dispatch
 from portal_site.management.commands import demo
 from tests.browser.conftest import TERMS, overflow, violations
@@ -121,3 +121,21 @@ def test_the_header_of_the_recipe_is_readable_with_the_number_of_new_notices(fra
     contrasts = dict(page.evaluate(CONTRASTS))
     assert {"Қазақша", "Мои уведомления", "Выйти", "2"} <= set(contrasts)
     assert min(contrasts.values()) >= 4.5, contrasts
+
+
+@pytest.mark.parametrize("language", ["kk", "ru", "en"])
+@pytest.mark.parametrize("width", [360, 700, 1024, 1280, 1440, 1920])
+def test_the_two_answers_stand_beside_each_other_and_no_button_breaks_its_words(framed, site, language, width):
+    """In a frame of 60rem, in which the text has the least room beside the contents."""
+    Agreement.objects.filter(slug=demo.SLUG).update(acceptance_mode=AcceptanceMode.BY_CONFIRMATION)
+    (user,) = factories.users(1)
+    page = framed(f"/{language}{TERMS}", f"{LIGHT} body{{margin:0}} main{{max-width:60rem;margin:auto;padding:1rem}}")
+    page.set_viewport_size({"width": width, "height": 800})
+    log_in(page, site, user)
+    page.goto(f"{site}/{language}{TERMS}accept/")
+    accept, decline = (page.locator(f".agreement-answer button[value={value}]") for value in ("accept", "decline"))
+    first, second = accept.bounding_box(), decline.bounding_box()
+    assert (first["y"], first["width"], first["height"]) == (second["y"], second["width"], second["height"])
+    lines = "one => { const all = document.createRange(); all.selectNodeContents(one); return all.getClientRects().length }"
+    if width > 360:  # Half of a phone is too narrow for «Шарттарын қабылдаймын».
+        assert [button.evaluate(lines) for button in (accept, decline)] == [1, 1]
