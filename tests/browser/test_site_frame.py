@@ -4,16 +4,24 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from django.contrib.auth import get_user_model
+from django.contrib.auth.forms import UserCreationForm
+from django.shortcuts import render
+from django.urls import path
 
+from agreement.forms import AcceptanceFormMixin
 from agreement.models import AcceptanceMode, Agreement, Edition
 from agreement.notices import dispatch
+from portal_site import urls as portal
 from portal_site.management.commands import demo
 from tests.browser.conftest import TERMS, overflow, violations
 from tests.browser.test_acceptance import log_in
+from tests.browser.test_account import OVERLAPS
 from tests.browser.test_pages import PAGES
 from tests.support import factories
 
@@ -139,3 +147,48 @@ def test_the_two_answers_stand_beside_each_other_and_no_button_breaks_its_words(
     lines = "one => { const all = document.createRange(); all.selectNodeContents(one); return all.getClientRects().length }"
     if width > 360:  # Half of a phone is too narrow for «Шарттарын қабылдаймын».
         assert [button.evaluate(lines) for button in (accept, decline)] == [1, 1]
+
+
+class SignUpForm(AcceptanceFormMixin, UserCreationForm):
+    class Meta(UserCreationForm.Meta):
+        model = get_user_model()
+        fields = (model.USERNAME_FIELD,)
+
+
+def sign_up(request):
+    return render(request, "signup.html", {"form": SignUpForm()})
+
+
+urlpatterns = [path("signup/", sign_up), *portal.urlpatterns]
+
+
+@pytest.mark.parametrize("width", [360, 1280])
+def test_the_sign_up_form_of_the_guide_is_laid_out(framed, site, settings, tmp_path, width):
+    (tmp_path / "signup.html").write_text(
+        '{% extends "agreement/base.html" %}{% load static %}{% block head %}{{ block.super }}'
+        '<link rel="stylesheet" href="{% static "agreement/account.css" %}">{% endblock %}'
+        '{% block content %}<div class="agreement agreement-list"><form method="post">{{ form.as_div }}'
+        "<button>ok</button></form></div>{% endblock %}",
+        encoding="utf-8",
+    )
+    settings.ROOT_URLCONF = __name__
+    page = framed("/signup/", LIGHT, width=width)
+    assert overflow(page) <= 0
+
+    def boxes(selector: str) -> list[Any]:
+        return page.locator(selector).evaluate_all("all => all.map(one => one.getBoundingClientRect().toJSON())")
+
+    fields = boxes("form > div")
+    assert len(fields) >= 5
+    for above, below in pairwise(fields):
+        assert below["top"] - above["bottom"] >= 12
+    for row in page.locator("form > div:has(> :is(input:not([type=hidden]), select))").all():
+        name, field = row.locator("label, legend").first.bounding_box(), row.locator("input").first.bounding_box()
+        assert field["y"] - name["y"] - name["height"] >= 6  # The ring of the focus is 6 pixels wide.
+        assert field["width"] >= 0.5 * row.bounding_box()["width"]
+    for text in page.locator(".agreement-tick-text:has(summary)").all():
+        line, more = text.locator("span").first.bounding_box(), text.locator("summary").bounding_box()
+        assert more["y"] >= line["y"] + line["height"]
+    assert page.evaluate(OVERLAPS) == []
+    page.evaluate("document.querySelectorAll('details').forEach(one => (one.open = true))")
+    assert overflow(page) <= 0
