@@ -14,6 +14,7 @@ from unittest.mock import Mock
 import pytest
 import reversion
 from django.apps import apps
+from django.contrib.auth import get_user_model
 from django.core.management import CommandError, call_command
 from django.db import connection
 from django.utils import timezone
@@ -270,10 +271,14 @@ def test_publish_for_later_dry_and_without_notice():
     assert not Notice.objects.exists()
 
 
-def test_publish_refuses_in_a_sentence_and_a_hint():
+def test_publish_refuses_in_a_sentence_and_a_hint(monkeypatch):
     assert refused("publish_edition", "99") == "There is no edition with id 99. Drafts: none."
     draft = factories.draft()
-    assert "There is no user 'nobody'." in refused("publish_edition", str(draft.pk), by="nobody")
+    message = "There is no user whose username is 'nobody'. Give the username of the publisher, by which they log in."
+    assert refused("publish_edition", str(draft.pk), by="nobody") == message
+    monkeypatch.setattr(get_user_model(), "USERNAME_FIELD", "email")
+    message = "There is no user whose email is 'admin'. Give the email of the publisher, by which they log in."
+    assert refused("publish_edition", str(draft.pk), by="admin") == message
     draft.publish()
     assert "already published" in refused("publish_edition", str(draft.pk))
 
