@@ -70,8 +70,8 @@ class Status:
     recorded). An outage stays recorded until the channel accepts a message. ``away_until`` is the end of the pause of
     the recorded outage, also if it is past. It is ``None`` if no outage is recorded, or if the pause has ended and
     there is nothing to send. ``verified_at`` is the moment of the last run of ``verify_editions`` that the audit log
-    contains; ``None`` if it contains none. The moments in dictionaries are strings in ISO 8601. ``is_complete`` is false
-    if the database did not answer: what is missing may then only be unknown.
+    contains; ``None`` if it contains none. The moments in dictionaries are strings in ISO 8601. ``is_complete`` is
+    false if the database did not answer: what is missing may then only be unknown.
     """
 
     at: datetime

@@ -264,8 +264,8 @@ def _facts(
     number, digest, titles, state, moment of effect and URLs, and whether the user accepted it and must or can accept
     it. ``accept_until`` is the moment until which the user may go on without accepting the edition in force, because an
     earlier acceptance still counts; ``None`` if there is no such moment. ``withdrawn`` says whether the agreement is
-    suspended or ended by a withdrawal of the user. The URLs are in the active language. After a withdrawal, the user may be unable to accept an edition that
-    they have not accepted.
+    suspended or ended by a withdrawal of the user. The URLs are in the active language. After a withdrawal, the user
+    may be unable to accept an edition that they have not accepted.
 
     ``edition`` and ``row`` are the same edition: its dates, and the model instance without its body. ``acceptances``
     are the user's in this agreement. 1 query, 2 if a withdrawal of the user from the agreement ever took effect.
