@@ -64,13 +64,7 @@ def acceptance_needed(request: HttpRequest, to_accept: Sequence[Requirement]) ->
             ),
             detail=what_to_accept(to_accept),
             agreements=[
-                {
-                    "agreement": one.slug,
-                    "edition": one.number,
-                    "digest": one.digest,
-                    "address": request.build_absolute_uri(reverse("agreement:edition", args=[one.slug, one.number])),
-                    "accept": request.build_absolute_uri(reverse("agreement:accept", args=[one.slug])),
-                }
+                {"agreement": one.slug, "edition": one.number, "digest": one.digest} | addresses(request, one)
                 for one in to_accept
             ],
         )
@@ -78,6 +72,16 @@ def acceptance_needed(request: HttpRequest, to_accept: Sequence[Requirement]) ->
             response.headers["HX-Redirect"] = address
     response.headers["Cache-Control"] = "private, no-store"
     return response
+
+
+def addresses(request: HttpRequest, one: Requirement) -> dict[str, str]:
+    """Return the absolute URLs of the edition (``address``) and of the page on which the user can accept it
+    (``accept``).
+    """
+    return {
+        "address": request.build_absolute_uri(reverse("agreement:edition", args=[one.slug, one.number])),
+        "accept": request.build_absolute_uri(reverse("agreement:accept", args=[one.slug])),
+    }
 
 
 def what_to_accept(to_accept: Sequence[Requirement]) -> str:

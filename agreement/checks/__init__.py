@@ -12,7 +12,8 @@ The package provides ``register()``, which ``AgreementConfig.ready()`` calls, an
 ``E006`` ``USE_TZ`` is off · ``E021`` wrong order of middleware · ``E022`` old time zone data ·
 ``E023`` ``USE_I18N`` is off · ``W001`` no ``BASE_URL`` · ``W002`` no URLs of the app ·
 ``W004`` tasks run in the process that starts them · ``W005`` the site lacks a language ·
-``W050`` Celery without a broker
+``W050`` Celery without a broker · ``W052`` an agreement by confirmation without the middleware (only with
+``check --database``) · ``W053`` ``i18n_patterns`` without ``LocaleMiddleware``
 
 ``seal``: ``E007`` the seal is altered · ``W003`` database without triggers ·
 ``W045`` a role that can remove the triggers (only with ``check --deploy --database``)
@@ -29,10 +30,11 @@ from django.core import checks
 from agreement.checks.deployment import check_deployment, check_pseudonym_keys
 from agreement.checks.seal import check_role, check_seal
 from agreement.checks.settings import check_settings, check_slugs
-from agreement.checks.site import check_site
+from agreement.checks.site import check_gate, check_site
 
 __all__ = [
     "check_deployment",
+    "check_gate",
     "check_pseudonym_keys",
     "check_role",
     "check_seal",
@@ -49,6 +51,7 @@ def register() -> None:
     checks.register(check_site, "agreement")
     checks.register(check_seal, checks.Tags.database)
     checks.register(check_slugs, checks.Tags.database)
+    checks.register(check_gate, checks.Tags.database)
     checks.register(check_pseudonym_keys, "agreement", deploy=True)
     checks.register(check_deployment, checks.Tags.security, deploy=True)
     checks.register(check_role, checks.Tags.database, deploy=True)

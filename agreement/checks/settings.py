@@ -19,10 +19,11 @@ from django.apps import AppConfig
 from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core.checks import CheckMessage, Error, Warning  # noqa: A004 - Django's own name
-from django.core.exceptions import FieldError
+from django.core.exceptions import FieldDoesNotExist, FieldError
 from django.core.validators import slug_re
 from django.db import connections
-from django.db.models import ForeignObjectRel
+from django.db.models import F, ForeignObjectRel
+from django.db.models.constants import LOOKUP_SEP
 from django.utils.module_loading import import_string
 
 from agreement import conf
@@ -193,13 +194,40 @@ def _check_user_values(now: conf.Conf) -> Iterator[CheckMessage]:
         try:
             query = get_user_model()._base_manager.annotate(agreement_value=found).query
         except (FieldError, TypeError) as error:
-            yield _wrong(key, value, f"can't be read from the user model ({str(error).rstrip('.')})")
+            problem = next(filter(None, map(_missing_field, _paths(found))), str(error).rstrip("."))
+            yield _wrong(key, value, f"can't be read from the user model ({problem})")
             continue
         for join in query.alias_map.values():
             relation = getattr(join, "join_field", None)  # A table itself has none.
             if isinstance(relation, ForeignObjectRel) and relation.multiple:
                 one, many = relation.model._meta.label, relation.related_model._meta.label
                 yield _wrong(key, value, f"must have one value for each user: {one!r} has several {many!r}")
+
+
+def _paths(expression: object) -> Iterator[str]:
+    """The field paths in an expression."""
+    if isinstance(expression, F):
+        yield expression.name  # type: ignore[attr-defined]  # The stubs lack it.
+    for one in getattr(expression, "get_source_expressions", list)():
+        yield from _paths(one)
+
+
+def _missing_field(path: str) -> str:
+    """Return which field of which model a path from the user model lacks; ``""`` if it lacks none. Django's own message
+    about a path through a relation names neither.
+    """
+    model: Any = get_user_model()
+    last = ""
+    for name in path.split(LOOKUP_SEP):
+        if model is None:
+            return f"{last!r} is no relation, so {name!r} can't follow it"
+        try:
+            field = model._meta.pk if name == "pk" else model._meta.get_field(name)
+        except FieldDoesNotExist:
+            fields_of_model = ", ".join(repr(one.name) for one in model._meta.get_fields())
+            return f"{model._meta.label!r} has no field {name!r}. Its fields are: {fields_of_model}"
+        model, last = field.related_model, f"{model._meta.label}.{name}"
+    return ""
 
 
 def _check_pseudonym_keys(keys: object) -> Iterator[CheckMessage]:
@@ -314,7 +342,7 @@ def _check_time_stamps(now: conf.Conf) -> Iterator[CheckMessage]:
     if find_spec("rfc3161_client") is None:
         yield Error(
             "'rfc3161_client' is not installed, and TIMESTAMP_AUTHORITY needs it.",
-            hint='Install the extra: pip install "agreement[timestamp]".',
+            hint=_hint_for_extra("timestamp"),
             id="agreement.E004",
         )
     if not now.LOG_KEY:
@@ -348,7 +376,7 @@ def _check_log(now: conf.Conf) -> Iterator[CheckMessage]:
     if find_spec("cryptography") is None:
         yield Error(
             "'cryptography' is not installed, and LOG_KEY needs it.",
-            hint='Install the extra: pip install "agreement[log]".',
+            hint=_hint_for_extra("log"),
             id="agreement.E004",
         )
 
@@ -364,7 +392,7 @@ def _check_signatures(now: conf.Conf) -> Iterator[CheckMessage]:
     if now.SIGNATURE_VERIFIER and find_spec("asn1crypto") is None:
         yield Error(
             "'asn1crypto' is not installed, and SIGNATURE_VERIFIER needs it.",
-            hint='Install the extra: pip install "agreement[signature]".',
+            hint=_hint_for_extra("signature"),
             id="agreement.E004",
         )
 
@@ -373,7 +401,7 @@ def _check_celery(now: conf.Conf) -> Iterator[CheckMessage]:
     if now.ENQUEUE == CELERY and find_spec("celery") is None:
         yield Error(
             "'celery' is not installed, and ENQUEUE needs it.",
-            hint='Install the extra: pip install "agreement[celery]".',
+            hint=_hint_for_extra("celery"),
             id="agreement.E004",
         )
 
@@ -445,6 +473,11 @@ def _is_text(name: str, value: object) -> bool:
     """
     kinds: tuple[type, ...] = (str, os.PathLike) if name in _PATHS else (str,)
     return value is None or name in CHOICES or isinstance(value, kinds)
+
+
+def _hint_for_extra(name: str) -> str:
+    # "agreement" alone is the name of another project on PyPI.
+    return f'Install the extra, from where the app was installed: pip install "/path/to/clone[{name}]".'
 
 
 def _wrong(key: str, value: object, problem: str) -> Error:

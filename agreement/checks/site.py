@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 
 from django.apps import AppConfig, apps
 from django.conf import settings
+from django.conf.urls.i18n import is_language_prefix_patterns_used
 from django.core.checks import CheckMessage, Error, Warning  # noqa: A004 - Django's own name
+from django.db import connections
+from django.middleware.locale import LocaleMiddleware
 from django.urls import NoReverseMatch, reverse
+from django.utils.module_loading import import_string
 
 from agreement import conf
+from agreement.middleware import AgreementMiddleware
+from agreement.models import AcceptanceMode, Agreement
 from agreement.text import dates, languages
 
 #: Maps each required app to its place in INSTALLED_APPS.
@@ -18,7 +25,7 @@ REQUIRED_APPS = {"modeltranslation": "before django.contrib.admin", "reversion":
 
 def check_site(app_configs: Sequence[AppConfig] | None, **kwargs: object) -> Iterable[CheckMessage]:
     """Check the required apps and their order, the languages of django-modeltranslation and of the site, ``USE_TZ``,
-    ``USE_I18N``, the age of the time zone data, the order of the middleware, whether ``BASE_URL`` is set, whether the
+    ``USE_I18N``, the age of the time zone data, the middleware and its order, whether ``BASE_URL`` is set, whether the
     site includes the app's URLs, and the task engine that ``ENQUEUE`` names. Celery must have a broker. Django's tasks,
     unless ``DEBUG`` is on, must not use the immediate backend, which has no workers.
     """
@@ -93,6 +100,47 @@ def _check_middleware() -> Iterator[CheckMessage]:
             hint=f"Put {ours!r} after {theirs!r}.",
             id="agreement.E021",
         )
+    try:
+        prefixed, _ = is_language_prefix_patterns_used(settings.ROOT_URLCONF)
+    except ImportError:
+        return  # W002 reports it.
+    if prefixed and not _has_middleware(LocaleMiddleware):
+        yield Warning(
+            "The URLconf uses i18n_patterns, but MIDDLEWARE has no LocaleMiddleware: only the pages in the language of"
+            f" LANGUAGE_CODE, {settings.LANGUAGE_CODE!r}, have an address.",
+            hint='Add "django.middleware.locale.LocaleMiddleware" after SessionMiddleware.',
+            id="agreement.W053",
+        )
+
+
+def check_gate(
+    app_configs: Sequence[AppConfig] | None, databases: Sequence[str] | None = None, **kwargs: object
+) -> Iterable[CheckMessage]:
+    """Check that ``MIDDLEWARE`` has the middleware of the app if an agreement in these databases, which are given by
+    alias (``None``: none), is accepted by confirmation. 2 queries for each database without it.
+    """
+    for alias in () if _has_middleware(AgreementMiddleware) else databases or ():
+        if Agreement._meta.db_table not in connections[alias].introspection.table_names():
+            continue
+        asked = Agreement.objects.using(alias).filter(acceptance_mode=AcceptanceMode.BY_CONFIRMATION)
+        if slugs := sorted(asked.values_list("slug", flat=True)):
+            yield Warning(
+                f"MIDDLEWARE has no AgreementMiddleware, but these agreements in the database {alias!r} are accepted by"
+                f" confirmation: {', '.join(map(repr, slugs))}. No user is asked, except before views that check it"
+                " themselves.",
+                hint='Add "agreement.middleware.AgreementMiddleware" after AuthenticationMiddleware. If all views that'
+                " need it check the acceptance themselves, silence this warning.",
+                id="agreement.W052",
+            )
+
+
+def _has_middleware(wanted: type) -> bool:
+    """Return whether ``MIDDLEWARE`` has this class, or one that is derived from it."""
+    found = []
+    for path in settings.MIDDLEWARE:
+        with suppress(ImportError):  # Django reports it when the server starts.
+            found.append(import_string(path))
+    return any(isinstance(one, type) and issubclass(one, wanted) for one in found)
 
 
 def _check_addresses() -> Iterator[CheckMessage]:

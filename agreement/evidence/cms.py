@@ -72,7 +72,7 @@ def read(file: bytes) -> DetachedSignature:
         message = _("The file is too long to be a signature: it has more than %(most)s bytes.")
         raise EditionError(message, code="signature_too_long", hint=_NOT_READABLE, most=MAX_BYTES)
     if not is_installed():
-        hint = _('Install the extra: pip install "agreement[signature]".')
+        hint = _('Install the extra, from where the app was installed: pip install "/path/to/clone[signature]".')
         raise EditionError(_("This site can't read signatures."), code="no_reader", hint=hint)
     try:
         content = _without_armour(file)

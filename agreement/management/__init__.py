@@ -171,6 +171,11 @@ def _read(name: str, *, language: str, encoding: str, may_be_empty: bool) -> fil
         return files.read_file(content, quote(name), language=language, encoding=encoding, may_be_empty=may_be_empty)
     except source.EncodingError as error:
         raise command_error(str(error), f"{error.hint} Or add --encoding {error.encoding}.") from None
+    except files.NotInstalledError:
+        raise command_error(
+            f"{quote(name)} is a Word file, and the extra docx, which reads it, is not installed.",
+            'Install the extra, from where the app was installed: pip install "/path/to/clone[docx]".',
+        ) from None
     except source.SourceError as error:
         raise command_error(str(error), error.hint) from None
     except (OSError, ValueError) as error:

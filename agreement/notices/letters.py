@@ -27,6 +27,7 @@ from agreement.models.succession import EditionDates
 from agreement.text import dates, languages
 from agreement.text.redline import sentences
 from agreement.text.redline.changes import Change, Redline
+from agreement.text.redline.wording import inner_quotes
 from agreement.text.redline.words import Run
 
 #: Some mail programs display only about the first 100 kB of the HTML. A letter in two languages contains everything
@@ -162,7 +163,7 @@ def _breach_letter(notice: Notice, language: str) -> NoticeContent:
                     "language": code,
                     "site": conf.site_name(code),
                     "what": _("Breach of personal data"),
-                    "title": " ".join(edition.text(code).title.split()),
+                    "title": inner_quotes(" ".join(edition.text(code).title.split())),
                     "known": _("Became known: %(day)s")
                     % {"day": dates.day(breach.known_at, code, breach.agreement.time_zone)},
                     "words": breach.text(code),
@@ -226,7 +227,7 @@ def _part(notice: Notice, language: str, since: int, now: datetime) -> dict[str,
             "kind": notice.kind,
             "site": conf.site_name(language),
             "what": what,
-            "title": " ".join(edition.text(language).title.split()),
+            "title": inner_quotes(" ".join(edition.text(language).title.split())),
             "edition": edition,
             "number": edition.number,
             "since": since,

@@ -16,6 +16,7 @@ from agreement import conf
 from agreement.models import Consent, Edition, Withdrawal, WithdrawalOutcome
 from agreement.retention import years_after
 from agreement.text import dates
+from agreement.text.redline.wording import inner_quotes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +50,7 @@ def withdrawal_reply(row: Withdrawal, language: str) -> WithdrawalReply:
     values = {
         "number": row.reference,
         "application": row.application_number,
-        "title": edition.text(language).title if edition else row.agreement.slug,
+        "title": inner_quotes(edition.text(language).title) if edition else row.agreement.slug,
         "received": dates.day(received, language, zone),
         "registered": dates.instant(row.registered_at, language, zone, seconds=False),
         **(dates.placeholders(row.effective_at, language, zone, "from") if row.effective_at else {}),

@@ -70,7 +70,8 @@ class Status:
     recorded). An outage stays recorded until the channel accepts a message. ``away_until`` is the end of the pause of
     the recorded outage, also if it is past. It is ``None`` if no outage is recorded, or if the pause has ended and
     there is nothing to send. ``verified_at`` is the moment of the last run of ``verify_editions`` that the audit log
-    contains; ``None`` if it contains none. The moments in dictionaries are strings in ISO 8601.
+    contains; ``None`` if it contains none. The moments in dictionaries are strings in ISO 8601. ``is_complete`` is
+    false if the database did not answer: what is missing may then only be unknown.
     """
 
     at: datetime
@@ -81,6 +82,7 @@ class Status:
     oldest_due: datetime | None = None
     channels: list[dict[str, object]] = field(default_factory=list)
     verified_at: datetime | None = None
+    is_complete: bool = True
 
     def add_problem(self, level: Level, sentence: str) -> None:
         """Add a problem. If the level of the status is lower than ``level``, raise it to ``level``."""
@@ -100,6 +102,7 @@ class Status:
             "oldest_due": self.oldest_due and self.oldest_due.isoformat(),
             "channels": self.channels,
             "verified_at": self.verified_at and self.verified_at.isoformat(),
+            "is_complete": self.is_complete,
         }
 
     def lines(self) -> list[str]:
@@ -111,10 +114,12 @@ class Status:
         for facts in self.agreements:
             coming = f", next {facts['next']} from {facts['next_from']}" if facts["next"] else ""
             lines.append(f"{facts['agreement']}: edition {facts['in_force'] or 'none'} in force{coming}")
-        lines.append(", ".join(f"{name} {count}" for name, count in self.deliveries.items()))
+        if self.deliveries:
+            lines.append(", ".join(f"{name} {count}" for name, count in self.deliveries.items()))
         if self.oldest_due:
             lines.append(f"oldest delivery due since {self.oldest_due.isoformat(timespec='seconds')}")
-        verified = self.verified_at.isoformat(timespec="seconds") if self.verified_at else "never"
+        missing = "never" if self.is_complete else "unknown"
+        verified = self.verified_at.isoformat(timespec="seconds") if self.verified_at else missing
         return [*lines, f"editions verified: {verified}"]
 
 
@@ -137,6 +142,7 @@ def status(at: datetime | None = None) -> Status:
         _add_logs(found)
         _add_time_stamps(found)
     except Error as error:
+        found.is_complete = False
         found.add_problem(Level.ACT, f"the database does not answer ({type(error).__name__})")
     return found
 

@@ -26,6 +26,7 @@ from agreement.editions.display import DisplayedEdition
 from agreement.editions.timeline import Timeline, fresh_timelines
 from agreement.models import Acceptance, AcceptanceKind, Withdrawal, WithdrawalOutcome
 from agreement.text import dates
+from agreement.text.redline.wording import inner_quotes
 from agreement.views.base import Visit
 
 AccountView = Callable[..., HttpResponseBase]
@@ -149,7 +150,7 @@ def withdrawal_sentence(withdrawal: Withdrawal, edition: DisplayedEdition) -> st
         return ""
     if withdrawal.edition_id is None:
         sentence = _("“%(title)s” is not in force for you. Application: %(reference)s.")
-        return sentence % {"title": edition.title, "reference": withdrawal.reference}
+        return sentence % {"title": inner_quotes(edition.title), "reference": withdrawal.reference}
     ended, future = withdrawal.outcome == WithdrawalOutcome.ENDED, withdrawal.effective_at > timezone.now()
     pattern = {
         (True, False): _("“%(title)s” ended for you on %(day)s. Application: %(reference)s."),
@@ -158,7 +159,7 @@ def withdrawal_sentence(withdrawal: Withdrawal, edition: DisplayedEdition) -> st
         (False, True): _("“%(title)s” will be suspended for you on %(day)s. Application: %(reference)s."),
     }[ended, future]
     day = dates.day(withdrawal.effective_at, active_language(), edition.edition.agreement.time_zone, "on")
-    return pattern % {"title": edition.title, "day": day, "reference": withdrawal.reference}
+    return pattern % {"title": inner_quotes(edition.title), "day": day, "reference": withdrawal.reference}
 
 
 def user_acceptances(visit: Visit) -> dict[int, list[Acceptance]]:

@@ -19,7 +19,6 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.csrf import csrf_exempt, csrf_protect
 
-from agreement import conf
 from agreement.acceptance.answers import STALE, WITHDRAWN, problem
 from agreement.acceptance.impersonation import current_impersonation
 from agreement.editions.timeline import Timeline, fresh_timelines
@@ -265,13 +264,13 @@ def _facts(
     number, digest, titles, state, moment of effect and URLs, and whether the user accepted it and must or can accept
     it. ``accept_until`` is the moment until which the user may go on without accepting the edition in force, because an
     earlier acceptance still counts; ``None`` if there is no such moment. ``withdrawn`` says whether the agreement is
-    suspended or ended by a withdrawal of the user. After a withdrawal, the user may be unable to accept an edition that
-    they have not accepted.
+    suspended or ended by a withdrawal of the user. The URLs are in the active language. After a withdrawal, the user
+    may be unable to accept an edition that they have not accepted.
 
     ``edition`` and ``row`` are the same edition: its dates, and the model instance without its body. ``acceptances``
     are the user's in this agreement. 1 query, 2 if a withdrawal of the user from the agreement ever took effect.
     """
-    base, place = conf.canonical_language(), (timeline.slug, edition.number)
+    place = (timeline.slug, edition.number)
     in_force, withdrawal = timeline.in_force(visit.at), withdrawal_in_effect(visit, timeline)
     accepted = is_accepted(timeline, edition, acceptances)
     until = timeline.grace_until({one.edition_id for one in acceptances if getattr(one, "current", False)}, visit.at)
@@ -289,9 +288,9 @@ def _facts(
         "accept_until": rfc3339(until, timeline.time_zone),
         "withdrawn": withdrawal is not None,
         "can_accept": withdrawal is None or withdrawal.may_accept_again,
-        "texts": {language: visit.url("markdown", *place, language, language=base) for language in languages.LANGUAGES},
-        "data": visit.url("edition_data", *place, language=base),
-        "page": visit.url("accept", timeline.slug, language=base),
+        "texts": {language: visit.url("markdown", *place, language) for language in languages.LANGUAGES},
+        "data": visit.url("edition_data", *place),
+        "page": visit.url("accept", timeline.slug),
     }
 
 

@@ -28,6 +28,10 @@ _ZIP = (b"PK\x03\x04", b"PK\x05\x06")
 _MARKUP = re.compile(rb"\s*<(?:!doctype\s+html|\?xml|([a-z][a-z0-9]*)(?:\s[^<>]{0,1000})?>)", re.IGNORECASE)
 
 
+class NotInstalledError(source.SourceError):
+    """The file is a Word file, and the extra ``docx`` is not installed. The sentence is for a visitor."""
+
+
 @dataclass(frozen=True, slots=True)
 class ReadFile:
     """A file that was read. For a text file, the two texts in ``manuscript`` are equal, and the manuscript counts and
@@ -146,14 +150,14 @@ def read_file(
     with nothing but white space.
 
     Raises ``source.SourceError`` if the file is refused. Its sentence and hint are in the active language. It is a
-    ``source.EncodingError`` for a text file that is refused only because of ``"UTF-8"``. Without the extra ``docx``
-    each Word file is refused.
+    ``source.EncodingError`` for a text file that is refused only because of ``"UTF-8"``, and a
+    :class:`NotInstalledError` for each Word file without the extra ``docx``.
     """
     if kind := _foreign(content):
         raise package.refused(name, *kind)
     if content.startswith(_ZIP):
         if not reader.installed():
-            raise source.SourceError(
+            raise NotInstalledError(
                 _("This site can't read Word files. Save the text as Markdown or plain text, in UTF-8."), ""
             )
         return ReadFile(name, reader.read_manuscript(content, name, language=language))

@@ -74,7 +74,7 @@ class Api:
     def __call__(self, request):
         for permission in (each() for each in self.permission_classes):
             if not permission.has_permission(request, self):
-                return HttpResponse(permission.message, status=403)
+                return HttpResponse(permission.message["detail"], status=403)
         return HttpResponse("api")
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+from types import ModuleType
+
 import pytest
 from django.urls import include, path
 
@@ -10,6 +13,7 @@ from agreement.editions import timeline
 from agreement.models import Acceptance
 from agreement.models.agreements import AcceptanceMode, Agreement
 from agreement.permissions import HasAccepted
+from tests.docs.test_documents import code_blocks, read
 from tests.support import factories
 
 rest = pytest.importorskip("rest_framework")
@@ -18,6 +22,7 @@ from django.core.exceptions import ImproperlyConfigured  # noqa: E402
 from django.utils.decorators import method_decorator  # noqa: E402
 from rest_framework.authentication import BaseAuthentication  # noqa: E402
 from rest_framework.decorators import api_view, authentication_classes  # noqa: E402
+from rest_framework.exceptions import AuthenticationFailed  # noqa: E402
 from rest_framework.permissions import IsAuthenticated  # noqa: E402
 from rest_framework.renderers import JSONRenderer  # noqa: E402
 from rest_framework.response import Response  # noqa: E402
@@ -30,6 +35,8 @@ pytestmark = pytest.mark.django_db(transaction=True)
 class ByToken(BaseAuthentication):
     def authenticate(self, request):
         name = request.headers.get("Authorization", "").removeprefix("Token ")
+        if name == "wrong":
+            raise AuthenticationFailed
         return (get_user_model().objects.get(username=name), None) if name else None
 
     def authenticate_header(self, request):
@@ -114,6 +121,12 @@ def test_a_user_who_has_not_accepted_is_403_and_the_answer_names_what_to_accept(
     assert answer.status_code == 403
     assert "terms 1" in answer.json()["detail"]
     assert answer.data["detail"].code == "not_accepted"
+    (one,) = answer.json()["agreements"]
+    assert one == {
+        "agreement": "terms",
+        "address": "http://testserver/agreements/terms/editions/1/",
+        "accept": "http://testserver/agreements/terms/accept/",
+    }
     record = {"edition": edition, "digest": edition.digest, "language": "kk", "kind": "explicit"}
     Acceptance.objects.record(user=api.user, **record)
     assert getattr(api, method)("/things/", {"a": "b"} if method == "post" else None, format="json").status_code == 200
@@ -132,6 +145,26 @@ def by_confirmation():
     Agreement.objects.update(acceptance_mode=AcceptanceMode.BY_CONFIRMATION)
     edition = factories.published()
     return {"edition": edition, "digest": edition.digest, "language": "kk", "kind": "explicit"}
+
+
+@pytest.mark.parametrize(("token", "status"), [("Token user0", 200), ("Token wrong", 403)])
+def test_the_middleware_of_the_guide_lets_a_user_with_a_token_read_and_accept(
+    api, settings, monkeypatch, token, status
+):
+    (code,) = (code for code in code_blocks(read("acceptance.md"), "python") if "class TokenForAcceptances" in code)
+    middleware = ModuleType("mysite_middleware")
+    exec(code, middleware.__dict__)  # noqa: S102 - the code of the guide
+    middleware.TokenAuthentication = ByToken
+    monkeypatch.setitem(sys.modules, middleware.__name__, middleware)
+    settings.MIDDLEWARE = [*settings.MIDDLEWARE, f"{middleware.__name__}.TokenForAcceptances"]
+    record = by_confirmation()
+    program = APIClient(enforce_csrf_checks=True, headers={"Authorization": token})
+    answer = {"agreement": "terms", "edition": 1, "digest": record["edition"].digest, "language": "kk"}
+
+    assert program.get("/agreements/api/acceptances/").status_code == status
+    body = {"decision": "accept", "answers": [answer]}
+    assert program.post("/agreements/api/acceptances/", body, format="json").status_code == status
+    assert Acceptance.objects.filter(user=api.user).exists() == (status == 200)
 
 
 @pytest.mark.parametrize("forced", [False, True])

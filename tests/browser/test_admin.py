@@ -828,3 +828,18 @@ def test_an_officer_collects_the_users_whom_a_breach_concerns(person, language, 
     until(person.page, "document.querySelector('#id_person').value === ''")
     assert person.page.locator("#id_users").input_value() == f"{one.username}\n{two.username}"
     assert complaints == []
+
+
+@russian
+@pytest.mark.parametrize("width", [360, 1024, 1280, 1600])
+def test_the_fields_of_a_draft_stay_inside_their_panel(person, language, width):
+    get_user_model().objects.create_superuser("admin", password="password")
+    person.log_in("admin")
+    draft = factories.draft(slug=demo.SLUG)
+    person.page.set_viewport_size({"width": width, "height": 900})
+    person.open(f"agreement/edition/{draft.pk}/change/")
+    outside = person.page.locator(".agreement-pair :is(textarea, input)").evaluate_all(
+        "all => all.filter(one => one.checkVisibility()).map(one => [one.name, one.getBoundingClientRect().right"
+        " - one.closest('fieldset').getBoundingClientRect().right]).filter(([name, past]) => past > 0)"
+    )
+    assert outside == []

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import base64
+import subprocess
+import sys
 from datetime import timedelta
+from itertools import permutations
 from typing import Any
 
 import pytest
@@ -15,19 +18,26 @@ from django.core.management.base import SystemCheckError
 from django.db import connection, connections
 from django.db.models import F, Value
 from django.db.models.functions import Coalesce, Lower
+from django.middleware.locale import LocaleMiddleware
+from django.test import override_settings
+from django.urls import include, path
 
 from agreement import conf, tasks
 from agreement.checks import (
     check_deployment,
+    check_gate,
     check_pseudonym_keys,
     check_seal,
     check_settings,
     check_site,
     check_slugs,
 )
-from agreement.models import Agreement
+from agreement.middleware import AgreementMiddleware
+from agreement.models import AcceptanceMode, Agreement
 from agreement.seal import triggers
 from tests.support import factories
+
+urlpatterns = [path("agreements/", include("agreement.urls"))]
 
 
 def ids(messages: Any) -> list[str]:
@@ -119,9 +129,21 @@ def test_E002_quotes_the_wrong_value(settings, key, value, text):  # noqa: N802
 @pytest.mark.parametrize(
     ("value", "problem"),
     [
-        ("mail", "can't be read from the user model (Cannot resolve keyword 'mail' into field. Choices are: "),
-        ("get_full_name", "can't be read from the user model (Cannot resolve keyword 'get_full_name' into field."),
-        (Coalesce(F("mail"), Value("ru")), "can't be read from the user model (Cannot resolve keyword 'mail'"),
+        ("mail", "can't be read from the user model ('auth.User' has no field 'mail'. Its fields are: "),
+        ("get_full_name", "can't be read from the user model ('auth.User' has no field 'get_full_name'. Its fields"),
+        (Coalesce(F("mail"), Value("ru")), "can't be read from the user model ('auth.User' has no field 'mail'. Its"),
+        (
+            "profile__lang",
+            "can't be read from the user model ('portal_site.Profile' has no field 'lang'. Its fields are: 'id',",
+        ),
+        (
+            Coalesce(F("profile__user__lang"), Value("ru")),
+            "can't be read from the user model ('auth.User' has no field 'lang'. Its fields are: ",
+        ),
+        (
+            "username__lang",
+            "can't be read from the user model ('auth.User.username' is no relation, so 'lang' can't follow it)",
+        ),
         (7, "can't be read from the user model ("),
         ("groups__name", "must have one value for each user: 'auth.User' has several 'auth.User_groups'"),
         (Lower("logentry__object_repr"), "must have one value for each user: 'auth.User' has several 'admin.LogEntry'"),
@@ -267,6 +289,68 @@ def test_W051_is_no_matter_before_the_tables_exist(settings, monkeypatch):  # no
     assert list(check_slugs(None, ["default"])) == []
 
 
+class DerivedLocale(LocaleMiddleware):
+    pass
+
+
+class DerivedGate(AgreementMiddleware):
+    pass
+
+
+@pytest.mark.django_db
+def test_W052_warns_of_a_confirmation_that_nobody_asks_for(settings):  # noqa: N802
+    gate = "agreement.middleware.AgreementMiddleware"
+    factories.agreement("by-use")
+    settings.MIDDLEWARE = [name for name in settings.MIDDLEWARE if name != gate]
+    assert list(check_gate(None, ["default"])) == []
+
+    factories.agreement("terms")
+    Agreement.objects.filter(slug="terms").update(acceptance_mode=AcceptanceMode.BY_CONFIRMATION)
+    message = only(check_gate(None, ["default"]))
+    assert (message.id, message.level) == ("agreement.W052", checks.WARNING)
+    assert message.msg == (
+        "MIDDLEWARE has no AgreementMiddleware, but these agreements in the database 'default' are accepted by"
+        " confirmation: 'terms'. No user is asked, except before views that check it themselves."
+    )
+    assert gate in message.hint
+
+    for name in (gate, f"{__name__}.DerivedGate"):
+        with override_settings(MIDDLEWARE=[*settings.MIDDLEWARE, name]):
+            assert list(check_gate(None, ["default"])) == []
+
+
+@pytest.mark.django_db
+def test_W052_is_no_matter_before_the_tables_exist(settings, monkeypatch):  # noqa: N802
+    factories.agreement("terms")
+    Agreement.objects.update(acceptance_mode=AcceptanceMode.BY_CONFIRMATION)
+    settings.MIDDLEWARE = []
+    monkeypatch.setattr(connection.introspection, "table_names", list)
+    assert list(check_gate(None, ["default"])) == []
+
+
+def test_W053_warns_of_addresses_in_languages_that_nothing_chooses(settings):  # noqa: N802
+    locale = "django.middleware.locale.LocaleMiddleware"
+    others = [name for name in settings.MIDDLEWARE if name != locale]
+    settings.MIDDLEWARE = others
+    message = only(check_site(None))
+    assert (message.id, message.level) == ("agreement.W053", checks.WARNING)
+    assert message.msg == (
+        "The URLconf uses i18n_patterns, but MIDDLEWARE has no LocaleMiddleware: only the pages in the language of"
+        f" LANGUAGE_CODE, {settings.LANGUAGE_CODE!r}, have an address."
+    )
+    assert locale in message.hint
+
+    settings.MIDDLEWARE = [*others, f"{__name__}.DerivedLocale"]
+    assert list(check_site(None)) == []
+    settings.MIDDLEWARE, settings.ROOT_URLCONF = others, __name__
+    assert list(check_site(None)) == []
+
+
+def test_the_checks_leave_a_middleware_that_does_not_exist_to_django(settings):
+    settings.MIDDLEWARE = [*settings.MIDDLEWARE, "mysite.middleware.Nothing"]
+    assert list(check_site(None)) == []
+
+
 def test_W050_warns_of_celery_without_a_broker(settings, monkeypatch):  # noqa: N802
     celery = pytest.importorskip("celery", reason="needs Celery")
     settings.AGREEMENT = {**settings.AGREEMENT, "ENQUEUE": "agreement.tasks.enqueue_celery"}
@@ -333,13 +417,35 @@ def test_E025_wants_a_host_that_names_the_logs(settings):  # noqa: N802
     assert list(check_settings(None)) == []
 
 
+@pytest.mark.parametrize("order", list(permutations(["django.contrib.admin", "agreement", "modeltranslation"])))
+def test_E005_is_reported_for_every_wrong_order_of_the_apps(order):  # noqa: N802
+    """In a process of its own, because the apps are loaded once."""
+    right = order.index("modeltranslation") < order.index("django.contrib.admin")
+    source = f"""
+from django.conf import settings
+settings.configure(
+    INSTALLED_APPS=["django.contrib.auth", "django.contrib.contenttypes", *{order!r}, "reversion"],
+    LANGUAGES=[("kk", "kk"), ("ru", "ru")], MODELTRANSLATION_LANGUAGES=("kk", "ru"), LANGUAGE_CODE="kk",
+    ROOT_URLCONF="tests.support.no_urls",
+)
+import django; django.setup()
+from django.contrib import admin
+from agreement.checks import check_site
+from agreement.models import Edition
+assert admin.site.is_registered(Edition) or not {right}
+print([message.id for message in check_site(None) if message.id.startswith("agreement.E")])
+"""
+    done = subprocess.run([sys.executable, "-c", source], text=True, capture_output=True, check=False)
+    assert done.stdout.strip() == ("[]" if right else "['agreement.E005']"), done.stderr
+
+
 def test_E004_wants_the_extra_of_the_logs(settings, monkeypatch):  # noqa: N802
     settings.AGREEMENT = {"LOG_KEY": KEY, "BASE_URL": "https://portal.example.kz"}
     monkeypatch.setattr("agreement.checks.settings.find_spec", lambda name: None)
     message = only(check_settings(None))
     assert message.id == "agreement.E004"
     assert "'cryptography' is not installed, and LOG_KEY needs it." in message.msg
-    assert "agreement[log]" in message.hint
+    assert "/path/to/clone[log]" in message.hint
 
 
 def test_E004_wants_the_extra_of_celery(settings, monkeypatch):  # noqa: N802
@@ -349,7 +455,7 @@ def test_E004_wants_the_extra_of_celery(settings, monkeypatch):  # noqa: N802
     message = only(check_settings(None))
     assert message.id == "agreement.E004"
     assert message.msg == "'celery' is not installed, and ENQUEUE needs it."
-    assert "agreement[celery]" in message.hint
+    assert "/path/to/clone[celery]" in message.hint
 
 
 def test_E023_wants_translation(settings):  # noqa: N802

@@ -117,3 +117,10 @@ def test_each_python_block_is_valid_and_its_settings_exist(name):
         for node in ast.walk(ast.parse(block)):
             if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "AGREEMENT":
                 assert set(ast.literal_eval(node.value)) <= set(conf.KEYS), block
+
+
+def test_nothing_advises_to_install_the_package_of_another_project():
+    folder = Path(agreement.__file__).parent
+    for path in (*folder.rglob("*.py"), *folder.rglob("*.md"), *folder.rglob("*.po")):
+        text = path.read_text(encoding="utf-8").replace('\\"', '"').replace("Do not run `pip install agreement`", "")
+        assert not re.search(r'pip install "?agreement\b', text), path

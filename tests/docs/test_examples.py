@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 import subprocess
 import sys
 import threading
@@ -14,6 +15,7 @@ from types import ModuleType
 from zoneinfo import ZoneInfo
 
 import pytest
+from django.conf import settings
 
 from agreement.models import Delivery, Notice
 from agreement.notices import dispatch
@@ -35,6 +37,15 @@ def test_every_name_that_an_example_imports_from_the_app_exists(name):
                 module = import_module(node.module)
                 for imported in node.names:
                     assert hasattr(module, imported.name) or import_module(f"{node.module}.{imported.name}")
+
+
+@pytest.mark.parametrize("name", ["install.md", "operate.md"])
+def test_the_task_engine_of_a_site_is_that_of_the_portal(name):
+    document = read(name)
+    (tasks,) = re.findall(r"^ *TASKS = (.*)$", document, re.MULTILINE)
+    (installed,) = re.findall(r"^ *INSTALLED_APPS \+= (.*)$", document, re.MULTILINE)
+    assert ast.literal_eval(tasks) == settings.TASKS
+    assert set(ast.literal_eval(installed)) <= set(settings.INSTALLED_APPS)
 
 
 class Gateway(BaseHTTPRequestHandler):

@@ -337,20 +337,21 @@ def test_the_verifier_of_the_guide_asks_openssl(official, other, settings, monke
     assert row.verified_by == "openssl with the certificates of the authority"
 
 
+INSTALL = 'Install the extra, from where the app was installed: pip install "/path/to/clone[signature]".'
+
+
 def test_E004_names_what_the_verifier_needs(settings, monkeypatch):  # noqa: N802
     settings.AGREEMENT = {**settings.AGREEMENT, "SIGNATURE_VERIFIER": f"{__name__}.accept"}
     assert list(check_settings(None)) == []
     monkeypatch.setattr("agreement.checks.settings.find_spec", lambda name: None)
-    assert [(message.id, message.hint) for message in check_settings(None)] == [
-        ("agreement.E004", 'Install the extra: pip install "agreement[signature]".')
-    ]
+    assert [(message.id, message.hint) for message in check_settings(None)] == [("agreement.E004", INSTALL)]
 
 
 @database
 def test_without_the_extra_no_signature_is_read(official, monkeypatch):
     monkeypatch.setattr(cms, "is_installed", lambda: False)
     error = refused(factories.published(), b"0")
-    assert (error.code, error.hint) == ("no_reader", 'Install the extra: pip install "agreement[signature]".')
+    assert (error.code, error.hint) == ("no_reader", INSTALL)
 
 
 # Twice at once

@@ -14,6 +14,7 @@ from unittest.mock import Mock
 import pytest
 import reversion
 from django.apps import apps
+from django.contrib.auth import get_user_model
 from django.core.management import CommandError, call_command
 from django.db import connection
 from django.utils import timezone
@@ -30,6 +31,7 @@ from agreement.notices.worker import DeliveryCounts
 from agreement.seal import triggers
 from agreement.status import report
 from agreement.testing import open_seal
+from agreement.word import reader
 from portal_site.management.commands import demo
 from tests.support import docx_files, factories
 
@@ -94,6 +96,17 @@ def test_import_changes_line_ends_and_nothing_else(tmp_path, files, content, sto
     Path(files["kk"]).write_bytes(content)
     run("import_edition", **files)
     assert Edition.objects.get().body_kk == stored
+
+
+@pytest.mark.parametrize("command", ["import_edition", "lint_edition"])
+def test_a_word_file_without_the_extra_names_the_extra_to_the_operator(files, monkeypatch, command):
+    Path(files["ru"]).write_bytes(docx_files.saved(docx_files.numbered()))
+    monkeypatch.setattr(reader, "installed", lambda: False)
+    message = refused(command, **files)
+    assert message.endswith(
+        "ru.md' is a Word file, and the extra docx, which reads it, is not installed. Install the extra, from where the"
+        ' app was installed: pip install "/path/to/clone[docx]".'
+    )
 
 
 @pytest.mark.parametrize(
@@ -258,10 +271,14 @@ def test_publish_for_later_dry_and_without_notice():
     assert not Notice.objects.exists()
 
 
-def test_publish_refuses_in_a_sentence_and_a_hint():
+def test_publish_refuses_in_a_sentence_and_a_hint(monkeypatch):
     assert refused("publish_edition", "99") == "There is no edition with id 99. Drafts: none."
     draft = factories.draft()
-    assert "There is no user 'nobody'." in refused("publish_edition", str(draft.pk), by="nobody")
+    message = "There is no user whose username is 'nobody'. Give the username of the publisher, by which they log in."
+    assert refused("publish_edition", str(draft.pk), by="nobody") == message
+    monkeypatch.setattr(get_user_model(), "USERNAME_FIELD", "email")
+    message = "There is no user whose email is 'admin'. Give the email of the publisher, by which they log in."
+    assert refused("publish_edition", str(draft.pk), by="admin") == message
     draft.publish()
     assert "already published" in refused("publish_edition", str(draft.pk))
 

@@ -7,6 +7,8 @@ import re
 from html.parser import HTMLParser
 
 import pytest
+from django.core import mail
+from django.core.management import CommandError, call_command
 from django.utils import timezone, translation
 
 from agreement.models import Breach, Checkpoint, Notice, NoticeText, log_records
@@ -94,6 +96,24 @@ def test_verify_editions_finds_the_checkpoints_of_the_letters_and_a_log_that_dif
         NoticeText.objects.filter(pk=text.pk).update(text=text.text.replace(f"{ORIGIN}\n1\n", f"{ORIGIN}\n2\n"))
     with translation.override(None):
         assert any("not one of this log" in fault for fault in LogCheck(edition.agreement, "default").faults())
+
+
+@pytest.mark.parametrize("language", ["kk", "ru", ""])
+def test_verify_editions_reads_the_checkpoint_of_a_stored_letter(settings, tmp_path, capsys, language):
+    sign_with(settings)
+    factories.users(1, languages=(language,))
+    factories.published()
+    dispatch.work()
+    (message,) = mail.outbox
+    letter, other = tmp_path / "letter.eml", tmp_path / "other.eml"
+    letter.write_bytes(message.message().as_bytes())
+    message.body = re.sub(f"{ORIGIN}\n1\n", f"{ORIGIN}\n7\n", message.body)
+    other.write_bytes(message.message().as_bytes())
+
+    call_command("verify_editions", "--checkpoint", str(letter))
+    assert "1 editions verified" in capsys.readouterr().out
+    with pytest.raises(CommandError, match="faults"):
+        call_command("verify_editions", "--checkpoint", str(other))
 
 
 def test_a_letter_about_a_breach_has_the_lines_too(settings):

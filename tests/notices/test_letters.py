@@ -13,6 +13,7 @@ import uuid
 from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
 from email.utils import parseaddr, parsedate_to_datetime
+from html import unescape
 from html.parser import HTMLParser
 from typing import Any
 from urllib.parse import unquote
@@ -1195,6 +1196,43 @@ def test_a_letter_of_every_kind_has_the_digest_and_the_permanent_address(setting
         for code in codes:
             address = f"{conf.get().BASE_URL}/{code}/agreements/terms/editions/{edition.number}/"
             assert re.search(rf"{re.escape(address)}[\s\"<]", words)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("language", "words"),
+    [
+        ("kk", "«Ашық кітапхана» сайтында есептік жазбаңыз болғандықтан, Сіз осы хатты алып отырсыз."),
+        ("ru", "потому что у Вас есть учётная запись на сайте «Открытая библиотека». Сайт сообщает"),
+    ],
+)
+def test_a_letter_states_why_it_came_without_citing_the_agreement(language, words):
+    """Clause 1.5 may say that the terms change without any special notification."""
+    factories.users(1, languages=(language,))
+    published()
+    dispatch.work()
+    (message,) = letters().values()
+    for part in (message.body, message.alternatives[0][0]):
+        text = " ".join(part.split())
+        assert words in text
+        assert "согласно" not in text
+        assert "сәйкес" not in text
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("language", ["kk", "ru"])
+def test_quotation_marks_in_a_name_are_inner_ones_between_quotation_marks(settings, language):
+    settings.AGREEMENT = {**settings.AGREEMENT, "SITE_NAME": "Портал «Қала»"}
+    factories.users(1, languages=(language,))
+    titled = {"kk": KK.replace("# Пайдаланушы", "# «Қала» пайдаланушы"), "ru": RU.replace("ское", "ское «Қала»")}
+    factories.published(**titled)
+    dispatch.work()
+    (message,) = letters().values()
+    for text in (message.body, unescape(message.alternatives[0][0])):
+        assert "«Портал „Қала“»" in text
+        assert ("«„Қала“ пайдаланушы келісімі»" if language == "kk" else "ское „Қала“ соглашение»") in text
+        assert not re.search("«[^»]*«", text)
+    assert message.body.startswith("Портал «Қала»\n")
 
 
 @pytest.mark.django_db

@@ -212,6 +212,8 @@ def test_a_database_that_does_not_answer_is_reported_and_not_raised(error, db):
     with connection.execute_wrapper(away):
         found = report.status()
     assert (found.level, found.problems) == (2, [f"the database does not answer ({error.__name__})"])
+    assert found.lines()[1:] == ["editions verified: unknown"]
+    assert "editions verified: never" in report.status().lines()
 
 
 @pytest.mark.django_db

@@ -91,6 +91,14 @@ def test_a_program_reads_what_must_be_accepted_and_accepts_it(program, user):
     assert Client().get(urlsplit(due["texts"]["ru"]).path).content.decode() == RU
 
 
+@pytest.mark.parametrize("language", ["kk", "ru", "en"])
+def test_the_addresses_are_in_the_language_of_the_request(program, language):
+    factories.published()
+    (due,) = program.get(f"/{language}/agreements/api/acceptances/").json()["agreements"]
+    addresses = [*due["texts"].values(), due["data"], due["page"]]
+    assert {urlsplit(address).path.split("/")[1] for address in addresses} == {language}
+
+
 def test_what_was_recorded_before_is_not_recorded_again(program):
     edition = factories.published()
     read(program)

@@ -118,9 +118,13 @@ class Command(BaseCommand):
         """
         if username is None:
             return None
-        user = get_user_model()._default_manager.filter(**{get_user_model().USERNAME_FIELD: username}).first()
+        name = get_user_model().USERNAME_FIELD
+        user = get_user_model()._default_manager.filter(**{name: username}).first()
         if user is None:
-            raise command_error(f"There is no user {quote(username)}.", "Give the username of the publisher.")
+            raise command_error(
+                f"There is no user whose {name} is {quote(username)}.",
+                f"Give the {name} of the publisher, by which they log in.",
+            )
         return user
 
 

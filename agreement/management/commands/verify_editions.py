@@ -10,6 +10,7 @@ from django.core.management.base import BaseCommand, no_translations
 from django.db import DatabaseError, connections, router, transaction
 from django.db.models import Model, QuerySet
 
+from agreement.editions.recognition import readable
 from agreement.management import command_error, printable
 from agreement.models import Agreement, AuditEntry, Edition, NoticeText, log_verification, verification
 from agreement.models.audit import AuditAction
@@ -92,15 +93,15 @@ class Command(BaseCommand):
 
 
 def _read_checkpoint(path: Path) -> str:
-    """The checkpoint in this file. What is before its first line, for example the words of a letter, is ignored. Raises
-    ``CommandError`` if there is none.
+    """The checkpoint in this file: a text, or a letter as a mail program stores it. What is before its first line, for
+    example the words of a letter, is ignored. Raises ``CommandError`` if there is none.
     """
     try:
-        return find_checkpoint(path.read_text(encoding="utf-8"))
+        return find_checkpoint(readable(path.read_text(encoding="utf-8")))
     except (OSError, ValueError) as error:
         raise command_error(
             f"{printable(str(path))}: {error}",
-            "Give a file with the lines of a checkpoint, as a letter or a PDF states them.",
+            "Give a letter (.eml), or a file with the lines of a checkpoint, as a letter or a PDF states them.",
         ) from None
 
 
