@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import re
 import time
+from pathlib import Path
 
 import pytest
 from hypothesis import example, given, settings
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 
 from agreement.text.clauses import Clause, parse
 from agreement.text.redline import sentences
+from agreement.text.redline.amendment import amend
 from agreement.text.redline.changes import Change, Redline, redline
 from agreement.text.redline.words import Run, compare, separated
 from tests.corpus.clean import ALL
@@ -141,11 +143,37 @@ def test_facts_are_separate():
     assert facts(OLD, new) == [("1.3", "1.4", ("reworded", "renumbered"))]
 
 
-def test_a_clause_with_other_content_is_deleted_and_inserted():
-    new = edited(
-        ("Билет действует один год и продлевается по просьбе читателя.", "Фотографировать экспонаты запрещено.")
-    )
-    assert sorted(facts(OLD, new)) == [("", "1.3", ("inserted",)), ("1.3", "", ("deleted",))]
+def test_a_clause_with_other_content_under_its_number_is_restated():
+    old_words, new_words = "Билет действует один год и продлевается по просьбе читателя.", "Фотографировать запрещено."
+    new = edited((old_words, new_words))
+    assert facts(OLD, new) == [("1.3", "1.3", ("restated",))]
+    (change,) = redline(parse(OLD), parse(new)).changed
+    assert change.words == (Run("delete", old_words), Run("insert", new_words))
+    said = [sentences.describe(change, "restated", language) for language in ("ru", "kk", "en")]
+    assert said == ["изложен в новой редакции", "жаңа редакцияда жазылды", "restated"]
+    assert "1.3. (изложен в новой редакции)\n" in sentences.plain_text(Redline((change,)), "ru")
+
+
+def test_every_account_states_the_same_clauses_as_restated():
+    samples = Path(__file__).parents[2] / "portal_site/samples"
+    for language in ("kk", "ru"):
+        old, new = (parse((samples / f"{name}.{language}.md").read_text()) for name in ("edition-3", "policy-3"))
+        found = redline(old, new)
+        deleted = {one.unit.number for one in found.changed if one.deleted}
+        assert deleted.isdisjoint(one.unit.number for one in found.changed if one.inserted)
+        restated = {one.unit.number for one in found.changed if one.restated}
+        amended = [one for one in amend(found) if one.kind in {"delete", "insert"}]
+        assert restated
+        assert restated.isdisjoint(path[0].number for one in amended for path in (*one.old, *one.new))
+
+
+def test_a_clause_in_another_section_or_stated_to_be_new_is_not_restated():
+    old = "Т\n\n## 1. ПРАВИЛА\n\n1) Книги берут домой.\n\n## 2. СРОКИ\n\n2.1. Год."
+    new = "Т\n\n## 1. ПРАВИЛА\n\n## 2. СРОКИ\n\n2.1. Год.\n\n1) Фотографировать экспонаты нельзя."
+    assert [fact for *_numbers, fact in facts(old, new)] == [("deleted",), ("inserted",)]
+    other = OLD.replace("Билет действует один год и продлевается по просьбе читателя.", "Нельзя шуметь.")
+    changes = redline(parse(OLD), parse(other), [("1.3", None), (None, "1.3")]).changed
+    assert sorted(change.deleted for change in changes) == [False, True]
 
 
 def test_of_clauses_that_are_alike_the_one_with_the_same_number_is_the_same():
@@ -186,11 +214,11 @@ def test_a_clause_that_is_kept_whole_in_a_longer_one_was_extended(old, new, kind
     assert "insert" not in {run.kind for run in change.words}
 
 
-def test_a_clause_of_other_words_under_the_same_number_is_not_an_extension():
+def test_a_clause_of_other_words_under_the_same_number_is_restated_and_not_extended():
     body = "# Соглашение\n\n## 1. ПРАВИЛА\n\n1.1. {}\n"
     old = body.format("Возврат денег за билет делают по заявлению в кассе.")
     new = body.format(f"В кассе музея есть схема залов и список выставок за год. {EXTENDED} письменно по почте.")
-    assert [change.inserted or change.deleted for change in redline(parse(old), parse(new)).changed] == [True, True]
+    assert [sentences.facts(change) for change in redline(parse(old), parse(new)).changed] == [("restated",)]
 
 
 def test_a_renumbered_appendix_had_a_number():

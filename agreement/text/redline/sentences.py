@@ -13,6 +13,7 @@ from agreement.text.redline.words import Run
 PHRASES = {
     "kk": {
         "reworded": "өзгертілді",
+        "restated": "жаңа редакцияда жазылды",
         "inserted": "қосылды",
         "deleted": "алып тасталды",
         "renumbered": "бұрынғы нөмірі {was}",
@@ -33,6 +34,7 @@ PHRASES = {
     },
     "ru": {
         "reworded": "{изменён}",
+        "restated": "{изложен} в новой редакции",
         "inserted": "{добавлен}",
         "deleted": "{исключён}",
         "renumbered": "прежний номер {was}",
@@ -53,6 +55,7 @@ PHRASES = {
     },
     "en": {
         "reworded": "reworded",
+        "restated": "restated",
         "inserted": "added",
         "deleted": "deleted",
         "renumbered": "formerly {was}",
@@ -75,6 +78,7 @@ PHRASES = {
 #: The Russian participles in ``PHRASES``, in the feminine, in the neuter and in the plural.
 _PARTICIPLES = {
     "изменён": ("изменена", "изменено", "изменены"),
+    "изложен": ("изложена", "изложено", "изложены"),
     "добавлен": ("добавлена", "добавлено", "добавлены"),
     "исключён": ("исключена", "исключено", "исключены"),
     "перемещён": ("перемещена", "перемещено", "перемещены"),
@@ -130,12 +134,14 @@ _MARKS = re.compile(r"(?<=\[)(?=-)|(?<=-)(?=\])|(?<=\{)(?=\+)|(?<=\+)(?=\})")
 def facts(change: Change) -> tuple[str, ...]:
     """The facts about a unit, as keys of ``PHRASES["en"]``; empty if it is unchanged.
 
-    Several are possible, in this order: inserted, deleted, reworded or replaced, renumbered, moved, reformatted.
+    Several are possible, in this order: inserted, deleted, one of reworded, restated and replaced, renumbered, moved,
+    reformatted.
     """
     known = {
         "inserted": change.inserted,
         "deleted": change.deleted,
-        "reworded": change.text_changed and not change.replaced,
+        "reworded": change.text_changed and not (change.restated or change.replaced),
+        "restated": change.restated,
         "replaced": change.replaced,
         "renumbered": change.renumbered,
         "moved": change.moved,
@@ -148,7 +154,7 @@ def summary(redline: Redline, language: str) -> str:
     """The redline in one sentence: "4 clauses changed, 2 added, 1 deleted, 5 renumbered."
 
     ``language`` is kk, ru or en. All units with a number count as clauses: also sections, sub-clauses, items and
-    appendices. A clause counts for each of its facts; a replaced one counts as changed. Changes of units that have no
+    appendices. A clause counts for each of its facts; a replaced or restated one counts as changed. Changes of units that have no
     number in either edition are one part without a count: "text outside the clauses changed". Changes above the title
     are another: "details above the title changed". If nothing changed, the sentence says so.
     """
@@ -157,7 +163,7 @@ def summary(redline: Redline, language: str) -> str:
         numbered = any(unit and unit.number for unit in (change.old, change.new))
         outside = "front" if change.unit.kind == "front" else "outside"
         for fact in facts(change) if numbered else (outside,):
-            counts["reworded" if fact == "replaced" else fact] += 1
+            counts["reworded" if fact in {"replaced", "restated"} else fact] += 1
     forms = _COUNTS[language]
     parts: list[str] = []
     for fact, count in counts.items():
