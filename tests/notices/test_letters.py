@@ -140,7 +140,7 @@ def test_corrections_come_in_a_shorter_letter_without_clauses():
     (letter,) = letters().values()
     assert letter.subject == subject("Правка без изменения смысла")
     assert "ничьи права и обязанности не меняются" in letter.body
-    assert "Изменён 1 пункт." in letter.body
+    assert "Изменено: 1 пункт." in letter.body
     assert "{+" not in letter.body
     assert "changes/?from=1" in letter.body
 
@@ -203,7 +203,7 @@ def test_a_letter_states_that_only_the_text_in_the_other_language_changed():
     notice = factories.published(kk=KK.replace("Екінші тармақ.", "Басқа тармақ.")).notices.get()
     content = letter(notice, "ru", since=1)
     for words in (content.text, content.html):
-        assert "Текст на русском языке не изменился. В тексте на казахском языке: изменён 1 пункт." in words
+        assert "Текст на русском языке не изменился, текст на казахском языке изменился. Изменено: 1 пункт." in words
         assert "Текст не изменился." not in words
 
 

@@ -261,7 +261,7 @@ def test_a_unit_that_kept_its_label_is_said_to_have_been_at_another_place(old, n
 def test_a_clause_that_lost_or_got_its_number_is_counted_as_a_clause():
     numbered, plain = "Т\n\n## 1. ОБЩЕЕ\n\n1.1. Раз два три.\n", "Т\n\n## 1. ОБЩЕЕ\n\nРаз два три.\n"
     lost, got = redline(parse(numbered), parse(plain)), redline(parse(plain), parse(numbered))
-    assert sentences.summary(lost, "ru") == sentences.summary(got, "ru") == "Перенумерован 1 пункт."
+    assert sentences.summary(lost, "ru") == sentences.summary(got, "ru") == "Перенумеровано: 1 пункт."
     assert "(прежний номер 1.1.)" in sentences.plain_text(lost, "ru")
     assert "(прежде без номера)" in sentences.plain_text(got, "ru")
     assert "(formerly without a number)" in sentences.plain_text(got, "en")
@@ -449,13 +449,21 @@ def whole() -> Redline:
 @pytest.mark.parametrize(
     ("language", "counts", "says"),
     [
-        ("en", (1, 0, 0, 0), "1 clause changed."),
-        ("en", (3, 1, 1, 4), "3 clauses changed, 1 added, 1 deleted, 4 renumbered."),
-        ("ru", (1, 1, 1, 1), "Изменён 1 пункт, добавлен 1, исключён 1, перенумерован 1."),
-        ("ru", (3, 2, 4, 22), "Изменены 3 пункта, добавлены 2, исключены 4, перенумерованы 22."),
-        ("ru", (5, 11, 12, 21), "Изменено 5 пунктов, добавлено 11, исключено 12, перенумерован 21."),
-        ("ru", (0, 5, 0, 1), "Добавлено 5 пунктов, перенумерован 1."),
-        ("kk", (3, 1, 0, 4), "3 тармақ өзгертілді, 1 тармақ қосылды, 4 тармақтың нөмірі өзгерді."),
+        ("en", (1, 0, 0, 0), "Changed: 1 clause."),
+        ("en", (3, 1, 1, 4), "Changed: 3 clauses; added: 1 clause; deleted: 1 clause; renumbered: 4 clauses."),
+        ("ru", (1, 1, 1, 1), "Изменено: 1 пункт; добавлено: 1 пункт; исключено: 1 пункт; перенумеровано: 1 пункт."),
+        (
+            "ru",
+            (3, 2, 4, 22),
+            "Изменено: 3 пункта; добавлено: 2 пункта; исключено: 4 пункта; перенумеровано: 22 пункта.",
+        ),
+        (
+            "ru",
+            (5, 11, 12, 21),
+            "Изменено: 5 пунктов; добавлено: 11 пунктов; исключено: 12 пунктов; перенумеровано: 21 пункт.",
+        ),
+        ("ru", (0, 5, 0, 1), "Добавлено: 5 пунктов; перенумеровано: 1 пункт."),
+        ("kk", (3, 1, 0, 4), "Өзгертілді: 3 тармақ; қосылды: 1 тармақ; нөмірі өзгерді: 4 тармақ."),
     ],
 )
 def test_the_summary_has_the_right_plurals(language, counts, says):
@@ -501,9 +509,52 @@ def test_the_summary_of_equal_editions_is_that_nothing_changed(language, says):
     assert sentences.plain_text(same, language) == says + "\n"
 
 
-def test_the_summary_includes_changes_outside_the_clauses():
+@pytest.mark.parametrize(
+    ("language", "says"),
+    [
+        (
+            "ru",
+            "Изменено: 1 раздел, 1 пункт, 1 подпункт; изложено в новой редакции: 1 пункт; добавлено: 1 приложение;"
+            " изменено название; изменён текст вне пунктов.",
+        ),
+        (
+            "kk",
+            "Өзгертілді: 1 бөлім, 1 тармақ, 1 тармақша; жаңа редакцияда жазылды: 1 тармақ; қосылды: 1 қосымша;"
+            " атауы өзгерді; тармақтардан тыс мәтін өзгерді.",
+        ),
+        (
+            "en",
+            "Changed: 1 section, 1 clause, 1 sub-clause; restated: 1 clause; added: 1 appendix; title changed; text"
+            " outside the clauses changed.",
+        ),
+    ],
+)
+def test_the_summary_counts_sections_clauses_sub_clauses_and_appendices_apart(language, says):
+    old = OLD.replace("1.1.", "Преамбула этого документа.\n\n1.1.").replace("почте.", "почте:\n\n1) сразу или потом;")
+    new = old
+    for was, now in (
+        ("Пользовательское", "Клиентское"),
+        ("ОБЩИЕ ПОЛОЖЕНИЯ", "ПОЛОЖЕНИЯ"),
+        ("Преамбула этого", "Преамбула нового"),
+        ("сразу или потом", "сразу или никогда"),
+        ("один год", "два года"),
+        ("За утерянную книгу читатель возмещает её стоимость или приносит такую же.", "Нельзя шуметь."),
+    ):
+        assert was in new
+        new = new.replace(was, now)
+    found = redline(parse(old), parse(f"{new}\nПРИЛОЖЕНИЕ 1\n"))
+    assert sentences.summary(found, language) == says
+
+
+def test_the_summary_says_if_only_the_formatting_of_an_unnumbered_text_changed():
+    old = OLD.replace("1.1.", "Преамбула этого документа.\n\n1.1.")
+    found = redline(parse(old), parse(old.replace("этого", "**этого**")))
+    assert sentences.summary(found, "ru") == "Изменено только оформление текста вне пунктов."
+
+
+def test_a_changed_title_is_called_a_title():
     new = OLD.replace("# Пользовательское соглашение", "# Правила читального зала")
-    assert sentences.summary(redline(parse(OLD), parse(new)), "ru") == "Изменён текст вне пунктов."
+    assert sentences.summary(redline(parse(OLD), parse(new)), "ru") == "Изменено название."
 
 
 @pytest.mark.parametrize(
