@@ -192,8 +192,8 @@ def summary(redline: Redline, language: str) -> str:
     """The redline in one sentence: "Changed: 1 section, 4 clauses; added: 2 clauses; renumbered: 5 clauses."
 
     ``language`` is kk, ru or en. A unit with a number is counted (:func:`counted`) for each of its facts; if it was
-    replaced, it counts as changed. Changes of units that have no number in either edition are parts without a count, such as "title
-    changed". If nothing changed, the sentence says so.
+    replaced, it counts as changed. Changes of units that have no number in either edition are parts without a count,
+    such as "title changed". If nothing changed, the sentence says so.
     """
     units: dict[str, list[Clause]] = defaultdict(list)
     unnumbered: set[str] = set()
