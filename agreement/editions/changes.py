@@ -56,7 +56,7 @@ class Comparison:
 
     @property
     def summary(self) -> str:
-        """The changes in words, in the language of the page, such as "4 clauses changed, 2 added."; "Nothing changed."
+        """The changes in words, in the language of the page, such as "Changed: 4 clauses."; "Nothing changed."
         if there are none. If only the text in the other language changed, two sentences state that, and what changed in
         it. The words are in English if the page is not in Kazakh, Russian or English.
         """

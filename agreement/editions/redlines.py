@@ -101,7 +101,7 @@ def sealed_summary(old: Edition, new: Edition, text_language: str, *, language: 
         (other,) = set(languages.LANGUAGES) - {text_language}
         if (elsewhere := sealed_redline(old, new, other)).changed:
             changes = sentences.summary(elsewhere, language)
-            return sentences.PHRASES[language][f"only_{other}"].format(changes=changes[0].lower() + changes[1:])
+            return sentences.PHRASES[language][f"only_{other}"].format(changes=changes)
     return sentences.summary(redline, language)
 
 

@@ -72,6 +72,17 @@ class ClauseLink:
 
 
 @dataclass(frozen=True, slots=True)
+class ClauseList:
+    """The clauses to which the same happened: a phrase for what happened, links to the first of them, at least one, and
+    the number of the others, which the letter does not list.
+    """
+
+    fact: str
+    links: Sequence[ClauseLink]
+    more: int
+
+
+@dataclass(frozen=True, slots=True)
 class QuotedClause:
     """A changed clause: its printed label or, if it has none, a name for its kind (``""`` for a section without a
     printed number); phrases for what happened to it; and its words with the changes marked. Words far from a change may
@@ -490,37 +501,56 @@ def _what_to_do(
 def _quotations(part: Mapping[str, Any], room: int) -> dict[str, Any]:
     """Return the part of the context about the changed clauses. ``part`` is the rest of the context.
 
-    ``clauses`` maps a phrase for what happened to a list of links to the clauses to which that happened. A clause of
-    which only the number changed is in the line ``renumbered`` instead. ``clauses`` and the line each contain at most
-    one clause for each 100 characters of ``room``, and ``clauses`` at most ``MAX_CLAUSES``. If ``clauses`` leaves some
-    out, ``more_clauses`` is true; if the line does, it ends with ``…``. Items that keep their label in a renumbered
-    clause are in neither.
+    ``clauses`` are the lists of clauses (:func:`_clause_lists`), and ``renumbered`` is a line with the clauses of which
+    only the number changed. The lists together and the line each contain at most one clause for each 100 characters of
+    ``room``, and the lists at most ``MAX_CLAUSES``, but each list and the line contain at least one. A list states how
+    many others it leaves out, and ``more_renumbered`` is their number for the line. Items that keep their label in a
+    renumbered clause are in neither.
 
     ``quoted`` and ``plain`` are the changed clauses that fit into ``room`` characters, as objects and as plain text,
     without those of which only the number changed, and ``left_out`` is the number of the others. In a short letter,
     which is about corrections of the wording, these three are empty or 0, and ``clauses`` and ``renumbered`` are as in
     any other. All are empty, false or 0 if there is no redline, or if no clause changed otherwise than in its number.
     """
-    redline, language, most = part["redline"], part["language"], room // 100
+    redline, language, most = part["redline"], part["language"], max(room // 100, 1)
     changed = redline.changed if redline else ()
     reworded = [change for change in changed if not _renumbered(change)]
     quoted = [] if part["short"] else _that_fit(reworded, room)
     pairs = filter(None, map(_renumbered, changed)) if reworded else ()
     renumbered = [f"{old} → {new}" for old, new in pairs if old != new]
-    clauses: dict[str, list[ClauseLink]] = {}
-    for change in reworded[: min(most, MAX_CLAUSES)]:
-        fact, *others = sentences.facts(change)
-        also = "; ".join(sentences.describe(change, other, language).rstrip(".") for other in others)
-        link = ClauseLink(_clause_name(change, language), _clause_url(change, part), also)
-        clauses.setdefault(capfirst(sentences.describe(change, fact, language, heading=True)), []).append(link)
     return {
-        "clauses": clauses,
-        "more_clauses": len(reworded) > min(most, MAX_CLAUSES),
+        "clauses": _clause_lists(reworded, part, min(most, MAX_CLAUSES)),
         "quoted": [_quoted_clause(change, language) for change in quoted],
         "plain": sentences.plain_text(Redline(tuple(quoted)), language, brief=True).strip() if quoted else "",
         "left_out": 0 if part["short"] else len(reworded) - len(quoted),
-        "renumbered": ", ".join([*renumbered[:most], *(["…"] if len(renumbered) > most else [])]),
+        "renumbered": ", ".join(renumbered[:most]),
+        "more_renumbered": len(renumbered[most:]),
     }
+
+
+def _clause_lists(changes: Sequence[Change], part: Mapping[str, Any], most: int) -> list[ClauseList]:
+    """Return the changed clauses in one list for each fact, with at most ``most`` clauses in all lists together, but at
+    least one in each. The lists of changed clauses come first, then those of added and of deleted ones, so these are
+    cut first. ``part`` is the context of the letter in one language.
+    """
+    language = part["language"]
+    groups: dict[str, list[Change]] = {}
+    for change in sorted(changes, key=lambda change: (change.deleted, change.inserted)):
+        fact = sentences.describe(change, sentences.facts(change)[0], language, heading=True)
+        groups.setdefault(capfirst(fact), []).append(change)
+    found: list[ClauseList] = []
+    for place, (fact, group) in enumerate(groups.items(), start=1):
+        count = max(most - (len(groups) - place), 1)
+        links = [_clause_link(change, part) for change in group[:count]]
+        most -= len(links)
+        found.append(ClauseList(fact, links, len(group) - len(links)))
+    return found
+
+
+def _clause_link(change: Change, part: Mapping[str, Any]) -> ClauseLink:
+    others = [sentences.describe(change, other, part["language"]) for other in sentences.facts(change)[1:]]
+    also = "; ".join(other.rstrip(".") for other in others)
+    return ClauseLink(_clause_name(change, part["language"]), _clause_url(change, part), also)
 
 
 def _clause_name(change: Change, language: str) -> str:

@@ -66,6 +66,12 @@ _PLACE = re.compile(
     r"(?:(?:г\.|гор\.|город)\s*[\w-]+|[\w-]+(?:\s[\w-]+)?\s(?:қ\.|қаласы)|(?:астана|алматы|шымкент)(?!\w)).{0,60}$",
     re.I,
 )
+#: A place at the beginning of a line. «Алматы қаласының әкімі» is no place.
+_CITY = re.compile(
+    r"(?:(?:республика казахстан|қазақстан республикасы)[,\s]*)?"
+    r"(?:(?:г\.|гор\.|город(?!\w))\s*[\w-]+|[\w-]+\s(?:қ\.|қаласы(?!\w))|(?:астана|алматы|шымкент)(?!\w))[\s.,]*",
+    re.I,
+)
 _DATE = re.compile(
     rf"(?:от\s|с\s)?[«\"“]?[_\d]{{0,10}}[»\"”]?\s*(?:\d{{1,2}}[./]\d{{1,2}}[./]\d{{2,4}}|(?:{_MONTH}|_{{2,20}})\s*[_\d]{{2,4}}"
     rf"|[_\d]{{4}}\s*(?:жылғы|жыл|ж\.)\s*[«\"“]?[_\d]{{0,10}}[»\"”]?\s*(?:{_MONTH}|_+))\W*(?:г(?:ода|\.)?|ж\.?|жыл)?.{{0,20}}$",
@@ -211,7 +217,9 @@ def _approval(words: list[str]) -> int:
     if not size or len(words[0]) > MAX_LINE:
         return 0
     while size < len(words):
-        more = 1 if _continues(words[size]) else _lines_to_date(words, size)
+        dated = any(_DATED.search(line) for line in words[:size])
+        place = _is_place(words[size], dated=dated)
+        more = 1 if _continues(words[size]) and not place else _lines_to_date(words, size)
         if not more:
             break
         size += more
@@ -233,6 +241,16 @@ def _lines_to_date(lines: list[str], size: int) -> int:
         if not 0 < len(line) <= 80 or _DOCUMENT.search(line) or _NUMBERED.match(f"{line} ") or _APPROVED.match(line):
             return 0
     return 0
+
+
+def _is_place(line: str, *, dated: bool) -> bool:
+    """Is this line of words the place of the document, and no part of the approval above it? It is a place alone or, if
+    the approval states its number or date (``dated``), a place and another date.
+    """
+    if not (city := _CITY.match(line)):
+        return False
+    rest = line[city.end() :]
+    return not rest or (dated and bool(_DATE.match(rest)) and not rest.startswith("от "))
 
 
 def _continues(line: str) -> bool:

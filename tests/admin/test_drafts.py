@@ -78,7 +78,7 @@ def test_unsaved_text_is_compared_with_the_edition_in_force(author):
     edition = factories.draft()
     typed = {"body_kk": factories.KK.replace("Екінші", "Өзге"), "body_ru": factories.RU, "changes": "1"}
     answer = author.post(at("edition_check", edition.pk), typed).json()
-    assert answer["changes"]["kk"]["summary"] == "1 clause changed."
+    assert answer["changes"]["kk"]["summary"] == "Changed: 1 clause."
     assert re.search(r"<ins>.*Өзге.*</ins>", " ".join(answer["changes"]["kk"]["html"].split()))
     assert answer["changes"]["ru"]["summary"] == "Nothing changed."
 

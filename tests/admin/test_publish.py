@@ -152,7 +152,7 @@ def test_the_letter_above_the_button_says_what_is_published_when_to_whom_and_wha
     for part in (
         "publisher, you are publishing a new edition of",
         "It replaces edition 1.",
-        "Kazakh: nothing changed. Russian: 1 clause changed.",
+        "Kazakh – nothing changed. Russian – changed: 1 clause.",
         "It takes effect on ",
         "Users to be notified by e-mail: 1. The first message is sent on ",
         "Users who see the notice on the site only: 1.",
@@ -366,7 +366,7 @@ def test_a_previewed_page_says_what_the_draft_changes_since_the_edition_that_it_
         answer = publisher.get(at("edition_preview", edition.pk, "page", "ru"), moment)
         assert f"<summary>{heading}</summary>" in answer.content.decode()
         assert replaces in words(answer)
-        assert "Изменён 1 пункт." in words(answer), "Edition 2 has the clause 1.3 already."
+        assert "Изменено: 1 пункт." in words(answer), "Edition 2 has the clause 1.3 already."
 
     first = factories.draft(slug="policy")
     assert "<summary>Коротко" not in publisher.get(at("edition_preview", first.pk, "page", "ru")).content.decode()
@@ -626,7 +626,7 @@ def test_a_draft_is_compared_with_the_edition_in_force_or_any_other(author):
     factories.published(kk=factories.KK.replace("Екінші", "Басқа"))
     edition = factories.draft(notice_days=5)
     page = author.get(at("edition_changes", edition.pk))
-    assert "1 clause changed." in words(page)
+    assert "Changed: 1 clause." in words(page)
     assert re.search(r"Days of notice 0 5|days of notice 0 5", words(page))
     assert "Nothing changed." in words(author.get(at("edition_changes", edition.pk), {"from": first.pk, "whole": "on"}))
     for unknown in ("x", "999", edition.pk):

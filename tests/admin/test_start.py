@@ -195,7 +195,7 @@ def test_tracked_changes_are_displayed_as_changes(author):
         author, docx_files.saved(document), docx_files.agreement("# Соглашение\n\n1.1. Слова.\n"), suffix="docx"
     )
     (changes,) = answer.context["tracked"]
-    assert (changes.code, changes.summary) == ("kk", "1 clause changed.")
+    assert (changes.code, changes.summary) == ("kk", "Changed: 1 clause.")
     assert "бес" in re.search(r"<ins>.*?</ins>", changes.html, re.DOTALL)[0]
 
 
@@ -421,7 +421,7 @@ def test_the_titles_and_summaries_are_written_before_the_draft_is_made(author):
     ru = factories.RU.replace("\n", "\n\nПравила портала\n", 1)
     answer = upload(author, factories.KK.replace("Екінші", "Басқа").encode(), ru.encode())
     summaries = [change.summary for change in answer.context["redlines"]]
-    assert summaries == ["1 clause changed.", "Text outside the clauses changed."]
+    assert summaries == ["Changed: 1 clause.", "Text outside the clauses changed."]
     form = shown(answer) | {"title_ru": " Условия *сайта*  [1] ", "summary_kk": "Өзгерді.", "summary_ru": "Изменено."}
     for title in ("", "г. Астана"):
         bad = author.post(at("edition_add"), form | {"title_ru": title})

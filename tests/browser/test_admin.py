@@ -154,7 +154,7 @@ def test_an_author_drafts_from_the_edition_in_force_sees_findings_and_changes_an
 
     person.page.locator(".agreement-bar button").nth(2).click()
     person.page.locator(".agreement-preview ins").first.wait_for()
-    counted = {"kk": "2 тармақ өзгертілді.", "ru": "Изменены 2 пункта."}
+    counted = {"kk": "Өзгертілді: 2 тармақ.", "ru": "Изменено: 2 пункта."}
     assert person.page.locator(".agreement-changes-summary").first.inner_text() == counted[language]
 
     edition = Edition.objects.drafts().get()

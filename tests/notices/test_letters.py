@@ -130,6 +130,60 @@ def test_a_letter_quotes_the_changed_clauses_and_leads_to_the_rest():
         assert "/agreements/terms/editions/2/changes/?from=1" in html
 
 
+def made_section(section: int, count: int, words: str) -> str:
+    """A section with so many clauses. Each has other words than all others."""
+    lines = [
+        f"{section}.{n}. {' '.join(f'{words}{section}а{n}а{place}' for place in range(6))}."
+        for n in range(1, count + 1)
+    ]
+    return "\n\n".join([f"## {section}. РАЗДЕЛ {words}{section}", *lines])
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("language", "headings", "more"),
+    [
+        ("ru", ("Изменено", "Добавлено", "Исключено"), "и ещё {}"),
+        ("kk", ("Өзгертілді", "Қосылды", "Алып тасталды"), "тағы {}"),
+    ],
+)
+def test_a_list_names_every_changed_clause_first_and_says_how_many_others_it_leaves_out(language, headings, more):
+    first, last = made_section(1, 3, "б"), made_section(9, 20, "я")
+    old = "\n\n".join(["Т", first, made_section(2, 30, "г"), last])
+    new = "\n\n".join(["Т", first, made_section(4, 30, "д"), re.sub(r"я9а(\d+)а5\.", r"иначе\1.", last)])
+    factories.published(kk=old, ru=old)
+    edition = factories.published(kk=new, ru=new)
+    content = letter(Notice.objects.get(edition=edition), language, since=1)
+
+    changes_url = re.search(r"http://\S+/changes/\?from=1", content.text)
+    assert changes_url
+    lists = {
+        heading: content.text.partition(f"\n{heading}:\n")[2].partition("\n\n")[0].splitlines() for heading in headings
+    }
+    changed, added, deleted = (lists[heading] for heading in headings)
+    assert [line.partition(" — ")[0] for line in changed] == [f"9.{n}" for n in range(1, 21)]
+    for listed in (added, deleted):
+        left_out = 31 - (len(listed) - 1)
+        assert listed[-1] == f"{more.format(left_out)}: {changes_url[0]}"
+        assert re.search(rf'<a [^>]*href="{re.escape(changes_url[0])}"[^>]*>{more.format(left_out)}</a>', content.html)
+    assert len(changed) + len(added) - 1 + len(deleted) - 1 == 40
+
+
+@pytest.mark.django_db
+def test_the_line_of_new_numbers_says_how_many_it_leaves_out(monkeypatch):
+    monkeypatch.setattr("agreement.notices.letters.MAX_QUOTED_CHARACTERS", 300)
+    old = "\n\n".join(["Т", made_section(1, 6, "б")])
+    new = re.sub(r"\n1\.(\d)\.", lambda found: f"\n1.{int(found[1]) + 1}.", old).replace(
+        "1.2.", "1.1. Новый.\n\n1.2.", 1
+    )
+    factories.published(kk=old, ru=old)
+    edition = factories.published(kk=new, ru=new)
+    content = letter(Notice.objects.get(edition=edition), "ru", since=1)
+
+    assert "1.1 → 1.2, 1.2 → 1.3, 1.3 → 1.4\nи ещё 3: http://" in content.text
+    assert re.search(r"1\.3 → 1\.4\s<a [^>]*>и ещё 3</a>", content.html)
+
+
 @pytest.mark.django_db
 def test_corrections_come_in_a_shorter_letter_without_clauses():
     factories.users(1, languages=("ru",))
@@ -141,7 +195,7 @@ def test_corrections_come_in_a_shorter_letter_without_clauses():
     (letter,) = letters().values()
     assert letter.subject == subject("Правка без изменения смысла")
     assert "ничьи права и обязанности не меняются" in letter.body
-    assert "Изменён 1 пункт." in letter.body
+    assert "Изменено: 1 пункт." in letter.body
     assert "{+" not in letter.body
     assert "changes/?from=1" in letter.body
 
@@ -204,7 +258,7 @@ def test_a_letter_states_that_only_the_text_in_the_other_language_changed():
     notice = factories.published(kk=KK.replace("Екінші тармақ.", "Басқа тармақ.")).notices.get()
     content = letter(notice, "ru", since=1)
     for words in (content.text, content.html):
-        assert "Текст на русском языке не изменился. В тексте на казахском языке: изменён 1 пункт." in words
+        assert "Текст на русском языке не изменился, текст на казахском языке изменился. Изменено: 1 пункт." in words
         assert "Текст не изменился." not in words
 
 

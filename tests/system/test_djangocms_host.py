@@ -195,7 +195,7 @@ def test_the_other_plugins_display_the_edition_in_force_and_its_changes(host):
     assert re.search(r'<a href="/ru/rules/terms/">Редакция №\s2\. Эта редакция действует с\s', found)
     assert 'class="agreement agreement-announcements"' in found
     assert '<a href="/ru/rules/terms/editions/2/changes/">' in found
-    assert "Изменено 5 пунктов." in found
+    assert "Изменено: 5 пунктов." in found
     assert "<del>" in found
 
 

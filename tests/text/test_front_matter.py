@@ -68,6 +68,42 @@ def test_an_approval_above_the_title_is_not_the_title(above, approval):
         assert (found.title, found.approval) == (title, approval)
 
 
+ORDERS = {
+    "kk": "Директордың 2026 жылғы 20 қарашадағы № 15 бұйрығымен бекітілген",
+    "ru": "Утверждено приказом директора от 20 ноября 2026 года № 15",
+}
+
+
+@pytest.mark.parametrize("end", ["\n", "\n\n"])
+@pytest.mark.parametrize(
+    "place",
+    [
+        "г. Алматы",
+        "Алматы қаласы",
+        "город Алматы",
+        "Алматы қ.",
+        "Республика Казахстан, г. Астана",
+        "г. Алматы, 3 мая 2027 г.",
+    ],
+)
+def test_a_place_below_an_approval_is_no_part_of_it(place, end):
+    for code, title in TITLES.items():
+        found = front_matter(f"{ORDERS[code]}{end}{place}\n\n{title}\n\n1.1. А.\n")
+        assert (found.title, found.approval) == (title, ORDERS[code])
+
+
+@pytest.mark.parametrize(
+    "order",
+    [
+        "Утверждено приказом директора филиала\nг. Алматы\nот 3 мая 2026 года № 7",
+        "Утверждено приказом директора филиала\nг. Алматы от 3 мая 2026 года № 7",
+        "Алматы қаласының\nбас дәрігерінің\n2026 жылғы 3 мамырдағы\nАлматы қаласының\n№ 7 бұйрығымен бекітілген",
+    ],
+)
+def test_a_place_in_the_middle_of_an_approval_is_part_of_it(order):
+    assert front_matter(f"{order}\n\nУсловия\n\n1.1. А.\n").approval == " ".join(order.split())
+
+
 @pytest.mark.parametrize(
     "above",
     [

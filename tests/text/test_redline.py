@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import re
 import time
+from pathlib import Path
 
 import pytest
 from hypothesis import example, given, settings
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 
 from agreement.text.clauses import Clause, parse
 from agreement.text.redline import sentences
+from agreement.text.redline.amendment import amend
 from agreement.text.redline.changes import Change, Redline, redline
 from agreement.text.redline.words import Run, compare, separated
 from tests.corpus.clean import ALL
@@ -141,11 +143,37 @@ def test_facts_are_separate():
     assert facts(OLD, new) == [("1.3", "1.4", ("reworded", "renumbered"))]
 
 
-def test_a_clause_with_other_content_is_deleted_and_inserted():
-    new = edited(
-        ("Билет действует один год и продлевается по просьбе читателя.", "Фотографировать экспонаты запрещено.")
-    )
-    assert sorted(facts(OLD, new)) == [("", "1.3", ("inserted",)), ("1.3", "", ("deleted",))]
+def test_a_clause_with_other_content_under_its_number_is_restated():
+    old_words, new_words = "Билет действует один год и продлевается по просьбе читателя.", "Фотографировать запрещено."
+    new = edited((old_words, new_words))
+    assert facts(OLD, new) == [("1.3", "1.3", ("restated",))]
+    (change,) = redline(parse(OLD), parse(new)).changed
+    assert change.words == (Run("delete", old_words), Run("insert", new_words))
+    said = [sentences.describe(change, "restated", language) for language in ("ru", "kk", "en")]
+    assert said == ["изложен в новой редакции", "жаңа редакцияда жазылды", "restated"]
+    assert "1.3. (изложен в новой редакции)\n" in sentences.plain_text(Redline((change,)), "ru")
+
+
+def test_every_account_states_the_same_clauses_as_restated():
+    samples = Path(__file__).parents[2] / "portal_site/samples"
+    for language in ("kk", "ru"):
+        old, new = (parse((samples / f"{name}.{language}.md").read_text()) for name in ("edition-3", "policy-3"))
+        found = redline(old, new)
+        deleted = {one.unit.number for one in found.changed if one.deleted}
+        assert deleted.isdisjoint(one.unit.number for one in found.changed if one.inserted)
+        restated = {one.unit.number for one in found.changed if one.restated}
+        amended = [one for one in amend(found) if one.kind in {"delete", "insert"}]
+        assert restated
+        assert restated.isdisjoint(path[0].number for one in amended for path in (*one.old, *one.new))
+
+
+def test_a_clause_in_another_section_or_stated_to_be_new_is_not_restated():
+    old = "Т\n\n## 1. ПРАВИЛА\n\n1) Книги берут домой.\n\n## 2. СРОКИ\n\n2.1. Год."
+    new = "Т\n\n## 1. ПРАВИЛА\n\n## 2. СРОКИ\n\n2.1. Год.\n\n1) Фотографировать экспонаты нельзя."
+    assert [fact for *_numbers, fact in facts(old, new)] == [("deleted",), ("inserted",)]
+    other = OLD.replace("Билет действует один год и продлевается по просьбе читателя.", "Нельзя шуметь.")
+    changes = redline(parse(OLD), parse(other), [("1.3", None), (None, "1.3")]).changed
+    assert sorted(change.deleted for change in changes) == [False, True]
 
 
 def test_of_clauses_that_are_alike_the_one_with_the_same_number_is_the_same():
@@ -186,11 +214,11 @@ def test_a_clause_that_is_kept_whole_in_a_longer_one_was_extended(old, new, kind
     assert "insert" not in {run.kind for run in change.words}
 
 
-def test_a_clause_of_other_words_under_the_same_number_is_not_an_extension():
+def test_a_clause_of_other_words_under_the_same_number_is_restated_and_not_extended():
     body = "# Соглашение\n\n## 1. ПРАВИЛА\n\n1.1. {}\n"
     old = body.format("Возврат денег за билет делают по заявлению в кассе.")
     new = body.format(f"В кассе музея есть схема залов и список выставок за год. {EXTENDED} письменно по почте.")
-    assert [change.inserted or change.deleted for change in redline(parse(old), parse(new)).changed] == [True, True]
+    assert [sentences.facts(change) for change in redline(parse(old), parse(new)).changed] == [("restated",)]
 
 
 def test_a_renumbered_appendix_had_a_number():
@@ -233,7 +261,7 @@ def test_a_unit_that_kept_its_label_is_said_to_have_been_at_another_place(old, n
 def test_a_clause_that_lost_or_got_its_number_is_counted_as_a_clause():
     numbered, plain = "Т\n\n## 1. ОБЩЕЕ\n\n1.1. Раз два три.\n", "Т\n\n## 1. ОБЩЕЕ\n\nРаз два три.\n"
     lost, got = redline(parse(numbered), parse(plain)), redline(parse(plain), parse(numbered))
-    assert sentences.summary(lost, "ru") == sentences.summary(got, "ru") == "Перенумерован 1 пункт."
+    assert sentences.summary(lost, "ru") == sentences.summary(got, "ru") == "Перенумеровано: 1 пункт."
     assert "(прежний номер 1.1.)" in sentences.plain_text(lost, "ru")
     assert "(прежде без номера)" in sentences.plain_text(got, "ru")
     assert "(formerly without a number)" in sentences.plain_text(got, "en")
@@ -421,13 +449,21 @@ def whole() -> Redline:
 @pytest.mark.parametrize(
     ("language", "counts", "says"),
     [
-        ("en", (1, 0, 0, 0), "1 clause changed."),
-        ("en", (3, 1, 1, 4), "3 clauses changed, 1 added, 1 deleted, 4 renumbered."),
-        ("ru", (1, 1, 1, 1), "Изменён 1 пункт, добавлен 1, исключён 1, перенумерован 1."),
-        ("ru", (3, 2, 4, 22), "Изменены 3 пункта, добавлены 2, исключены 4, перенумерованы 22."),
-        ("ru", (5, 11, 12, 21), "Изменено 5 пунктов, добавлено 11, исключено 12, перенумерован 21."),
-        ("ru", (0, 5, 0, 1), "Добавлено 5 пунктов, перенумерован 1."),
-        ("kk", (3, 1, 0, 4), "3 тармақ өзгертілді, 1 тармақ қосылды, 4 тармақтың нөмірі өзгерді."),
+        ("en", (1, 0, 0, 0), "Changed: 1 clause."),
+        ("en", (3, 1, 1, 4), "Changed: 3 clauses; added: 1 clause; deleted: 1 clause; renumbered: 4 clauses."),
+        ("ru", (1, 1, 1, 1), "Изменено: 1 пункт; добавлено: 1 пункт; исключено: 1 пункт; перенумеровано: 1 пункт."),
+        (
+            "ru",
+            (3, 2, 4, 22),
+            "Изменено: 3 пункта; добавлено: 2 пункта; исключено: 4 пункта; перенумеровано: 22 пункта.",
+        ),
+        (
+            "ru",
+            (5, 11, 12, 21),
+            "Изменено: 5 пунктов; добавлено: 11 пунктов; исключено: 12 пунктов; перенумеровано: 21 пункт.",
+        ),
+        ("ru", (0, 5, 0, 1), "Добавлено: 5 пунктов; перенумеровано: 1 пункт."),
+        ("kk", (3, 1, 0, 4), "Өзгертілді: 3 тармақ; қосылды: 1 тармақ; нөмірі өзгерді: 4 тармақ."),
     ],
 )
 def test_the_summary_has_the_right_plurals(language, counts, says):
@@ -473,9 +509,58 @@ def test_the_summary_of_equal_editions_is_that_nothing_changed(language, says):
     assert sentences.plain_text(same, language) == says + "\n"
 
 
-def test_the_summary_includes_changes_outside_the_clauses():
+@pytest.mark.parametrize(
+    ("language", "says"),
+    [
+        (
+            "ru",
+            (
+                "Изменено: 1 раздел, 1 пункт, 1 подпункт; изложено в новой редакции: 1 пункт; добавлено: 1 приложение;"
+                " изменено название; изменён текст вне пунктов."
+            ),
+        ),
+        (
+            "kk",
+            (
+                "Өзгертілді: 1 бөлім, 1 тармақ, 1 тармақша; жаңа редакцияда жазылды: 1 тармақ; қосылды: 1 қосымша;"
+                " атауы өзгерді; тармақтардан тыс мәтін өзгерді."
+            ),
+        ),
+        (
+            "en",
+            (
+                "Changed: 1 section, 1 clause, 1 sub-clause; restated: 1 clause; added: 1 appendix; title changed; text"
+                " outside the clauses changed."
+            ),
+        ),
+    ],
+)
+def test_the_summary_counts_sections_clauses_sub_clauses_and_appendices_apart(language, says):
+    old = OLD.replace("1.1.", "Преамбула этого документа.\n\n1.1.").replace("почте.", "почте:\n\n1) сразу или потом;")
+    new = old
+    for was, now in (
+        ("Пользовательское", "Клиентское"),
+        ("ОБЩИЕ ПОЛОЖЕНИЯ", "ПОЛОЖЕНИЯ"),
+        ("Преамбула этого", "Преамбула нового"),
+        ("сразу или потом", "сразу или никогда"),
+        ("один год", "два года"),
+        ("За утерянную книгу читатель возмещает её стоимость или приносит такую же.", "Нельзя шуметь."),
+    ):
+        assert was in new
+        new = new.replace(was, now)
+    found = redline(parse(old), parse(f"{new}\nПРИЛОЖЕНИЕ 1\n"))
+    assert sentences.summary(found, language) == says
+
+
+def test_the_summary_says_if_only_the_formatting_of_an_unnumbered_text_changed():
+    old = OLD.replace("1.1.", "Преамбула этого документа.\n\n1.1.")
+    found = redline(parse(old), parse(old.replace("этого", "**этого**")))
+    assert sentences.summary(found, "ru") == "Изменено только оформление текста вне пунктов."
+
+
+def test_a_changed_title_is_called_a_title():
     new = OLD.replace("# Пользовательское соглашение", "# Правила читального зала")
-    assert sentences.summary(redline(parse(OLD), parse(new)), "ru") == "Изменён текст вне пунктов."
+    assert sentences.summary(redline(parse(OLD), parse(new)), "ru") == "Изменено название."
 
 
 @pytest.mark.parametrize(

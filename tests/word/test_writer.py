@@ -468,7 +468,7 @@ def test_a_moved_clause_is_a_move_with_one_name_at_both_places():
 
 def test_a_new_clause_has_an_inserted_paragraph_mark_and_a_deleted_one_a_deleted_mark():
     old = "Т\n\n1. БІР\n\n1.1. Қалған тармақ.\n\n1.2. Кеткен сөздер мұнда.\n"
-    new = "Т\n\n1. БІР\n\n1.1. Қалған тармақ.\n\n1.2. Жаңа нәрсе жазылды тағы.\n"
+    new = "Т\n\n1. БІР\n\n1.1. Қалған тармақ.\n\n1.3. Жаңа нәрсе жазылды тағы.\n"
     document = xml(changes(old, new))
     assert re.search(r"<w:pPr><w:rPr><w:del [^>]*/></w:rPr></w:pPr><w:del [^>]*><w:r>.*?Кеткен", document)
     assert re.search(r"<w:pPr><w:rPr><w:ins [^>]*/></w:rPr></w:pPr><w:ins [^>]*><w:r>.*?Жаңа", document)

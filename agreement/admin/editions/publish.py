@@ -30,13 +30,14 @@ from agreement.admin.editions.forecast import sending_forecast
 from agreement.admin.editions.hand_over import hand_over_context
 from agreement.admin.editions.page import EditionView, may
 from agreement.admin.editions.preview import as_published, promised_from
-from agreement.admin.editions.upload import count_units
 from agreement.conf import active_language
+from agreement.editions.changes import message_language
 from agreement.editions.template_citations import cited_clauses
 from agreement.models import AcceptanceMode, Edition, EditionError, NoticeKind
 from agreement.models.audit import name_of
 from agreement.models.publishing import MAX_AHEAD, require_second_person
 from agreement.text import clauses, dates, languages
+from agreement.text.redline.sentences import counted
 
 #: The parts of the page that depend on the moment: the id of each → its template.
 PARTS = {
@@ -81,7 +82,7 @@ def _changed(changes: list[LanguageRedline]) -> str:
     sentences = {change.summary for change in changes}
     if len(sentences) == 1:
         return sentences.pop()
-    return " ".join(f"{names[one.code]}: {one.summary[0].lower()}{one.summary[1:]}" for one in changes)
+    return " ".join(f"{names[one.code]} – {one.summary[0].lower()}{one.summary[1:]}" for one in changes)
 
 
 class MomentForm(forms.Form):
@@ -382,12 +383,12 @@ class PublishQuestion:
             return error
         return None
 
-    def _text_facts(self, code: str) -> tuple[str, object, int, int, int]:
-        """Return the language, the texts of the draft in it, the number of characters of the body, its number of
-        sections, and its number of other numbered units: clauses, sub-clauses, items and appendices.
+    def _text_facts(self, code: str) -> tuple[str, object, int, str]:
+        """Return the language, the texts of the draft in it, the number of characters of the body, and how many
+        sections, clauses, sub-clauses and appendices it has, in words.
         """
         text = self.edition.text(code)
-        return code, text, len(text.body), *count_units(text.body)
+        return code, text, len(text.body), counted(clauses.parse(text.body).clauses, message_language())
 
     def _stated(self, name: str) -> object:
         """Return the value of a field of the draft as the page displays it. If the edition in force has another value,

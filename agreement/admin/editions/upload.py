@@ -7,7 +7,9 @@ from dataclasses import asdict, dataclass, field
 
 from django.core import signing
 
+from agreement.editions.changes import message_language
 from agreement.text import clauses, source
+from agreement.text.redline.sentences import counted
 from agreement.word import files
 
 #: The fields of the signed report about a file. They are all fields except the language, the name and the two texts.
@@ -111,15 +113,6 @@ class ImportedFile:
         return clauses.title_line(self.accepted)[: clauses.LONGEST_TITLE]
 
     @property
-    def counts(self) -> tuple[int, int]:
-        """How many sections the accepted text has, and how many other numbered units: clauses, sub-clauses, items and
-        appendices.
-        """
-        return count_units(self.accepted)
-
-
-def count_units(body: str) -> tuple[int, int]:
-    """Return how many sections a text has, and how many other numbered units."""
-    units = clauses.parse(body).clauses
-    sections = sum(unit.kind == "section" for unit in units)
-    return sections, len(units) - sections
+    def counts(self) -> str:
+        """How many sections, clauses, sub-clauses and appendices the accepted text has, in words."""
+        return counted(clauses.parse(self.accepted).clauses, message_language())

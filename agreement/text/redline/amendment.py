@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from difflib import SequenceMatcher
 
 from agreement.text.clauses import Clause
-from agreement.text.redline.changes import Change, Redline
+from agreement.text.redline.changes import Change, Redline, restated_pairs, with_restated
 from agreement.text.redline.operations import Edit, Kind, Operation, Path, Phrase, Step
 from agreement.text.redline.phrases import MAX_PHRASES, phrases
 from agreement.text.redline.places import APPENDIX_NUMBER, HEADED, Names, noun, printed
@@ -114,31 +114,17 @@ class _Drafting:
         return [*found, *(Change(unit, None) for unit in reversed(gone))]
 
     def _rewritten(self, changes: Sequence[Change]) -> tuple[list[Change], set[int]]:
-        """The changes, and the offsets in the new text of the units that are rewritten. A deleted and an inserted unit
-        with the same noun and number in the same unit become one change, because a lawyer restates that unit. Rewritten
-        units are those, and changed units that share no word with the old ones.
+        """The changes, and the offsets in the new text of the units that are rewritten: of the restated ones, and of
+        changed units that share no word with the old ones. Appendices that are paired anew may restate further units.
         """
-        places: dict[object, tuple[list[int], list[int]]] = {}
-        for index, change in enumerate(changes):
-            if not change.old or not change.new:
-                unit, names = change.unit, self.old if change.old else self.new
-                holder = names.holder_number(unit)
-                holder = self.became.get(holder, holder) if change.old else holder
-                key = noun(unit), printed(unit), holder
-                places.setdefault(key, ([], []))[bool(change.new)].append(index)
-        pairs = {new[0]: old[0] for old, new in places.values() if len(old) == len(new) == 1}
-        gone = set(pairs.values())
-        merged = [
-            Change(changes[pairs[index]].old, change.new) if index in pairs else change
-            for index, change in enumerate(changes)
-            if index not in gone
-        ]
+        pairs = restated_pairs(changes)
         for new, old in pairs.items():
             if number := changes[old].unit.number:
                 self.became[number] = changes[new].unit.number
-        rewritten = {changes[index].unit.start for index in pairs}
-        rewritten |= {one.new.start for one in changes if one.new and one.text_changed and not _share_word(one)}
-        return merged, rewritten
+        merged = with_restated(changes, pairs)
+        return merged, {
+            one.new.start for one in merged if one.new and (one.restated or (one.text_changed and not _share_word(one)))
+        }
 
     def _edits(self) -> list[list[Edit]]:
         """The edits of each change, by its index. At one offset insertions come before deletions, and in the order of

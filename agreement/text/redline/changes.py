@@ -14,12 +14,13 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
 
 from agreement.text.clauses import Clause, Document
+from agreement.text.redline.places import Names, noun, printed
 from agreement.text.redline.words import WORD, Run, compare, longest_increasing, merged_runs, too_large
 
 #: Two units may be the same clause from this score on: their similarity, and what the same number and section add.
@@ -48,11 +49,15 @@ class Change:
     section or appendix with a new number is still the same one. For a sub-clause or an item of a clause whose number
     has one part (``15``), the clause counts as the section. The sections within an appendix with its own numbering are
     not told apart. An inserted or deleted unit is not moved.
+
+    ``restated``: have the two units only their number and their place in common (:func:`restated_pairs`)? Their words
+    are not compared with each other.
     """
 
     old: Clause | None
     new: Clause | None
     moved: bool = False
+    restated: bool = False
 
     @property
     def unit(self) -> Clause:
@@ -114,7 +119,7 @@ class Change:
             return compare(old, new)
         a, b = _position(old, self._texts[0]), _position(new, self._texts[1])
         if a < 0 or b < 0:
-            return compare(old, new)
+            return (Run("delete", old), Run("insert", new)) if self.restated else compare(old, new)
         # The source contains the words unchanged, so they need not be compared again.
         ends = old[a + len(self._texts[0]) :], new[b + len(self._texts[1]) :]
         runs = (*compare(old[:a], new[:b]), *self.words, *compare(*ends))
@@ -126,17 +131,19 @@ class Change:
     def words(self) -> tuple[Run, ...]:
         """The runs that turn the old words into the new ones. The labels of the units are left out; the number of an
         appendix or of a Markdown list item is part of the words. An inserted or deleted unit gives one run, or none if
-        it has no words.
+        it has no words. A restated unit gives one deletion and one insertion.
         """
-        return compare(*self._texts)
+        old, new = self._texts
+        whole = self.restated and old and new and old != new
+        return (Run("delete", old), Run("insert", new)) if whole else compare(old, new)
 
     @property
     def replaced(self) -> bool:
         """Was a part too large to be compared word by word? Then it is one deletion and one insertion. False for an
-        inserted or deleted unit.
+        inserted, deleted or restated unit.
         """
         # If difflib compared two parts, few of their words match: it would have kept matching words.
-        return self.text_changed and any(
+        return (self.text_changed and not self.restated) and any(
             deleted.kind == "delete" and inserted.kind == "insert" and too_large(deleted.text, inserted.text)
             for deleted, inserted in pairwise(self.words)
         )
@@ -164,8 +171,10 @@ def redline(old: Document, new: Document, corrections: Iterable[Correction] = ()
     """What changed from the old text to the new one, both in one language.
 
     ``corrections`` are the pairs of numbers (old, new) of units that are the same clause, whatever their words;
-    ``None`` in place of a number means that the clause was deleted or inserted. :func:`align` describes them.
+    ``None`` in place of a number means that the clause was deleted or inserted. :func:`align` describes them. Units
+    that no correction states to be deleted or inserted may be restated (:func:`restated_pairs`).
     """
+    corrections = tuple(corrections)
     pairs = align(old.units, new.units, corrections)
     partner = {b: a for a, b in pairs}
     in_order = longest_increasing([a for _, a in sorted((b, a) for a, b in pairs)])
@@ -186,7 +195,39 @@ def redline(old: Document, new: Document, corrections: Iterable[Correction] = ()
         changes.append(Change(old_unit, unit, moved))
         if place is not None and place in in_order:
             changes += [Change(old.units[other], None) for other in deleted_after[place]]
-    return Redline(tuple(changes))
+    apart = {number for pair in corrections if None in pair for number in pair}
+    return Redline(tuple(with_restated(changes, restated_pairs(changes, apart))))
+
+
+def restated_pairs(changes: Sequence[Change], apart: Collection[str | None] = ()) -> dict[int, int]:
+    """The deleted and inserted units that are one clause with new words, as a lawyer calls it: the index of each
+    inserted one in ``changes`` → the index of the deleted one.
+
+    Both have the same noun and the same printed number in the same unit, and no other deleted or inserted unit there
+    has these. Units with a number in ``apart`` are left out.
+    """
+    old = Names(sorted((change.old for change in changes if change.old), key=lambda unit: unit.start))
+    new = Names([change.new for change in changes if change.new])
+    became = {one.old.number: one.new.number for one in changes if one.old and one.new and one.old.number}
+    places: dict[object, tuple[list[int], list[int]]] = defaultdict(lambda: ([], []))
+    for index, change in enumerate(changes):
+        if (change.inserted or change.deleted) and change.unit.number not in apart:
+            holder = (old if change.old else new).holder_number(change.unit)
+            holder = became.get(holder, holder) if change.old else holder
+            places[noun(change.unit), printed(change.unit), holder][change.inserted].append(index)
+    return {added[0]: gone[0] for gone, added in places.values() if len(gone) == len(added) == 1}
+
+
+def with_restated(changes: Sequence[Change], pairs: Mapping[int, int]) -> list[Change]:
+    """The changes, in which the deleted and the inserted unit of each of the ``pairs`` (:func:`restated_pairs`) are one
+    restated unit.
+    """
+    gone = set(pairs.values())
+    return [
+        Change(changes[pairs[index]].old, change.new, restated=True) if index in pairs else change
+        for index, change in enumerate(changes)
+        if index not in gone
+    ]
 
 
 def align(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
 
 from agreement.text.clauses import Clause, named_label
 from agreement.text.redline.changes import Change, Redline
@@ -13,6 +14,7 @@ from agreement.text.redline.words import Run
 PHRASES = {
     "kk": {
         "reworded": "өзгертілді",
+        "restated": "жаңа редакцияда жазылды",
         "inserted": "қосылды",
         "deleted": "алып тасталды",
         "renumbered": "бұрынғы нөмірі {was}",
@@ -28,11 +30,12 @@ PHRASES = {
         "note": "ескертпе",
         "heading": "тақырып",
         "none": "Мәтін өзгерген жоқ.",
-        "only_kk": "Орыс тіліндегі мәтін өзгерген жоқ. Қазақ тіліндегі мәтінде: {changes}",
-        "only_ru": "Қазақ тіліндегі мәтін өзгерген жоқ. Орыс тіліндегі мәтінде: {changes}",
+        "only_kk": "Орыс тіліндегі мәтін өзгерген жоқ, қазақ тіліндегі мәтін өзгерді. {changes}",
+        "only_ru": "Қазақ тіліндегі мәтін өзгерген жоқ, орыс тіліндегі мәтін өзгерді. {changes}",
     },
     "ru": {
         "reworded": "{изменён}",
+        "restated": "{изложен} в новой редакции",
         "inserted": "{добавлен}",
         "deleted": "{исключён}",
         "renumbered": "прежний номер {was}",
@@ -48,11 +51,12 @@ PHRASES = {
         "note": "примечание",
         "heading": "заголовок",
         "none": "Текст не изменился.",
-        "only_kk": "Текст на русском языке не изменился. В тексте на казахском языке: {changes}",
-        "only_ru": "Текст на казахском языке не изменился. В тексте на русском языке: {changes}",
+        "only_kk": "Текст на русском языке не изменился, текст на казахском языке изменился. {changes}",
+        "only_ru": "Текст на казахском языке не изменился, текст на русском языке изменился. {changes}",
     },
     "en": {
         "reworded": "reworded",
+        "restated": "restated",
         "inserted": "added",
         "deleted": "deleted",
         "renumbered": "formerly {was}",
@@ -68,13 +72,14 @@ PHRASES = {
         "note": "note",
         "heading": "heading",
         "none": "Nothing changed.",
-        "only_kk": "The Russian text did not change. In the Kazakh text: {changes}",
-        "only_ru": "The Kazakh text did not change. In the Russian text: {changes}",
+        "only_kk": "The Russian text did not change, but the Kazakh text did. {changes}",
+        "only_ru": "The Kazakh text did not change, but the Russian text did. {changes}",
     },
 }
 #: The Russian participles in ``PHRASES``, in the feminine, in the neuter and in the plural.
 _PARTICIPLES = {
     "изменён": ("изменена", "изменено", "изменены"),
+    "изложен": ("изложена", "изложено", "изложены"),
     "добавлен": ("добавлена", "добавлено", "добавлены"),
     "исключён": ("исключена", "исключено", "исключены"),
     "перемещён": ("перемещена", "перемещено", "перемещены"),
@@ -83,40 +88,77 @@ _PARTICIPLES = {
 #: The Russian names of units that are not masculine. The first word of a printed name («Глава 2») is one of them.
 _FEMININE, _NEUTER = {"глава", "статья", "часть", "книга"}, {"приложение", "название", "примечание", "положение"}
 _PLURAL = {"реквизиты"}
-#: The parts of the summary, each in three forms: for 1, for 2–4, for 5 and more (Russian). Only the first part that is
-#: used contains the noun.
-_COUNTS = {
+#: The words before the counts of the summary, in its order.
+_COUNTED = {
     "kk": {
-        "reworded": ("{n} тармақ өзгертілді",) * 3,
-        "inserted": ("{n} тармақ қосылды",) * 3,
-        "deleted": ("{n} тармақ алып тасталды",) * 3,
-        "renumbered": ("{n} тармақтың нөмірі өзгерді",) * 3,
-        "moved": ("{n} тармақтың орны ауысты",) * 3,
-        "reformatted": ("{n} тармақтың ресімделуі ғана өзгерді",) * 3,
-        "outside": ("тармақтардан тыс мәтін өзгерді",) * 3,
-        "front": ("атаудың үстіндегі деректемелер өзгерді",) * 3,
+        "reworded": "өзгертілді",
+        "restated": "жаңа редакцияда жазылды",
+        "inserted": "қосылды",
+        "deleted": "алып тасталды",
+        "renumbered": "нөмірі өзгерді",
+        "moved": "орны ауыстырылды",
+        "reformatted": "ресімделуі ғана өзгерді",
     },
     "ru": {
-        "noun": ("пункт", "пункта", "пунктов"),
-        "reworded": ("изменён {n} {noun}", "изменены {n} {noun}", "изменено {n} {noun}"),
-        "inserted": ("добавлен {n} {noun}", "добавлены {n} {noun}", "добавлено {n} {noun}"),
-        "deleted": ("исключён {n} {noun}", "исключены {n} {noun}", "исключено {n} {noun}"),
-        "renumbered": ("перенумерован {n} {noun}", "перенумерованы {n} {noun}", "перенумеровано {n} {noun}"),
-        "moved": ("перемещён {n} {noun}", "перемещены {n} {noun}", "перемещено {n} {noun}"),
-        "reformatted": ("только оформление изменено в {n} пункте",) + ("только оформление изменено в {n} пунктах",) * 2,
-        "outside": ("изменён текст вне пунктов",) * 3,
-        "front": ("изменены реквизиты над названием",) * 3,
+        "reworded": "изменено",
+        "restated": "изложено в новой редакции",
+        "inserted": "добавлено",
+        "deleted": "исключено",
+        "renumbered": "перенумеровано",
+        "moved": "перемещено",
+        "reformatted": "изменено только оформление",
     },
     "en": {
-        "noun": ("clause", "clauses", "clauses"),
-        "reworded": ("{n} {noun} changed",) * 3,
-        "inserted": ("{n} {noun} added",) * 3,
-        "deleted": ("{n} {noun} deleted",) * 3,
-        "renumbered": ("{n} {noun} renumbered",) * 3,
-        "moved": ("{n} {noun} moved",) * 3,
-        "reformatted": ("formatting alone changed in {n} clause",) + ("formatting alone changed in {n} clauses",) * 2,
-        "outside": ("text outside the clauses changed",) * 3,
-        "front": ("details above the title changed",) * 3,
+        "reworded": "changed",
+        "restated": "restated",
+        "inserted": "added",
+        "deleted": "deleted",
+        "renumbered": "renumbered",
+        "moved": "moved",
+        "reformatted": "formatting alone changed",
+    },
+}
+#: The nouns of the counted units, in the order of the summary. Each has three forms: for 1, for 2–4, for 5 and more
+#: (Russian).
+_NOUNS = {
+    "kk": {
+        "section": ("бөлім",) * 3,
+        "clause": ("тармақ",) * 3,
+        "subclause": ("тармақша",) * 3,
+        "appendix": ("қосымша",) * 3,
+    },
+    "ru": {
+        "section": ("раздел", "раздела", "разделов"),
+        "clause": ("пункт", "пункта", "пунктов"),
+        "subclause": ("подпункт", "подпункта", "подпунктов"),
+        "appendix": ("приложение", "приложения", "приложений"),
+    },
+    "en": {
+        "section": ("section", "sections", "sections"),
+        "clause": ("clause", "clauses", "clauses"),
+        "subclause": ("sub-clause", "sub-clauses", "sub-clauses"),
+        "appendix": ("appendix", "appendices", "appendices"),
+    },
+}
+#: The parts of the summary without a count: about units that have no number in either edition.
+_UNNUMBERED = {
+    "kk": {
+        "title": "атауы өзгерді",
+        "front": "атаудың үстіндегі деректемелер өзгерді",
+        "outside": "тармақтардан тыс мәтін өзгерді",
+        "look": "тармақтардан тыс мәтіннің ресімделуі ғана өзгерді",
+    },
+    "ru": {
+        "title": "изменено название",
+        "front": "изменены реквизиты над названием",
+        "outside": "изменён текст вне пунктов",
+        "look": "изменено только оформление текста вне пунктов",
+    },
+    "en": {
+        "title": "title changed",
+        "front": "details above the title changed",
+        "outside": "text outside the clauses changed",
+        "look": "formatting alone changed outside the clauses",
     },
 }
 
@@ -130,12 +172,14 @@ _MARKS = re.compile(r"(?<=\[)(?=-)|(?<=-)(?=\])|(?<=\{)(?=\+)|(?<=\+)(?=\})")
 def facts(change: Change) -> tuple[str, ...]:
     """The facts about a unit, as keys of ``PHRASES["en"]``; empty if it is unchanged.
 
-    Several are possible, in this order: inserted, deleted, reworded or replaced, renumbered, moved, reformatted.
+    Several are possible, in this order: inserted, deleted, one of reworded, restated and replaced, renumbered, moved,
+    reformatted.
     """
     known = {
         "inserted": change.inserted,
         "deleted": change.deleted,
-        "reworded": change.text_changed and not change.replaced,
+        "reworded": change.text_changed and not (change.restated or change.replaced),
+        "restated": change.restated,
         "replaced": change.replaced,
         "renumbered": change.renumbered,
         "moved": change.moved,
@@ -145,31 +189,44 @@ def facts(change: Change) -> tuple[str, ...]:
 
 
 def summary(redline: Redline, language: str) -> str:
-    """The redline in one sentence: "4 clauses changed, 2 added, 1 deleted, 5 renumbered."
+    """The redline in one sentence: "Changed: 1 section, 4 clauses; added: 2 clauses; renumbered: 5 clauses."
 
-    ``language`` is kk, ru or en. All units with a number count as clauses: also sections, sub-clauses, items and
-    appendices. A clause counts for each of its facts; a replaced one counts as changed. Changes of units that have no
-    number in either edition are one part without a count: "text outside the clauses changed". Changes above the title
-    are another: "details above the title changed". If nothing changed, the sentence says so.
+    ``language`` is kk, ru or en. A unit with a number is counted (:func:`counted`) for each of its facts; if it was
+    replaced, it counts as changed. Changes of units that have no number in either edition are parts without a count,
+    such as "title changed". If nothing changed, the sentence says so.
     """
-    counts = {fact: 0 for fact in _COUNTS["en"] if fact != "noun"}
+    units: dict[str, list[Clause]] = defaultdict(list)
+    unnumbered: set[str] = set()
     for change in redline.changed:
-        numbered = any(unit and unit.number for unit in (change.old, change.new))
-        outside = "front" if change.unit.kind == "front" else "outside"
-        for fact in facts(change) if numbered else (outside,):
-            counts["reworded" if fact == "replaced" else fact] += 1
-    forms = _COUNTS[language]
-    parts: list[str] = []
-    for fact, count in counts.items():
-        if count:
-            form = _plural(count, language)
-            words = forms[fact][form]
-            if parts:
-                words = words.replace(" {noun}", "")
-            noun = forms["noun"][form] if "noun" in forms else ""
-            parts.append(words.format(n=count, noun=noun))
-    line = ", ".join(parts)
+        known = facts(change)
+        unit = next((unit for unit in (change.new, change.old) if unit and unit.number), None)
+        if unit is None:
+            unnumbered.add("look" if known == ("reformatted",) else _outside(change.unit))
+            continue
+        for fact in known:
+            units["reworded" if fact == "replaced" else fact].append(unit)
+    parts = [f"{words}: {counted(units[fact], language)}" for fact, words in _COUNTED[language].items() if units[fact]]
+    parts += [words for name, words in _UNNUMBERED[language].items() if name in unnumbered]
+    line = "; ".join(parts)
     return f"{line[0].upper()}{line[1:]}." if line else PHRASES[language]["none"]
+
+
+def counted(units: Iterable[Clause], language: str) -> str:
+    """How many sections, clauses, sub-clauses (with the items) and appendices these numbered units are: "5 sections, 4
+    clauses". A noun with the count 0 is left out; without units, the result is "0 clauses". ``language`` is kk, ru or
+    en.
+    """
+    kinds = {"heading": "appendix", "item": "subclause"}
+    counts = Counter(kinds.get(unit.kind, unit.kind) for unit in units)
+    return ", ".join(
+        f"{counts[noun]} {forms[_plural(counts[noun], language)]}"
+        for noun, forms in _NOUNS[language].items()
+        if counts[noun] or (noun == "clause" and not counts)
+    )
+
+
+def _outside(unit: Clause) -> str:
+    return unit.kind if unit.kind in {"title", "front"} else "outside"
 
 
 def _plural(count: int, language: str) -> int:
