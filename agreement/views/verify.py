@@ -43,7 +43,7 @@ from agreement.seal import manifest
 from agreement.text import dates, languages, source
 from agreement.views import comparisons, own_words
 from agreement.views.base import Visit, page
-from agreement.word import files
+from agreement.word import files, reader
 
 SHA256_PATTERN = re.compile(r"[0-9a-f]{64}")
 #: A digest, or its beginning as pages and PDF files print it.
@@ -558,6 +558,7 @@ def _form_context(
         "likeness": compared[0].match.likeness if compared else "",
         "verdict": verdict,
         "max_bytes": files.MAX_BYTES,
+        "reads_word": reader.installed(),
         **context,
     }
 
