@@ -550,6 +550,7 @@ def _form_context(
     return {
         "found": found,
         "compared": compared,
+        "headlines": "; ".join(dict.fromkeys(one.displayed.headline for one in compared)),
         "compared_digests": {one.match.digest for one in compared},
         "named": named,
         "comparison": comparison,
