@@ -22,8 +22,9 @@ from agreement.text.front_matter import front_matter
 
 #: A line of the site with this character quotes changed words. It counts as a complete line, and no piece of it counts.
 CHANGED = "\N{REPLACEMENT CHARACTER}"
-#: At how many places of a page a line is searched for.
-MAX_PLACES = 50
+#: At how many places of a page a line is searched for, and how many places of all lines are considered. Anyone can
+#: post a text of many short lines.
+MAX_PLACES, MAX_PLACES_OF_ALL = 50, 10_000
 #: The longest line that may have words of lines with others between them, in words.
 MAX_APART = 40
 
@@ -51,15 +52,18 @@ class PrintedWords:
 
     def __init__(self, lines: Sequence[str], margins: Sequence[str] = (), bodies: Sequence[str] = ()) -> None:
         self._bodies, self._clauses = [joined(folded(body)) for body in bodies], long_clauses(bodies)
-        self._lines = self._clauses | {joined(folded(front_matter(body).title)) for body in bodies}
+        self._titles = {joined(folded(front_matter(body).title)) for body in bodies}
+        self._lines = self._clauses | self._titles
         units = [unit for body in bodies for unit in clauses.parse(body).clauses]
         self._lines |= {joined(folded(f"{unit.label} {unit.text}")) for unit in units}
         self._lines |= {joined(folded(unit.text)) for unit in units if unit.kind == "section"}
         self._sequences: set[tuple[str, ...]] = set()
         self._given = [*lines, *margins]
-        self._words = [folded(_PAGE_OF_LINE.sub(r"\1", line)) for line in lines]
+        numbered = [_PAGE_OF_LINE.sub(r"\1", line) for line in lines]
+        self._words = [folded(line) for line in numbered]
+        heads = (_CUT.sub("", _MOMENT.sub("", line)) for line in numbered)
+        self._heads = [self._words[at] if head == numbered[at] else folded(head) for at, head in enumerate(heads)]
         self._words += [folded(_CUT.sub("", _PAGE.sub("", _MOMENT.sub("", line)))) for line in margins]
-        self._heads = [folded(_CUT.sub("", _PAGE_OF_LINE.sub(r"\1", _MOMENT.sub("", line)))) for line in lines]
         bodies_at = [at for at, line in enumerate(lines) if line == BODY or self._is_clause(self._words[at])]
         self._count, self._zones = len(lines), _zones(bodies_at, len(lines))
         statements = _statements(self._words)
@@ -96,16 +100,17 @@ class PrintedWords:
             weights = [1 if place in self._statements else 2 for place in places]
             placed = _Zone(zone).placed([given[place] for place in places], weights)
             missing |= {place for index, place in enumerate(places) if given[place] and index not in placed}
-        # Headers are among the lines of a file that was copied as a text.
+        # Headers are among the lines of a file that was copied as a text. The number of a section is too short for one.
         head = _Zone(before)
-        missing -= {place for place in missing & self._statements if head.has_lines(self._heads[place])}
+        heads = {at for at, found in enumerate(self._heads) if len(found) > 2 or joined(found) in self._titles}
+        missing -= {place for place in missing & self._statements & heads if head.has_lines(self._heads[place])}
         missing |= {place for place in range(self._count, len(given)) if not head.has_piece(given[place])}
         self._missing = min(self._missing, missing & self._statements, key=len)
         return len(missing)
 
     def _is_clause(self, found: Sequence[str]) -> bool:
         """Are these the words of a long clause, with or without its number?"""
-        return any(joined(found[start:]) in self._clauses for start in range(min(len(found), 5)))
+        return any(joined(found[start:]) in self._clauses for start in range(min(len(found) - 3, 5)))
 
     def _others(self) -> Iterator[int]:
         """Yield the places of lines with words that are not of the site. Words are of the site if they are complete
@@ -149,6 +154,7 @@ class _Zone:
             self._edges.add(size)
         self._whole = joined([word for found in self._lines for word in found])
         self._vocabulary = {word for found in self._lines for word in found}
+        self._known: dict[str, list[tuple[int, int]]] = {}
 
     def placed(self, given: Sequence[Sequence[str]], weights: Sequence[int]) -> set[int]:
         """The indexes of those of the given lines that are in these lines, in their order. Given lines may be missing
@@ -162,7 +168,7 @@ class _Zone:
         ends, best, unfinished = [0], [0], dict[int, int]()
         for place, (index, piece) in enumerate(pieces):
             found = []
-            for start, end in self._places(piece):
+            for start, end in self._places(piece) if len(known) < MAX_PLACES_OF_ALL else ():
                 before = best[bisect_right(ends, start) - 1] if start in self._edges else unfinished.get(start)
                 if before is not None:
                     found.append((place, end, known[before][2] + weights[index] * len(piece), before))
@@ -188,24 +194,25 @@ class _Zone:
 
     def has_lines(self, found: Sequence[str]) -> bool:
         """Are these the words of one or more lines one after another, all complete?"""
-        return bool(found) and any({start, end} <= self._edges for start, end in self._places(found))
+        return any({start, end} <= self._edges for start, end in self._places(found))
 
     def has_piece(self, found: Sequence[str]) -> bool:
-        """Do the words stand in these lines? A complete line with other numbers or another month than these words is
-        evidence that they are not a piece of a longer line but a changed line.
+        """Do the words stand in these lines in a row? If they are a complete line with other numbers or another month,
+        they are not a piece of a longer line but a changed line.
         """
-        if not found or list(found) in self._lines:
-            return True
-        changed = any(_form(line) == _form(found) for line in self._lines)
-        return bool(self._pieces(found)) and not changed
+        changed = list(found) not in self._lines and any(_form(line) == _form(found) for line in self._lines)
+        return not found or (bool(self._places(found)) and not changed)
 
     def _places(self, found: Sequence[str]) -> list[tuple[int, int]]:
         """Where these words begin and end in the words of the lines, at most at ``MAX_PLACES``."""
         text, places = joined(found), list[tuple[int, int]]()
+        if text in self._known:
+            return self._known[text]
         start = self._whole.find(text)
         while start >= 0 and len(places) < MAX_PLACES:
             places.append((start, start + len(text) - 1))
             start = self._whole.find(text, start + 1)
+        self._known[text] = places
         return places
 
     def _pieces(self, found: Sequence[str]) -> list[Sequence[str]]:

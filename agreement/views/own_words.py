@@ -36,6 +36,8 @@ from agreement.views.base import Visit
 PAGES = ("edition", "current", "edition_bilingual", "edition_data")
 #: For how many earlier moments the pages of an edition are rendered, and of how many editions with the same text.
 MAX_EARLIER, MAX_EDITIONS = 3, 2
+#: How many lines are compared. Of more lines, all count as other lines.
+MAX_LINES = 3_000
 _TITLE = re.compile(r"<title>(.*?)</title>", re.DOTALL)
 #: The beginning of changed words. A line with them quotes another edition.
 _CHANGED = re.compile(r"(?=<(?:del|ins)\b)")
@@ -55,14 +57,15 @@ def others(
     """
     editions = list({one.edition.pk: one for one in editions}.values())
     bodies = [one.edition.text(language).body for one in editions for language in languages.LANGUAGES]
-    own = PrintedWords(lines, margins, bodies)
-    pages, lacking = _printed(visit, editions), None
-    while own.others:
+    own, pages, lacking = PrintedWords(lines, margins, bodies), _printed(visit, editions), None
+    remaining = [line for line in (*lines, *margins) if line != BODY]
+    while remaining and len(lines) <= MAX_LINES:
         try:
             lacking = own.add(pages.send(lacking))
         except StopIteration:
             break
-    return own.others
+        remaining = own.others
+    return remaining
 
 
 def _printed(visit: Visit, editions: Sequence[DisplayedEdition]) -> Generator[Iterable[str], int | None, None]:
@@ -97,18 +100,21 @@ def _files(visit: Visit, displayed: DisplayedEdition) -> Iterator[list[str]]:
     for then in (visit, *_earlier_visits(visit, displayed)):
         for language in languages.LANGUAGES:
             timeline = then.timelines.agreements[slug]
-            html = court_page(copy(displayed.edition), timeline, at=then.at, language=language)
+            page = court_page(copy(displayed.edition), timeline, at=then.at, language=language)
             body = clauses.parse(displayed.edition.text(language).body).html
-            yield _lines(html.replace(body, f"<p>{BODY}</p>"))
+            yield _lines(page.replace(body, f"<p>{BODY}</p>"))
 
 
 def _states(displayed: DisplayedEdition) -> Iterator[DisplayedEdition]:
-    """Yield the edition in each state in which it is or may have been displayed: as now, announced, in force without a
-    known successor, and in force with its successor. Each state is yielded in Kazakh and in Russian.
+    """Yield the edition in each state in which it is or may have been displayed: as now, announced and, if it took
+    effect, in force without a known successor, and in force with its successor. Each state is yielded in Kazakh and in
+    Russian.
     """
-    successor = displayed.successor
-    earlier = [(State.SCHEDULED, None), (State.IN_FORCE, None), (State.IN_FORCE, successor)]
-    for state, next_one in dict.fromkeys([(displayed.state, successor), *earlier]):
+    edition, successor = displayed.edition, displayed.successor
+    states = [(displayed.state, successor), *([] if edition.imported else [(State.SCHEDULED, None)])]
+    if displayed.state in {State.IN_FORCE, State.SUPERSEDED}:
+        states += [(State.IN_FORCE, None), (State.IN_FORCE, successor)]
+    for state, next_one in dict.fromkeys(states):
         for language in languages.LANGUAGES:
             yield replace(displayed, state=state, successor=next_one, language=language)
 
@@ -138,7 +144,7 @@ def _page_lines(visit: Visit, displayed: DisplayedEdition, name: str, language: 
 
 
 def _lines(page: str) -> list[str]:
-    return [*_TITLE.findall(page), *recognition.readable(_CHANGED.sub(CHANGED, page)).splitlines()]
+    return [*_TITLE.findall(page)[:1], *recognition.readable(_CHANGED.sub(CHANGED, page)).splitlines()]
 
 
 class EarlierVisit(Visit):

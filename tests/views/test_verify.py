@@ -10,6 +10,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime, timedelta
 from email.message import EmailMessage
 from html import escape
@@ -24,10 +25,12 @@ from django.urls import resolve
 from django.utils import timezone, translation
 
 from agreement import memory
-from agreement.editions import pdf_words, recognition
+from agreement.editions import documents, pdf_words, recognition
+from agreement.editions.display import DisplayedEdition
 from agreement.editions.timeline import current_timelines
 from agreement.evidence import export
 from agreement.models import DisplayedText, Edition, Notice, NoticeText
+from agreement.models.succession import State
 from agreement.notices import dispatch, letters
 from agreement.seal import manifest
 from agreement.text import source
@@ -789,7 +792,42 @@ def test_a_page_is_genuine_that_was_copied_before_another_edition_replaced_it(cl
 
 def test_the_verdict_states_the_number_and_the_date_of_the_edition(client, three_editions):
     page = client.post(HERE, {"text": lines_of_page(client, "")}).text
-    assert "Сверьте их с записью «Редакция № 3: действует с 1 декабря 2025 г.»" in page.replace("\N{NO-BREAK SPACE}", " ")
+    assert "Сверьте их с записью «Редакция № 3: действует с 1 декабря 2025 г.»" in page.replace(
+        "\N{NO-BREAK SPACE}", " "
+    )
+
+
+@pytest.mark.parametrize("state", [State.SCHEDULED, State.CANCELLED])
+def test_an_edition_that_did_not_take_effect_is_not_genuine_as_one_in_force(client, state):
+    factories.published(kk=LONG_KK, ru=LONG_RU)
+    more = {"kk": f"{LONG_KK}\n1.4. Тағы.\n", "ru": f"{LONG_RU}\n1.4. Ещё.\n"}
+    edition = factories.published(**more, effective_from=timezone.now() + timedelta(days=1))
+    if state == State.CANCELLED:
+        edition.cancel()
+    timeline, address = current_timelines().agreements["terms"], "http://127.0.0.1:8000/ru/agreements/terms/editions/2/"
+    with translation.override("ru"):
+        displayed = DisplayedEdition.from_timeline(edition, timeline, timezone.now())
+        states = (displayed, replace(displayed, state=State.IN_FORCE))
+        around = [documents.lines_around(one, address) for one in states]
+    own, false = ("\n".join([*lines, more["ru"]]) for lines in around)
+    assert judged(client.post(HERE, {"text": own})) == ("genuine", [])
+    verdict, added = judged(client.post(HERE, {"text": false}))
+    assert (verdict, len(added)) == ("differs", 1)
+    assert "действует с" in added[0]
+
+
+def test_the_number_of_a_section_is_not_that_of_the_edition(client, three_editions):
+    copied = lines_of_page(client, "editions/3/").replace("Редакция № 3\n", "Редакция №\n1\n", 1)
+    assert judged(client.post(HERE, {"text": copied})) == ("differs", ["1"])
+
+
+def test_a_header_with_the_number_of_another_edition_is_not_genuine(client, three_editions):
+    header = f"{Edition.objects.get(number=3).title_ru} · Редакция № 3"
+    lines = Edition.objects.get(number=3).body_ru.splitlines()
+    for number, verdict in ((3, "genuine"), (1, "differs"), (2, "differs")):
+        head = header.replace("3", str(number))
+        pages = ["\n".join([head, *part]) for part in (lines[:6], lines[6:])]
+        assert judged(client.post(HERE, {"file": pdf_of(*pages)}))[0] == verdict
 
 
 # Other files
