@@ -8,11 +8,11 @@ import html
 import json
 import re
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from email import message_from_bytes, policy
 from itertools import groupby
-from operator import attrgetter, itemgetter
+from operator import attrgetter
 from typing import Literal
 
 from agreement.text import clauses
@@ -34,10 +34,14 @@ LONGEST_RUN = 60
 MAX_PIECES = 1_000
 #: The shortest piece that is evidence of an edition if nothing else is, in words.
 FEWEST_PIECE_WORDS = 8
+#: How many of its last words say where a piece of an edition ends.
+ENDING_WORDS = 6
 #: A text was put together from several texts if one of them contains so much less of it than all together, as a part of
 #: its words: both languages side by side, the old and the new words of a table.
 COMPOSED = 0.12
 
+#: The kinds of units that are no clauses.
+_HEADINGS = {"front", "title", "section", "heading"}
 _PIECE = re.compile(r"[\n|]+")
 _WORD = re.compile(r"[^\W_]+")
 _INLINE = re.compile(r"</?(?:a|b|code|del|em|ins|span|strong)\b[^>]*>")
@@ -46,6 +50,8 @@ _EDGE = re.compile(r"</?(?:del|ins)\b")
 #: A tag of an HTML page, and its name.
 _TOKEN = re.compile(r"(<[^<>]*>)")
 _NAME = re.compile(r"</?[a-zA-Z]+")
+#: How an HTML page, or a part of one, begins.
+_HTML = re.compile(r"\s*<(?:!doctype html|(?:html|head|body|main|article|section|header|div|h[1-6]|p|table)\b)", re.I)
 #: A letter begins with at least two header fields and an empty line.
 _MAIL = re.compile(r"(?:[!-9;-~]+:[^\n]*\n(?:[ \t][^\n]*\n)*){2,}\n")
 _MARK = re.compile(r"^#{1,6} +|\*\*", re.MULTILINE)
@@ -53,23 +59,18 @@ _TAG = re.compile(r"<[^>]*>")
 #: A number at the beginning of a line that is copied without the space after it.
 _GLUED = re.compile(r"^((?:\d+\.)+|\d+\)|[^\W\d_]\))(?=[^\W\d_])", re.MULTILINE)
 
-#: A digest, or a piece of at least 8 digits.
-_DIGEST = re.compile(r"[0-9a-f]{8,64}")
-#: What a browser and the files of editions print at the edge of a page: its number, and the moment of printing.
-_PRINTED = re.compile(
-    r"^\s*\d{1,2}[./]\d{1,2}[./]\d{2,4},? +\d{1,2}:\d{2}(?!\S)|(?<!\S)\d{1,3} ?/ ?\d{1,3}\s*$"
-    r"|^\s*(?:\d{1,3}\.)*\d{0,3}\s*$"
-)
 #: A word that ends with a hyphen or a dash before white space, and the word after it.
 _HYPHENATED = re.compile(r"(\S+[-‐‑–])\s+(?=(\S+))")
 
+#: Words of an edition, in a sequence of lines that contains only the other lines of a text. No line has words with it.
+BODY = "\N{OBJECT REPLACEMENT CHARACTER}"
 #: ``same``: the words are those of the edition. ``around``: they contain all words of the edition, and others only
 #: before and after them. ``part``: they are a piece of the edition. ``between``: they contain all words of the edition
 #: in their order, with others between them. ``passages``: some pieces of the text stand in the edition, word for word.
 #: ``differs``: none of these.
 Likeness = Literal["same", "around", "part", "between", "passages", "differs"]
-#: From the digest of an edition and lines of a text, those of the lines that the site does not print around the text of
-#: that edition.
+#: From the digest of an edition and lines of a text with ``BODY`` in place of the other lines, those of the lines that
+#: the site does not print around the text of that edition.
 Others = Callable[[str, list[str]], list[str]]
 
 
@@ -92,7 +93,11 @@ class Match:
     alone: pieces that stand in one of the bodies are equal, and the others inserted.
 
     ``added`` are the lines of the text, or parts of lines, that are not of the body; if the text was put together,
-    those that are of none of the bodies. They are not shortened. ``added`` is empty if ``likeness`` is ``differs``.
+    those that are of none of the bodies. They are not shortened. ``BODY`` stands in place of long clauses. ``added`` is
+    empty if ``likeness`` is ``differs``.
+
+    ``ending`` are the last words of the text if ``likeness`` is ``part`` and the body goes on after them. The last word
+    may be cut off.
     """
 
     digest: str
@@ -100,77 +105,7 @@ class Match:
     likeness: Likeness
     runs: tuple[Run, ...] = ()
     added: tuple[str, ...] = ()
-
-
-class OwnWords:
-    """The words that a site itself prints around the text of an edition. ``lines`` are the lines that it prints, and
-    ``bodies`` the texts of the edition. A line of more than three words that stands in one of the bodies does not count
-    as a line of the site. But the title and each numbered unit of a body count as complete lines of the site, because a
-    table of contents repeats headings, and the data of an edition repeats its clauses.
-
-    A line that contains the character ``CHANGED`` quotes changed words: it counts as a complete line, and no piece of
-    it counts.
-    """
-
-    CHANGED = "\N{REPLACEMENT CHARACTER}"
-
-    def __init__(self, lines: Iterable[str] = (), bodies: Sequence[str] = ()) -> None:
-        self._texts = [_joined(folded(body)) for body in bodies]
-        titles = {_joined(folded(front_matter(body).title)) for body in bodies}
-        units = {
-            _joined(folded(words))
-            for body in bodies
-            for unit in clauses.parse(body).clauses
-            for words in (unit.text, f"{unit.label} {unit.text}")
-        }
-        self._lines = titles | units
-        self._shingles: set[tuple[str, ...]] = set()
-        self._digests = ""
-        self.add(lines)
-
-    def add(self, lines: Iterable[str]) -> None:
-        """Add lines that the site prints."""
-        lines = list(lines)
-        found = {tuple(folded(line)) for line in lines if self.CHANGED not in line}
-        kept = {line for line in found if len(line) <= 3 or not any(_joined(line) in text for text in self._texts)}
-        self._lines |= {_joined(line) for line in kept}
-        self._lines |= {_joined(folded(line)) for line in lines if self.CHANGED in line}
-        self._shingles |= {shingle for line in kept for shingle in _shingles(line)}
-        self._digests = " ".join([self._digests, *{word for line in kept for word in line if _DIGEST.fullmatch(word)}])
-
-    def others(self, lines: Iterable[str]) -> list[str]:
-        """Those of these lines, each once, that have words which are not of the site. Words are of the site if they are
-        a complete line of the site, three or more words in a row of such a line, or a piece of a digest in it. A given
-        line may end anywhere in a line of the site. Numbers of pages and the moment of printing at the beginning or the
-        end of a given line are ignored.
-        """
-        texts = list(dict.fromkeys(lines))
-        split = [folded(_PRINTED.sub(" ", text)) for text in texts]
-        whole = [word for found in split for word in found]
-        own = [bool(_DIGEST.fullmatch(word)) and word in self._digests for word in whole]
-        for place in range(len(whole)):
-            if tuple(whole[place : place + 3]) in self._shingles:
-                own[place : place + 3] = [True] * 3
-        start, others = 0, []
-        for text, found in zip(texts, split, strict=True):
-            here = own[start : start + len(found)]
-            start += len(found)
-            if not all(here) and _joined(found) not in self._lines and not self._are_lines(found, here):
-                others.append(text.strip())
-        return others
-
-    def _are_lines(self, found: Sequence[str], own: Sequence[bool]) -> bool:
-        """Does each run of words that are not yet known to be of the site consist of complete lines of the site, each
-        of at most 6 words? ``found`` are the words, and ``own`` says of each whether it is known.
-        """
-        for known, run in groupby(zip(found, own, strict=True), key=itemgetter(1)):
-            rest = [] if known else [word for word, _known in run]
-            while rest:
-                length = next((size for size in range(6, 0, -1) if _joined(rest[:size]) in self._lines), 0)
-                if not length:
-                    return False
-                rest = rest[length:]
-        return True
+    ending: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,10 +119,10 @@ class _Body:
     @classmethod
     def from_candidate(cls, candidate: Candidate) -> _Body:
         own = _words(candidate.body)
-        return cls(candidate, _joined(own), _shingles(own))
+        return cls(candidate, joined(own), sequences(own))
 
     def contains(self, piece: Sequence[str]) -> bool:
-        return (len(piece) < 3 or tuple(piece[:3]) in self.shingles) and _joined(piece) in self.words
+        return (len(piece) < 3 or tuple(piece[:3]) in self.shingles) and joined(piece) in self.words
 
 
 def matches(
@@ -215,7 +150,7 @@ def matches(
     given = _words(text)
     if len(given) < FEWEST_WORDS or len(text) > MAX_CHARACTERS:
         return []
-    shingles, whole = _shingles(given), _joined(given)
+    shingles, whole = sequences(given), joined(given)
     bodies: list[_Body] = []
     found: list[Match] = []
     best: tuple[int, Candidate] | None = None
@@ -231,7 +166,8 @@ def matches(
             is_around = likeness == "around"
             runs = _displayed(_compared(candidate.body, text)) if is_around else ()
             added = _outside(candidate.body, text) if is_around else ()
-            found.append(Match(candidate.digest, candidate.language, likeness, runs, added))
+            ending = "" if likeness != "part" or body.words.endswith(whole) else " ".join(given[-ENDING_WORDS:])
+            found.append(Match(candidate.digest, candidate.language, likeness, runs, added, ending))
         if best is None or common >= best[0]:  # Of equals, the later edition.
             best = common, candidate
     if found:
@@ -245,19 +181,22 @@ def matches(
     candidate = best[1]
     changes = _compared(candidate.body, text)
     if any(run.kind == "delete" and _words(run.text) for run in changes):
-        changes = list(_without_printed(changes, lambda lines: others(candidate.digest, lines)))
+        own = long_clauses([candidate.body])
+        changes = list(_without_printed(changes, own, lambda lines: others(candidate.digest, lines)))
         return [Match(candidate.digest, candidate.language, "differs", _displayed(changes))]
-    added = _lines(run.text for run in changes if run.kind == "insert")
+    added = _with_body(changes, long_clauses([candidate.body]))
     return [Match(candidate.digest, candidate.language, "between", _displayed(changes), added)]
 
 
-def _without_printed(runs: Sequence[Run], others: Callable[[list[str]], list[str]]) -> Iterator[Run]:
+def _without_printed(
+    runs: Sequence[Run], own: Collection[str], others: Callable[[list[str]], list[str]]
+) -> Iterator[Run]:
     """Yield these runs. An inserted run of complete lines that is not beside a deleted run is divided into its lines,
-    and those that ``others`` does not return for it are equal runs.
+    and those that ``others`` does not return for it are equal runs. ``own`` are the long clauses of the edition.
     """
     complete = {place for place in range(len(runs)) if _is_of_lines(runs, place)}
-    lines = [line.strip() for place in sorted(complete) for line in runs[place].text.splitlines()]
-    marked = set(others(lines)) if lines else set()
+    lines = _with_body((run for place, run in enumerate(runs) if run.kind != "insert" or place in complete), own)
+    marked = set(others(list(lines))) if complete else set()
     for place, run in enumerate(runs):
         if place not in complete:
             yield run
@@ -304,19 +243,20 @@ def _composed(text: str, bodies: Sequence[_Body], *, alone: bool) -> list[Match]
         is_composed = count(covered) - most > COMPOSED * count(range(len(pieces)))
     if not is_composed:
         return []
-    whole = " \n ".join(_joined(piece) for piece in pieces)
+    whole = " \n ".join(joined(piece) for piece in pieces)
     core = [place for place in covered if len(pieces[place]) >= FEWEST_WORDS]
     is_around = covered.issuperset(range(min(core), max(core))) and all(
         _is_complete(bodies[index].candidate.body, whole) for index in chosen
     )
     runs = [Run("equal" if place in covered else "insert", f"{line}\n") for place, line in enumerate(lines)]
+    added = _with_body(runs, long_clauses([bodies[index].candidate.body for index in chosen]))
     return [
         Match(
             bodies[index].candidate.digest,
             bodies[index].candidate.language,
             "around" if is_around else "passages",
             _displayed(runs) if place == 0 else (),
-            _lines(run.text for run in runs if run.kind == "insert"),
+            added,
         )
         for place, index in enumerate(sorted(chosen))
     ]
@@ -327,7 +267,7 @@ def _is_complete(body: str, whole: str) -> bool:
     lines is not compared, and neither are the title of the body, Markdown and punctuation. ``whole`` are the joined
     words of the pieces of a text.
     """
-    return all(_joined(_words(line)) in whole for line in _visible(body).split("\n") if _words(line))
+    return all(joined(_words(line)) in whole for line in _visible(body).split("\n") if _words(line))
 
 
 def _likeness(piece: str, own: str, body: str) -> Likeness | None:
@@ -337,12 +277,12 @@ def _likeness(piece: str, own: str, body: str) -> Likeness | None:
     """
     if piece == own:
         return "same"
-    if piece in own:
+    if piece.rstrip() in own:  # The last word may be cut off.
         return "part"
     if own in piece:
         return "around"
     # A page displays the title apart from the text.
-    rest = _joined(_words(_without_title(body)))
+    rest = joined(_words(_without_title(body)))
     if not rest.strip() or rest not in piece:
         return None
     return "same" if rest == piece else "around"
@@ -353,9 +293,8 @@ def _compared(body: str, text: str) -> list[Run]:
     and deleted runs have the lines of the body.
     """
     visible, given = _visible(body), _normalised(text)
-    title = _normalised(front_matter(body).title)
-    if _joined(_words(title)) in _joined(_words(given)):  # A page displays the title apart from the text.
-        visible = f"{title}\n{visible}"
+    if _title(body) in joined(_words(given)):  # A page displays the title apart from the text.
+        visible = f"{_normalised(front_matter(body).title)}\n{visible}"
     given = _HYPHENATED.sub(
         lambda found: (
             found[1] if f"{found[1]}{found[2]}" in visible and found[0] + found[2] not in visible else found[0]
@@ -374,22 +313,45 @@ def _compared(body: str, text: str) -> list[Run]:
 
 
 def _outside(body: str, text: str) -> tuple[str, ...]:
-    """The lines before and after the words of a body in a text that contains them all in one piece. If the title of the
-    body does not stand directly before the rest, it counts as a line before.
+    """The lines before and after the words of a body in a text that contains them all in one piece, with ``BODY``
+    between them. If the title of the body does not stand directly before the rest, it counts as a line before.
     """
     text = unicodedata.normalize("NFC", text).replace("\xad", "")
     spans = [found.span() for found in _WORD.finditer(text)]
-    whole = _joined([text[start:end] for start, end in spans])
+    whole = joined([text[start:end] for start, end in spans])
     for own in (_words(body), _words(_without_title(body))):
-        at = whole.find(_joined(own))
+        at = whole.find(joined(own))
         if at >= 0:
             first = whole.count(" ", 0, at)
-            return _lines([text[: spans[first][0]], text[spans[first + len(own) - 1][1] :]])
-    return _lines([text])
+            return (*_lines(text[: spans[first][0]]), BODY, *_lines(text[spans[first + len(own) - 1][1] :]))
+    return _lines(text)
 
 
-def _lines(texts: Iterable[str]) -> tuple[str, ...]:
-    return tuple(line.strip() for text in texts for line in text.splitlines() if _words(line))
+def _lines(text: str) -> tuple[str, ...]:
+    return tuple(line.strip() for line in text.splitlines() if _words(line))
+
+
+def _with_body(runs: Iterable[Run], own: Collection[str]) -> tuple[str, ...]:
+    """The lines of the inserted runs, and ``BODY`` in place of the other runs that contain one of these clauses."""
+    lines: list[str] = []
+    for run in runs:
+        if run.kind == "insert":
+            lines += _lines(run.text)
+        elif any(clause in joined(folded(run.text)) for clause in own):
+            lines.append(BODY)
+    return tuple(lines)
+
+
+def long_clauses(bodies: Iterable[str]) -> set[str]:
+    """The words of those lines of clauses of these bodies that have more than three, without the number of the clause.
+    Headings are left out, because a table of contents repeats them.
+    """
+    units = (unit for body in bodies for unit in clauses.parse(body).clauses if unit.kind not in _HEADINGS)
+    return {joined(found) for unit in units for line in unit.text.split("\n") if len(found := folded(line)) > 3}
+
+
+def _title(body: str) -> str:
+    return joined(_words(front_matter(body).title))
 
 
 def _without_title(body: str) -> str:
@@ -399,10 +361,11 @@ def _without_title(body: str) -> str:
 
 
 def contained(own: str, text: str) -> tuple[str, ...] | None:
-    """The lines of a text around all the words of ``own``, which it contains in one piece; ``None`` if it does not, or
-    if ``own`` has no words. ``own`` is the plain text of a letter, or what :func:`readable` returned for its HTML page.
+    """The lines of a text around all the words of ``own``, which it contains in one piece, with ``BODY`` in place of
+    these words; ``None`` if it does not, or if ``own`` has no words. ``own`` is the plain text of a letter, or what
+    :func:`readable` returned for its HTML page.
     """
-    if not _words(own) or _joined(_words(own)) not in _joined(_words(text)):
+    if not _words(own) or joined(_words(own)) not in joined(_words(text)):
         return None
     return _outside(own, text)
 
@@ -431,7 +394,7 @@ def _without_middle(text: str) -> str:
 
 def readable(text: str) -> str:
     """The words that a person reads in a text. Of a letter in the format of mail (``.eml``) they are those of its text
-    and HTML parts; of an HTML page that begins with its doctype or ``<html``, those without the markup; of JSON, the
+    and HTML parts; of an HTML page, or a part of one that begins with a tag, those without the markup; of JSON, the
     strings that are values, each in its own lines. Any other text is returned as it is, and so is a letter or JSON that
     can't be read or has no such words. HTML and JSON of more than ``MAX_CHARACTERS`` characters are returned as they
     are too. A letter may be longer because of its encoding.
@@ -440,7 +403,7 @@ def readable(text: str) -> str:
         return _letter(text) or text
     if len(text) > MAX_CHARACTERS:
         return text
-    if text.lstrip()[:15].lower().startswith(("<!doctype html", "<html")):
+    if _HTML.match(text):
         return _page(text)
     if text.lstrip().startswith(("{", "[")):
         try:
@@ -516,9 +479,11 @@ def _words(text: str) -> list[str]:
     return _WORD.findall(unicodedata.normalize("NFC", text).replace("\xad", ""))
 
 
-def _joined(found: Sequence[str]) -> str:
+def joined(found: Sequence[str]) -> str:
+    """The words in one text that contains the words of a piece of them, joined in the same way."""
     return f" {' '.join(found)} "
 
 
-def _shingles(found: Sequence[str]) -> set[tuple[str, ...]]:
+def sequences(found: Sequence[str]) -> set[tuple[str, ...]]:
+    """The sequences of three words in a row."""
     return set(zip(found, found[1:], found[2:], strict=False))

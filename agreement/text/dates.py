@@ -66,6 +66,8 @@ _EN = (
     "November",
     "December",
 )
+#: The names of the months in all languages and cases, in lower case.
+MONTHS = frozenset(name.lower() for names in (*_KK, _RU, _EN) for name in names)
 _CASES: tuple[Case, ...] = ("nominative", "from", "until", "on")
 # The whole country has one civil time, which is named after the capital.
 _KAZAKHSTAN = frozenset(

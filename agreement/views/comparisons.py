@@ -16,7 +16,7 @@ from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from html.parser import HTMLParser
 from itertools import islice, pairwise
 
@@ -31,7 +31,7 @@ from agreement.editions.timeline import Timeline
 from agreement.models.succession import EditionDates
 from agreement.views import editions
 from agreement.views.base import Visit
-from agreement.views.own_words import request_for
+from agreement.views.own_words import earlier_moments, request_for
 
 #: How many pages of changes that a text names are rendered, and how many that it does not name.
 MAX_NAMED, MAX_GUESSED = 3, 2
@@ -150,7 +150,7 @@ def recognise(
     letters, headings = _letters(text), list(islice(_headings(visit, text), MAX_NAMED))
     pages = headings or list(islice(_pages(visit, named, language), MAX_GUESSED))
     moments = [(page, visit.at) for page in pages]
-    moments += [(page, at) for page in headings[:1] for at in _earlier(visit, page[1])]
+    moments += [(page, at) for page in headings[:1] for at in earlier_moments(visit, page[1])[:MAX_EARLIER]]
     for (code, timeline, old, new), at in moments:
         matched = _match(_units(visit, timeline.slug, old, new, code, at), letters)
         if matched is not None:
@@ -200,17 +200,6 @@ def _pages(
     number = found[0][1].number
     pairs = sorted(pairwise(visit.public(timeline)), key=lambda pair: abs(pair[0].number + pair[1].number - 2 * number))
     yield from ((codes[0], timeline, *pair) for pair in pairs)
-
-
-def _earlier(visit: Visit, timeline: Timeline) -> list[datetime]:
-    """Return the last moments before the states of the editions changed, at most ``MAX_EARLIER``, the latest first."""
-    changes = {
-        moment
-        for edition in timeline.editions
-        for moment in (edition.published_at, edition.effective_from, edition.cancelled_at)
-        if moment and moment <= visit.at
-    }
-    return [at - timedelta(microseconds=1) for at in sorted(changes, reverse=True)[:MAX_EARLIER]]
 
 
 def _units(visit: Visit, slug: str, old: EditionDates, new: EditionDates, language: str, at: datetime) -> list[Unit]:

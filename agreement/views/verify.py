@@ -34,6 +34,8 @@ from agreement import memory
 from agreement.conf import active_language
 from agreement.editions import pdf_words, recognition
 from agreement.editions.display import DisplayedEdition
+from agreement.editions.printed import PrintedWords
+from agreement.editions.recognition import BODY
 from agreement.editions.timeline import Timelines, current_timelines, may_remember
 from agreement.evidence import receipts
 from agreement.models import AcceptanceKind, Checkpoint, Edition, NoticeText
@@ -41,7 +43,7 @@ from agreement.seal import manifest
 from agreement.text import dates, languages, source
 from agreement.views import comparisons, own_words
 from agreement.views.base import Visit, page
-from agreement.word import files
+from agreement.word import files, reader
 
 SHA256_PATTERN = re.compile(r"[0-9a-f]{64}")
 #: A digest, or its beginning as pages and PDF files print it.
@@ -249,7 +251,7 @@ def recognise_posted(request: HttpRequest) -> HttpResponse:
     digest = _posted_digest(text) or manifest.sha256(text)
     found = [] if _posted_digest(text) else _recognised(visit, _index.find(digest, visit.timelines))
     # A Word file may have other words outside its text.
-    added = own_words.others(visit, posted.margins.splitlines(), [one.displayed for one in found]) if found else []
+    added = own_words.others(visit, [], [one.displayed for one in found], posted.margins.splitlines()) if found else []
     if found and posted.is_word:
         verdict = "differs" if added else "genuine"
         return _posted_answer(visit, found=found, added=added, digest=digest, verdict=verdict, file_name=name)
@@ -293,8 +295,11 @@ def _judged(
     if not _is_proved(compared):
         return {"compared": compared, "named": named, "is_proved": False}
     # In a text in both languages, the one is added to the other.
-    lines = [line for line in compared[0].match.added if all(line in one.match.added for one in compared)]
-    added = own_words.others(visit, [*lines, *margins], [one.displayed for one in compared])
+    lines = [line if all(line in one.match.added for one in compared) else BODY for line in compared[0].match.added]
+    # Editions may have the same text. The digest says which one was copied.
+    digests = {one.hashed.edition for one in named}
+    editions = sorted((one.displayed for one in compared), key=lambda one: one.edition.digest not in digests)
+    added = own_words.others(visit, lines, editions, margins)
     return {"compared": compared, "named": named if added else [], "added": added, "is_proved": not added}
 
 
@@ -327,8 +332,9 @@ def _added_to_letter(text: str, named: Sequence[RecognisedEdition], sha256: str)
         forms = [plain, recognition.readable(html)]
         for form in forms:
             if (around := recognition.contained(form, text)) is not None:
-                lines = [subject, *(line for one in forms for line in one.splitlines())]
-                return recognition.OwnWords(lines).others(around)
+                own = PrintedWords([line for line in around if line != BODY])
+                own.add([subject, *(line for one in forms for line in one.splitlines())])
+                return own.others
     return None
 
 
@@ -544,6 +550,7 @@ def _form_context(
     return {
         "found": found,
         "compared": compared,
+        "headlines": "; ".join(dict.fromkeys(one.displayed.headline for one in compared)),
         "compared_digests": {one.match.digest for one in compared},
         "named": named,
         "comparison": comparison,
@@ -552,6 +559,7 @@ def _form_context(
         "likeness": compared[0].match.likeness if compared else "",
         "verdict": verdict,
         "max_bytes": files.MAX_BYTES,
+        "reads_word": reader.installed(),
         **context,
     }
 

@@ -10,9 +10,11 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import suppress
-from datetime import timedelta
+from dataclasses import replace
+from datetime import datetime, timedelta
 from email.message import EmailMessage
 from html import escape
+from zoneinfo import ZoneInfo
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
@@ -22,15 +24,20 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import resolve
 from django.utils import timezone, translation
 
-from agreement.editions import pdf_words, recognition
+from agreement import memory
+from agreement.editions import documents, pdf_words, recognition
+from agreement.editions.display import DisplayedEdition
 from agreement.editions.timeline import current_timelines
-from agreement.models import Notice, NoticeText
+from agreement.evidence import export
+from agreement.models import DisplayedText, Edition, Notice, NoticeText
+from agreement.models.succession import State
 from agreement.notices import dispatch, letters
 from agreement.seal import manifest
 from agreement.text import source
 from agreement.views import comparisons
 from agreement.views.base import Visit
 from agreement.views.verify import DigestIndex, _index
+from agreement.word import reader
 from tests.support import factories
 
 pytestmark = pytest.mark.django_db
@@ -702,3 +709,153 @@ def test_a_heading_of_editions_that_are_not_public_names_no_page_of_changes(clie
     factories.published(kk=LONG_KK, ru=LONG_RU, effective_from=timezone.now() + timedelta(days=1))
     response = client.post(HERE, {"text": "Что изменилось: от редакции № 1 к редакции № 2 и ещё несколько слов"})
     assert (response.status_code, compared_pages(response)) == (404, None)
+
+
+# False statements around a genuine text
+
+FALSE_DATES = ("1 февраля 2025", "2 декабря 2025", "11 декабря 2025", "1 ноября 2025")
+
+
+@pytest.fixture
+def three_editions() -> None:
+    """Three editions that took effect on 12 February 2024, 1 February 2025 and 1 December 2025."""
+    zone = ZoneInfo("Asia/Almaty")
+    for number, day in enumerate(((2024, 2, 12), (2025, 2, 1), (2025, 12, 1)), start=1):
+        new = {"kk": "Жаңа тармақ кітаптар туралы. ", "ru": "Новый пункт о книгах. "}
+        texts = {language: f"\n1.4. {words * number}\n" for language, words in new.items()}
+        edition = factories.draft(kk=LONG_KK + texts["kk"], ru=LONG_RU + texts["ru"])
+        edition.record(effective_from=datetime(*day, 9, tzinfo=zone))
+
+
+def lines_of_page(client: Client, address: str) -> str:
+    """The lines that a reader sees on a page, as a copy of it has them."""
+    page = client.get(f"/ru/agreements/terms/{address}").text
+    return re.sub(r"\n\s*\n+", "\n", recognition.readable(page)).replace("\N{NO-BREAK SPACE}", " ")
+
+
+@pytest.mark.parametrize("address", ["", "editions/3/", "editions/3/bilingual/"])
+def test_a_copy_of_a_page_with_the_date_or_number_of_another_edition_is_not_genuine(client, three_editions, address):
+    copied = lines_of_page(client, address)
+    assert judged(client.post(HERE, {"text": copied})) == ("genuine", [])
+    false = [(copied.replace("1 декабря 2025", day), day) for day in FALSE_DATES]
+    false += [(copied.replace("Редакция № 3", f"Редакция № {number}"), f"Редакция № {number}") for number in (1, 2, 4)]
+    false.append((copied.replace("редакцию № 2", "редакцию № 1"), "редакцию № 1"))
+    false.append((copied.replace("действует\n", "утратила силу\n"), "утратила силу"))
+    for text, value in false:
+        assert text != copied, value
+        verdict, added = judged(client.post(HERE, {"text": text}))
+        assert verdict == "differs", value
+        assert value in "".join(added)
+
+
+def test_words_of_the_pdf_of_the_site_with_another_date_or_number_are_not_genuine(client, three_editions):
+    own = client.get("/ru/agreements/terms/editions/3.ru.pdf")
+    if own.status_code == 404:
+        pytest.skip("WeasyPrint is missing or has no font.")
+    words = "\n".join(pdf_words.read_pages(own.content)).replace("\N{NO-BREAK SPACE}", " ")
+    assert judged(client.post(HERE, {"text": words})) == ("genuine", [])
+    for old, new in [("1 декабря 2025", day) for day in FALSE_DATES] + [("№ 3", "№ 1"), ("№ 2", "№ 1")]:
+        assert old in words
+        verdict, added = judged(client.post(HERE, {"file": pdf_of(words.replace(old, new))}))
+        assert (verdict, new in "".join(added)) == ("differs", True), new
+
+
+@pytest.mark.parametrize("language", ["kk", "ru"])
+def test_of_the_page_for_a_court_only_its_moment_and_changed_lines_are_listed(client, three_editions, language):
+    timeline = current_timelines().agreements["terms"]
+    edition = Edition.objects.select_related("agreement").get(number=3)
+    page = export.court_page(edition, timeline, at=timezone.now() - timedelta(hours=1), language=language)
+    (moment,) = judged(client.post(HERE, {"text": page}))[1]
+    assert moment.startswith({"kk": "Мына уақыттағы жағдай бойынша", "ru": "По состоянию на"}[language])
+    date = "2025 жылғы 1 желтоқсан" if language == "kk" else "1 декабря 2025"
+    page = page.replace("\N{NO-BREAK SPACE}", " ")
+    for old, new in ((date, date.replace("1 ", "12 ")), ("3 (terms)", "2 (terms)")):
+        assert old in page
+        assert new in "".join(judged(client.post(HERE, {"text": page.replace(old, new)}))[1])
+
+
+def test_a_line_that_the_site_prints_in_another_place_is_listed(client, three_editions):
+    copied = lines_of_page(client, "editions/3/")
+    assert "\n01.02.2025\n" in copied
+    first, _mark, rest = copied.partition("\nВступление в силу\n")
+    moved = f"{first}\nВступление в силу\n01.02.2025\n{rest.partition(chr(10))[2]}"
+    assert judged(client.post(HERE, {"text": moved})) == ("differs", ["01.02.2025"])
+
+
+def test_a_page_is_genuine_that_was_copied_before_another_edition_replaced_it(client):
+    factories.published(kk=LONG_KK, ru=LONG_RU)
+    copied = lines_of_page(client, "")
+    factories.published(kk=LONG_KK, ru=LONG_RU.replace("не передаёт", "передаёт"))
+    assert copied != lines_of_page(client, "editions/1/")
+    assert judged(client.post(HERE, {"text": copied})) == ("genuine", [])
+
+
+def test_the_verdict_states_the_number_and_the_date_of_the_edition(client, three_editions):
+    page = client.post(HERE, {"text": lines_of_page(client, "")}).text
+    assert "Сверьте их с записью «Редакция № 3: действует с 1 декабря 2025 г.»" in page.replace(
+        "\N{NO-BREAK SPACE}", " "
+    )
+
+
+@pytest.mark.parametrize("state", [State.SCHEDULED, State.CANCELLED])
+def test_an_edition_that_did_not_take_effect_is_not_genuine_as_one_in_force(client, state):
+    factories.published(kk=LONG_KK, ru=LONG_RU)
+    more = {"kk": f"{LONG_KK}\n1.4. Тағы.\n", "ru": f"{LONG_RU}\n1.4. Ещё.\n"}
+    edition = factories.published(**more, effective_from=timezone.now() + timedelta(days=1))
+    if state == State.CANCELLED:
+        edition.cancel()
+    timeline, address = current_timelines().agreements["terms"], "http://127.0.0.1:8000/ru/agreements/terms/editions/2/"
+    with translation.override("ru"):
+        displayed = DisplayedEdition.from_timeline(edition, timeline, timezone.now())
+        states = (displayed, replace(displayed, state=State.IN_FORCE))
+        around = [documents.lines_around(one, address) for one in states]
+    own, false = ("\n".join([*lines, more["ru"]]) for lines in around)
+    assert judged(client.post(HERE, {"text": own})) == ("genuine", [])
+    verdict, added = judged(client.post(HERE, {"text": false}))
+    assert (verdict, len(added)) == ("differs", 1)
+    assert "действует с" in added[0]
+
+
+def test_the_number_of_a_section_is_not_that_of_the_edition(client, three_editions):
+    copied = lines_of_page(client, "editions/3/").replace("Редакция № 3\n", "Редакция №\n1\n", 1)
+    assert judged(client.post(HERE, {"text": copied})) == ("differs", ["1"])
+
+
+def test_a_header_with_the_number_of_another_edition_is_not_genuine(client, three_editions):
+    header = f"{Edition.objects.get(number=3).title_ru} · Редакция № 3"
+    lines = Edition.objects.get(number=3).body_ru.splitlines()
+    for number, verdict in ((3, "genuine"), (1, "differs"), (2, "differs")):
+        head = header.replace("3", str(number))
+        pages = ["\n".join([head, *part]) for part in (lines[:6], lines[6:])]
+        assert judged(client.post(HERE, {"file": pdf_of(*pages)}))[0] == verdict
+
+
+# Other files
+
+
+def test_the_html_that_an_acceptance_page_displayed_is_read_as_html(client):
+    edition = factories.published(kk=LONG_KK, ru=LONG_RU)
+    for language in ("kk", "ru"):
+        html = DisplayedText.render(edition, language).html
+        assert html.startswith("<h2")
+        response = client.post(HERE, {"file": SimpleUploadedFile("kk-1-0.html", html.encode())})
+        assert likeness(response) == [(1, "same")]
+        assert response.context["verdict"] == "genuine"
+
+
+@pytest.mark.parametrize("ending", ["передаёт свой пароль", "не передаёт свой паро"])
+def test_a_text_that_breaks_off_is_a_part_and_its_end_is_displayed(client, ending):
+    factories.published(kk=LONG_KK, ru=LONG_RU)
+    text = LONG_RU[: LONG_RU.index(ending) + len(ending)]
+    response = client.post(HERE, {"file": SimpleUploadedFile("half.md", text.encode())})
+    assert likeness(response) == [(1, "part")]
+    assert f"{ending}»" in response.text
+    assert "Текст обрывается" in response.text
+    assert "Текст обрывается" not in client.post(HERE, {"text": PAGE_RU.splitlines()[-1]}).text
+
+
+def test_a_word_file_is_offered_only_if_the_site_can_read_it(client, monkeypatch):
+    assert client.get(HERE).text.count(".docx") == 2
+    monkeypatch.setattr(reader, "installed", lambda: False)
+    memory.clear()
+    assert ".docx" not in client.get(HERE).text
