@@ -146,6 +146,25 @@ def test_a_mail_that_fails_loses_no_hand_over(author, publisher, django_user_mod
     assert HandOver.objects.get().state == "ready"
 
 
+@pytest.mark.parametrize("other", ["nobody", "without an address"])
+def test_a_page_without_recipients_states_that_nobody_is_mailed(django_user_model, other, mailoutbox):
+    own = desk(django_user_model, *AUTHOR, *PUBLISHER, name="own")
+    if other != "nobody":
+        desk(django_user_model, *PUBLISHER, name="unreachable")
+    draft = factories.draft()
+    asked = page(own, "hand_over", draft).content.decode()
+    assert "Nobody will get an e-mail: there is no other publisher with an e-mail address." in asked
+    assert "The e-mail will be sent to:" not in asked
+    done = page(own, "hand_over", draft, note="").content.decode()
+    assert "No e-mail was sent: there is no other publisher with an e-mail address." in done
+    asked = page(own, "send_back", draft).content.decode()
+    assert "Nobody will get an e-mail: the person who marked the draft has no e-mail address." in asked
+    done += page(own, "send_back", draft, note="1.2").content.decode()
+    assert "No e-mail was sent: the person who marked the draft has no e-mail address." in done
+    assert "could not be sent" not in done
+    assert mailoutbox == []
+
+
 def test_the_language_of_each_publisher_decides(author, publisher, django_user_model, settings, mailoutbox):
     settings.AGREEMENT = {**settings.AGREEMENT, "USER_LANGUAGE": "last_name"}
     django_user_model.objects.filter(username="publisher").update(last_name="kk")
