@@ -74,6 +74,16 @@ def test_a_draft_sent_back_has_the_remark_until_the_next_hand_over(author, publi
     assert "Исправьте 1.2." not in author.get(there).content.decode()
 
 
+def test_the_log_states_that_there_was_a_note_and_does_not_repeat_it(author, publisher, django_user_model):
+    draft = factories.draft()
+    page(author, "hand_over", draft, note="")
+    page(publisher, "send_back", draft, note="Исправьте 1.2.")
+    reader = desk(django_user_model, "view_auditentry", name="reader")
+    shown = reader.get(at("auditentry_changelist")).content.decode()
+    assert shown.count("with a note, which the page of the draft displays until the next step") == 1
+    assert "Исправьте" not in shown
+
+
 def test_a_changed_draft_is_no_longer_ready(author):
     draft = factories.draft()
     page(author, "hand_over", draft, note="Дайын.")
