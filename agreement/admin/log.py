@@ -57,6 +57,7 @@ NOTE_WORDS = {
     "search": pgettext_lazy("noun", "search"),
     "evidence": pgettext_lazy("audit log", "evidence"),
     "none": _("none"),
+    "with a note": _("with a note, which the page of the draft displays until the next step"),
     **dict(Cause.choices),
 }
 

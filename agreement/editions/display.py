@@ -107,11 +107,13 @@ class DisplayedEdition:
     @property
     def summary_heading(self) -> str:
         """The heading of the summary, in the active language: "In short" if ``predecessor`` is ``None``, as for a first
-        edition, whose summary states no changes; "What will change" if it is announced; otherwise "What changed".
+        edition, whose summary states no changes; "What will change" if it is announced; "What was to change" if it was
+        cancelled; otherwise "What changed".
         """
         if self.predecessor is None:
             return _("In short")
-        return _("What will change") if self.state == State.SCHEDULED else _("What changed")
+        headings = {State.SCHEDULED: _("What will change"), State.CANCELLED: _("What was to change")}
+        return headings.get(self.state, _("What changed"))
 
     @property
     def is_news(self) -> bool:
@@ -236,6 +238,11 @@ class DisplayedEdition:
         """The day of effect in words, without the time; ``""`` if the edition has no moment of effect."""
         at = self.edition.effective_from
         return dates.day(at, active_language(), self.edition.agreement.time_zone) if at else ""
+
+    @property
+    def effect_label(self) -> str:
+        """The label of the moment of effect, which a cancelled edition never reached."""
+        return _("Was to take effect") if self.state == State.CANCELLED else _("Effective from")
 
     @property
     def published(self) -> str:

@@ -29,15 +29,17 @@ class HandOverQuerySet(models.QuerySet["HandOver"]):
         self, state: HandOverState, *, edition: Edition, by: AbstractBaseUser, note: str, digest: str
     ) -> HandOver:
         """Store what ``by`` did with the draft ``edition``, in place of what was stored before, add an audit entry, and
-        return the row. ``note`` is not in the audit log, because the entries about a draft are never erased. ``digest``
-        is a digest of the contents of the draft, which only the audit entry stores.
+        return the row. ``note`` is not in the audit log, because the entries about a draft are never erased: the entry
+        states only that there was one. ``digest`` is a digest of the contents of the draft, which only the audit entry
+        stores.
         """
         actions = {HandOverState.READY: AuditAction.READY, HandOverState.RETURNED: AuditAction.RETURNED}
         alias = router.db_for_write(self.model)
         values: dict[str, Any] = {"state": state, "by": by, "note": note, "at": timezone.now()}
         with transaction.atomic(using=alias):
             row, _created = self.using(alias).update_or_create(edition=edition, defaults=values)
-            AuditEntry.objects.using(alias).log(actions[state], on=edition, by=by, digest=digest)
+            fact = "with a note" if note else ""
+            AuditEntry.objects.using(alias).log(actions[state], on=edition, by=by, note=fact, digest=digest)
         return row
 
     def forget_ready(self, edition: Edition) -> bool:

@@ -4,7 +4,7 @@ users whom a channel would notify.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -12,11 +12,21 @@ from django.db.models import Model, Q, QuerySet, Sum, Value
 from django.utils import timezone
 
 from agreement import conf
-from agreement.models import ChannelState, Notice, NoticeKind, Progress, channel_state, membership, rate_limits
+from agreement.models import (
+    ChannelState,
+    Delivery,
+    Notice,
+    NoticeKind,
+    Progress,
+    channel_state,
+    membership,
+    rate_limits,
+)
 from agreement.models.notices import DESCRIBING, INVALID_ADDRESS, NO_ADDRESS, notice_due_at
+from agreement.models.progress import UNDER_WAY, NoticeState, notice_state
 from agreement.models.rate_limits import RateLimit
-from agreement.notices.audience import count_by_language
-from agreement.notices.channels import Channel
+from agreement.notices.audience import count_by_language, count_recipients
+from agreement.notices.channels import Channel, site_channels
 from agreement.text import languages
 
 __all__ = ["Forecast", "forecast"]
@@ -168,6 +178,31 @@ def _checked_by_language(channel: Channel, audience: QuerySet[Model]) -> dict[st
     for address, code in rows.values_list("agreement_address", "agreement_language"):
         counts[languages.notice_language(code)] += not channel.unreachable(address)
     return counts
+
+
+def foreseen_state(notice: Notice, rows: Collection[Progress], *, at: datetime | None = None) -> NoticeState:
+    """Return the state of a notice at that instant (now), as :func:`notice_state` does. ``rows`` is its progress in all
+    channels. The state of the notice of a cancellation is ``DONE`` as soon as it is certain that the notice concerns
+    nobody: already before a worker has written its deliveries.
+
+    Besides the queries of :func:`notice_state`, at most 1, and 3 for each channel, for the notice of a cancellation
+    whose deliveries are not written yet.
+    """
+    state = notice_state(notice, rows, at=at)
+    unwritten = (
+        notice.kind == NoticeKind.CANCELLED and not notice.fanned_out_at and not any(row.audience for row in rows)
+    )
+    return NoticeState.DONE if unwritten and state in UNDER_WAY and _concerns_nobody(notice) else state
+
+
+def _concerns_nobody(cancellation: Notice) -> bool:
+    """Return whether nobody was notified of the cancelled edition, and no message about it is being sent, or was
+    perhaps sent.
+    """
+    others = Delivery.objects.waiting().filter(notice__in=cancellation.other_notices())
+    if others.filter(~Q(lease="") | Q(perhaps_sent=True)).exists():
+        return False
+    return not any(count_recipients(cancellation, channel.name, up_to=1) for channel in site_channels())
 
 
 def expected_end(row: Progress, *, at: datetime | None = None) -> datetime:

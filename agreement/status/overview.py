@@ -28,12 +28,14 @@ from agreement.models import (
     Breach,
     ChannelState,
     Edition,
+    HandOver,
     Notice,
     Progress,
     Withdrawal,
     channel_state,
 )
-from agreement.models.progress import UNDER_WAY, NoticeState, notice_state
+from agreement.models.progress import UNDER_WAY, NoticeState
+from agreement.notices.forecast import foreseen_state
 from agreement.status.report import UNSENT_LOOK
 from agreement.text import clauses, languages
 from agreement.text.lint import rules
@@ -46,9 +48,11 @@ MAX_DRAFTS = 3
 class Draft:
     """A draft, and the numbers of errors and warnings that the lint finds in it. ``by`` is the name of the person who
     saved it last (``""`` if it is not known), and ``at`` is when they did (``None`` if the audit log does not say it).
+    ``hand_over`` states that it was marked as ready to publish or sent back; ``None`` if neither was done.
     """
 
     edition: Edition
+    hand_over: HandOver | None
     by: str
     at: datetime | None
     errors: int
@@ -73,9 +77,9 @@ class Sending:
     delayed: bool
 
     @property
-    def done(self) -> int:
-        """The number of deliveries that no longer wait."""
-        return self.audience - self.waiting
+    def unsent(self) -> int:
+        """The number of deliveries that no longer wait and were not sent: they failed or were skipped."""
+        return self.audience - self.waiting - self.sent
 
     @property
     def paused(self) -> bool:
@@ -133,9 +137,9 @@ def overview(*, viewable: Collection[str], at: datetime | None = None) -> Overvi
     withdrawals (``withdrawal``), breaches (``breach``), and the last verification (``auditentry``). The audit log gives
     the author of a draft also without ``auditentry``.
 
-    At most 8 queries, however many agreements, editions and deliveries there are, and those that read the dates of the
-    editions once per second. Inside a transaction, the dates are read for each agreement with a draft whose findings
-    are not remembered.
+    At most 8 queries, however many agreements, editions and deliveries there are, those of :func:`foreseen_state`, and
+    those that read the dates of the editions once per second. Inside a transaction, the dates are read for each
+    agreement with a draft whose findings are not remembered.
     """
     at = at or timezone.now()
     default = conf.get().DEFAULT_AGREEMENT
@@ -187,10 +191,11 @@ def _day(agreement: Agreement, at: datetime) -> date:
 
 
 def _editions(at: datetime, *, drafts: bool) -> QuerySet[Edition]:
-    """Return the editions that are in force or scheduled at that instant and, if ``drafts`` is true, all drafts,
-    without bodies and summaries. They are in the order of the model: of each agreement the drafts first, the newest
-    first, and then the editions by number, the highest first. Each has ``saved_at``, ``saved_by`` and ``saved``: the
-    moment, the author and the primary key of the last audit entry about saving it, ``None`` if there is none.
+    """Return the editions that are in force or scheduled at that instant and, if ``drafts`` is true, all drafts, with
+    their hand-overs, without bodies and summaries. They are in the order of the model: of each agreement the drafts
+    first, the newest first, and then the editions by number, the highest first. Each has ``saved_at``, ``saved_by`` and
+    ``saved``: the moment, the author and the primary key of the last audit entry about saving it, ``None`` if there is
+    none.
     """
     relevant = Q(effective_from__binds_at=at) | Q(effective_from__gt=at, cancelled_at__isnull=True)
     if drafts:
@@ -199,6 +204,7 @@ def _editions(at: datetime, *, drafts: bool) -> QuerySet[Edition]:
     entries = AuditEntry.objects.filter(model="edition", key=key, action=AuditAction.WRITTEN).order_by("-pk")
     columns = {f"saved{end}": Subquery(entries.values(name)[:1]) for end, name in (("", "pk"), ("_at", "at"))}
     found: QuerySet[Edition] = Edition.objects.filter(relevant).without_texts("body", "summary")
+    found = found.select_related("hand_over")
     return found.annotate(**columns, saved_by=Subquery(entries.values("by")[:1]))
 
 
@@ -220,7 +226,8 @@ def _add_editions(cards: dict[int, Card], editions: list[Edition], at: datetime)
         for edition in found:
             errors, warnings = findings[edition.pk]
             by, saved_at = edition.saved_by or "", edition.saved_at  # type: ignore[attr-defined]  # annotated
-            draft = Draft(edition=edition, by=by, at=saved_at, errors=errors, warnings=warnings)
+            hand_over = getattr(edition, "hand_over", None)
+            draft = Draft(edition=edition, hand_over=hand_over, by=by, at=saved_at, errors=errors, warnings=warnings)
             cards[key].drafts.append(draft)
 
 
@@ -291,7 +298,7 @@ def _lint(draft: Edition, binding: Edition | None, cited: Mapping[str, Collectio
 def _sending(editions: list[Edition], at: datetime) -> list[Sending]:
     """Return the notices about any edition that are under way (``UNDER_WAY``), and the finished notices about these
     ``editions`` that did not reach everybody, the newest notice first. Notices whose deliveries are to be skipped at
-    that instant are left out. At most 3 queries.
+    that instant are left out. At most 3 queries, besides those of :func:`foreseen_state`.
     """
     waiting = Exists(Progress.objects.filter(notice=OuterRef("pk"), waiting__gt=0))
     relevant = Q(fanned_out_at__isnull=True) | Q(waiting) | Q(edition__in=[edition.pk for edition in editions])
@@ -299,7 +306,7 @@ def _sending(editions: list[Edition], at: datetime) -> list[Sending]:
     found, channels = [], None
     for notice in notices.prefetch_related(Prefetch("progress", Progress.objects.with_gone())):
         rows = notice.progress.all()
-        state = notice_state(notice, rows, at=at)
+        state = foreseen_state(notice, rows, at=at)
         if state not in UNDER_WAY and (state != NoticeState.GAPS or notice.skip_reason(at)):
             continue
         idle = [row for row in rows if state == NoticeState.SENDING and _is_idle(notice, row, at)]

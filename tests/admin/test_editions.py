@@ -756,6 +756,17 @@ def test_the_list_names_states_and_dates_in_words(superuser):
         assert states == ["draft", "cancelled", "scheduled", "in_force"]
 
 
+def test_the_moment_of_a_cancelled_edition_is_the_one_for_which_it_was_planned(superuser):
+    edition = factories.published(effective_from=timezone.now() + timedelta(days=3))
+    pages = (at("edition_change", edition.pk), at("agreement_change", edition.agreement.pk))
+    for cancelled in (False, True):
+        for page in pages:
+            shown = superuser.get(page).content.decode().lower()
+            assert ("was to take effect" in shown, "effective from" in shown) == (cancelled, not cancelled)
+        if not cancelled:
+            edition.cancel()
+
+
 def test_the_list_costs_the_same_for_any_number_of_editions_and_reads_no_text(superuser):
     def cost() -> int:
         with CaptureQueriesContext(connection) as captured:

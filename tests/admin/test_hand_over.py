@@ -74,6 +74,16 @@ def test_a_draft_sent_back_has_the_remark_until_the_next_hand_over(author, publi
     assert "Исправьте 1.2." not in author.get(there).content.decode()
 
 
+def test_the_log_states_that_there_was_a_note_and_does_not_repeat_it(author, publisher, django_user_model):
+    draft = factories.draft()
+    page(author, "hand_over", draft, note="")
+    page(publisher, "send_back", draft, note="Исправьте 1.2.")
+    reader = desk(django_user_model, "view_auditentry", name="reader")
+    shown = reader.get(at("auditentry_changelist")).content.decode()
+    assert shown.count("with a note, which the page of the draft displays until the next step") == 1
+    assert "Исправьте" not in shown
+
+
 def test_a_changed_draft_is_no_longer_ready(author):
     draft = factories.draft()
     page(author, "hand_over", draft, note="Дайын.")
@@ -144,6 +154,25 @@ def test_a_mail_that_fails_loses_no_hand_over(author, publisher, django_user_mod
     done = page(author, "hand_over", draft, note="Дайын.")
     assert "E-mails that could not be sent: 1." in done.content.decode()
     assert HandOver.objects.get().state == "ready"
+
+
+@pytest.mark.parametrize("other", ["nobody", "without an address"])
+def test_a_page_without_recipients_states_that_nobody_is_mailed(django_user_model, other, mailoutbox):
+    own = desk(django_user_model, *AUTHOR, *PUBLISHER, name="own")
+    if other != "nobody":
+        desk(django_user_model, *PUBLISHER, name="unreachable")
+    draft = factories.draft()
+    asked = page(own, "hand_over", draft).content.decode()
+    assert "Nobody will get an e-mail: there is no other publisher with an e-mail address." in asked
+    assert "The e-mail will be sent to:" not in asked
+    done = page(own, "hand_over", draft, note="").content.decode()
+    assert "No e-mail was sent: there is no other publisher with an e-mail address." in done
+    asked = page(own, "send_back", draft).content.decode()
+    assert "Nobody will get an e-mail: the person who marked the draft has no e-mail address." in asked
+    done += page(own, "send_back", draft, note="1.2").content.decode()
+    assert "No e-mail was sent: the person who marked the draft has no e-mail address." in done
+    assert "could not be sent" not in done
+    assert mailoutbox == []
 
 
 def test_the_language_of_each_publisher_decides(author, publisher, django_user_model, settings, mailoutbox):

@@ -16,6 +16,7 @@ from agreement import groups
 from agreement.models import AuditEntry, ChannelState, Delivery, Notice, Progress
 from agreement.models.audit import AuditAction
 from agreement.notices import dispatch
+from agreement.status.overview import overview
 from agreement.testing import open_seal
 from tests.admin.test_editions import at, desk
 from tests.admin.test_groups import staff
@@ -176,13 +177,31 @@ def test_a_paused_notice_leads_to_a_correction_for_those_who_may_write(publisher
 def test_the_cancellation_of_an_edition_of_which_nobody_was_notified_notifies_nobody(publisher):
     factories.users(1)
     edition = factories.published(effective_from=timezone.now() + timedelta(days=1))
+    dispatch.work()
+    edition.notices.get().pause()
+    edition.cancel()
+    made = edition.notices.get(kind="cancelled")
+    for _written in (False, True):
+        for page in (at("notice_sending", made.pk), at("edition_change", edition.pk)):
+            shown = publisher.get(page)
+            assert "There was nobody to notify." in words(shown)
+            assert "The list of recipients is not written yet." not in words(shown)
+            assert at("notice_pause", made.pk) not in shown.content.decode()
+            assert "agreement-countdown" not in shown.content.decode()
+        assert "agreement-notice-delay" not in publisher.get(at("notice_changelist")).content.decode()
+        assert not any(card.sending for card in overview(viewable={"notice"}).cards)
+        dispatch.work()
+
+
+def test_a_cancellation_notifies_those_to_whom_a_message_is_being_sent(publisher):
+    factories.users(1)
+    edition = factories.published(effective_from=timezone.now() + timedelta(days=1))
+    dispatch.work()
+    Delivery.objects.update(lease="a worker")
     edition.cancel()
     made = edition.notices.get(kind="cancelled")
     waiting = words(publisher.get(at("notice_sending", made.pk)))
     assert "Only users who were notified of the edition are notified of its cancellation." in waiting
-    dispatch.work()
-    for page in (at("notice_sending", made.pk), at("edition_change", edition.pk)):
-        assert "There was nobody to notify." in words(publisher.get(page))
 
 
 def test_what_is_finished_is_not_paused_nor_what_runs_resumed(publisher):

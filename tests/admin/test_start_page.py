@@ -16,7 +16,7 @@ from django.utils import timezone, translation
 
 from agreement import memory
 from agreement.groups import AUTHORS, PRIVACY_OFFICERS, PUBLISHERS
-from agreement.models import Agreement, AuditEntry, ChannelState, Edition, Notice
+from agreement.models import Agreement, AuditEntry, ChannelState, Edition, HandOver, HandOverState, Notice, Progress
 from agreement.status import overview
 from agreement.status.overview import MAX_DRAFTS
 from tests.support import factories
@@ -93,6 +93,24 @@ def test_the_card_states_who_saved_a_draft_last_and_its_findings(django_user_mod
     found = words(browser(django_user_model, "author").get(INDEX).content.decode())
     assert re.search(r"draft of .{12,20} saved .{12,20}, Second Author \d+ errors?", found), found
     assert "First Author" not in found
+
+
+@pytest.mark.parametrize(("state", "label"), [("ready", "ready to publish"), ("returned", "sent back")])
+def test_the_card_states_that_a_draft_was_handed_over_or_sent_back(django_user_model, state, label):
+    draft = factories.draft()
+    client = browser(django_user_model, "author")
+    assert label not in words(client.get(INDEX).content.decode())
+    HandOver.objects.record(HandOverState(state), edition=draft, by=django_user_model.objects.get(), note="", digest="")
+    assert re.search(f"draft of .{{12,20}} {label}", words(client.get(INDEX).content.decode()))
+
+
+def test_the_bar_of_a_notice_displays_how_many_were_sent_and_how_many_were_not(django_user_model):
+    factories.start_page_world()
+    Progress.objects.filter(failed=2).update(waiting=1)
+    page = browser(django_user_model, "publisher").get(INDEX).content.decode()
+    assert "7 of 10 sent" in words(page)
+    bar = re.search(r'viewBox="0 0 10 1">.*?</svg>', page, re.DOTALL)[0]
+    assert re.findall(r'<rect\s+(?:class="agreement-unsent" x="7" )?width="(\d+)"', bar) == ["7", "2"]
 
 
 def test_the_default_agreement_has_the_first_card(settings):

@@ -213,6 +213,16 @@ def test_a_cancelled_edition_stays_public_under_its_number(client):
     assert "is announced" not in text(client, "/en/agreements/terms/")
 
 
+def test_the_page_of_a_cancelled_edition_does_not_claim_that_it_took_effect_or_changed_anything(client):
+    factories.published()
+    scheduled(kk=factories.KK + "\n1.3. Үш.\n", ru=factories.RU + "\n1.3. Три.\n").cancel()
+    page = text(client, "/en/agreements/terms/editions/2/")
+    assert "What was to change" in page
+    assert "<dt>Was to take effect</dt>" in page
+    for claim in ("What changed", "Effective from", "effective from", "What will change"):
+        assert claim not in page
+
+
 def test_a_superseded_edition_has_its_interval(client):
     almaty = ZoneInfo("Asia/Almaty")
     factories.draft().record(effective_from=datetime(2024, 2, 12, 9, tzinfo=almaty))

@@ -359,6 +359,10 @@ class EditionAdmin(SafeFilters[Edition], VersionAdmin, TranslationAdmin):  # typ
     def from_moment(self, edition: Edition) -> str:
         return moment(edition.effective_from, edition.agreement.time_zone)
 
+    @admin.display(description=_("was to take effect"))
+    def planned_moment(self, edition: Edition) -> str:
+        return self.from_moment(edition)
+
     @admin.display(description=_("in force until"))
     def until_moment(self, edition: Edition) -> str:
         until = None if edition.cancelled_at or not edition.published_at else edition.successor_from()
@@ -396,7 +400,8 @@ class EditionAdmin(SafeFilters[Edition], VersionAdmin, TranslationAdmin):  # typ
     def get_fieldsets(self, request: HttpRequest, obj: Edition | None = None) -> Any:
         if obj is None or self.has_change_permission(request, obj):
             return super().get_fieldsets(request, obj)
-        facts = [(_("Facts"), {"fields": self.facts})] if obj.published_at else []
+        names = ["planned_moment" if obj.cancelled_at and fact == "from_moment" else fact for fact in self.facts]
+        facts = [(_("Facts"), {"fields": names})] if obj.published_at else []
         return [*facts, *_fieldsets(DISPLAYED_PAIRS, DISPLAYED_STATED)]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Edition | None = None) -> Any:

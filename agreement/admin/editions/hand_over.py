@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from django import forms
 from django.contrib import admin, messages
@@ -24,8 +24,12 @@ from agreement.editions.template_citations import cited_clauses
 from agreement.groups import staff_able
 from agreement.models import Edition, HandOver, HandOverState
 from agreement.models.audit import name_of
+from agreement.notices.channels import EmailChannel
 from agreement.notices.hand_over_letters import send_letters
 from agreement.text import languages
+
+if TYPE_CHECKING:
+    from django_stubs_ext import StrOrPromise
 
 
 class HandOverForm(forms.Form):
@@ -61,6 +65,7 @@ class HandOverView(EditionView):
 
     state = HandOverState.READY
     form_class: type[HandOverForm] = HandOverForm
+    nobody_mailed: StrOrPromise = _("No e-mail was sent: there is no other publisher with an e-mail address.")
 
     def get(self, request: HttpRequest, object_id: str) -> HttpResponse:
         self._require_permission()
@@ -83,7 +88,7 @@ class HandOverView(EditionView):
                 return self._ask(edition, form)
             if form.cleaned_data["draft"] != fingerprint(edition):
                 hint = gettext("Read the draft again, then decide.")
-                sentence = gettext("Somebody changed this draft after you opened the page. Nothing was done.")
+                sentence = gettext("This draft was changed after you opened the page. Nothing was done.")
                 return self.refuse(edition, sentence, hint)
             recipients = list(self._recipients(edition))  # Before the row names this user.
             row = HandOver.objects.record(
@@ -95,26 +100,29 @@ class HandOverView(EditionView):
             )
         people = get_user_model()._default_manager.filter(pk__in=[user.pk for user in recipients])
         sent, missed = send_letters(row, people, view=f"{self.model_admin.admin_site.name}:agreement_edition_change")
-        if missed or not sent:
+        sentences = [gettext("Done: %(state)s.") % {"state": row.get_state_display()}]
+        if sent:
+            sentences.append(gettext("E-mails sent: %(count)s.") % {"count": sent})
+        if missed:
             messages.warning(request, gettext("E-mails that could not be sent: %(count)s.") % {"count": missed})
-        sentence = gettext("Done: %(state)s. E-mails sent: %(count)s.")
-        return redirect_to_edition(
-            self.model_admin, request, edition, sentence % {"state": row.get_state_display(), "count": sent}
-        )
+        if not recipients:
+            sentences.append(str(self.nobody_mailed))
+        return redirect_to_edition(self.model_admin, request, edition, " ".join(sentences))
 
     def _require_permission(self) -> None:
         if not self.model_admin.has_change_permission(self.request):
             raise MissingRight("change_edition", _("edit this draft"))
 
     def _recipients(self, edition: Edition) -> QuerySet[Any]:
-        """Return the users who get the mail: the active staff who may publish, except superusers and this user; if
-        there are none, the active staff who are superusers, except this user. The queryset is empty if there are none
-        either, or if the site's users can't be asked for their permissions (``staff_able()``).
+        """Return the users who get the mail: of those who have an e-mail address, the active staff who may publish,
+        except superusers and this user; if there are none, the active staff who are superusers, except this user. The
+        queryset is empty if there are none either, or if the site's users can't be asked for their permissions
+        (``staff_able()``).
         """
         own = self.request.user.pk
         for superusers in (False, True):
             able = staff_able("publish_edition", superusers=superusers)
-            if able is not None and (able := able.exclude(pk=own)).exists():
+            if able is not None and (able := _with_address(able.exclude(pk=own))).exists():
                 return able
         return get_user_model()._default_manager.none()
 
@@ -138,7 +146,7 @@ class HandOverView(EditionView):
         errors = [one for one in lint_findings(bodies, None, None) if one.severity == "error"]
         if not errors:
             return None
-        sentence = gettext("The draft has errors, so it can't be published. Nothing was done.")
+        sentence = gettext("The draft has errors, so it can't be published. It was not marked as ready.")
         return self.refuse(edition, sentence, gettext("Correct the errors, save the draft, and try again."))
 
     def _ask(self, edition: Edition, form: HandOverForm) -> HttpResponse:
@@ -166,6 +174,7 @@ class SendBackView(HandOverView):
 
     state = HandOverState.RETURNED
     form_class = RemarkForm
+    nobody_mailed = _("No e-mail was sent: the person who marked the draft has no e-mail address.")
 
     def _require_permission(self) -> None:
         if not may(self.model_admin, self.request, "publish"):
@@ -173,13 +182,18 @@ class SendBackView(HandOverView):
 
     def _recipients(self, edition: Edition) -> QuerySet[Any]:
         row = hand_over_of(edition)
-        return get_user_model()._default_manager.filter(pk__in=[row.by_id] if row else [])
+        return _with_address(get_user_model()._default_manager.filter(pk__in=[row.by_id] if row else []))
 
     def _refuse_content(self, edition: Edition) -> HttpResponse | None:
         if hand_over_of(edition):
             return None
-        sentence = gettext("This draft is not marked as ready to publish. Nothing was done.")
+        sentence = gettext("This draft is not marked as ready to publish. It was not sent back.")
         return self.refuse(edition, sentence, gettext("Its author may have changed it in the meantime."))
+
+
+def _with_address(users: QuerySet[Any]) -> QuerySet[Any]:
+    """Return those of the users who have an e-mail address. The queryset is not evaluated."""
+    return EmailChannel().reachable(users)
 
 
 def _findings(edition: Edition) -> list[Finding]:

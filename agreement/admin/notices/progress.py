@@ -29,9 +29,9 @@ from agreement.admin.rights import explain_denied
 from agreement.conf import active_language
 from agreement.models import ChannelState, Notice, Progress
 from agreement.models.ledger_labels import CHANNEL_LABELS, REASON_LABELS, reason_in_words
-from agreement.models.progress import NoticeState, notice_state
+from agreement.models.progress import NoticeState
 from agreement.models.succession import State
-from agreement.notices.forecast import expected_end, speed
+from agreement.notices.forecast import expected_end, foreseen_state, speed
 from agreement.notices.unreached import resend_reachable
 from agreement.text import dates
 
@@ -130,7 +130,7 @@ def notice_progress(notice: Notice) -> NoticeProgress:
     """
     at, zone = timezone.now(), notice.edition.agreement.time_zone
     rows = list(Progress.objects.filter(notice=notice).order_by("channel"))
-    state = notice_state(notice, rows, at=at)
+    state = foreseen_state(notice, rows, at=at)
     return NoticeProgress(
         notice=notice,
         channels=[_channel_progress(row, notice, at, running=state in RUNNING) for row in rows],

@@ -18,7 +18,8 @@ from agreement.admin.base import short_moment
 from agreement.models import Edition, Notice, Progress
 from agreement.models.ledger_labels import reason_in_words
 from agreement.models.notices import NoticeQuerySet
-from agreement.models.progress import NoticeState, notice_state
+from agreement.models.progress import NoticeState
+from agreement.notices.forecast import foreseen_state
 
 
 def notices_with_state() -> NoticeQuerySet:
@@ -30,8 +31,10 @@ def notices_with_state() -> NoticeQuerySet:
 
 
 def state_of(notice: Notice) -> NoticeState:
-    """Return the present state of a notice. It makes no query for a result of :func:`notices_with_state`."""
-    return notice_state(notice, notice.progress.all())
+    """Return the present state of a notice. For a result of :func:`notices_with_state` it makes no query, except for
+    the notice of a cancellation whose deliveries are not written yet (:func:`foreseen_state`).
+    """
+    return foreseen_state(notice, notice.progress.all())
 
 
 def state_badge(notice: Notice) -> SafeString:
