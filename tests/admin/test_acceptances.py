@@ -353,6 +353,8 @@ def test_evidence_is_exported_with_the_permission_and_logged(officer):
         with zipfile.ZipFile(io.BytesIO(b"".join(answer.streaming_content))) as archive:
             assert file in archive.namelist()
         assert "no-store" in answer.headers["Cache-Control"]
+        if "user" in asked:
+            assert re.search(r'filename="user-\d{8}-\d{6}\.zip"', answer.headers["Content-Disposition"])
 
     acts = AuditEntry.objects.filter(action="exported", by="user0").order_by("pk")
     assert [(act.model, act.key) for act in acts] == [("user", ""), ("edition", str(edition.pk))]

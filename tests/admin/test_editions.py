@@ -756,6 +756,15 @@ def test_the_list_names_states_and_dates_in_words(superuser):
         assert states == ["draft", "cancelled", "scheduled", "in_force"]
 
 
+def test_the_error_about_a_box_is_one_sentence(superuser):
+    edition = factories.published(effective_from=timezone.now() + timedelta(days=3))
+    answer = superuser.post(at("edition_cancel", edition.pk), {"digest": edition.digest, "reason": "1"})
+    shown = answer.content.decode()
+    assert answer.status_code == 400
+    assert shown.count("Tick the box which states that this edition should not take effect.") == 2
+    assert ".</a>:" not in shown
+
+
 def test_the_moment_of_a_cancelled_edition_is_the_one_for_which_it_was_planned(superuser):
     edition = factories.published(effective_from=timezone.now() + timedelta(days=3))
     pages = (at("edition_change", edition.pk), at("agreement_change", edition.agreement.pk))

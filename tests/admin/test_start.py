@@ -155,7 +155,7 @@ def test_two_files_are_shown_as_they_were_read_and_then_saved(author):
 @pytest.mark.parametrize(
     ("content", "says"),
     [
-        (b"", "The submitted file is empty."),
+        (b"", "kk.md contains no text"),
         (b"  \n", "contains no text"),
         (b"\xef\xbb\xbf", "contains no text"),
         (b"\xef\xbb\xbf \n", "contains no text"),
@@ -172,6 +172,15 @@ def test_a_file_that_can_not_be_taken_is_named_and_nothing_is_saved(author, cont
     assert answer.status_code == 400
     assert says in html.unescape(answer.content.decode())
     assert not Edition.objects.exists()
+
+
+@pytest.mark.parametrize("installed", [True, False])
+def test_the_page_offers_word_files_only_if_the_site_reads_them(author, monkeypatch, installed):
+    monkeypatch.setattr(reader, "installed", lambda: installed)
+    shown = author.get(at("edition_add")).content.decode()
+    assert ("two files: Markdown, plain text or Word (.docx)" in shown) == installed
+    assert ("two files: Markdown or plain text" in shown) != installed
+    assert (".docx" in shown) == installed
 
 
 def test_a_draft_from_a_cancelled_edition_copies_its_summaries(author):

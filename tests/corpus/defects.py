@@ -226,7 +226,7 @@ OF_ONE: list[tuple[str, str, str, Edit, Edit]] = [
     ("no title line", "grants", "L019", ("# Пайдаланушы келісімі", ""), ("# Пользовательское соглашение", "")),
     ("Latin o and p", "shop", "L020", ("Порталда теңгемен", "Пopталда теңгемен"), ("на Портале в", "на Пopтале в")),
     ("a Cyrillic T in TLS", "bank", "L020", ("TLS", "ТLS"), ("TLS", "ТLS")),
-    ("IP in Cyrillic", "maps", "L020", ("IP-", "ІР-"), ("IP-", "ІР-")),
+    ("IP in Cyrillic", "maps", "L053", ("IP-", "ІР-"), ("IP-", "ІР-")),
     ("a Latin capital", "taxi", "L020", ("Келісім екі", "Kелісім екі"), ("Соглашение публ", "Cоглашение публ")),
     ("the other language", "shop", "L021", (KK_SENTENCE, RU_SENTENCE), (RU_SENTENCE, KK_SENTENCE)),
     ("English", "weather", "L021", (KK_SENTENCE, EN_SENTENCE), (RU_SENTENCE, EN_SENTENCE)),

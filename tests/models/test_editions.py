@@ -187,6 +187,16 @@ def test_no_refusal_names_a_column_or_a_moment_for_machines(language):
     assert [words for words in said if re.search(r"\d{4}-\d\d-|T\d\d:|_(?:kk|ru)|[0-9a-f]{16}", words)] == []
 
 
+def test_several_empty_fields_are_named_apart_from_each_other():
+    edition = factories.draft()
+    edition.title_ru = edition.body_ru = ""
+    edition.save()
+    names = {"en": "title in Russian; text in Russian", "kk": "орысша атауы; орысша мәтіні"}
+    for language, expected in names.items():
+        with translation.override(language):
+            assert f": {expected}." in str(refusal("missing_language", edition.publish))
+
+
 def test_publish_refuses_a_published_edition():
     edition = factories.published()
     error = refusal("already_published", edition.publish)

@@ -195,6 +195,14 @@ def test_a_letter_typed_for_a_digit_is_named(line, word):
     assert word.rstrip("1") in message.sentence("ru")
 
 
+def test_a_latin_abbreviation_in_cyrillic_letters_is_named_in_latin_letters():
+    message = only({"ru": RU.replace("Первый", "\u0406\u0420").replace("Второй", "\u0410\u0420\u0406 и \u0406\u0420")})
+    assert (message.id, message.lines) == ("agreement.L053", (5, 7))
+    quoted = "«\u0406\u0420», «\u0410\u0420\u0406» набрано кириллицей, а похоже на латинское «IP», «API»."
+    assert message.sentence("ru").startswith(quoted)
+    assert "наберите его латиницей" in message.hint("ru")
+
+
 def test_a_reference_that_follows_its_clause_is_no_defect():
     before = {
         "kk": KK + "\n1.3. Мәтін: 1.1 – 1.2 тармақтар.\n",

@@ -116,7 +116,9 @@ def _export(request: HttpRequest, form: EvidenceForm) -> HttpResponseBase | None
             complete = Edition.objects.select_related("agreement").get(pk=edition.pk)
             export = partial(export_editions, [complete], at=at, by=request.user)
             return bundle_response(export, filename=f"{edition.agreement.slug}-{edition.number}.zip")
-        return bundle_response(partial(export_user, find_user_key(user), at=at, by=request.user), filename="user.zip")
+        # A name or a key would be in the lists of downloads of the officer's computer. The moment names nobody.
+        filename = f"user-{timezone.now():%Y%m%d-%H%M%S}.zip"
+        return bundle_response(partial(export_user, find_user_key(user), at=at, by=request.user), filename=filename)
     except ValidationError as error:
         form.add_error("user", error)
     except LookupError:

@@ -27,7 +27,10 @@ class CancelForm(forms.Form):
     reason = forms.CharField(
         label=_("Why this edition should not take effect"), max_length=2000, widget=forms.Textarea(attrs={"rows": 3})
     )
-    confirm = forms.BooleanField(label=_("This edition should not take effect."))
+    confirm = forms.BooleanField(
+        label=_("This edition should not take effect."),
+        error_messages={"required": _("Tick the box which states that this edition should not take effect.")},
+    )
     digest = forms.CharField(widget=forms.HiddenInput)
 
 

@@ -74,7 +74,6 @@ from agreement.admin.editions.start import StartView
 from agreement.admin.notices.progress import notice_progress
 from agreement.admin.notices.state import EditionStateFilter, edition_notices, with_notices
 from agreement.admin.rights import denied_actions
-from agreement.editions.display import text_language
 from agreement.editions.signatures import signatures_of
 from agreement.models import AuditEntry, Edition, HandOver
 from agreement.models.audit import AuditAction
@@ -161,7 +160,7 @@ def _fieldsets(pairs: Any, stated: Any = STATED_FIELDS, *, editable: bool = Fals
 
 @admin.register(Edition)
 class EditionAdmin(SafeFilters[Edition], VersionAdmin, TranslationAdmin):  # type: ignore[misc]  # the two are untyped
-    list_display = ["name", "badge", "sending", "binds", "heading"]
+    list_display = ["name", "badge", "sending", "binds"]
     list_filter = [HandOverFilter, EditionStateFilter]
     show_facets = admin.ShowFacets.NEVER
     search_fields = ["agreement__slug", "agreement__name_kk", "agreement__name_ru", "title_kk", "title_ru"]
@@ -334,11 +333,6 @@ class EditionAdmin(SafeFilters[Edition], VersionAdmin, TranslationAdmin):  # typ
     @admin.display(description=_("edition"), ordering="number")
     def name(self, edition: Edition) -> str:
         return str(edition)
-
-    @admin.display(description=_("title"))
-    def heading(self, edition: Edition) -> SafeString:
-        code = text_language()
-        return format_html('<span lang="{}">{}</span>', code, getattr(edition, f"title_{code}") or "")
 
     @admin.display(description=_("state"))
     def badge(self, edition: Edition) -> SafeString:

@@ -76,8 +76,9 @@ class StartForm(forms.Form):
         required=False,
         empty_label=_("the edition in force"),
     )
-    kk = forms.FileField(label=_("Text in Kazakh"), required=False)
-    ru = forms.FileField(label=_("Text in Russian"), required=False)
+    # An empty file is refused when it is read, by a sentence with its name.
+    kk = forms.FileField(label=_("Text in Kazakh"), required=False, allow_empty_file=True)
+    ru = forms.FileField(label=_("Text in Russian"), required=False, allow_empty_file=True)
     by_language = forms.BooleanField(required=False, widget=forms.HiddenInput)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -86,8 +87,13 @@ class StartForm(forms.Form):
         editions = Edition.objects.select_related("agreement")
         field = cast("forms.ModelChoiceField[Edition]", self.fields["edition"])
         field.queryset = editions.without_texts("body", "summary").order_by("agreement__slug", "-number", "-pk")
+        accepted = ".md,.txt,.docx,text/markdown,text/plain"
+        if not reader.installed():
+            accepted = accepted.replace(".docx,", "")
+            begin, sentence = cast("forms.ChoiceField", self.fields["begin"]), _("two files: Markdown or plain text")
+            begin.choices = [(key, sentence if key == self.FILES else label) for key, label in begin.choices]
         for code in languages.LANGUAGES:
-            self.fields[code].widget.attrs["accept"] = ".md,.txt,.docx,text/markdown,text/plain"
+            self.fields[code].widget.attrs["accept"] = accepted
 
     @property
     def uploads(self) -> list[tuple[forms.BoundField, ImportedFile | None]]:
@@ -202,7 +208,11 @@ class ImportForm(forms.Form):
         choices=list(comments.TRACKED.items()),
         widget=forms.RadioSelect,
     )
-    seen = forms.BooleanField(label=_("I have read the list of what was not imported."), required=False)
+    seen = forms.BooleanField(
+        label=_("I have read the list of what was not imported."),
+        required=False,
+        error_messages={"required": _("Tick the box which states that you have read what was not imported.")},
+    )
 
     def __init__(self, *args: Any, files: list[ImportedFile], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

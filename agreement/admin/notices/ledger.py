@@ -50,7 +50,13 @@ class NoticeTextInline(ReadOnly, admin.StackedInline[NoticeText, Notice]):
 
 @admin.register(Notice)
 class NoticeAdmin(ReadOnly, SafeFilters[Notice]):
-    list_display = ["edition", "kind", "state", "sending", moment_column("due", _("due"), field="due_at")]
+    list_display = [
+        "edition",
+        "kind",
+        "state",
+        "sending",
+        moment_column("due", _("first message not before"), field="due_at"),
+    ]
     list_display_links = ["edition"]
     list_filter = [StateFilter]
     show_facets = admin.ShowFacets.NEVER
@@ -111,7 +117,7 @@ class NoticeAdmin(ReadOnly, SafeFilters[Notice]):
     def created(self, notice: Notice) -> str:
         return moment(notice.created_at, notice.edition.agreement.time_zone)
 
-    @admin.display(description=_("due"), ordering="due_at")
+    @admin.display(description=_("first message not before"), ordering="due_at")
     def due(self, notice: Notice) -> str:
         return moment(notice.due_at, notice.edition.agreement.time_zone)
 

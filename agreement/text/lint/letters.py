@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from agreement.text.clauses import Clause, Document
 from agreement.text.lint.confusables import SKELETONS
-from agreement.text.lint.messages import collected
+from agreement.text.lint.messages import MOST_WORDS, between_quotes, collected
 
 if TYPE_CHECKING:
     from agreement.text.lint.messages import Message
@@ -29,6 +29,7 @@ _TWO_SCRIPTS = re.compile(
 )
 # Latin abbreviations that are typed in Cyrillic letters of the same look.
 _LATIN_WORD = re.compile(r"(?<!\w)(?:ІР|АРІ|НТТР|ТСР|РКІ|ІМЕІ|САРТСНА)(?![\w])")
+_AS_LATIN = str.maketrans("АЕІКМНРСТ", "AEIKMHPCT")
 # A letter in place of a digit of the number at the beginning of a line. «I.1.» may be a Roman numeral.
 _LETTER_FOR_DIGIT = re.compile(
     r"^(?:[#*]|[^\S\n])*+(?:(?:\d{1,2}\.)([ЗзОоOolIІ])|([ЗзОоOol]))\.(?=(?<=\d\.\w\.)\s|\d)", re.MULTILINE
@@ -128,15 +129,13 @@ def _words_of(
 
 def _look_alikes(document: Document, body: str, language: str) -> Iterator[tuple[Clause | None, int, str, str]]:
     """Yield the unit, the line, the word and the look-alike characters of the words that L020 reports. The kinds of
-    look-alike are: a word of two scripts, a Latin abbreviation in Cyrillic letters, a letter in place of a digit of a
-    number, letters of other scripts and styles, a Latin letter in place of a Russian word of one letter (only in
-    Russian texts), and a digit in place of a letter. Of each kind, the first word on each line is yielded. The unit is
-    the one that contains the line, which may be the title or have no number; ``None`` if the document has no units.
+    look-alike are: a word of two scripts, a letter in place of a digit of a number, letters of other scripts and
+    styles, a Latin letter in place of a Russian word of one letter (only in Russian texts), and a digit in place of a
+    letter. Of each kind, the first word on each line is yielded. The unit is the one that contains the line, which may
+    be the title or have no number; ``None`` if the document has no units.
     """
     for unit, line, match in first_matches(document, body, _TWO_SCRIPTS, lambda match: _foreign_letters(match[0])):
         yield unit, line, match[0], _foreign_letters(match[0])
-    for unit, line, match in first_matches(document, body, _LATIN_WORD):
-        yield unit, line, match[0], match[0]
     for unit, line, match in first_matches(document, body, _LETTER_FOR_DIGIT):
         yield unit, line, match[0].strip("#* \t\xa0"), match[1] or match[2]
     if _STRANGE.intersection(body):
@@ -154,6 +153,17 @@ def _look_alikes(document: Document, body: str, language: str) -> Iterator[tuple
             lambda match: _as_letters(match[0]) in known or not match[0][0].isdecimal(),
         ):
             yield unit, line, match[0], "".join(filter(str.isdecimal, match[0]))
+
+
+def latin_abbreviations(texts: Texts) -> Iterator[Message]:
+    """L053: Latin abbreviations that are typed in Cyrillic letters of the same look. One message for each text. Of each
+    line only the first one is reported.
+    """
+    for language, body in texts.bodies.items():
+        found = list(_words_of(first_matches(texts.documents[language], body, _LATIN_WORD)))
+        words = list(dict.fromkeys(word for _unit, _line, word in found))[:MOST_WORDS]
+        latin = between_quotes(word.translate(_AS_LATIN) for word in words)
+        yield from collected("agreement.L053", language, found, "word", latin=latin)
 
 
 def _as_letters(word: str) -> str:

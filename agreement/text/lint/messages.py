@@ -46,6 +46,8 @@ class Message:
     a row. At most ``MOST_LINES``."""
     count: int = 1
     """How many places the message is about: units in a row, or lines."""
+    first: int = 0
+    """The line of an earlier place that the sentence names; 0 if it names none."""
     last_clause: str = ""
     """The number of the last unit of a message about several units in a row, which begin with ``clause``; otherwise
     ``""``."""
@@ -307,12 +309,12 @@ MESSAGES: dict[str, MessageText] = {
     "agreement.L020": MessageText(
         "warning",
         (
-            "Сөзде басқа жазудың ұқсас таңбалары бар: «{word}» — {letters}.",
-            "Сөзді бір жазудың әріптерімен қайта теріңіз: көзге бірдей, бірақ іздеу мен салыстыру оны таппайды.",
+            "Сөзде басқа әліпбидің ұқсас таңбалары бар: «{word}» — {letters}.",
+            "Сөзді бір әліпбидің әріптерімен қайта теріңіз: көзге бірдей, бірақ іздеу мен салыстыру оны таппайды.",
         ),
         (
-            "Похожие знаки другого письма в «{word}»: {letters}.",
-            "Наберите слово заново буквами одного письма: на вид оно такое же, но поиск и сравнение его не найдут.",
+            "Похожие знаки другого алфавита в «{word}»: {letters}.",
+            "Наберите слово заново буквами одного алфавита: на вид оно такое же, но поиск и сравнение его не найдут.",
         ),
         (
             "There are look-alike characters of another script in “{word}”: {letters}.",
@@ -622,6 +624,21 @@ MESSAGES: dict[str, MessageText] = {
             "Restore the number. Or, before you publish, inform the person who corrects these pages.",
         ),
     ),
+    "agreement.L053": MessageText(
+        "warning",
+        (
+            "«{word}» кириллицамен терілген, бірақ латынша «{latin}» сөзіне ұқсайды.",
+            "Латын сөзі болса, оны латын әріптерімен теріңіз: көзге бірдей, бірақ іздеу оны таппайды.",
+        ),
+        (
+            "«{word}» набрано кириллицей, а похоже на латинское «{latin}».",
+            "Если это латинское слово, наберите его латиницей: на вид оно такое же, но поиск его не найдёт.",
+        ),
+        (
+            "“{word}” is typed in Cyrillic letters, but looks like the Latin “{latin}”.",
+            "If it is a Latin word, type it in Latin letters. A search does not find it as it is now.",
+        ),
+    ),
 }
 
 
@@ -680,6 +697,7 @@ def make_message(
         words=words,
         lines=tuple(lines[:MOST_LINES]) if len(lines) > 1 else (),
         count=len(units) or len(lines) or 1,
+        first=int(values.get("first", 0)),
         last_clause=units[-1].number if len(units) > 1 else "",
         places={code: places.place(where, code, named) for code in MESSAGE_LANGUAGES} if where else {},
     )
@@ -707,9 +725,14 @@ def collected(
             written[word] = None
     if lines:
         quoted = f"«{{{name}}}»" in MESSAGES[id].ru[0]
-        marks = {"kk": "», «", "ru": "», «", "en": "”, “"} if quoted else dict.fromkeys(MESSAGE_LANGUAGES, ", ")
-        values[name] = {code: mark.join(written) for code, mark in marks.items()}
+        values[name] = between_quotes(written) if quoted else ", ".join(written)
         yield make_message(id, language, first, lines[0], lines=lines, **values)
+
+
+def between_quotes(words: Iterable[str]) -> dict[str, str]:
+    """Language → these words, joined so that a sentence of that language can put them between two quotation marks."""
+    words = tuple(words)
+    return {code: mark.join(words) for code, mark in {"kk": "», «", "ru": "», «", "en": "”, “"}.items()}
 
 
 #: How many different words a message about several places names.

@@ -24,6 +24,7 @@ from agreement.text.lint.letters import (
     character_name,
     excerpt,
     first_matches,
+    latin_abbreviations,
     odd_characters,
     unpaired_marks,
 )
@@ -538,6 +539,7 @@ WARNINGS: tuple[Rule, ...] = (
     one_sided_changes,
     structure,
     odd_characters,
+    latin_abbreviations,
     foreign_passages,
     unpaired_marks,
     placeholders,
