@@ -236,6 +236,43 @@ def test_findings_of_one_kind_are_one_line_and_lead_to_their_place(person, langu
     assert area["y"] < foot["y"]
 
 
+def test_a_finding_selects_the_words_that_it_quotes_and_links_every_line_that_it_names(person, language):
+    open_draft(person, TEXT.replace("Екінші", "Сөз және Eкінші").replace("2.1. Үшінші", "1.1. Үшінші"))
+    person.click(".agreement-bar button")
+    found = person.page.locator("#agreement-panel .agreement-kk li")
+    selected = "id_body_kk.value.slice(id_body_kk.selectionStart, id_body_kk.selectionEnd)"
+    word = found.filter(has_text="Похожие знаки").first.locator("button").first
+    assert word.inner_text().startswith("1.2: ")
+    word.click()
+    assert person.page.evaluate(selected) == "Eкінші"
+    twice = found.filter(has_text="Номер повторяется").first.locator("button")
+    assert twice.all_inner_texts()[1:] == ["строка 5"]
+    twice.last.click()
+    assert person.page.evaluate("id_body_kk.value.slice(id_body_kk.selectionStart).startsWith('1.1. Бірінші')")
+
+
+def test_the_finding_about_a_missing_summary_goes_when_the_summary_is_written(person, language):
+    open_draft(person)
+    person.click(".agreement-bar button")
+    missing = person.page.locator("#agreement-panel li", has_text="Нет краткого изложения на русском")
+    missing.first.wait_for()
+    person.page.locator("#id_summary_ru").fill("Изменён пункт 1.2.")
+    missing.first.wait_for(state="detached")
+
+
+@pytest.mark.parametrize("page", [390], indirect=True)
+def test_a_box_without_findings_leaves_room_for_the_text(page, person, language):
+    person.page = page
+    draft = draft_of(notice_days=10, retention_years=5, summary_kk="Өзгерді.", summary_ru="Изменено.")
+    person.log_in("author")
+    person.open(f"agreement/edition/{draft.pk}/change/")
+    until(person.page, "id_body_kk.agreementUnits")
+    person.click(".agreement-bar button")
+    empty = person.page.locator(".agreement-empty")
+    assert empty.count() == 2
+    assert all(box.bounding_box()["height"] < 50 for box in empty.all())
+
+
 def test_a_finding_about_both_texts_stands_under_a_heading_of_its_own(person, language):
     draft = draft_of()
     same = {f"body_{code}": body for code, body in demo.bodies(1).items()}

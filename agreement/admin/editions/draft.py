@@ -120,7 +120,10 @@ class EditionForm(AdminForm):
             began = token
         if token != current and posted != stored:
             self.conflict = self._conflict(began, current, stored, posted)
-            raise ValidationError(_("Somebody saved this draft while you were writing."), code="conflict")
+            raise ValidationError(
+                _("This draft was saved in another window, or by another author, while you were writing."),
+                code="conflict",
+            )
         if "_edit" in self.data:
             data: Any = self.data.copy()  # type: ignore[attr-defined]  # a QueryDict, or a dict of a test
             data.update({name: str(value) for name, value in posted.items()} | {"token": current})
@@ -301,7 +304,8 @@ def log_written(request: HttpRequest, edition: Edition, *, previous: str | None)
 class Finding:
     """A message of the lint in the language of the page or, if that is not Kazakh or Russian, in English. ``place`` is
     a phrase with the language and the clause, as far as the message names them; ``""`` if it names neither. ``lines``
-    are the lines of the places that it is about. ``key`` identifies the message when a form is sent. It depends on the
+    are the lines of the places that it is about, and ``first`` is the line of another place that the sentence names (0:
+    none). ``key`` identifies the message when a form is sent. It depends on the
     id, the language, the line and the sentence of the message, but not on the language of the page.
     """
 
@@ -312,6 +316,7 @@ class Finding:
     clause: str
     line: int
     lines: tuple[int, ...]
+    first: int
     sentence: str
     hint: str
     key: str
@@ -344,6 +349,7 @@ def lint_findings(
             clause=message.clause,
             line=message.line,
             lines=message.lines or ((message.line,) if message.line else ()),
+            first=message.first,
             sentence=message.sentence(message_language()),
             hint=message.hint(message_language()),
             key=manifest.sha256(f"{message.id} {message.language} {message.line} {message.sentence('en')}")[:16],

@@ -138,21 +138,30 @@
             for (const line of message.lines) {
                 const sign = make("span", `agreement-sign agreement-${message.severity}`, message.severity === "error" ? "✕" : "!");
                 sign.title = `${message.sentence} ${message.hint}`;
-                sign.addEventListener("click", () => toLine(language, line));
+                sign.addEventListener("click", () => toLine(language, line, message));
                 at(line).prepend(sign);
             }
         }
         marks.replaceChildren(...byLine.values());
         marks.style.transform = `translateY(${-area.scrollTop}px)`;
     }
-    function toLine(language, line) {
+    function toLine(language, line, message) {
         const {area, tops} = sides[language], lines = area.value.split("\n");
         const start = lines.slice(0, line - 1).reduce((sum, text) => sum + text.length + 1, 0);
+        const [from, to] = message ? quoted(message.sentence, lines[line - 1] || "") : [0, 0];
         area.focus({preventScroll: true});
-        area.setSelectionRange(start, start);
+        area.setSelectionRange(start + from, start + to);
         area.scrollTop = Math.max(0, (tops[line - 1] || 0) - area.clientHeight / 4);
         area.scrollIntoView({block: "nearest"});
         mark(language);
+    }
+    function quoted(sentence, line) {
+        // The place in the line of the first words that the finding quotes; its beginning if the line has none of them.
+        for (const [, words] of sentence.matchAll(/[«“]([^«»“”]+?)…?[»”]/g)) {
+            const at = line.indexOf(words);
+            if (at >= 0) return [at, at + words.length];
+        }
+        return [0, 0];
     }
     function toCounterpart(language, unit) {
         const other = sides[language].other, found = unit && unitOf(other, unit.number);
@@ -285,18 +294,29 @@
             }
             findings.append(item);
         }
+        target.classList.toggle("agreement-empty", !own.length);
         target.replaceChildren(make("h3", "", labels[language]), own.length ? findings : make("p", "", labels.unfound));
     }
     function entry(language, message) {
         const item = make("li", `agreement-${message.severity}`), button = make("button", "agreement-to", "");
-        const place = message.line ? labels.line.replace("{}", message.line) : "";
+        const lineName = (line) => labels.line.replace("{}", line), code = message.language || "kk";
+        // The text has no numbers of lines beside it. The heading above the list names the language.
+        const place = message.language ? message.place.split(", ").slice(1).join(", ") : message.place;
         button.type = "button";
-        button.textContent = [place, message.sentence].filter(Boolean).join(": ");
-        button.addEventListener("click", () => toLine(message.language || "kk", message.line || 1));
-        item.append(button, make("span", "agreement-hint", ` ${message.hint}`));
+        button.textContent = [place || (message.line && lineName(message.line)), message.sentence].filter(Boolean).join(": ");
+        button.addEventListener("click", () => toLine(code, message.line || 1, message));
+        item.append(button);
+        for (const line of [...message.lines.slice(1, 8), message.first].filter(Boolean)) {
+            const link = make("button", "agreement-to", lineName(line));
+            link.type = "button";
+            link.addEventListener("click", () => toLine(code, line, message));
+            item.append(" ", link);
+        }
+        item.append(make("span", "agreement-hint", ` ${message.hint}`));
         return item;
     }
     function page(language, target) {
+        target.classList.remove("agreement-empty");
         if (panel === "changes") {
             target.innerHTML = changes[language] ? changes[language].html : "";
             target.prepend(make("p", "agreement-changes-summary", changes[language] ? changes[language].summary : labels.none));
@@ -332,7 +352,7 @@
             }
         }, Number(labels.pause || 3000));
     }
-    form.addEventListener("input", (event) => { if (!(event.target.id || "").startsWith("id_body_")) { dirty = true; keepLater(); } });
+    form.addEventListener("input", (event) => { if (!(event.target.id || "").startsWith("id_body_")) changed(); });
     form.addEventListener("submit", async (event) => {
         clearTimeout(later);
         if (sure || !dirty) {

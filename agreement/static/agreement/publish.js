@@ -60,7 +60,13 @@
             update().catch(later);
         });
     }
-    for (const radio of radios) radio.addEventListener("change", () => update().catch(later));
+    for (const radio of radios) {
+        radio.addEventListener("change", () => {
+            // The form refuses a moment beside the choice of publication, so that nobody overlooks either.
+            for (const field of fields) field.value = radio.value === "at" ? field.value || field.defaultValue : "";
+            update().catch(later);
+        });
+    }
     // A browser may restore what was chosen before the page was loaded again.
     if (document.querySelector("a[data-count]") || changed()) update().catch(later);
 })();
