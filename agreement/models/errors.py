@@ -7,7 +7,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from django.core.exceptions import ValidationError
-from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 
 if TYPE_CHECKING:
@@ -22,16 +21,24 @@ TEXT_FIELDS = ("title", "approval", "summary", "body")
 MAX_STATED = {"notice_days": 3650, "grace_days": 3650, "retention_years": 1000}
 
 
-_LABELS = {"title": _("title"), "approval": _("approval"), "summary": _("what changed"), "body": _("text")}
-_IN_LANGUAGE = {"kk": _("{field} in Kazakh"), "ru": _("{field} in Russian")}
+#: Each label is one message, so that a stored history of changes can name it in the language of its reader.
+_LABELS = {
+    "title_kk": _("title in Kazakh"),
+    "title_ru": _("title in Russian"),
+    "approval_kk": _("approval in Kazakh"),
+    "approval_ru": _("approval in Russian"),
+    "summary_kk": _("what changed in Kazakh"),
+    "summary_ru": _("what changed in Russian"),
+    "body_kk": _("text in Kazakh"),
+    "body_ru": _("text in Russian"),
+}
 
 
 def field_label(column: str) -> StrOrPromise:
     """Return the label of a column of a text, such as "text in Kazakh" for ``body_kk``. That of modeltranslation would
     be "text [kk]". Raises ``KeyError`` for any other column.
     """
-    name, _separator, code = column.rpartition("_")
-    return format_lazy(_IN_LANGUAGE[code], field=_LABELS[name])
+    return _LABELS[column]
 
 
 class EditionError(ValidationError):

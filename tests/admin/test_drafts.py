@@ -7,8 +7,10 @@ import re
 
 import pytest
 import reversion
+from django.contrib.admin.models import LogEntry
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from django.utils import translation
 
 from agreement.admin.base import moment
 from agreement.admin.editions.draft import LIVE_BYTES
@@ -384,6 +386,24 @@ def test_a_revision_is_not_restored_over_what_was_saved_meanwhile(author):
     assert author.post(at("edition_change", edition.pk), written(stored, summary_kk="Үшінші.")).status_code == 302
     assert author.post(there, written(edition, token=token)).status_code == 409
     assert Edition.objects.get().summary_kk == "Үшінші."
+
+
+@pytest.mark.parametrize("writer", ["kk", "ru", "en"])
+def test_the_history_names_changed_fields_in_the_language_of_the_reader(author, writer):
+    edition = factories.draft()
+    changed = written(edition, body_ru=edition.body_ru.replace("Второй", "Иной"), summary_kk="Жаңа.")
+    author.post(at("edition_change", edition.pk, language=writer), changed)
+    for reader, names in (
+        ("kk", ("Орысша мәтін", "Не өзгерді, қазақша")),
+        ("ru", ("Текст на русском", "Что изменилось на казахском")),
+        ("en", ("Text in Russian", "What changed in Kazakh")),
+    ):
+        page = html.unescape(author.get(at("edition_history", edition.pk, language=reader)).content.decode())
+        with translation.override(reader):
+            entry = str(LogEntry.objects.latest("pk"))
+        for name in names:
+            assert name.lower() in page.lower(), (reader, name)
+            assert name.lower() in entry.lower(), (reader, name)
 
 
 def test_a_restored_revision_and_a_recovered_draft_are_called_restored_with_the_second_and_lead_to_the_draft(author):

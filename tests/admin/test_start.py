@@ -493,6 +493,35 @@ def test_the_import_proposes_the_periods_that_both_texts_state(author):
     assert (draft.notice_days, draft.retention_years) == (12, 5)
 
 
+@pytest.mark.parametrize(
+    ("tracked", "changed", "stored"),
+    [
+        ("accepted", {}, (10, "Бұйрықпен № 8 бекітілген")),
+        ("rejected", {}, (3, "")),
+        ("rejected", {"notice_days": "12", "approval_kk": "Бекітілген"}, (12, "Бекітілген")),
+    ],
+)
+def test_a_proposed_value_is_that_of_the_text_with_the_tracked_changes_as_chosen(author, tracked, changed, stored):
+    factories.published(notice_days=3)
+    words = "1.1. Келісімнің өзгерістері туралы күшіне енгенге дейін кемінде он күн бұрын хабарланады."
+    document = docx_files.numbered()
+    docx_files.add(document, docx_files.inserted("Бекітілген бұйрықпен № 8"))
+    document.add_paragraph("Келісім", style="Title")
+    docx_files.add(document, docx_files.inserted(words) + docx_files.deleted("1.1. Ескертусіз өзгереді."))
+    ru = (
+        "# Соглашение\n\n1.1. Об изменениях сообщают не менее чем за десять дней до вступления в силу новой редакции.\n"
+    )
+    answer = upload(author, docx_files.saved(document), docx_files.agreement(ru), suffix="docx")
+    page = " ".join(html.unescape(answer.content.decode()).split())
+    assert "Both texts state this value." not in page
+    assert "If you reject the changes and leave this value as it is, the draft gets the value: 3" in page
+    form = shown(answer)
+    assert form["notice_days"] == "10"
+    assert author.post(at("edition_add"), form | changed | {"tracked": tracked, "seen": "on"}).status_code == 302
+    draft = Edition.objects.drafts().get()
+    assert (draft.notice_days, draft.approval_kk) == stored
+
+
 def test_the_import_proposes_no_period_about_which_the_texts_differ(author):
     factories.published(notice_days=3, retention_years=3)
     body = demo.bodies(2)

@@ -484,7 +484,7 @@ class EditionAdmin(SafeFilters[Edition], VersionAdmin, TranslationAdmin):  # typ
         field = super().formfield_for_dbfield(db_field, request, **kwargs)
         name, _separator, code = db_field.name.rpartition("_")
         if field and name in TEXT_FIELDS:
-            field.label = capfirst(str(label(db_field.name)))
+            field.label = capfirst(label(db_field.name))
             field.widget.attrs |= {"lang": code, "spellcheck": "true"}
             if name == "body":
                 field.widget.attrs |= {"rows": 32, "class": "agreement-source"}

@@ -234,12 +234,22 @@ class ImportForm(forms.Form):
     def clean(self) -> dict[str, Any]:
         """Make each approval and each title one line, and put a corrected title into the text. Add an error if the text
         would then have another title line. Return the cleaned values, in which ``kk`` and ``ru`` are the texts with the
-        tracked changes rejected, if the author chose so, otherwise accepted.
+        tracked changes rejected, if the author chose so, otherwise accepted. If the author left a value as it was
+        proposed, it is the one that is proposed for these texts.
         """
         for name in (*APPROVAL_FIELDS, *TITLE_FIELDS):
             if words := self.cleaned_data.get(name):
                 self.cleaned_data[name] = " ".join(words.split())
         chosen = "rejected" if self.cleaned_data.get("tracked") == "rejected" else "accepted"
+        if chosen == "rejected" and (agreement := self.cleaned_data.get("agreement")):
+            files, binding = (
+                self.files_by_language.values(),
+                Edition.objects.in_force().filter(agreement=agreement).first(),
+            )
+            rejected = _proposals(binding, {file.code: file.rejected for file in files})
+            for name, value in _proposals(binding, {file.code: file.accepted for file in files}).items():
+                if self.cleaned_data.get(name) == value:
+                    self.cleaned_data[name] = rejected[name]
         for code, file in self.files_by_language.items():
             body, title = getattr(file, chosen), self.cleaned_data.get(f"title_{code}", "")
             if title and title != file.title:
@@ -361,15 +371,15 @@ class StartView(EditionView):
         documents = {code: clauses.parse(body) for code, body in bodies.items()}
         swapped = languages.swapped(bodies)
         periods = {} if swapped else read_periods(documents)
+        proposed = _proposals(binding, bodies)
+        if_rejected = _proposals(binding, {file.code: file.rejected for file in imported})
         # If the files are swapped, nearly every finding says so. The summaries are written on this page or later.
         stated = (binding or Edition(agreement=agreement)).statements() | periods
         findings = [] if swapped else lint_findings(bodies, None, binding, stated, cited_clauses(agreement))
         if form is None:
             initial: dict[str, Any] = {"agreement": agreement.pk}
             initial |= {f"title_{file.code}": file.title for file in imported}
-            initial |= {f"approval_{code}": front_matter(body).approval for code, body in bodies.items()}
-            initial |= {name: getattr(binding, name) for name in CARRIED_FIELDS if binding} | periods
-            form = ImportForm(initial=initial, files=imported)
+            form = ImportForm(initial=initial | proposed, files=imported)
         rows: tuple[Pair, ...] = upper_levels(*(documents[code] for code in languages.LANGUAGES))
         return self._render_form(
             "import",
@@ -378,6 +388,11 @@ class StartView(EditionView):
             files=imported,
             binding=binding,
             periods=periods,
+            if_rejected={
+                name: "—" if value in {None, ""} else value
+                for name, value in if_rejected.items()
+                if value != proposed[name]
+            },
             redlines=redlines(binding, _unsaved(agreement, bodies)) if binding and not swapped else [],
             swapped=swapped,
             may_publish=not swapped
@@ -436,6 +451,16 @@ class StartView(EditionView):
         return self.render(
             template, status=400 if form.errors else 200, form=form, add=True, after=after or 0, **context
         )
+
+
+def _proposals(binding: Edition | None, bodies: Mapping[str, str]) -> dict[str, Any]:
+    """Return what the import proposes for a draft with these bodies, by the name of the field: the periods that both
+    texts state, what the edition in force (``binding``) states otherwise, and the approvals above the titles.
+    """
+    stated = {name: getattr(binding or Edition(), name) for name in CARRIED_FIELDS}
+    if not languages.swapped(bodies):
+        stated |= read_periods({code: clauses.parse(body) for code, body in bodies.items()})
+    return stated | {f"approval_{code}": front_matter(body).approval for code, body in bodies.items()}
 
 
 def _unsaved(agreement: Agreement, bodies: Mapping[str, str]) -> Edition:
