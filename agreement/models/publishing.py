@@ -32,14 +32,6 @@ MIN_EFFECTIVE_FROM = datetime(1991, 1, 1, tzinfo=UTC)
 
 MAX_AHEAD = timedelta(days=3653)
 
-#: The columns that must not be empty, as a list of several names them.
-_REQUIRED = {
-    "title_kk": _("title in Kazakh"),
-    "title_ru": _("title in Russian"),
-    "body_kk": _("text in Kazakh"),
-    "body_ru": _("text in Russian"),
-}
-
 
 def require_draft(stored: Edition | None, key: object) -> Edition:
     """The stored draft. Refuse if ``stored`` is ``None`` (``no_draft``) or published (``already_published``). ``key``
@@ -184,7 +176,7 @@ def require_publishable(texts: Mapping[str, manifest.EditionText]) -> None:
             _("Both languages are published together, but these fields are empty: %(fields)s."),
             code="missing_language",
             hint=_("Write the missing texts, then publish."),
-            fields="; ".join(str(_REQUIRED[name]) for name in empty),
+            fields="; ".join(str(field_label(name)) for name in empty),
         )
     for language, text in texts.items():
         for name in TEXT_FIELDS:

@@ -389,10 +389,8 @@ def test_a_file_that_was_read_is_kept_while_the_other_one_is_refused(author):
     assert refused.status_code == 400
     page = html.unescape(refused.content.decode())
     assert "kk.docx was read and is stored." in page
-    assert (
-        '<a href="#id_ru">Text in Russian</a>: ru.doc was not accepted: it is a file of an old version of Word (.doc)'
-        in page
-    )
+    assert '<a href="#id_ru"' in page
+    assert ">Text in Russian</a>: ru.doc was not accepted: it is a file of an old version of Word (.doc)" in page
     assert "save it as “Word Document (.docx)”" in page
 
     read = begin(author, "files", **kept(refused), ru=SimpleUploadedFile("ru.md", factories.RU.encode()))
