@@ -402,7 +402,7 @@ RULES: dict[str, Rule] = {
         for name, rule in register("agreement", "auditentry", view=EDITORS).items()
     },
     # What is about users.
-    **register("agreement", "delivery", view=ROOTS, logs="agreement_auditentry"),
+    **register("agreement", "delivery", view=OFFICERS, logs="agreement_auditentry"),
     **register("agreement", "consent", view=OFFICERS, logs="agreement_auditentry"),
     **register(
         "agreement",
