@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 import reversion
 from django import forms
@@ -60,16 +60,13 @@ class StartForm(forms.Form):
     """
 
     EDITION, FILES, EMPTY = "edition", "files", "empty"
+    BEGINNINGS: ClassVar = {
+        EDITION: _("an edition: its text is copied"),
+        FILES: _("two files: Markdown, plain text or Word (.docx)"),
+        EMPTY: _("empty texts"),
+    }
     agreement = forms.ModelChoiceField(Agreement.objects.all(), label=_("User agreement"))
-    begin = forms.ChoiceField(
-        label=_("Start with"),
-        choices=[
-            (EDITION, _("an edition: its text is copied")),
-            (FILES, _("two files: Markdown, plain text or Word (.docx)")),
-            (EMPTY, _("empty texts")),
-        ],
-        widget=forms.RadioSelect,
-    )
+    begin = forms.ChoiceField(label=_("Start with"), choices=list(BEGINNINGS.items()), widget=forms.RadioSelect)
     edition = forms.ModelChoiceField(
         Edition.objects.none(),
         label=_("Edition"),
@@ -90,8 +87,9 @@ class StartForm(forms.Form):
         accepted = ".md,.txt,.docx,text/markdown,text/plain"
         if not reader.installed():
             accepted = accepted.replace(".docx,", "")
-            begin, sentence = cast("forms.ChoiceField", self.fields["begin"]), _("two files: Markdown or plain text")
-            begin.choices = [(key, sentence if key == self.FILES else label) for key, label in begin.choices]
+            begin = cast("forms.ChoiceField", self.fields["begin"])
+            labels = {**self.BEGINNINGS, self.FILES: _("two files: Markdown or plain text")}
+            begin.choices = list(labels.items())
         for code in languages.LANGUAGES:
             self.fields[code].widget.attrs["accept"] = accepted
 
