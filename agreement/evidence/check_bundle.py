@@ -25,6 +25,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from pathlib import Path
@@ -107,7 +108,9 @@ class Bundle:
 
     def __init__(self, letters: Iterable[str]) -> None:
         lines = [one.split("  ", 1) for one in Path("SHA256SUMS").read_text(encoding="utf-8").splitlines()]
+        times = Counter(Path(name) for _digest, name in lines)
         self.sums = {Path(name): digest for digest, name in lines}
+        self.misnamed = [path for path in times if times[path] > 1 or path.is_absolute() or ".." in path.parts]
         self.letters = {Path(one).resolve() for one in letters}
         self.files = sorted(path for path in self.sums if path.is_file())
         self.keys: dict[tuple[str, bytes], str] = {}
@@ -185,6 +188,7 @@ class Bundle:
             *self.each(self.notice, self.find(r"(.*/notices/.*)\.(json|txt|html)(\.tlog-proof)?", r"\1.json")),
             *self.each(self.record, self.find(r"(user/log/.*?)\.(txt|json|tlog-proof)", r"\1.txt")),
             *self.each(self.table, self.find(r"user/(acceptance|withdrawal)s\.csv")),
+            *self.each(self.key, self.find(r"([^/]+/log/key)(\.pem)?", r"\1.pem")),
             *self.each(self.checkpoint, self.find(r"[^/]+/log/(.*\.)?checkpoint")),
             *self.each(self.proof, self.find(r".*\.tlog-proof")),
         ]
@@ -221,6 +225,8 @@ class Bundle:
                 yield "REFUSED", f"{path.as_posix()}: {error}", ""
 
     def check_sums(self) -> Iterator[Result]:
+        for path in self.misnamed:
+            yield "REFUSED", f"SHA256SUMS: it names {path.as_posix()}, which is named twice or is not in this folder"
         wrong = [path for path, digest in self.sums.items() if not path.is_file() or sha(path) != digest]
         for path in wrong:
             yield "REFUSED", f"{path.as_posix()}: it is missing, or it has another SHA-256 than SHA256SUMS states"
@@ -231,11 +237,20 @@ class Bundle:
                     "REFUSED",
                     f"{path.as_posix()}: SHA256SUMS does not name this file, so it is no part of the bundle",
                 )
-        if not wrong:
+        if not (wrong or self.misnamed):
             yield (
                 "OK",
                 f"SHA256SUMS: {len(self.sums)} files have these sums; for tables and pages there is no other proof",
             )
+
+    def key(self, path: Path) -> tuple[str, str]:
+        words = path.with_suffix("").read_text(encoding="utf-8")
+        forms = re.findall(
+            "-----BEGIN PUBLIC KEY-----([^-]+)-----END PUBLIC KEY-----", path.read_text(encoding="utf-8")
+        )
+        if {base64.b64decode(one)[-32:] for one in forms} != {key for _name, key in keys_in(words)}:
+            raise ValueError(f"it has other keys than {path.with_suffix('').as_posix()}")
+        return f"the keys of {path.with_suffix('').as_posix()}, for openssl", ""
 
     def manifest(self, path: Path) -> tuple[str, str]:
         stated, slug, number = json.loads(path.read_bytes()), path.parts[0], int(path.parts[2])

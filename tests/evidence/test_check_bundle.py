@@ -160,6 +160,11 @@ def forge(folder: Path) -> None:
     (folder / "SHA256SUMS").write_text(sums, encoding="utf-8")
 
 
+def pem_of(key: bytes) -> str:
+    der = bytes.fromhex("302a300506032b6570032100") + key  # The header of an Ed25519 key in RFC 8410.
+    return f"-----BEGIN PUBLIC KEY-----\n{base64.b64encode(der).decode()}\n-----END PUBLIC KEY-----\n"
+
+
 def other_record(path: Path, **columns: object) -> bytes:
     """The record in that file with these columns changed."""
     salt, _line, record = path.read_bytes().partition(b"\n")
@@ -190,6 +195,28 @@ def test_a_file_that_the_sums_do_not_name_is_refused(bundled, acceptance):
         f"REFUSED      user/log/acceptance-999.txt: {unnamed}",
     ]
     assert not any("acceptance-999" in line for line in starting(lines, "OK"))
+
+
+@pytest.mark.parametrize("name", ["user/acceptances.csv", "./user/acceptances.csv", "../outside", "/etc/hostname"])
+def test_the_sums_name_each_file_once_and_only_files_of_the_bundle(bundled, name):
+    path = bundled / name
+    if name == "../outside":
+        path.write_text("x", encoding="utf-8")
+    with (bundled / "SHA256SUMS").open("a", encoding="utf-8") as sums:
+        sums.write(f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {name}\n")
+    status, lines = run(bundled)
+    assert status == 1
+    assert starting(lines, "REFUSED") == [
+        f"REFUSED      SHA256SUMS: it names {Path(name).as_posix()}, which is named twice or is not in this folder"
+    ]
+
+
+def test_the_key_in_both_forms_is_the_same(bundled):
+    (bundled / "terms/log/key.pem").write_text(pem_of(bytes(32)), encoding="utf-8")
+    forge(bundled)
+    status, lines = run(bundled)
+    assert status == 1
+    assert "REFUSED      terms/log/key.pem: it has other keys than terms/log/key" in lines
 
 
 def test_a_letter_and_what_the_commands_write_may_lie_in_the_folder(bundled, later):
@@ -313,6 +340,8 @@ def test_a_key_that_no_letter_states_is_not_proven(bundled, later, tmp_path):
     origin = key.read_text(encoding="utf-8").split("+")[0]
     added = f"{origin}+00000000+{base64.b64encode(b'1' * 33).decode()}"
     key.write_text(f"{key.read_text(encoding='utf-8')}{added}\n", encoding="utf-8")
+    with key.with_suffix(".pem").open("a", encoding="utf-8") as pem:
+        pem.write(pem_of(b"1" * 32))
     forge(bundled)
     status, lines = run(bundled, letter(tmp_path, later))
     assert (status, lines[-1]) == (2, f"NOT PROVEN   terms/log/key: no letter states the key {added}")
