@@ -598,7 +598,8 @@ SQL |= {
 
 # Anonymising: a row loses its account only with the account, or by an erasure, and only now.
 _PAST = "'2024-01-01 00:00:00+00'" if connection.vendor == "postgresql" else "'2024-01-01 00:00:00'"
-_NOW = "clock_timestamp()" if connection.vendor == "postgresql" else "strftime('%%Y-%%m-%%d %%H:%%M:%%S', 'now')"
+# One moment for the whole statement: a clock that is read for each column may tell two, in the wrong order.
+_NOW = "statement_timestamp()" if connection.vendor == "postgresql" else "strftime('%%Y-%%m-%%d %%H:%%M:%%S', 'now')"
 #: What a row with ``erased_at`` must have emptied too.
 _EMPTIED = {
     "acceptance": f", at = {_PAST}, recorded_at = {_PAST}, ip = NULL, user_agent = '', reason = ''",
