@@ -15,6 +15,7 @@ from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.utils import unquote
 from django.contrib.admin.views.main import SEARCH_VAR, ChangeList
+from django.contrib.admin.widgets import AdminFileWidget
 from django.contrib.auth import get_user_model
 from django.core.exceptions import BadRequest, FieldDoesNotExist, PermissionDenied, ValidationError
 from django.core.handlers.exception import response_for_exception
@@ -510,8 +511,17 @@ class LabelledDateTime(forms.SplitDateTimeWidget):
         return context
 
 
-#: For ``formfield_overrides``: date and time in two labelled inputs, and a date in one.
-DATETIME_FIELDS: dict[type[models.Field[Any, Any]], dict[str, Any]] = {
+class LabelledFile(AdminFileWidget):
+    """Django's field for a file, with a ``<label>``. Newer versions of Django give it a legend instead, which does not
+    name the field for screen readers.
+    """
+
+    use_fieldset = False
+
+
+#: For ``formfield_overrides``: date and time in two labelled inputs, a date in one, and a file in one.
+LABELLED_FIELDS: dict[type[models.Field[Any, Any]], dict[str, Any]] = {
     models.DateTimeField: {"form_class": forms.SplitDateTimeField, "widget": LabelledDateTime},
     models.DateField: {"widget": DayInput},
+    models.FileField: {"widget": LabelledFile},
 }

@@ -24,7 +24,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from agreement.admin.base import (
-    DATETIME_FIELDS,
+    LABELLED_FIELDS,
     AdminForm,
     AlreadyRecorded,
     LoggedViews,
@@ -154,7 +154,7 @@ class WithdrawalAdmin(
         "A withdrawal that is registered can't be changed or deleted. Unless it is refused, it withdraws all consents"
         " of this person and suspends or ends the agreement with them."
     )
-    formfield_overrides = DATETIME_FIELDS
+    formfield_overrides = LABELLED_FIELDS
     list_display = ["number", "user", "outcome", "received", "last_day"]
     list_display += [moment_column("effective", _("effective"), field="effective_at"), "reply_sent"]
     list_filter = [ReplyFilter, "outcome"]
@@ -419,7 +419,7 @@ class LegalHoldAdmin(PersonPicker[LegalHold], RecordedOnce[LegalHold], LoggedVie
 
     form = LegalHoldForm
     consequence = _("A legal hold that is placed can't be deleted. Only its end can be changed.")
-    formfield_overrides = DATETIME_FIELDS
+    formfield_overrides = LABELLED_FIELDS
     list_display = ["id", "user", "edition", "pseudonym_or_entry", "ground", "by"]
     list_display += [
         moment_column("begins", LegalHold._meta.get_field("held_from").verbose_name, field="held_from"),

@@ -298,6 +298,10 @@ def test_what_is_no_application_comes_back_and_nothing_is_entered(officer, chang
     assert not Withdrawal.objects.exists()
 
 
+def test_the_field_for_a_scan_has_a_label_of_its_own(officer):
+    assert '<label for="id_scan">' in officer.get(at("withdrawal_add")).content.decode()
+
+
 def test_a_scan_is_what_its_bytes_say_and_is_saved_and_not_shown(officer, settings, tmp_path):
     settings.AGREEMENT = {**settings.AGREEMENT, "PRIVATE_ROOT": str(tmp_path)}
     for content in (b"<html><script>alert(1)</script>", b"%PDF-" + bytes(10 * 1024 * 1024)):

@@ -21,7 +21,7 @@ from django.utils.translation import gettext_lazy as _
 from agreement.admin.acceptances.evidence import EvidenceView
 from agreement.admin.acceptances.reports import CsvView, ReportIndexView, ReportView
 from agreement.admin.base import (
-    DATETIME_FIELDS,
+    LABELLED_FIELDS,
     TEXT_COLUMNS,
     AdminForm,
     AlreadyRecorded,
@@ -83,7 +83,7 @@ class AcceptanceAdmin(
 ):
     form = OnBehalfForm
     consequence = _("An acceptance that is recorded can't be changed or deleted.")
-    formfield_overrides = DATETIME_FIELDS
+    formfield_overrides = LABELLED_FIELDS
     list_display = ["id", "about", "user", "kind", "text_language", moment_column("when", _("when"), field="at")]
     list_filter = ["kind"]
     list_select_related = ["user", "edition__agreement"]

@@ -24,7 +24,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from agreement.admin.base import (
-    DATETIME_FIELDS,
+    LABELLED_FIELDS,
     AdminForm,
     AdminView,
     LoggedViews,
@@ -138,7 +138,7 @@ class BreachAdmin(PersonPicker[Breach], LoggedViews[Breach], SafeFilters[Breach]
     """The admin of breaches. Once a breach is announced, its page only displays it."""
 
     form = BreachForm
-    formfield_overrides = DATETIME_FIELDS
+    formfield_overrides = LABELLED_FIELDS
     list_display = ["id", "agreement", moment_column("known", _("became known"), field="known_at")]
     list_display += ["by", "notified"]
     list_display_links = ["id", "agreement"]
