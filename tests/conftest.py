@@ -73,7 +73,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             if item.get_closest_marker(marker) and not os.environ.get(variable) and not named:
                 item.add_marker(pytest.mark.skip(reason=reason))
         if item.get_closest_marker("sqlite") and "sqlite" not in settings.DATABASES["default"]["ENGINE"]:
-            item.add_marker(pytest.mark.skip(reason="is about SQLite; this run is on PostgreSQL"))
+            item.add_marker(pytest.mark.skip(reason="runs on SQLite alone; this run is on PostgreSQL"))
     yield
     # What waits for processes goes first, so that no worker of a parallel run waits for it in the end.
     items.sort(key=lambda item: item.get_closest_marker("system") is None)

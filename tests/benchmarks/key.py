@@ -35,11 +35,11 @@ def key(quick: bool) -> Iterator[Result]:
         return
     from playwright.sync_api import sync_playwright
 
-    os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"  # Playwright keeps an event loop in this thread.
     count, rounds = (10, 1) if quick else (40, 5)
-    with _served() as address, sync_playwright() as started:
+    # Playwright keeps an event loop in this thread, where Django would open a second connection to the database.
+    with _served() as (address, session), sync_playwright() as started:
         browser = started.chromium.launch(executable_path=executable)
-        plain, desk = (_open(browser, address, scripts=scripts) for scripts in (False, True))
+        plain, desk = (_open(browser, address, session, scripts=scripts) for scripts in (False, True))
         times: dict[Page, list[float]] = {plain: [], desk: []}
         for _round in range(rounds):
             for page, found in times.items():
@@ -51,8 +51,8 @@ def key(quick: bool) -> Iterator[Result]:
 
 
 @contextmanager
-def _served() -> Iterator[str]:
-    """The address of the page of such a draft. Whoever opens it is logged in."""
+def _served() -> Iterator[tuple[str, str]]:
+    """The address of the page of such a draft, and the key of the session of a user who may write there."""
     thread = LiveServerThread("127.0.0.1", StaticFilesHandler)
     thread.start()
     thread.is_ready.wait()
@@ -67,20 +67,18 @@ def _served() -> Iterator[str]:
         for code, words in WORDS.items()
     }
     draft = factories.draft(**bodies)
+    client = Client()
+    client.force_login(get_user_model().objects.create_superuser("desk"))
+    address = reverse("admin:agreement_edition_change", args=[draft.pk])
     try:
-        yield f"http://127.0.0.1:{thread.port}" + reverse("admin:agreement_edition_change", args=[draft.pk])
+        yield f"http://127.0.0.1:{thread.port}{address}", client.cookies["sessionid"].value
     finally:
         thread.terminate()
 
 
-def _open(browser: Browser, address: str, *, scripts: bool) -> Page:
-    client = Client()
-    user, _made = get_user_model().objects.get_or_create(username="desk", is_staff=True, is_superuser=True)
-    client.force_login(user)
+def _open(browser: Browser, address: str, session: str, *, scripts: bool) -> Page:
     context = browser.new_context()
-    context.add_cookies(
-        [{"name": "sessionid", "value": client.cookies["sessionid"].value, "domain": "127.0.0.1", "path": "/"}]
-    )
+    context.add_cookies([{"name": "sessionid", "value": session, "domain": "127.0.0.1", "path": "/"}])
     page = context.new_page()
     if not scripts:
         page.route("**/agreement/*.js", lambda route: route.abort())

@@ -147,7 +147,7 @@ def violations(page: Page) -> list[tuple[str, str]]:
     size = page.viewport_size
     assert size is not None
     page.set_viewport_size({**size, "height": page.evaluate("document.documentElement.scrollHeight")})
-    found = axe.run(page, options={"runOnly": RULES}).response["violations"]
+    found = axe.run(page, options={"runOnly": RULES, "resultTypes": ["violations"]}).response["violations"]
     page.set_viewport_size(size)
     return [(one["id"], one["nodes"][0]["html"]) for one in found]
 

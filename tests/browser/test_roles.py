@@ -79,6 +79,16 @@ def links(page: Page, desk: str) -> list[str]:
     return [address for address in dict.fromkeys(whole) if address.startswith(desk)]
 
 
+def opened(page: Page, address: str) -> tuple[int, bool]:
+    """Open that address: its status, and whether it is a page. The browser does not open a file, but fetches it."""
+    try:
+        return page.goto(address).status, True
+    except pytest.importorskip("playwright.sync_api").Error as error:
+        if "Download is starting" not in str(error):
+            raise
+        return page.request.get(address).status, False
+
+
 @pytest.mark.parametrize("role", ROLES)
 def test_every_link_at_the_desk_opens_for_the_role_that_sees_it(page, desk, complaints, role):
     user = get_user_model().objects.create_user(
@@ -94,13 +104,11 @@ def test_every_link_at_the_desk_opens_for_the_role_that_sees_it(page, desk, comp
     while waiting:
         address, source = waiting.pop(0)
         print(len(seen), len(waiting), address)
-        answer = page.request.get(address)
-        if answer.status != 200:
-            faults.append((answer.status, address, source))
-        elif answer.headers["content-type"].startswith("text/html"):
-            page.goto(address)
-            page.wait_for_load_state("networkidle")
-            faults += [(complaint, address, source) for complaint in complaints if NOT_FOCUSED not in complaint]
+        status, is_page = opened(page, address)
+        if status != 200:
+            faults.append((status, address, source))
+        elif is_page:
+            faults += [(complaint, address, source) for complaint in complaints]
             complaints.clear()
             for link in links(page, desk):
                 if link not in seen and any(kinds[one] < OF_A_KIND for one in kinds_of(link)):
@@ -108,5 +116,7 @@ def test_every_link_at_the_desk_opens_for_the_role_that_sees_it(page, desk, comp
                     kinds.update(kinds_of(link))
                     waiting.append((link, address))
 
-    assert faults == []
+    page.wait_for_load_state("networkidle")
+    faults += [(complaint, "the last page, or one before", "") for complaint in complaints]
+    assert [fault for fault in faults if NOT_FOCUSED not in str(fault[0])] == []
     assert len(seen) >= LEAST[role]

@@ -138,6 +138,7 @@ def test_the_portal_of_the_guide_passes_every_deploy_check(tmp_path):
 
 
 @pytest.mark.system
+@pytest.mark.sqlite
 def test_E022_refuses_zone_files_from_before_2024_and_its_hint_cures_them(tmp_path, monkeypatch):  # noqa: N802
     old = zone_files(tmp_path)
     with site(tmp_path) as portal:

@@ -302,6 +302,7 @@ def test_static_files_need_no_collectstatic_and_no_debug(client, settings, name)
 
 
 @pytest.mark.system
+@pytest.mark.sqlite
 def test_collected_static_files_are_compressed_named_by_their_content_and_kept(tmp_path):
     """And all that a reader needs before the first word weighs at most 60 kB."""
     with site(tmp_path) as made:
@@ -717,6 +718,7 @@ def test_a_number_that_is_no_port_is_refused(post, port):
 
 
 @pytest.mark.system
+@pytest.mark.sqlite
 def test_head_has_the_headers_of_get_and_no_body_that_a_server_must_drop(tmp_path):
     log = tmp_path / "log"
     statuses = set()

@@ -16,7 +16,7 @@ from agreement.charsets import is_readable
 from tests.support.codecs import CODECS
 from tests.support.site import ROOT, Site, served, site, wait_for
 
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, pytest.mark.sqlite]
 
 REQUESTS = [
     (method, f"/en/accounts/login/{query}") for method in ("GET", "POST", "HEAD") for query in ("", "?x=%D2%93")
