@@ -325,15 +325,21 @@ def _what(notice: Notice, covered: Sequence[Edition], now: datetime, language: s
 
 def _covered(editions: Sequence[Edition], language: str, since: int) -> dict[str, Any]:
     """Return the part of the context about the editions that the letter covers, which are given in the order of their
-    numbers. It describes the latest ``MAX_EDITIONS`` of them. ``since`` is the number of the edition with which the
-    letter compares the new one (0: there is none, and the letter covers every edition so far).
+    numbers. It describes the latest ``MAX_EDITIONS`` of them, and says so if there are more. ``since`` is the number of
+    the edition with which the letter compares the new one (0: there is none, and the letter covers every edition so
+    far).
     """
     listed = editions[-MAX_EDITIONS:]
+    if since:
+        covers = _("This letter covers every change since edition %(since)s.") % {"since": since}
+    else:
+        covers = _("This letter covers every edition so far.")
+    if len(listed) < len(editions):
+        described = _("Only the latest editions (%(listed)s) are described; the list of all editions has the others.")
+        covers = f"{covers} {described % {'listed': len(listed)}}"
     return {
         "several": len(editions) > 1,
-        "covers": _("This letter covers every change since edition %(since)s.") % {"since": since}
-        if since
-        else _("This letter covers every edition so far."),
+        "covers": covers,
         "covered": [_covered_edition(one, language, MAX_SUMMARY // len(listed)) for one in listed],
     }
 

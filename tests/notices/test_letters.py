@@ -396,6 +396,29 @@ def test_a_letter_about_several_coming_editions_calls_none_of_them_in_force(lang
 
 
 @pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("language", "sentence"),
+    [
+        ("kk", "Тек соңғы редакциялар (2) сипатталған; қалғандары барлық редакция тізімінде бар."),
+        ("ru", "Описаны только последние редакции (2); остальные — в списке всех редакций."),
+    ],
+)
+def test_a_letter_about_more_editions_than_it_describes_says_so(monkeypatch, language, sentence):
+    monkeypatch.setattr("agreement.notices.letters.MAX_EDITIONS", 2)
+    published()
+    published(2, summary_ru="Одно.", summary_kk="Бірі.")
+    third = letter(published(3).notices.get(), language, since=1)
+    fourth = letter(published(4).notices.get(), language, since=1)
+    for words in (third.text, third.html):
+        assert sentence not in words
+        assert "Одно." in words or "Бірі." in words
+    for words in (fourth.text, fourth.html):
+        assert sentence in " ".join(words.split())
+        assert "Одно." not in words
+        assert "Бірі." not in words
+
+
+@pytest.mark.django_db
 def test_a_letter_to_a_user_never_notified_covers_every_edition():
     published()
     content = letter(published(2).notices.get(), "ru", since=0)
