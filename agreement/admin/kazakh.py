@@ -12,6 +12,7 @@ from django.utils.translation import ngettext
 
 DJANGO_MESSAGES = [
     # From Django 6.1 on
+    _("- Select an option -"),
     _("Pagination %(name)s"),
     _("Pagination %(name)s entries"),
     _(

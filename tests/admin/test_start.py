@@ -377,6 +377,11 @@ def test_a_chosen_file_is_never_dropped(author):
     assert Edition.objects.drafts().get().body_kk == factories.KK
 
 
+def test_the_title_of_a_page_whose_form_is_refused_says_so(author):
+    assert "<title>Error: " not in author.get(at("edition_add")).content.decode()
+    assert "<title>Error: " in begin(author, "files").content.decode()
+
+
 def test_a_file_that_was_read_is_kept_while_the_other_one_is_refused(author):
     document = docx_files.numbered()
     docx_files.add(document, docx_files.inserted("# Келісім. Осы мәтін қазақ тілінде жазылған және ұзын."))

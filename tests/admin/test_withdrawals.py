@@ -8,6 +8,7 @@ import zipfile
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
+import django
 import pytest
 from django.core import mail
 from django.core.files.uploadedfile import SimpleUploadedFile
@@ -300,6 +301,13 @@ def test_what_is_no_application_comes_back_and_nothing_is_entered(officer, chang
 
 def test_the_field_for_a_scan_has_a_label_of_its_own(officer):
     assert '<label for="id_scan">' in officer.get(at("withdrawal_add")).content.decode()
+
+
+@pytest.mark.parametrize(("language", "choose"), [("kk", "— таңдаңыз —"), ("ru", "— выберите —")])
+def test_a_field_without_a_choice_asks_for_one_in_the_language_of_the_page(officer, language, choose):
+    page = officer.get(at("withdrawal_add").replace("/ru/", f"/{language}/")).content.decode()
+    # Django has no words for it before 6.1.
+    assert f'<option value="" selected>{choose if django.VERSION >= (6, 1) else "-" * 9}</option>' in page
 
 
 def test_a_scan_is_what_its_bytes_say_and_is_saved_and_not_shown(officer, settings, tmp_path):

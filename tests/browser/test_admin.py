@@ -227,6 +227,18 @@ def test_a_privacy_officer_sees_acceptances_and_no_editions_and_no_log(person, l
         assert person.open(path) == 403
 
 
+@pytest.mark.parametrize("language", ["ru"])
+def test_the_pages_of_the_app_have_the_bar_of_the_others(person, language):
+    person.log_in("publisher")
+    draft, bars = draft_of(), []
+    for page in ("change", "publish"):
+        person.open(f"agreement/edition/{draft.pk}/{page}/")
+        bars += person.page.eval_on_selector_all(
+            ".breadcrumbs", "all => all.map(one => [getComputedStyle(one).backgroundColor, one.offsetHeight > 20])"
+        )
+    assert bars == [["rgb(38, 75, 93)", True]] * 2
+
+
 @languages
 @pytest.mark.parametrize("listed", ["acceptance", "withdrawal", "legalhold"])
 def test_what_can_be_done_covers_no_word_of_a_lists_title(person, language, listed):
